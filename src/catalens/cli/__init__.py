@@ -1,0 +1,99 @@
+"""The `catalens` command: arguments in, calls, printing, exit codes; no logic of its own.
+
+Every module here imports what is heavy inside its commands, so that help pages come at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, TypeAlias
+
+import typer
+from typer.core import TyperGroup
+
+from catalens.cli import attributes, demo, embed, evaluate, index, learn, models, output, search, similarity, tag
+from catalens.cli.options import examples
+from catalens.core.errors import CatalensError, CatalogueError, InputError, ModelError
+from catalens.settings import KNOWN, Settings
+
+Click: TypeAlias = Any
+"""What belongs to Click, which Typer keeps to itself."""
+EXIT_CODES: tuple[tuple[type[CatalensError], int], ...] = ((InputError, 2), (ModelError, 3), (CatalogueError, 3))
+
+
+class _Edge(TyperGroup):
+    """The group that turns the program's own errors into one sentence and an exit code."""
+
+    def resolve_command(self, ctx: Click, args: list[str]) -> tuple[str | None, Click, list[str]]:
+        """Let `tag learn` be a command beside `tag PICTURES`."""
+        joined = " ".join(args[:2])
+        return super().resolve_command(ctx, [joined, *args[2:]] if joined in self.commands else args)
+
+    def invoke(self, ctx: Click) -> Click:
+        try:
+            return super().invoke(ctx)
+        except CatalensError as error:
+            if _debugging():
+                raise
+            output.say(f"error: {error}", style="red")
+            code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 3)
+            raise typer.Exit(code) from error
+        except BrokenPipeError as error:
+            # The reader (`| head -1`) has what it wanted; the null device takes what Python flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from error
+        except OSError as error:
+            if _debugging() or error.filename is None:
+                raise
+            output.say(f"error: {error.filename}: {(error.strerror or str(error)).lower()}", style="red")
+            raise typer.Exit(2) from error
+
+
+def _debugging() -> bool:
+    return os.environ.get("CATALENS_DEBUG", "") not in {"", "0"}
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from catalens import __version__
+
+        typer.echo(f"catalens {__version__}")
+        raise typer.Exit
+
+
+VARIABLES = "\n".join(f"  [cyan]{name}[/]  {about}" for name, about in KNOWN.items())
+app = typer.Typer(
+    cls=_Edge,
+    name="catalens",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "catalens demo",
+        "catalens tag photo.jpg",
+        "catalens index add shop.catalens photos/",
+        'catalens search shop.catalens "red striped t-shirt"',
+    )
+    + "\n\n[bold]Exit codes:[/]\n  0 done · 1 some items failed · 2 wrong input · 3 the model or the catalogue failed"
+    + f"\n\n[bold]Environment:[/]\n{VARIABLES}",
+)
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),  # noqa: ARG001 - its callback acts
+) -> None:
+    """Pictures into words that can be used: tags, attributes, and a catalogue searched by text or by picture."""
+    Settings.from_env(os.environ)
+
+
+for commands in (demo, tag, learn, attributes, index, search, embed, similarity, evaluate, models):
+    commands.register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,1 @@
+"""Values, errors, protocols, picture reading and vector arithmetic: numpy and Pillow only."""

@@ -1,0 +1,1 @@
+"""Algorithms over protocols: they receive their models and read no picture files."""
