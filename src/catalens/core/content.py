@@ -1,0 +1,130 @@
+"""Brings the encoded bytes of a picture from wherever they are, never more than allowed.
+
+It knows files, bytes, base64 text and `data:` addresses; it decodes no picture and knows no network.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from catalens.core.errors import ImageError, InputError
+
+_SHORTEST_BASE64 = 40  # a GIF of one pixel is 35 bytes, so 48 letters; shorter texts are mistyped paths
+_LONGEST_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a picture may cost; both are checked before anything is decoded.
+
+    The defaults let the largest phone cameras in common use (108 megapixels) pass. Beyond about
+    179 megapixels Pillow's own ceiling, `PIL.Image.MAX_IMAGE_PIXELS`, has to be raised as well.
+
+    Attributes:
+        max_bytes: of the file or the encoded content.
+        max_pixels: width times height, as the header says.
+    """
+
+    max_bytes: int = 64 * 2**20
+    max_pixels: int = 120_000_000
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 1 or self.max_pixels < 1:
+            raise InputError(f"limits must be at least 1, got {self.max_bytes} bytes and {self.max_pixels} pixels")
+
+
+def read_content(source: object, *, max_bytes: int) -> tuple[bytes, str]:
+    """Give the encoded bytes, and what to call the picture in a message.
+
+    A text is a `data:` address if it begins so, else a path if something is there, else base64.
+
+    Args:
+        source: a path, bytes, base64 text (either alphabet) or a `data:` address.
+        max_bytes: more than this is refused, unread where the size is known before reading.
+
+    Raises:
+        ImageError: nothing there, not readable, not a plain file, too large, or of another type.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        name = "the picture given as bytes"
+        _check_size(memoryview(source).nbytes, name, max_bytes)
+        return bytes(source), name
+    if isinstance(source, str):
+        if source[:5].lower() == "data:":
+            return _from_data_address(source, max_bytes)
+        name = "the picture given as base64 text"
+        if not _exists(source) and (content := _from_base64(source, name, max_bytes)) is not None:
+            return content, name
+    if isinstance(source, str | os.PathLike) and isinstance(path := os.fspath(source), str):
+        return _from_file(path, max_bytes), path
+    raise ImageError(
+        f"a picture cannot be read from a value of type {type(source).__name__}: "
+        "give a path, bytes, base64 text, a data: address, a Pillow image or a numpy array"
+    )
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # base64 text is longer than a file name may be
+        return False
+
+
+def _from_file(path: str, max_bytes: int) -> bytes:
+    shown = path if len(path) <= _LONGEST_SHOWN else f"{path[:_LONGEST_SHOWN]}…"
+    try:
+        status = Path(path).stat()
+        if stat.S_ISDIR(status.st_mode):
+            may_be_read = os.access(path, os.R_OK | os.X_OK)
+            raise ImageError(f"{shown}: a folder{', not a picture' if may_be_read else ' that may not be read'}")
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"{shown}: a pipe, socket or device; give a plain file")
+        _check_size(status.st_size, shown, max_bytes)
+        with Path(path).open("rb") as file:
+            content = file.read(status.st_size + 1)
+            if len(content) > status.st_size:  # it has grown since, or hides its size as /proc does
+                content += file.read(max_bytes)
+    except FileNotFoundError as error:
+        raise ImageError(f"{shown}: no such file, nor is it base64 text or a data: address of a picture") from error
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{shown!r}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    _check_size(len(content), shown, max_bytes)
+    return content
+
+
+def _from_data_address(address: str, max_bytes: int) -> tuple[bytes, str]:
+    name = "the picture given as a data: address"
+    header, comma, body = address.partition(",")
+    if not comma:
+        raise ImageError(f"{name}: no comma after its header; it should look like data:image/png;base64,…")
+    if not header.lower().endswith(";base64"):
+        content = unquote_to_bytes(body)
+        _check_size(len(content), name, max_bytes)
+        return content, name
+    decoded = _from_base64(unquote_to_bytes(body).decode("latin-1"), name, max_bytes)
+    if decoded is None:
+        raise ImageError(f"{name}: what follows the comma is not the base64 of a picture")
+    return decoded, name
+
+
+def _from_base64(text: str, name: str, max_bytes: int) -> bytes | None:
+    """Decode either alphabet, line breaks and missing padding allowed; None if it is not base64."""
+    letters = "".join(text.split()).rstrip("=").translate(str.maketrans("-_", "+/"))
+    if len(letters) < _SHORTEST_BASE64:
+        return None
+    _check_size(len(letters) * 3 // 4, name, max_bytes)
+    try:
+        return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _check_size(size: int, name: str, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise ImageError(f"{name}: {size:,} bytes, over the limit of {max_bytes:,} bytes")

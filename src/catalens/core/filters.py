@@ -1,0 +1,173 @@
+"""What a filter on fields is, and what it means; every index must agree with `matches`.
+
+A filter is either true or false for a record, never unknown and never an error:
+
+- A value is text, a number (whole or not) or true/false. A comparison across kinds is false, and
+  so is any comparison with a field that the record does not have.
+- `a != b` is exactly `not (a = b)`, hence true for a missing field.
+- Text is compared by code points, case included. True and false have no order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from catalens.core.errors import InputError
+from catalens.core.types import FieldValue
+
+Operator: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">="]
+Kind: TypeAlias = Literal["text", "number", "truth"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """True where the field holds a value of the same kind that stands so to `value`."""
+
+    field: str
+    operator: Operator
+    value: FieldValue
+
+    def __post_init__(self) -> None:
+        if self.operator not in get_args(Operator):
+            raise InputError(f"{self.operator!r} is not a comparison; use one of {', '.join(get_args(Operator))}")
+        check_value(self.value, f"the filter on {self.field!r}")
+        if self.operator not in ("=", "!=") and kind_of(self.value) == "truth":
+            raise InputError(f"the filter on {self.field!r}: true and false have no order; use = or !=")
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """True where the field equals one of the values."""
+
+    field: str
+    values: tuple[FieldValue, ...]
+
+    def __post_init__(self) -> None:
+        for value in self.values:
+            check_value(value, f"the filter on {self.field!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """True where the record has the field."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """True where every part is."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """True where at least one part is."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """True where the part is false."""
+
+    part: Filter
+
+
+Filter: TypeAlias = Compare | OneOf | Exists | And | Or | Not
+
+
+def kind_of(value: FieldValue) -> Kind:
+    """Give the kind of a value; only values of one kind can be compared.
+
+    >>> kind_of(1), kind_of(1.5), kind_of(True), kind_of("1")
+    ('number', 'number', 'truth', 'text')
+    """
+    if isinstance(value, bool):
+        return "truth"
+    return "text" if isinstance(value, str) else "number"
+
+
+def check_value(value: object, where: str) -> None:
+    """Refuse what a field cannot hold.
+
+    Args:
+        value: anything.
+        where: begins the sentence of the error.
+
+    Raises:
+        InputError: not text, true/false, or a finite number; a whole number beyond 64 bits; text that is
+            not valid Unicode or holds a NUL character.
+    """
+    match value:
+        case bool():
+            return
+        case str():
+            check_text(value, where)
+        case int() if not -(2**63) <= value < 2**63:
+            raise InputError(f"{where}: {value} is beyond 64 bits; store such a number as text")
+        case float() if not math.isfinite(value):
+            raise InputError(f"{where}: {value} is not a finite number; leave the field out instead")
+        case int() | float():
+            return
+        case _:
+            raise InputError(f"{where}: a {type(value).__name__} given; a field holds text, a number, true or false")
+
+
+def check_text(text: str, where: str) -> None:
+    """Refuse text that no file can hold faithfully: lone surrogates and NUL characters.
+
+    Raises:
+        InputError: named by `where`.
+    """
+    if "\0" in text:
+        raise InputError(f"{where}: {text!r} holds a NUL character; remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{where}: {text!r} is not valid Unicode text") from error
+
+
+def matches(where: Filter, fields: Mapping[str, FieldValue]) -> bool:
+    """Say whether a record with these fields passes; the reference for every index.
+
+    >>> matches(Compare("price", "<", 500), {"price": 499.5}), matches(Compare("price", "<", 500), {})
+    (True, False)
+    """
+    match where:
+        case Compare(name, operator, value):
+            return _compare(fields.get(name), operator, value)
+        case OneOf(name, values):
+            return any(_compare(fields.get(name), "=", value) for value in values)
+        case Exists(name):
+            return name in fields
+        case And(parts):
+            return all(matches(part, fields) for part in parts)
+        case Or(parts):
+            return any(matches(part, fields) for part in parts)
+        case Not(part):
+            return not matches(part, fields)
+
+
+def _compare(held: FieldValue | None, operator: Operator, value: FieldValue) -> bool:
+    if operator == "!=":
+        return not _compare(held, "=", value)
+    if held is None or kind_of(held) != kind_of(value):
+        return False
+    # Of one kind, so Python can order them; the checker only sees the union.
+    left, right = held, value
+    match operator:
+        case "=":
+            return left == right
+        case "<":
+            return left < right  # type: ignore[operator]
+        case "<=":
+            return left <= right  # type: ignore[operator]
+        case ">":
+            return left > right  # type: ignore[operator]
+        case ">=":
+            return left >= right  # type: ignore[operator]

@@ -1,0 +1,69 @@
+"""The walk: order, what is passed over, and what must not be lost."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from catalens.core.errors import ImageError, InputError
+from catalens.core.folders import IMAGE_EXTENSIONS, find_images
+from catalens.core.images import read_image
+
+
+def grow(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def names(root: Path, *, recursive: bool = True) -> list[str]:
+    return [path.relative_to(root).as_posix() for path in find_images(root, recursive=recursive)]
+
+
+def test_sorted_by_name_within_each_folder(tmp_path: Path) -> None:
+    grow(tmp_path, "z.jpg", "b/2.PNG", "b/10.jpeg", "a.webp", "c/d/e.tiff", "notes.txt", "b/no.jpg.txt")
+    assert names(tmp_path) == ["a.webp", "b/10.jpeg", "b/2.PNG", "c/d/e.tiff", "z.jpg"]
+    assert names(tmp_path, recursive=False) == ["a.webp", "z.jpg"]
+
+
+def test_every_extension_is_found_in_any_case(tmp_path: Path) -> None:
+    grow(tmp_path, *(f"x{end}" for end in IMAGE_EXTENSIONS), *(f"Y{end.upper()}" for end in IMAGE_EXTENSIONS))
+    assert len(names(tmp_path)) == 2 * len(IMAGE_EXTENSIONS)
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+    grow(tmp_path, ".hidden.jpg", ".cache/a.jpg", "._resource.jpg", "seen.jpg")
+    assert names(tmp_path) == ["seen.jpg"]
+
+
+def test_links_that_loop_end(tmp_path: Path) -> None:
+    grow(tmp_path, "a/1.jpg", "b/2.jpg")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "b" / "again").symlink_to(tmp_path / "a")
+    (tmp_path / "b" / "self").symlink_to(tmp_path / "b" / "self")
+    assert names(tmp_path) == ["a/1.jpg", "b/2.jpg"]
+
+
+def test_a_dangling_link_is_reported_by_reading_it(tmp_path: Path) -> None:
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (found,) = find_images(tmp_path)
+    with pytest.raises(ImageError, match=r"gone\.jpg: no such file"):
+        read_image(found)
+
+
+def test_lazy_and_a_vanished_folder_is_given_in_its_place(tmp_path: Path) -> None:
+    grow(tmp_path, "a.jpg", "b/1.jpg", "c.jpg")
+    walk = find_images(tmp_path)
+    assert next(walk).name == "a.jpg"
+    shutil.rmtree(tmp_path / "b")
+    assert [path.name for path in walk] == ["b", "c.jpg"]
+
+
+def test_refuses_at_the_call_what_is_no_folder(tmp_path: Path) -> None:
+    grow(tmp_path, "a.jpg")
+    with pytest.raises(InputError, match="no such folder"):
+        find_images(tmp_path / "none")
+    with pytest.raises(InputError, match="not a folder"):
+        find_images(tmp_path / "a.jpg")
