@@ -1,0 +1,188 @@
+"""Attributes: for each group of a schema its value, how sure it is, or `unknown`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalens.core.protocols import Encoder
+from catalens.core.types import Scores, Tag, Vectors
+from catalens.tasks.calibration import Calibration, GroupCalibration
+from catalens.tasks.labels import LabelBank, Progress, build_bank
+from catalens.tasks.probabilities import exclusive, independent
+from catalens.tasks.ranking import top_k
+from catalens.tasks.schema import UNKNOWN, Group, Schema
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SchemaBank:
+    """A schema whose labels have been encoded: one label bank for each group."""
+
+    schema: Schema
+    encoder_name: str
+    banks: Mapping[str, LabelBank]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What a picture says about one group.
+
+    Attributes:
+        group: the group's name.
+        values: the labels that hold, best first; empty where none is sure enough.
+        confidence: the probability of the best label, whether it was sure enough or not.
+        runners_up: the next best labels, best first; where `values` is empty the best guesses.
+    """
+
+    group: str
+    values: tuple[Tag, ...]
+    confidence: float
+    runners_up: tuple[Tag, ...]
+
+    @property
+    def value(self) -> str:
+        """The best label that holds, or "unknown"."""
+        return self.values[0].label if self.values else UNKNOWN
+
+
+Attributes = Mapping[str, Attribute]
+"""Group name → what was read; only groups that apply to the picture, in the schema's order."""
+
+
+def build_schema_bank(
+    encoder: Encoder, schema: Schema, *, cache_dir: Path | None = None, progress: Progress | None = None
+) -> SchemaBank:
+    """Encode the labels of every group, or take them from the cache.
+
+    Raises:
+        InputError: the cache cannot be written.
+        ModelError: the encoder gives vectors of a wrong shape.
+    """
+    banks = {
+        group.name: build_bank(
+            encoder,
+            group.label_names,
+            templates=group.templates,
+            wordings={label.name: label.wordings for label in group.labels},
+            cache_dir=cache_dir,
+            progress=progress,
+        )
+        for group in schema.groups
+    }
+    return SchemaBank(schema, encoder.name, banks)
+
+
+def read_attributes(
+    vectors: Vectors,
+    bank: SchemaBank,
+    *,
+    calibration: Calibration | None = None,
+    min_score: float = 0.35,
+    runners_up: int = 2,
+) -> list[Attributes]:
+    """Read every group of a schema from each picture.
+
+    A label holds where it reaches its threshold (the calibration's for the label, else for the group, else
+    `min_score`) and is likelier than "none of these". A group with a condition is read only where the groups that it
+    names have one of the values asked for; where such a group is unknown, those values must hold more than half
+    of the probability together.
+
+    Args:
+        vectors: (n, dim), unit rows from the bank's own encoder.
+        bank: the encoded schema.
+        calibration: learned with the same encoder; None: temperature 1.
+        min_score: the probability that a label needs where no threshold was learned.
+        runners_up: how many of the next best labels are kept for each group.
+
+    Returns:
+        n mappings, in the order of the vectors.
+
+    Raises:
+        InputError: the calibration is for another encoder or schema, or the vectors do not fit the bank.
+    """
+    if calibration is not None:
+        calibration.check(bank.encoder_name, bank.schema)
+    learned = calibration.groups if calibration is not None else {}
+    readings: dict[str, _Reading] = {}
+    for group in bank.schema.groups:
+        rules = learned.get(group.name, GroupCalibration())
+        scores, unknown = group_probabilities(group, bank.banks[group.name], vectors, rules.temperature)
+        minima = group_minima(group, rules, min_score)
+        holds = held_labels(group, scores, unknown) & (scores >= minima)
+        readings[group.name] = _Reading(group, scores, holds, _applies(group, readings, len(vectors)))
+    best = {name: top_k(reading.scores, len(reading.group.labels)) for name, reading in readings.items()}
+    return [
+        {
+            name: _attribute(reading, row, best[name][row], runners_up)
+            for name, reading in readings.items()
+            if reading.applies[row]
+        }
+        for row in range(len(vectors))
+    ]
+
+
+def group_probabilities(
+    group: Group, bank: LabelBank, vectors: Vectors, temperature: float = 1.0
+) -> tuple[Scores, Scores]:
+    """Give (n, m) probabilities of a group's labels and (n,) of "none of these".
+
+    Labels of a multi-valued group are judged one by one by a model with a bias. A model without one cannot do
+    that: they share one probability like exclusive ones, and thresholds should be learned for them.
+    """
+    alone = group.kind == "multi" and bank.bias is not None
+    return (independent if alone else exclusive)(*bank.logits(vectors), temperature)
+
+
+def group_minima(group: Group, rules: GroupCalibration, min_score: float) -> NDArray[np.float64]:
+    """Give (m,): the probability that each label of the group needs."""
+    general = min_score if rules.threshold is None else rules.threshold
+    return np.array([rules.label_thresholds.get(name, general) for name in group.label_names])
+
+
+def held_labels(group: Group, scores: Scores, unknown: Scores) -> Mask:
+    """Say which labels (n, m) may hold at all: likelier than "none of these", and in an exclusive group the best."""
+    may: Mask = scores > unknown[:, None]
+    if group.kind == "exclusive":
+        best = np.zeros_like(may)
+        best[np.arange(len(scores)), scores.argmax(axis=1)] = True
+        may &= best
+    return may
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One group read from n pictures: scores (n, m), which labels hold (n, m), where the group applies (n,)."""
+
+    group: Group
+    scores: Scores
+    holds: Mask
+    applies: Mask
+
+
+def _applies(group: Group, readings: Mapping[str, _Reading], n: int) -> Mask:
+    applies = np.ones(n, dtype=np.bool_)
+    for named, values in group.when.items():
+        reading = readings[named]
+        allowed = [reading.group.label_names.index(value) for value in values]
+        meets = reading.holds[:, allowed].any(axis=1)
+        if reading.group.kind == "exclusive":
+            likely = reading.scores[:, allowed].sum(axis=1) > 0.5
+            meets |= likely & ~reading.holds.any(axis=1)
+        applies &= meets & reading.applies
+    return applies
+
+
+def _attribute(reading: _Reading, row: int, best: NDArray[np.int64], runners_up: int) -> Attribute:
+    names = reading.group.label_names
+    values: list[Tag] = []
+    others: list[Tag] = []
+    for at in best.tolist():
+        (values if reading.holds[row, at] else others).append(Tag(names[at], float(reading.scores[row, at])))
+    confidence = float(reading.scores[row, best[0]])
+    return Attribute(reading.group.name, tuple(values), confidence, tuple(others[:runners_up]))
