@@ -1,0 +1,38 @@
+"""Texts through the tower without padding for nothing, and the contrastive loss with shared positives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+
+from catalens.training.towers import TextTower
+
+
+def encode_texts(tower: TextTower, tokenizer: Tokenizer, texts: Sequence[str], *, most: int = 40) -> Tensor:
+    """Unit rows (n, dim) for n texts of at most `most` tokens, in pieces of like length: padding is work too."""
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    ids = [row if len(row) <= most else [*row[: most - 1], row[-1]] for row in ids]
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    rows = []
+    for piece in np.array_split(np.array(order), max(1, len(order) // 96)):
+        batch = torch.zeros(len(piece), len(ids[piece[-1]]), dtype=torch.long)
+        for row, i in zip(batch, piece, strict=True):
+            row[: len(ids[i])] = torch.tensor(ids[i])
+        rows.append(tower(batch))
+    return torch.cat(rows)[torch.from_numpy(np.argsort(np.array(order)))]
+
+
+def contrastive(images: Tensor, texts: Tensor, keys: Tensor, scale: Tensor) -> Tensor:
+    """Symmetric cross-entropy in which rows of the same text share the target.
+
+    Source: Radford et al. 2021, section 2.3; shared positives as in Khosla et al. 2020.
+    """
+    logits = scale * images @ texts.T
+    same = (keys[:, None] == keys[None, :]).float()
+    target = same / same.sum(1, keepdim=True)
+    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2

@@ -1,0 +1,77 @@
+"""Training pictures as arrays of one size: decoded once, kept beside the run; and pictures of nothing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+STORED_HW = (160, 120)
+"""Height and width of a stored picture: the full input size."""
+
+
+def decode(pictures: Sequence[bytes], *, pad: bool) -> NDArray[np.uint8]:
+    """Decode to (n, 160, 120, 3): padded with white to 3:4, or stretched."""
+    height, width = STORED_HW
+    out = np.full((len(pictures), height, width, 3), 255, dtype=np.uint8)
+    for row, data in zip(out, pictures, strict=True):
+        image = Image.open(io.BytesIO(data)).convert("RGB")
+        scale = min(width / image.width, height / image.height)
+        size = (round(image.width * scale), round(image.height * scale)) if pad else (width, height)
+        left, top = (width - size[0]) // 2, (height - size[1]) // 2
+        row[top : top + size[1], left : left + size[0]] = np.asarray(image.resize(size, Image.Resampling.BICUBIC))
+    return out
+
+
+def stored(file: Path, pictures: Sequence[bytes], *, pad: bool) -> NDArray[np.uint8]:
+    """Decode once and keep the pixels beside the run."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, decode(pictures, pad=pad))
+    return np.load(file, mmap_mode="r")
+
+
+def nonsense(n: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Make pictures of nothing: blanks, noise of several grains, stripes and page-like lines."""
+    height, width = STORED_HW
+    out = np.empty((n, height, width, 3), dtype=np.uint8)
+    for i in range(n):
+        kind = rng.integers(4)
+        if kind == 0:
+            out[i] = rng.integers(0, 256, 3)
+        elif kind == 1:
+            grain = int(rng.choice([1, 4, 10, 20]))
+            coarse = rng.integers(0, 256, (height // grain + 1, width // grain + 1, 3)).astype(np.uint8)
+            out[i] = coarse.repeat(grain, 0).repeat(grain, 1)[:height, :width]
+        elif kind == 2:
+            ramp = (
+                np.linspace(0, rng.uniform(1, 40), height)[:, None, None]
+                + np.linspace(0, rng.uniform(0, 40), width)[None, :, None]
+            )
+            out[i] = (127.5 + 127.5 * np.sin(ramp + rng.uniform(0, 6, 3))).astype(np.uint8)
+        else:
+            out[i] = 255
+            for y in range(int(rng.integers(4, 12)), height - 4, int(rng.integers(5, 11))):
+                ink = rng.random(width) < 0.7
+                ink[:8], ink[rng.integers(60, width) :] = False, False
+                out[i, y : y + 2, ink] = rng.integers(0, 90)
+    return out
+
+
+def tensor(pictures: NDArray[np.uint8]) -> Tensor:
+    """(n, h, w, 3) bytes to (n, 3, h, w) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def read_photographs(data: Path) -> list[bytes]:
+    """Give the everyday training photographs as JPEG bytes."""
+    from pyarrow import parquet
+
+    table = parquet.read_table(data / "everyday" / "train.parquet", columns=["image"])
+    return [row["image"]["bytes"] for row in table.to_pylist()]

@@ -1,0 +1,227 @@
+"""Turn a finished run into the shipped bundle: `python -m catalens.training.release --run runs/starter --data DATA`.
+
+Exports the towers, fits scale, temperatures and thresholds on `val`, measures on `test`, and writes the
+bundle, its calibration and the model card, in which every figure comes from this run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from catalens.core.images import read_image
+from catalens.core.protocols import Encoder
+from catalens.core.types import Vectors
+from catalens.core.vectors import batched
+from catalens.models.bundle import FACTS, load_bundle
+from catalens.models.registry import CALIBRATION, shipped
+from catalens.tasks.assessment import GroupReport, assess
+from catalens.tasks.attributes import SchemaBank, build_schema_bank, group_probabilities, read_attributes
+from catalens.tasks.calibration import Calibration, fit_temperature, save_calibration
+from catalens.tasks.schema import load_schema
+from catalens.tasks.thresholds import learn
+from catalens.training.evaluation import Accuracy, accuracy, retrieval
+from catalens.training.fashion import Product, read_products
+from catalens.training.pixels import nonsense
+from catalens.training.starter import UNKNOWN
+
+MAIN_GROUPS = ("type", "colour", "gender", "pattern", "sleeve_length", "neck")
+TEN_COMMONEST = ("pattern", "sleeve_length", "neck")
+"""Groups scored over their ten commonest values, since the rest are a handful of rows each."""
+FIRST_SCALE = 30.0
+SOURCE = (
+    "trained by catalens.training.starter on the Fashion Product Images catalogue; the image tower starts from "
+    "mobilenet_v2_1.0_224 (ImageNet, google-coral/test_data, Apache-2.0)"
+)
+
+
+def main() -> None:
+    """Run the release."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=Path("runs/starter"))
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=shipped("starter"))
+    parser.add_argument("--revision", default="1")
+    options = parser.parse_args()
+    release(options.run, options.data, options.out, options.revision)
+
+
+def release(run: Path, data: Path, out: Path, revision: str) -> None:
+    """Write the bundle, its calibration and its card."""
+    from catalens.training.export import load_towers, write_bundle
+
+    facts: dict[str, Any] = {
+        "name": "starter",
+        "revision": revision,
+        "dim": 256,
+        "input_size_wh": [120, 160],
+        "max_tokens": 64,
+        "logit_scale": FIRST_SCALE,
+        "logit_bias": None,
+        "unknown_texts": list(UNKNOWN),
+        "licence": "Apache-2.0",
+        "source": SOURCE,
+        "scores": {},
+    }
+    write_bundle(out, *load_towers(run), facts)
+    encoder = load_bundle(out, runtime="onnxruntime")
+    val, test = (list(read_products(data / "fashion", split)) for split in ("val", "test"))
+    val_vectors, test_vectors = (encode_pictures(encoder, [row.picture for row in rows]) for rows in (val, test))
+    bank = build_schema_bank(encoder, load_schema("fashion"))
+    _change_facts(out, logit_scale=FIRST_SCALE / _scale_temperature(bank, val_vectors, val))
+
+    encoder = load_bundle(out, runtime="onnxruntime")
+    bank = build_schema_bank(encoder, load_schema("fashion"))
+    calibration, _ = learn(val_vectors, table(bank, val), bank)
+    save_calibration(calibration, out / CALIBRATION.format(schema="fashion"))
+    reports = assess(test_vectors, table(bank, test), bank, calibration=calibration)
+    scores = {
+        "zero_shot": {name: asdict(score) for name, score in zero_shot(bank, test_vectors, test).items()},
+        "title_to_picture": asdict(
+            retrieval(encoder.encode_texts([row.title for row in test]), test_vectors, range(len(test)))
+        ),
+        "calibration": {report.group: _calibrated(report) for report in reports},
+        "elsewhere": elsewhere(encoder, bank, calibration, data),
+    }
+    _change_facts(out, scores=scores)
+    (out / "README.md").write_text(card(scores), encoding="utf-8")
+
+
+def encode_pictures(encoder: Encoder, pictures: Sequence[bytes]) -> Vectors:
+    """Encode JPEG bytes as a user's command would: (n, dim)."""
+    rows = [
+        encoder.encode_images([read_image(data, at_least=encoder.input_size_wh) for data in some])
+        for some in batched(pictures, 64)
+    ]
+    return np.concatenate(rows)
+
+
+def table(bank: SchemaBank, rows: Sequence[Product]) -> Mapping[str, Sequence[str | None]]:
+    """Give each group's column of true labels."""
+    return {group.name: [row.labels.get(group.name) for row in rows] for group in bank.schema.groups}
+
+
+def _scale_temperature(bank: SchemaBank, vectors: Vectors, rows: Sequence[Product]) -> float:
+    """Find the one temperature that suits the main groups together, for labels that have no calibration."""
+    parts = []
+    for name in MAIN_GROUPS:
+        group = bank.schema.group(name)
+        places = {label: at for at, label in enumerate(group.label_names)}
+        known = [(at, places[row.labels[name]]) for at, row in enumerate(rows) if row.labels.get(name) in places]
+        where, truth = (np.array(column) for column in zip(*known, strict=True))
+        parts.append((group, where, truth))
+
+    def loss(temperature: float) -> float:
+        total = 0.0
+        for group, where, truth in parts:
+            scores, _ = group_probabilities(group, bank.banks[group.name], vectors[where], temperature)
+            total -= float(np.log(np.maximum(scores[np.arange(len(truth)), truth], 1e-9)).mean())
+        return total / len(parts)
+
+    return fit_temperature(loss, len(rows))
+
+
+def zero_shot(bank: SchemaBank, vectors: Vectors, rows: Sequence[Product]) -> dict[str, Accuracy]:
+    """Score every group that has at least twenty labelled rows, through the text tower alone."""
+    out = {}
+    for group in bank.schema.groups:
+        names = list(group.label_names)
+        if group.name in TEN_COMMONEST:
+            common = Counter(row.labels[group.name] for row in rows if row.labels.get(group.name) in names)
+            names = [name for name, _ in common.most_common(10)]
+        places = {name: at for at, name in enumerate(names)}
+        known = [
+            (at, places[row.labels[group.name]]) for at, row in enumerate(rows) if row.labels.get(group.name) in places
+        ]
+        if len(known) < 20:
+            continue
+        where, truth = (np.array(column) for column in zip(*known, strict=True))
+        columns = [group.label_names.index(name) for name in names]
+        cosines = vectors[where] @ bank.banks[group.name].vectors[columns].astype(np.float32).T
+        out[group.name] = accuracy(cosines, truth)
+    return out
+
+
+def _calibrated(report: GroupReport) -> dict[str, Any]:
+    return {
+        "temperature": round(report.temperature, 3),
+        "ece_before": round(report.ece_before, 4),
+        "ece_after": round(report.ece_after, 4),
+        "precision": report.counts.precision,
+        "recall": report.counts.recall,
+        "rows": report.rows,
+    }
+
+
+def elsewhere(encoder: Encoder, bank: SchemaBank, calibration: Calibration, data: Path) -> dict[str, float]:
+    """Give, for pictures that are no products, the share that gets a type with confidence of one half or more."""
+    from pyarrow import parquet
+
+    photographs = parquet.read_table(data / "everyday" / "test.parquet", columns=["image"]).to_pylist()
+    made = nonsense(400, np.random.default_rng(1))
+    sets: dict[str, Iterable[bytes]] = {
+        "everyday photographs": [row["image"]["bytes"] for row in photographs],
+        "blanks, noise, stripes, page-like lines": [_png(each) for each in made],
+    }
+    out = {}
+    for name, pictures in sets.items():
+        vectors = encode_pictures(encoder, list(pictures))
+        read = read_attributes(vectors, bank, calibration=calibration)
+        sure = [each["type"].value != "unknown" and each["type"].confidence >= 0.5 for each in read]
+        out[name] = float(np.mean(sure))
+    return out
+
+
+def _png(pixels: Any) -> bytes:  # noqa: ANN401 - (h, w, 3) bytes
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _change_facts(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - values of JSON
+    file = folder / FACTS
+    body = {**json.loads(file.read_text(encoding="utf-8")), **changes}
+    file.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def card(scores: Mapping[str, Any]) -> str:
+    """Fill the figures into the model card's text."""
+    zero = [
+        f"| {name} | {score['labels']} | {score['rows']} | {score['majority']:.3f} "
+        f"| **{score['top1']:.3f}** | {score['top5']:.3f} |"
+        for name, score in scores["zero_shot"].items()
+    ]
+    calibrated = [
+        f"| {name} | {each['temperature']:.2f} | {each['ece_before']:.3f} | {each['ece_after']:.3f} "
+        f"| {_share(each['precision'])} | {_share(each['recall'])} |"
+        for name, each in scores["calibration"].items()
+        if each["rows"] >= 20
+    ]
+    found = scores["title_to_picture"]
+    text = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
+    return text.format(
+        zero_shot="\n".join(zero),
+        calibration="\n".join(calibrated),
+        elsewhere="\n".join(f"| {name} | {share:.3f} |" for name, share in scores["elsewhere"].items()),
+        **{
+            key: (f"{value:.3f}" if isinstance(value, float) and value <= 1 else f"{value:g}")
+            for key, value in found.items()
+        },
+    )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    main()

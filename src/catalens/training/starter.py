@@ -1,0 +1,281 @@
+"""Train the starter encoder: `python -m catalens.training.starter --data DATA --out runs/starter`.
+
+Two losses share the towers. A contrastive one over one random text per product, in which equal texts of a
+batch are shared positives; and, for every schema group, the cross-entropy of the picture against *all* label
+texts of the group through the text tower, so that zero-shot use is what is trained. A share of every batch
+is other people's photographs, noise and blanks, whose right label in every group is "something else".
+
+A checkpoint is written after every epoch, and a second start of the same command goes on from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+
+from catalens.tasks.schema import Schema, load_schema
+from catalens.training.augment import framed, lit, onto_backgrounds
+from catalens.training.fashion import Phrasebook, Product, label_texts, read_products
+from catalens.training.losses import contrastive, encode_texts
+from catalens.training.pixels import nonsense, read_photographs, stored, tensor
+from catalens.training.towers import ImageTower, TextTower, compiled_stem, recalibrate
+from catalens.training.vocabulary import train_tokenizer
+
+UNKNOWN = (
+    "something else",
+    "not a fashion product",
+    "a picture of something else",
+    "none of these",
+    "an unrelated photo",
+)
+"""Texts that mean "none of these" in every group."""
+WEIGHTS = {"type": 0.5, "colour": 0.6, "gender": 0.4, "pattern": 0.4, "sleeve_length": 0.4, "neck": 0.4}
+"""Share in the loss of the groups that users ask for most."""
+OTHER_WEIGHT = 0.12
+"""Share of every other group."""
+WARM_UP_STEPS = 100
+OTHERS_WEIGHT = 0.15
+"""Share, within a group, of the pictures that are no products."""
+PALE_COLOURS = {"White", "Off White", "Cream", "Silver"}
+"""Products of these colours keep their background: it cannot be told from them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides the result, kept beside the checkpoint."""
+
+    epochs: int = 12
+    large_epochs: int = 4
+    """The last epochs see the full input size; the others see small_hw, at two thirds of the work."""
+    batch: int = 384
+    others: int = 32
+    """Pictures of the batch that are no products."""
+    small_hw: tuple[int, int] = (128, 96)
+    large_hw: tuple[int, int] = (160, 120)
+    rate: float = 1e-3
+    tower_share: float = 0.4
+    decay: float = 0.05
+    vocabulary: int = 6000
+    seed: int = 0
+
+
+class Trainer:
+    """Holds what a step needs, so that a run can be stopped and gone on with."""
+
+    def __init__(self, recipe: Recipe, data: Path, out: Path) -> None:
+        self.recipe, self.out = recipe, out
+        torch.manual_seed(recipe.seed)
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.rng = np.random.default_rng(recipe.seed)
+        self.words = random.Random(recipe.seed)
+        self.schema: Schema = load_schema("fashion")
+        self.phrases = Phrasebook(self.schema, self.words)
+        self.products: list[Product] = list(read_products(data / "fashion", "train"))
+        self.pixels = stored(out / "train.npy", [product.picture for product in self.products], pad=False)
+        everyday = read_photographs(data)
+        self.other_pixels = stored(out / "others.npy", everyday, pad=False)
+        self.other_padded = stored(out / "others-padded.npy", everyday, pad=True)
+        self.tokenizer = self._tokenizer()
+        self.groups = [group.name for group in self.schema.groups]
+        self.targets = self._targets()
+        self.pale = np.array([product.labels.get("colour") in PALE_COLOURS for product in self.products])
+        self.image = ImageTower().to(memory_format=torch.channels_last)
+        self.text = TextTower(self.tokenizer.get_vocab_size())
+        self.scale = torch.nn.Parameter(torch.tensor(math.log(20.0)))
+        self.group_scales = torch.nn.Parameter(torch.full((len(self.groups),), math.log(15.0)))
+        self.image.load_imagenet(data / "init" / "mobilenet_v2_imagenet.safetensors")
+        self.image.stem.requires_grad_(requires_grad=False)
+        self.optimiser = self._optimiser()
+        self.epoch = 0
+
+    def _tokenizer(self) -> Tokenizer:
+        file = self.out / "tokenizer.json"
+        if not file.exists():
+            texts = [text for product in self.products for text in (product.title, product.sentence) if text]
+            texts += [self.phrases.phrase(product) for product in self.products]
+            wordings = [word for group in self.schema.groups for label in group.labels for word in label.wordings]
+            train_tokenizer(texts + wordings * 20, self.recipe.vocabulary).save(str(file))
+        tokenizer = Tokenizer.from_file(str(file))
+        # Provilkov et al. 2020: dropping merges at random makes typos and unseen words less strange.
+        tokenizer.model.dropout = 0.1
+        return tokenizer
+
+    def _targets(self) -> Tensor:
+        """(n products, groups) label positions, -100 where a group does not hold or its value is not in the schema."""
+        out = torch.full((len(self.products), len(self.groups)), -100, dtype=torch.long)
+        for column, name in enumerate(self.groups):
+            place = {label.name: i for i, label in enumerate(self.schema.group(name).labels)}
+            for row, product in enumerate(self.products):
+                out[row, column] = place.get(product.labels.get(name, ""), -100)
+        return out
+
+    def _optimiser(self) -> torch.optim.AdamW:
+        tower = [p for part in (self.image.fine, self.image.coarse) for p in part.parameters()]
+        rest = [*self.image.norm.parameters(), *self.image.project.parameters(), *self.text.parameters()]
+        rate, share = self.recipe.rate, self.recipe.tower_share
+        sets: list[dict[str, Any]] = []
+        for parameters, base in ((tower, rate * share), (rest, rate)):
+            sets.append(
+                {"params": [p for p in parameters if p.ndim > 1], "base": base, "weight_decay": self.recipe.decay}
+            )
+            sets.append({"params": [p for p in parameters if p.ndim <= 1], "base": base, "weight_decay": 0.0})
+        sets.append({"params": [self.scale, self.group_scales], "base": rate, "weight_decay": 0.0})
+        return torch.optim.AdamW(sets, lr=rate, betas=(0.9, 0.98))
+
+    def prepare(self) -> None:
+        """Measure the batch norms before the first step."""
+        batches = [self._sample(self.rng.choice(len(self.products), 128, replace=False), 0.5)[0] for _ in range(3)]
+        recalibrate(self.image, batches)
+
+    @property
+    def _small(self) -> bool:
+        return self.epoch < self.recipe.epochs - self.recipe.large_epochs
+
+    def _sample(self, rows: NDArray[np.int64], strength: float) -> tuple[Tensor, tuple[int, int]]:
+        size = self.recipe.small_hw if self._small else self.recipe.large_hw
+        products = self.pixels[rows]
+        keep = self.pale[rows]
+        share = 0.15 * strength
+        changed = onto_backgrounds(products[~keep], self.other_pixels[:2000], self.rng, share)
+        products[~keep] = changed
+        half = self.recipe.others // 2
+        picks = self.rng.integers(0, len(self.other_pixels), self.recipe.others)
+        others = np.concatenate(
+            [
+                self.other_pixels[picks[:half]],
+                self.other_padded[picks[half : half + half // 2]],
+                nonsense(self.recipe.others - half - half // 2, self.rng),
+            ]
+        )
+        pixels = tensor(np.concatenate([products, others]))
+        pixels = lit(framed(pixels, size, self.generator, strength=strength), self.generator, strength=strength)
+        return pixels.contiguous(memory_format=torch.channels_last), size
+
+    def loss(self, rows: NDArray[np.int64], strength: float) -> dict[str, Tensor]:
+        """Run one batch through both losses."""
+        pixels, _ = self._sample(rows, strength)
+        said = [self.phrases.say(self.products[row]) for row in rows]
+        unknown = self.words.choice(UNKNOWN)
+        labels = [label_texts(self.schema, name, self.words.choice) for name in self.groups]
+        flat = [text for texts in labels for text in texts] + [unknown]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            images = self.image(pixels)
+            encoded = encode_texts(self.text, self.tokenizer, [*said, *flat])
+        texts, wordings = encoded[: len(said)], encoded[len(said) :]
+        places = {text: i for i, text in enumerate(dict.fromkeys(said))}
+        keys = torch.tensor([places[text] for text in said])
+        n = len(rows)
+        out = {"contrast": contrastive(images[:n], texts, keys, self.scale.exp().clamp(max=100.0))}
+        targets, start, unknown_row = self.targets[torch.from_numpy(rows)], 0, wordings[-1:]
+        for column, (name, texts_of) in enumerate(zip(self.groups, labels, strict=True)):
+            bank = torch.cat([wordings[start : start + len(texts_of)], unknown_row])
+            start += len(texts_of)
+            logits = self.group_scales[column].exp().clamp(max=60.0) * images @ bank.T
+            elsewhere = torch.full((len(images) - n,), len(texts_of))
+            weight = WEIGHTS.get(name, OTHER_WEIGHT)
+            if (targets[:, column] >= 0).any():
+                out[name] = weight * functional.cross_entropy(logits[:n], targets[:, column], ignore_index=-100)
+            apart = weight * OTHERS_WEIGHT * functional.cross_entropy(logits[n:], elsewhere)
+            out["else"] = out.get("else", torch.zeros(())) + apart
+        return out
+
+    def run(self) -> None:
+        """Train to the end, an epoch at a time."""
+        size, started = self.recipe.batch, time.monotonic()
+        steps = len(self.products) // size
+        for epoch in range(self.epoch, self.recipe.epochs):
+            self.epoch = epoch
+            self.image.train()
+            order = self.rng.permutation(len(self.products))
+            for step in range(steps):
+                at = epoch * steps + step
+                losses = self._step(order[step * size : (step + 1) * size], at, steps * self.recipe.epochs)
+                if step % 10 == 0:
+                    minutes = round((time.monotonic() - started) / 60, 2)
+                    self._log(
+                        epoch=epoch, step=step, minutes=minutes, scale=round(self.scale.exp().item(), 1), **losses
+                    )
+            self.epoch = epoch + 1
+            self.save()
+
+    def _step(self, rows: NDArray[np.int64], at: int, total: int) -> dict[str, float]:
+        done = at / total
+        rate = min(1.0, (at + 1) / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * done))
+        for part in self.optimiser.param_groups:
+            part["lr"] = max(rate, 0.005) * part["base"]
+        # The last epochs see pictures nearer to what a user has than to what could happen to them.
+        losses = self.loss(rows, 1.0 if self._small else 0.4)
+        loss = torch.stack(list(losses.values())).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for part in self.optimiser.param_groups for p in part["params"]], 2.0)
+        self.optimiser.step()
+        return {"loss": round(loss.item(), 3), **{name: round(value.item(), 3) for name, value in losses.items()}}
+
+    def _log(self, **values: object) -> None:
+        with (self.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def save(self) -> None:
+        """Write the checkpoint whole, then put it in place."""
+        state = {
+            "epoch": self.epoch,
+            "image": self.image.state_dict(),
+            "text": self.text.state_dict(),
+            "scale": self.scale.data,
+            "group_scales": self.group_scales.data,
+            "optimiser": self.optimiser.state_dict(),
+            "groups": self.groups,
+        }
+        part = self.out / "checkpoint.part"
+        torch.save(state, part)
+        part.replace(self.out / "checkpoint.pt")
+
+    def resume(self) -> bool:
+        """Go on from the last checkpoint, if there is one."""
+        file = self.out / "checkpoint.pt"
+        if not file.exists():
+            return False
+        state = torch.load(file, weights_only=True)
+        self.image.load_state_dict(state["image"])
+        self.text.load_state_dict(state["text"])
+        self.scale.data, self.group_scales.data = state["scale"], state["group_scales"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.epoch = int(state["epoch"])
+        self.words.seed(self.recipe.seed + self.epoch)
+        self.rng = np.random.default_rng(self.recipe.seed + self.epoch)
+        self.generator.manual_seed(self.recipe.seed + self.epoch)
+        return True
+
+
+def main() -> None:
+    """Run the one documented command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds fashion/, everyday/ and init/")
+    parser.add_argument("--out", type=Path, default=Path("runs/starter"))
+    parser.add_argument("--epochs", type=int, default=Recipe().epochs)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(Recipe(epochs=options.epochs, seed=options.seed), options.data, options.out)
+    if not trainer.resume():
+        trainer.prepare()
+    trainer.image.fast_stem = compiled_stem(trainer.image)
+    trainer.run()
+
+
+if __name__ == "__main__":
+    main()
