@@ -1,0 +1,118 @@
+"""What `bundle.json` says of an encoder: read and checked without loading a graph."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeGuard
+
+from catalens.core.errors import ModelError
+
+FORMAT = "catalens-bundle/1"
+FACTS = "bundle.json"
+GRAPHS = ("image.onnx", "text.onnx")
+FILES = (*GRAPHS, "tokenizer.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleFacts:
+    """What `bundle.json` says: enough to describe the encoder without loading a graph."""
+
+    name: str
+    revision: str
+    dim: int
+    input_size_wh: tuple[int, int]
+    max_tokens: int
+    logit_scale: float
+    logit_bias: float | None
+    unknown_texts: tuple[str, ...]
+    probe: Mapping[str, tuple[int, ...]]
+    """A text or two with the token ids they must give: a wrong tokenizer is found at once."""
+    sha256: Mapping[str, str]
+    licence: str
+    source: str
+    scores: Mapping[str, Any]
+
+
+def read_facts(folder: Path) -> BundleFacts:
+    """Read and check `bundle.json`, and that every file it needs is there.
+
+    Raises:
+        ModelError: the folder is no bundle, or half of one; the message names what is missing or wrong.
+    """
+    file = folder / FACTS
+    if not file.is_file():
+        raise ModelError(f"{folder} is not a bundle: it has no {FACTS}; a bundle holds {', '.join((FACTS, *FILES))}")
+    try:
+        facts = _facts(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{file} cannot be used: {error}") from error
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder} is half a bundle: {name} is missing")
+    return facts
+
+
+def _facts(raw: object) -> BundleFacts:
+    if not isinstance(raw, dict):
+        raise ValueError(f"it holds {raw!r}, and not an object")
+    if raw.get("format") != FORMAT:
+        raise ValueError(f"it has the format {raw.get('format')!r}; this version reads {FORMAT!r}")
+    for key, (what, fits) in _VALUES.items():
+        if key not in raw:
+            raise ValueError(f"it has no {key!r}, which is {what}")
+        if not fits(raw[key]):
+            raise ValueError(f"{key!r} is {raw[key]!r}; it should be {what}")
+    values = {key: raw[key] for key in _VALUES}
+    values["input_size_wh"] = tuple(raw["input_size_wh"])
+    values["unknown_texts"] = tuple(raw["unknown_texts"])
+    values["probe"] = {text: tuple(ids) for text, ids in raw["probe"].items()}
+    return BundleFacts(**values)
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _size(value: object) -> TypeGuard[int]:
+    return _whole(value) and value >= 1
+
+
+def _number(value: object) -> TypeGuard[float]:
+    return _whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _list_of(value: object, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(map(fits, value))
+
+
+def _object_of(value: object, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and all(map(fits, value.values()))
+
+
+_VALUES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
+    "name": ("a text without @", lambda value: _text(value) and "@" not in value),
+    "revision": ("a text", _text),
+    "dim": ("the width of a vector", _size),
+    "input_size_wh": ("a width and a height in pixels", lambda value: _list_of(value, _size) and len(value) == 2),
+    "max_tokens": ("a count of at least 2", lambda value: _size(value) and value >= 2),
+    "logit_scale": ("a number above 0", lambda value: _number(value) and value > 0),
+    "logit_bias": ("a number or null", lambda value: value is None or _number(value)),
+    "unknown_texts": ("a list of texts", lambda value: _list_of(value, _text)),
+    "probe": (
+        "an object of texts and their token ids",
+        lambda value: _object_of(value, lambda ids: _list_of(ids, _whole)) and len(value) > 0,
+    ),
+    "sha256": ("an object of file names and checksums", lambda value: _object_of(value, _text)),
+    "licence": ("a text", _text),
+    "source": ("a text", _text),
+    "scores": ("an object", lambda value: isinstance(value, dict)),
+}
+"""Key → what it should be, in words, and the check of it; a size that is a text would only fail later, elsewhere."""

@@ -1,0 +1,47 @@
+"""A shipped encoder with no weights: for tests, demos of the plumbing, and servers without a model.
+
+It knows nothing about pictures beyond their mean colour and nothing about texts beyond their
+letters, but it keeps every promise of the `Encoder` protocol.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from PIL.Image import Image
+
+from catalens.core.types import Vectors
+from catalens.core.vectors import unit_rows
+
+
+class FakeEncoder:
+    """Hashes to vectors: the same input always gives the same unit row."""
+
+    def __init__(self, dim: int = 16, *, logit_scale: float = 10.0, logit_bias: float | None = None) -> None:
+        self.name = f"fake-{dim}"
+        self.dim = dim
+        self.input_size_wh = (32, 32)
+        self.logit_scale = logit_scale
+        self.logit_bias = logit_bias
+        self.unknown_texts: Sequence[str] = ()
+        self.batches: list[int] = []
+        """Sizes of the batches seen, so that a test can count model calls."""
+
+    def encode_images(self, images: Sequence[Image]) -> Vectors:
+        """Hash the pixels of each picture at 32 by 32."""
+        self.batches.append(len(images))
+        return self._rows([image.resize(self.input_size_wh).tobytes() for image in images])
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """Hash the letters of each text."""
+        self.batches.append(len(texts))
+        return self._rows([text.encode() for text in texts])
+
+    def _rows(self, contents: Sequence[bytes]) -> Vectors:
+        rows = np.zeros((len(contents), self.dim), dtype=np.float32)
+        for row, content in zip(rows, contents, strict=True):
+            seed = int.from_bytes(hashlib.sha256(content).digest()[:8], "little")
+            row[:] = np.random.default_rng(seed).standard_normal(self.dim)
+        return unit_rows(rows)
