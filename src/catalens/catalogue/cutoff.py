@@ -1,0 +1,132 @@
+"""The relevance cut-off: where a query's hits end and its background begins.
+
+Every query gives every record some cosine, so "the best twenty" exist for nonsense too. What tells
+hits from background is how far they stand above the scores that this very query gives to the rest
+of the catalogue, which also makes texts, pictures and mixtures comparable: their cosines lie in
+different ranges, their lifts do not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalens.core.errors import InputError
+from catalens.core.protocols import Index
+from catalens.core.types import Scores, Vectors
+
+MIN_BACKGROUND = 50
+"""Of fewer records the background cannot be known, and nothing is cut off."""
+
+_LIFTS = np.linspace(0.0, 1.0, 101)
+_DEVIATIONS = np.linspace(0.0, 10.0, 41)
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoff:
+    """How far above its background a hit must stand, in both measures.
+
+    Attributes:
+        lift: cosine above the median. Nonsense spreads little, and lifts little.
+        deviations: the same in standard deviations of the background. A vague query spreads much.
+    """
+
+    lift: float
+    deviations: float
+
+    def floor(self, scores: Scores) -> float:
+        """Give the lowest cosine that counts as relevant, given a query's (n,) cosines with everything.
+
+        >>> background = np.linspace(0.0, 0.1, 99, dtype=np.float32)
+        >>> round(Cutoff(lift=0.2, deviations=3.0).floor(background), 2)
+        0.25
+        """
+        if len(scores) < MIN_BACKGROUND:
+            return -1.0
+        centre, deviation = background_of(scores)
+        return centre + max(self.lift, self.deviations * deviation)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A query whose answer is known.
+
+    Attributes:
+        vector: (dim,) unit vector of the query.
+        relevant: ids that should be found; empty for nonsense.
+    """
+
+    vector: Vectors
+    relevant: frozenset[str]
+
+
+def background_of(scores: Scores) -> tuple[float, float]:
+    """Give the median and the standard deviation of the background in (n,) scores.
+
+    Relevant records sit in the upper tail, even a fifth of all, so the deviation is measured below
+    the median only: the distance to the point that 15.9 % of a normal distribution lie under.
+    """
+    n = len(scores)
+    low, middle = int(0.1587 * n), n // 2
+    parted = np.partition(scores, (low, middle))
+    return float(parted[middle]), float(parted[middle] - parted[low])
+
+
+def learn_cutoff(index: Index, judged: Sequence[Judged]) -> Cutoff:
+    """Choose the cut-off under which the mean F1 of these queries is highest.
+
+    A query with nothing relevant scores 1 where nothing is found and 0 otherwise; give some, or the
+    cut-off never learns what nonsense looks like.
+
+    Raises:
+        InputError: no queries, or a catalogue too small to have a background.
+    """
+    if not judged:
+        raise InputError("no judged queries given; a cut-off is learned from queries and their relevant ids")
+    ids = [record.id for record in index.records()]
+    if len(ids) < MIN_BACKGROUND:
+        raise InputError(f"a catalogue of {len(ids)} is too small for a cut-off; it takes {MIN_BACKGROUND} records")
+    total = np.zeros((len(_LIFTS), len(_DEVIATIONS)))
+    for query in judged:
+        total += _f1(index.scores(query.vector), np.array([one in query.relevant for one in ids]))
+    # Few queries leave a plateau of equally good choices; its middle is the safest of them.
+    plateau = np.argwhere(total >= total.max() - 1e-9)
+    lift, deviations = plateau[np.argmin(((plateau - plateau.mean(axis=0)) ** 2).sum(axis=1))]
+    return Cutoff(round(float(_LIFTS[lift]), 4), round(float(_DEVIATIONS[deviations]), 4))
+
+
+def write_cutoff(path: Path, cutoff: Cutoff) -> None:
+    """Write a cut-off as JSON."""
+    path.write_text(json.dumps(asdict(cutoff)) + "\n", encoding="utf-8")
+
+
+def read_cutoff(path: Path) -> Cutoff:
+    """Read a cut-off.
+
+    Raises:
+        InputError: no such file, or something else in it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Cutoff(float(content["lift"]), float(content["deviations"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} holds no cut-off, which looks like {json.dumps(asdict(Cutoff(0.1, 3.0)))}") from error
+
+
+def _f1(scores: Scores, relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Give the F1 of one query under every (lift, deviations) of the grid."""
+    centre, deviation = background_of(scores)
+    order = np.argsort(scores)
+    floors = centre + np.maximum(_LIFTS[:, None], _DEVIATIONS[None, :] * deviation)
+    under = np.searchsorted(scores[order], floors.astype(np.float32))  # how many are cut off
+    found = len(scores) - under
+    if not relevant.any():
+        return np.asarray(found == 0, dtype=np.float64)
+    relevant_under = np.concatenate([[0], np.cumsum(relevant[order])])
+    right = relevant.sum() - relevant_under[under]
+    return np.asarray(2 * right / (found + relevant.sum()), dtype=np.float64)

@@ -1,0 +1,300 @@
+"""The embedded index: one SQLite file that keeps records, vectors and words, searched in the process."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from catalens.catalogue import hnsw, keywords, storage, tables
+from catalens.catalogue.filter_sql import filter_to_sql
+from catalens.catalogue.records import check_batch, check_k, check_vectors
+from catalens.catalogue.scan import Rows, best, cosines
+from catalens.catalogue.snapshot import Snapshot, selected, snapshot
+from catalens.catalogue.storage import State, errors_named
+from catalens.core.errors import CatalogueError
+from catalens.core.filters import Filter
+from catalens.core.types import Hit, Record, Scores, Vectors
+from catalens.core.vectors import unit_rows
+
+_PAGE = 1000
+_SPARE_CANDIDATES = 64  # for rows that the graph holds and the database no longer does
+_MAX_EXACT_TAIL = 10_000  # rows newer than the graph; reading that many takes as long as a scan of all
+
+
+class EmbeddedIndex:
+    """A catalogue in one file; use it as a context manager, or `close` it.
+
+    What a method has stored when it returns stays stored, whatever happens to the process. Many
+    processes may read while one writes; a second writer waits, then is refused. One object may be
+    shared by threads, which then take turns.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, state: State, *, read_only: bool) -> None:
+        """Use `EmbeddedIndex.open`."""
+        self.path = path
+        self._connection = connection
+        self._encoder = (state.encoder, state.dim)
+        self._read_only = read_only
+        self._lock = threading.RLock()
+        self._snapshot: Snapshot | None = None
+        self._graph: hnsw.Graph | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        encoder_name: str | None = None,
+        dim: int | None = None,
+        read_only: bool = False,
+        wait_s: float = 10.0,
+    ) -> Self:
+        """Open a catalogue; make it if it is not there and both its encoder and its width are said.
+
+        Args:
+            path: the file.
+            encoder_name: refuse a catalogue that another encoder filled.
+            dim: refuse a catalogue of another width.
+            read_only: refuse to write, and work where nothing can be written.
+            wait_s: how long to wait for another writer, in seconds.
+
+        Raises:
+            CatalogueError: the file cannot be used, or was filled by another encoder.
+        """
+        path = Path(path)
+        made_by = (encoder_name, dim) if encoder_name is not None and dim is not None and not read_only else None
+        connection = storage.open_file(path, read_only=read_only, may_create=made_by is not None, wait_s=wait_s)
+        try:
+            with errors_named(path):
+                state = storage.check_file(connection, path, made_by)
+            storage.check_encoder(path, state, encoder_name, dim)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(path, connection, state, read_only=read_only)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+            self._snapshot = self._graph = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def encoder_name(self) -> str:
+        """The encoder that made the vectors."""
+        return self._encoder[0]
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return self._encoder[1]
+
+    def __len__(self) -> int:
+        with self._reading():
+            return tables.count(self._connection)
+
+    def add(self, records: Sequence[Record], vectors: Vectors, hashes: Sequence[str | None] | None = None) -> None:
+        """Store records, replacing those with the same ids: all of them, or, if this raises, none.
+
+        Args:
+            records: n records; of one id that comes twice the last counts.
+            vectors: (n, dim), from the index's encoder.
+            hashes: n content hashes of the pictures, where known.
+
+        Raises:
+            InputError: a record that cannot be stored.
+            CatalogueError: wrong shape, another writer, or the disk.
+        """
+        array = check_batch(records, vectors, hashes, self.dim)
+        digests = hashes or [None] * len(records)
+        last = {record.id: at for at, record in enumerate(records)}
+        with self._writing() as state:
+            replaced = tables.delete(self._connection, last)
+            items = ((records[at], array[at], digests[at]) for at in sorted(last.values()))
+            added = tables.insert(self._connection, state.next_row, items)
+            self._connection.execute(
+                "UPDATE state SET next_row = next_row + ?, removed = removed + ?", (added, replaced)
+            )
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """Forget records; ids that are not there are no error. Gives how many were."""
+        with self._writing():
+            removed = tables.delete(self._connection, ids)
+            self._connection.execute("UPDATE state SET removed = removed + ?", (removed,))
+            return removed
+
+    def get(self, ids: Sequence[str]) -> list[Record | None]:
+        """Give one record per id, in order; None where there is none."""
+        with self._reading():
+            rows = tables.rows_of(self._connection, ids)
+            found = tables.records_of(self._connection, rows.values())
+        return [found[rows[one]] if one in rows else None for one in ids]
+
+    def hashes(self, ids: Sequence[str] | None = None) -> dict[str, str]:
+        """Give the hashes that were added, for some ids or for all; what has none is left out."""
+        with self._reading():
+            return tables.hashes_of(self._connection, ids)
+
+    def vectors(self, ids: Sequence[str]) -> Vectors:
+        """Give (n, dim) vectors of n ids, in order.
+
+        Raises:
+            InputError: an id that is not there.
+        """
+        with self._reading():
+            wanted = tables.known_rows(self._connection, ids)
+            rows, vectors = tables.vectors_of(self._connection, wanted, self.dim)
+        return unit_rows(vectors[np.searchsorted(rows, wanted)])
+
+    def records(self) -> Iterator[Record]:
+        """Give every record, lazily, in the order in which they were last added."""
+        row = 0
+        while True:
+            with self._reading():
+                page = tables.record_page(self._connection, row, _PAGE)
+            if not page:
+                return
+            yield from (record for _, record in page)
+            row = page[-1][0]
+
+    def query(self, vector: Vectors, k: int, where: Filter | None = None, min_score: float | None = None) -> list[Hit]:
+        """Give the k records nearest to a vector, best first; equal scores in the order of `records`.
+
+        Exact, unless a graph for large catalogues was built and no filter is given.
+
+        Args:
+            vector: (dim,), unit length, from the index's encoder.
+            k: results wanted; fewer come back where fewer pass.
+            where: applied before k.
+            min_score: the lowest cosine wanted.
+
+        Raises:
+            InputError: k is less than 1.
+            CatalogueError: a vector of another width, or the file cannot be read.
+        """
+        check_k(k)
+        query = check_vectors(vector, (self.dim,))
+        with self._reading() as state:
+            found = self._near(state, query, k) if where is None else None
+            rows, scores = found or self._scan(state, query, where)
+            at = best(scores, k, min_score)
+            records = tables.records_of(self._connection, rows[at].tolist())
+        return [Hit(records[row], score) for row, score in zip(rows[at].tolist(), scores[at].tolist(), strict=True)]
+
+    def scores(self, vector: Vectors) -> Scores:
+        """Give (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
+        query = check_vectors(vector, (self.dim,))
+        with self._reading() as state:
+            return self._scan(state, query, None)[1]
+
+    def keyword(self, text: str, k: int, where: Filter | None = None) -> list[Record]:
+        """Give at most k records with any of the words in their id or text fields, best (BM25) first."""
+        check_k(k)
+        condition, parameters = filter_to_sql(where) if where else ("1", [])
+        with self._reading():
+            found = keywords.find(self._connection, text, condition=condition, parameters=parameters)
+            rows = list(islice(found, k))
+            records = tables.records_of(self._connection, rows)
+        return [records[row] for row in rows]
+
+    def reencode(self, encoder_name: str, dim: int, blocks: Iterable[tuple[Sequence[str], Vectors]]) -> None:
+        """Replace every vector and the encoder's name in one step; until then, and on failure, all is as before.
+
+        Args:
+            encoder_name: the new encoder.
+            dim: its width.
+            blocks: ids and their (n, dim) vectors, until every record had its turn. They are kept in memory as
+                float16 until the end, so no lock is held while they are made, and whoever makes them may
+                `remove` a record that can no longer be encoded.
+
+        Raises:
+            CatalogueError: a record without a new vector, or what `add` raises.
+        """
+        fresh: dict[str, bytes] = {}
+        for ids, vectors in blocks:
+            rows = check_vectors(vectors, (len(ids), dim)).astype("<f2")
+            fresh.update(zip(ids, (row.tobytes() for row in rows), strict=True))
+        with self._writing():
+            tables.replace_vectors(self._connection, fresh)
+            self._connection.execute(
+                "UPDATE state SET encoder = ?, dim = ?, space = ?, hnsw = NULL",
+                (encoder_name, dim, secrets.token_hex(8)),
+            )
+        self._encoder = (encoder_name, dim)
+        hnsw.delete_others(self.path, None)
+
+    def build_graph(self) -> None:
+        """Build the HNSW side file anew: worth it from about half a million records on."""
+        with self._writing() as state:  # the right to write is asked for before the work
+            held = self._current(state)
+        side = hnsw.build(self.path, held.state, held.rows, held.vectors)
+        with self._writing():
+            self._connection.execute("UPDATE state SET hnsw = ?", (side.to_json(),))
+        hnsw.delete_others(self.path, side.name)
+
+    def drop_graph(self) -> None:
+        """Delete the side file: every query is exact again."""
+        with self._writing():
+            self._connection.execute("UPDATE state SET hnsw = NULL")
+        self._graph = None
+        hnsw.delete_others(self.path, None)
+
+    @contextmanager
+    def _reading(self) -> Iterator[State]:
+        with self._lock, errors_named(self.path), storage.reading(self._connection):
+            yield self._checked_state()
+
+    @contextmanager
+    def _writing(self) -> Iterator[State]:
+        if self._read_only:
+            raise CatalogueError(f"{self.path} is open for reading only")
+        with self._lock, errors_named(self.path), storage.writing(self._connection):
+            yield self._checked_state()
+
+    def _checked_state(self) -> State:
+        state = storage.read_state(self._connection)
+        if (state.encoder, state.dim) != self._encoder:
+            raise CatalogueError(f"{self.path} was re-encoded meanwhile, with {state.encoder}; open it again")
+        return state
+
+    def _current(self, state: State) -> Snapshot:
+        self._snapshot = snapshot(self._connection, state, self._snapshot)
+        return self._snapshot
+
+    def _scan(self, state: State, query: Vectors, where: Filter | None) -> tuple[Rows, Scores]:
+        held = self._current(state)
+        if where is None:
+            return held.rows, cosines(held.vectors, query)
+        at = selected(self._connection, held, where)
+        if len(at) < len(held.rows) // 4:  # copying rows out costs some four times their scan
+            return held.rows[at], cosines(held.vectors[at], query)
+        return held.rows[at], cosines(held.vectors, query)[at]
+
+    def _near(self, state: State, query: Vectors, k: int) -> tuple[Rows, Scores] | None:
+        """Score the graph's candidates and every row that came after it; None: only a scan can answer."""
+        self._graph = hnsw.open_graph(self.path, state, self._graph)
+        if self._graph is None or state.next_row - self._graph.side.next_row > _MAX_EXACT_TAIL:
+            return None
+        near = self._graph.nearest(query, k + _SPARE_CANDIDATES)
+        rows, vectors = tables.vectors_of(self._connection, near.tolist(), self.dim)
+        tail, tail_vectors = tables.vectors_from(self._connection, self._graph.side.next_row, self.dim)
+        if len(rows) + len(tail) < min(k, tables.count(self._connection)):
+            return None  # too many of the candidates are gone
+        return np.concatenate([rows, tail]), cosines(np.concatenate([vectors, tail_vectors]), query)

@@ -1,0 +1,118 @@
+"""Records as the index keeps them: what is refused, fields as JSON, and the words to search."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from catalens.core.errors import CatalogueError, InputError
+from catalens.core.filters import check_text, check_value
+from catalens.core.types import FieldValue, Record, Vectors
+
+_UNIT_TOLERANCE = 5e-3
+
+# SQLite's JSON paths quote a name but know no escapes inside the quotes, so the few characters
+# that JSON would escape are stored in percent form, as in a URL.
+_ESCAPES = {code: f"%{code:02X}" for code in [*range(1, 32), ord('"'), ord("%"), ord("\\"), 127]}
+_ORIGINALS = {escape: chr(code) for code, escape in _ESCAPES.items()}
+
+
+def check_record(record: Record) -> None:
+    """Refuse a record that an index could not give back unchanged.
+
+    Raises:
+        InputError: an empty or malformed id, source or field name, or a value that a field cannot hold.
+    """
+    where = f"record {record.id!r}"
+    if not record.id:
+        raise InputError("a record without an id; give each one an id that no other has")
+    check_text(record.id, where)
+    check_text(record.source, where)
+    for name, value in record.fields.items():
+        if not name:
+            raise InputError(f"{where}: a field without a name; name every column")
+        check_text(name, where)
+        check_value(value, f"{where}, field {name!r}")
+
+
+def stored_name(name: str) -> str:
+    """Give a field's name as it stands in the stored JSON.
+
+    >>> stored_name('width "outer"')
+    'width %22outer%22'
+    """
+    return name.translate(_ESCAPES)
+
+
+def fields_to_json(fields: Mapping[str, FieldValue]) -> str:
+    """Write fields as one line of JSON."""
+    return json.dumps({stored_name(name): value for name, value in fields.items()}, ensure_ascii=False, allow_nan=False)
+
+
+def fields_from_json(text: str) -> dict[str, FieldValue]:
+    """Read fields back."""
+    return {_given_name(name): value for name, value in json.loads(text).items()}
+
+
+def words_of(record: Record) -> str:
+    """Give what the keyword search sees: the id (often a file name or an article number) and every text field."""
+    return "\n".join([record.id, *(value for value in record.fields.values() if isinstance(value, str))])
+
+
+def _given_name(name: str) -> str:
+    if "%" not in name:
+        return name
+    head, *rest = name.split("%")
+    return head + "".join(_ORIGINALS[f"%{part[:2]}"] + part[2:] for part in rest)
+
+
+def check_vectors(vectors: Vectors, shape: tuple[int, ...]) -> Vectors:
+    """Refuse vectors that would give scores that are not cosines.
+
+    Args:
+        vectors: what was given.
+        shape: (n, dim) or (dim,), what it must be.
+
+    Returns:
+        The same numbers, float32.
+
+    Raises:
+        CatalogueError: another shape.
+        InputError: a value that is not finite, or a row that is not of unit length.
+    """
+    array = np.asarray(vectors, dtype=np.float32)
+    if array.shape != shape:
+        raise CatalogueError(f"vectors of shape {array.shape} given, and the index needs {shape}")
+    # One comparison finds NaN too; half a percent is far above what half precision loses.
+    if not np.all(np.abs(np.linalg.norm(array, axis=-1) - 1) < _UNIT_TOLERANCE):
+        raise InputError("a vector is not finite or not of unit length; see catalens.core.vectors.unit_rows")
+    return array
+
+
+def check_batch(records: Sequence[Record], vectors: Vectors, hashes: Sequence[str | None] | None, dim: int) -> Vectors:
+    """Refuse a batch of which any part cannot be stored.
+
+    Returns:
+        The vectors, (n, dim) float32.
+
+    Raises:
+        InputError: a bad record or a bad row.
+        CatalogueError: vectors or hashes that do not belong to n records.
+    """
+    for record in records:
+        check_record(record)
+    if hashes is not None and len(hashes) != len(records):
+        raise CatalogueError(f"{len(hashes)} hashes given for {len(records)} records; give one each, or None")
+    return check_vectors(vectors, (len(records), dim))
+
+
+def check_k(k: int) -> None:
+    """Refuse a number of results that is none.
+
+    Raises:
+        InputError: k is less than 1.
+    """
+    if k < 1:
+        raise InputError(f"{k} results asked for; k is at least 1")

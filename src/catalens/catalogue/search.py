@@ -1,0 +1,185 @@
+"""Search by texts, pictures and mixtures of them, some of them unwanted, by meaning, by words, or by both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+import numpy as np
+
+from catalens.catalogue.cutoff import Cutoff
+from catalens.core.errors import CatalogueError, InputError
+from catalens.core.filters import Filter
+from catalens.core.images import Source, read_image
+from catalens.core.protocols import Encoder, Index
+from catalens.core.types import Hit, Record, Vectors
+
+T = TypeVar("T")
+
+Mode: TypeAlias = Literal["vector", "keyword", "hybrid"]
+
+_MIN_DEPTH = 100
+_FUSION_K = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted(Generic[T]):
+    """A term of a query and how much it counts; less than nothing for what is not wanted."""
+
+    value: T
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.weight) or self.weight == 0:
+            raise InputError(f"{self.value!r} weighs {self.weight}; a weight is a finite number other than zero")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for.
+
+    Attributes:
+        texts: terms in words.
+        images: terms in pictures.
+        where: the records that may be found at all.
+        mode: by vectors, by the words of the texts, or by both rankings fused.
+    """
+
+    texts: tuple[Weighted[str], ...] = ()
+    images: tuple[Weighted[Source], ...] = ()
+    where: Filter | None = None
+    mode: Mode = "vector"
+
+    def __post_init__(self) -> None:
+        if not any(weight > 0 for weight in self.weights):
+            raise InputError("nothing is looked for; give a text or a picture, beside what is not wanted")
+        if self.mode != "vector" and not self.words:
+            raise InputError(f"a {self.mode} search looks for words; give a text, or search by vector")
+
+    @property
+    def weights(self) -> list[float]:
+        """The weights of the texts, then of the pictures."""
+        return [term.weight for term in self.texts] + [term.weight for term in self.images]
+
+    @property
+    def words(self) -> str:
+        """The wanted texts, as one."""
+        return " ".join(term.value for term in self.texts if term.weight > 0)
+
+
+def parse_weighted(text: str, *, minus: bool = False) -> Weighted[str]:
+    """Read a term with an optional weight behind its last colon.
+
+    A term that itself ends in a colon and a number needs its weight said: `ratio 4:3:1`.
+
+    Args:
+        text: such as "like.jpg:2".
+        minus: the term is not wanted.
+
+    Raises:
+        InputError: nothing before the weight, or a weight that is not above zero.
+
+    >>> parse_weighted("like.jpg:2"), parse_weighted("floral", minus=True)
+    (Weighted(value='like.jpg', weight=2.0), Weighted(value='floral', weight=-1.0))
+    """
+    value, colon, number = text.rpartition(":")
+    try:
+        weight = float(number) if colon else 1.0
+    except ValueError:
+        colon, weight = "", 1.0
+    value = value if colon else text
+    if not value.strip():
+        raise InputError(f"{text!r} has no term; write one like 'red dress' or 'red dress:2'")
+    if not (math.isfinite(weight) and weight > 0):
+        raise InputError(f"{text!r}: the weight is {number}; it must be above zero (use minus for what is not wanted)")
+    return Weighted(value, -weight if minus else weight)
+
+
+def query_vector(encoder: Encoder, query: Query) -> Vectors:
+    """Give the (dim,) unit vector of a query: the weighted sum of its terms' unit vectors.
+
+    Raises:
+        ImageError: a picture that cannot be read.
+        InputError: the terms cancel each other out.
+    """
+    rows: list[Vectors] = []
+    if query.texts:
+        rows.append(encoder.encode_texts([term.value for term in query.texts]))
+    if query.images:
+        size_wh = encoder.input_size_wh
+        rows.append(encoder.encode_images([read_image(term.value, at_least=size_wh) for term in query.images]))
+    weights = np.array(query.weights, dtype=np.float32)
+    summed = weights @ np.concatenate(rows)
+    length = float(np.linalg.norm(summed))
+    if length < 1e-3 * float(np.abs(weights).max()):
+        raise InputError("the terms of the query cancel each other out; lower the weight of what is not wanted")
+    return np.asarray(summed / length, dtype=np.float32)
+
+
+def search(
+    index: Index,
+    encoder: Encoder,
+    query: Query,
+    *,
+    k: int = 20,
+    min_score: float | None = None,
+    cutoff: Cutoff | None = None,
+) -> list[Hit]:
+    """Find records, best first.
+
+    Args:
+        index: filled by the encoder.
+        encoder: for the query's terms.
+        query: what is looked for, how, and among which records.
+        k: hits wanted; fewer come back where fewer are good enough.
+        min_score: lowest cosine wanted, in every mode.
+        cutoff: raises that to what stands out for this query, in every mode.
+
+    Returns:
+        At most k hits. In the modes with words, the order is by words, or fused, and the score is still the cosine.
+
+    Raises:
+        CatalogueError: the index was filled by another encoder, or cannot be read.
+        InputError: the query or k makes no sense, or a picture cannot be read.
+    """
+    if encoder.name != index.encoder_name:
+        raise CatalogueError(
+            f"the catalogue was filled by {index.encoder_name} and cannot be searched with {encoder.name}; "
+            "use that encoder, or re-encode it with: catalens index reencode"
+        )
+    vector = query_vector(encoder, query)
+    floor = -1.0 if min_score is None else min_score
+    if cutoff is not None:
+        floor = max(floor, cutoff.floor(index.scores(vector)))
+    if query.mode == "vector":
+        return index.query(vector, k, query.where, floor)
+    depth = max(k, _MIN_DEPTH)
+    by_words = _scored(index, index.keyword(query.words, depth, query.where), vector)
+    rankings = [[hit for hit in by_words if hit.score >= floor]]
+    if query.mode == "hybrid":
+        rankings.insert(0, index.query(vector, depth, query.where, floor))
+    return fuse(rankings)[:k]
+
+
+def fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
+    """Join rankings by reciprocal rank: each gives 1 / (60 + rank); equal sums keep the order of first sight.
+
+    Source:
+        Cormack, Clarke and Büttcher 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual
+        Rank Learning Methods", with its constant.
+    """
+    hits: dict[str, Hit] = {}
+    sums: dict[str, float] = {}
+    for ranking in rankings:
+        for rank, hit in enumerate(ranking, start=1):
+            hits.setdefault(hit.record.id, hit)
+            sums[hit.record.id] = sums.get(hit.record.id, 0.0) + 1 / (_FUSION_K + rank)
+    return [hits[one] for one in sorted(hits, key=lambda one: -sums[one])]
+
+
+def _scored(index: Index, records: Sequence[Record], vector: Vectors) -> list[Hit]:
+    """Give records their cosines with a (dim,) vector, in the same order."""
+    scores = (index.vectors([record.id for record in records]) @ vector).tolist()
+    return [Hit(record, score) for record, score in zip(records, scores, strict=True)]

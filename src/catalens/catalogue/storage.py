@@ -1,0 +1,217 @@
+"""The catalogue's file: one SQLite database, its schema, its transactions and its errors.
+
+    state    one row: encoder, width, and the counters that tell a reader what has changed
+    record   row number, id, source, fields as JSON, content hash of the picture
+    vector   row number, float16 unit vector; apart, so that reading records skips the vectors
+    words    full text of each record (FTS5), under the same row number
+
+A row number is given once and never changes its vector: a record that is added again gets a new
+one. So whoever holds the vectors up to a row number needs to fetch only what lies above it, and to
+look for removals only when their count has changed.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalens.catalogue import keywords
+from catalens.core.errors import CatalogueError
+
+APPLICATION_ID = 0x0CA7A1E5
+SCHEMA_VERSION = 1
+
+_TABLES = (
+    """CREATE TABLE state (
+        encoder TEXT NOT NULL,
+        dim INTEGER NOT NULL,
+        space TEXT NOT NULL,        -- random, and changes when the vectors of all records do
+        next_row INTEGER NOT NULL,
+        removed INTEGER NOT NULL,   -- rows ever removed
+        hnsw TEXT                   -- what is known of the side file, as JSON: see hnsw.py
+    )""",
+    """CREATE TABLE record (
+        row INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        source TEXT NOT NULL,
+        fields TEXT NOT NULL,
+        hash TEXT
+    )""",
+    "CREATE TABLE vector (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The one row of the `state` table."""
+
+    encoder: str
+    dim: int
+    space: str
+    next_row: int
+    removed: int
+    hnsw: str | None
+
+
+def open_file(path: Path, *, read_only: bool, may_create: bool, wait_s: float) -> sqlite3.Connection:
+    """Open the database file, or a new and still empty one.
+
+    Raises:
+        CatalogueError: nothing there, a folder, no permission, or not a database.
+    """
+    if path.is_dir():
+        raise CatalogueError(f"{path} is a folder; a catalogue is one file, such as {path / 'products.catalens'}")
+    if not path.exists() and not may_create:
+        raise CatalogueError(f"there is no catalogue at {path}; make one with: catalens index add {path} FOLDER")
+    if not path.parent.is_dir():
+        raise CatalogueError(f"{path} cannot be made: there is no folder {path.parent}")
+    mode = "ro" if read_only else ("rwc" if may_create else "rw")
+    with errors_named(path):
+        try:
+            return _connect(path, f"mode={mode}", wait_s)
+        except sqlite3.OperationalError:
+            # A reader of a WAL database must be able to write beside it. Where nobody can (a read-only
+            # folder or disk) and no log is waiting, the file alone is the whole truth and cannot change.
+            if not read_only or not path.is_file() or path.with_name(path.name + "-wal").exists():
+                raise
+            return _connect(path, "mode=ro&immutable=1", wait_s)
+
+
+def _connect(path: Path, query: str, wait_s: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{query}",
+        uri=True,
+        timeout=wait_s,
+        isolation_level=None,  # transactions are begun by hand, below
+        check_same_thread=False,  # the index holds a lock
+    )
+    try:
+        # FULL: in a WAL, NORMAL already survives SIGKILL (what was written is in the system's hands) and
+        # never corrupts, but a power cut may take back the last commits. A batch takes far longer to
+        # encode than one fsync, so "acknowledged" may as well mean "on the disk".
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -65536")  # KiB; the default of 2 MB thrashes on 100,000 records
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the first real look at the file
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def create(connection: sqlite3.Connection, encoder_name: str, dim: int) -> None:
+    """Make the tables in a database without any; harmless where another process was quicker."""
+    # 8 KiB pages: a row of 512 bytes (256 wide) or 2,048 (1,024 wide) wastes little of them.
+    connection.execute("PRAGMA page_size = 8192")
+    connection.execute("PRAGMA journal_mode = WAL")
+    with writing(connection):
+        if not is_blank(connection):
+            return
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        for table in _TABLES:
+            connection.execute(table)
+        keywords.create(connection)
+        connection.execute("INSERT INTO state VALUES (?, ?, ?, 1, 0, NULL)", (encoder_name, dim, secrets.token_hex(8)))
+
+
+def is_blank(connection: sqlite3.Connection) -> bool:
+    """Say whether the database has no tables: a new file, or one whose creation was cut off."""
+    return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
+
+
+def check_file(connection: sqlite3.Connection, path: Path, made_by: tuple[str, int] | None) -> State:
+    """Refuse databases that are not ours, or of another version.
+
+    Args:
+        connection: open.
+        path: of the file, for the messages.
+        made_by: encoder and width; if given, a blank file becomes their catalogue first.
+
+    Raises:
+        CatalogueError: says which it is and what to do.
+    """
+    if made_by and is_blank(connection):
+        create(connection, *made_by)
+    if is_blank(connection):
+        raise CatalogueError(f"{path} is an empty file; delete it, then make a catalogue with: catalens index add {path} FOLDER")
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise CatalogueError(f"{path} is a database of another program, not a Catalens catalogue")
+    if version != SCHEMA_VERSION:
+        raise CatalogueError(
+            f"{path} has schema version {version} and this Catalens reads version {SCHEMA_VERSION}; "
+            "use the release that wrote it, or index the pictures again"
+        )
+    return read_state(connection)
+
+
+def check_encoder(path: Path, state: State, encoder_name: str | None, dim: int | None) -> None:
+    """Refuse an encoder, or a width, that is not the catalogue's; None is not asked.
+
+    Raises:
+        CatalogueError: names both, and the command that re-encodes.
+    """
+    way_out = f"re-encode it with: catalens index reencode {path}"
+    if encoder_name not in (None, state.encoder):
+        raise CatalogueError(
+            f"{path} was filled by {state.encoder} and cannot be searched or extended with {encoder_name}; "
+            f"use that encoder, or {way_out}"
+        )
+    if dim not in (None, state.dim):
+        raise CatalogueError(f"{path} holds vectors {state.dim} wide and {state.encoder} is {dim} wide now; {way_out}")
+
+
+def read_state(connection: sqlite3.Connection) -> State:
+    """Read the counters as the current transaction sees them."""
+    return State(*connection.execute("SELECT encoder, dim, space, next_row, removed, hnsw FROM state").fetchone())
+
+
+@contextmanager
+def reading(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let all that is read inside be of one moment; never waits for a writer."""
+    with _transaction(connection, "BEGIN"):
+        yield
+
+
+@contextmanager
+def writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing; waits its turn behind another writer, then gives up."""
+    with _transaction(connection, "BEGIN IMMEDIATE"):
+        yield
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def errors_named(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into sentences about this file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise CatalogueError(_sentence(path, error)) from error
+
+
+def _sentence(path: Path, error: sqlite3.Error) -> str:
+    match getattr(error, "sqlite_errorname", "").split("_")[:2]:
+        case ["SQLITE", "BUSY" | "LOCKED"]:
+            return f"{path} is being written by another process and stayed locked; try again when that one has finished"
+        case ["SQLITE", "NOTADB" | "CORRUPT"]:
+            return f"{path} is not a Catalens catalogue, or is damaged; restore a copy or index the pictures again"
+        case ["SQLITE", "READONLY" | "CANTOPEN" | "PERM"]:
+            return f"{path} cannot be opened or written; check the permissions of the file and its folder ({error})"
+    return f"{path}: {error}"
