@@ -266,8 +266,9 @@ class TestSmaller:
             assert small.width >= min(at_least[0], full_w, full_h)
             assert small.height >= min(at_least[1], full_w, full_h)
 
-    def test_other_formats_come_whole(self) -> None:
-        assert read_image(encode(scene(), "PNG"), at_least=(8, 8)).size == (96, 64)
+    def test_other_formats_keep_twice_what_is_asked(self) -> None:
+        assert read_image(encode(scene(), "PNG"), at_least=(8, 8)).size == (24, 16)
+        assert read_image(encode(scene(), "PNG"), at_least=(40, 40)).size == (96, 64)
 
 
 class TestRefusals:

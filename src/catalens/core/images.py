@@ -55,8 +55,8 @@ def read_image(
 
     Args:
         source: a path, a file's content, base64 text, a `data:` address, a Pillow picture or an array.
-        at_least: (width, height) that is enough: a JPEG may then come back at 1/2, 1/4 or 1/8 of its
-            size, several times sooner, never smaller than this on either side unless it was.
+        at_least: (width, height) that is enough. A file's picture may then come back smaller, a JPEG
+            several times sooner too, but never smaller than this on either side unless it was.
         limits: bytes and pixels allowed.
 
     Raises:
@@ -73,7 +73,8 @@ def read_image(
         image = _open(content, name, limits)
         if at_least is not None and image.format in ("JPEG", "MPO"):
             _decode_smaller(image, at_least)
-        return _decode(image, name)
+        decoded = _decode(image, name)
+        return decoded if at_least is None else _shrunk(decoded, at_least)
 
 
 def picture_format(head: bytes) -> str | None:
@@ -129,6 +130,15 @@ def _decode_smaller(image: Image.Image, at_least: tuple[int, int]) -> None:
     """Let the JPEG decoder skip the frequencies that a picture of this size does not show."""
     width, height = (max(1, side) for side in at_least)
     image.draft(None, (height, width) if lies_on_its_side(image) else (width, height))
+
+
+def _shrunk(image: Image.Image, at_least: tuple[int, int]) -> Image.Image:
+    """Average blocks of pixels of a picture many times too large, so that many of them fit in memory.
+
+    At least twice what is wanted stays, so that the resizing that follows decides how it looks.
+    """
+    factor = min(side // (2 * max(1, wanted)) for side, wanted in zip(image.size, at_least, strict=True))
+    return image.reduce(factor) if factor > 1 else image
 
 
 def _decode(image: Image.Image, name: str) -> Image.Image:

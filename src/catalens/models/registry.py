@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CALIBRATION = "{schema}.calibration.json"
 """File beside a bundle that holds what was learned about a schema with it."""
 
+CUTOFF = "cutoff.json"
+"""File beside a bundle that holds the relevance cut-off learned with it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
@@ -116,3 +119,9 @@ def shipped_calibration(encoder_name: str, schema: str) -> Path | None:
             if file.is_file() and read_facts(spec.folder).revision == revision:
                 return file
     return None
+
+
+def shipped_cutoff(encoder_name: str) -> Path | None:
+    """Give the relevance cut-off that came with an encoder, if there is one."""
+    file = shipped(encoder_name.partition("@")[0]) / CUTOFF
+    return file if file.is_file() else None

@@ -50,10 +50,10 @@ def accuracy(cosines: Scores, truth: NDArray[np.int64]) -> Accuracy:
     >>> accuracy(np.array([[0.9, 0.1], [0.8, 0.2]], np.float32), np.array([0, 1])).top1
     0.5
     """
-    places = _Places(cosines, np.asarray(truth))
+    above, equal = _places(cosines, np.asarray(truth))
     return Accuracy(
-        top1=places.within(1),
-        top5=places.within(5),
+        top1=_within(1, above, equal),
+        top5=_within(5, above, equal),
         majority=float(np.bincount(truth).max() / len(truth)),
         rows=len(truth),
         labels=cosines.shape[1],
@@ -71,40 +71,34 @@ def retrieval(queries: Vectors, items: Vectors, wanted: Sequence[int]) -> Retrie
     Raises:
         InputError: there are no queries, a position is not among the items, or a cosine is not finite.
     """
-    places = _Places(queries @ items.T, np.asarray(wanted))
+    above, equal = _places(queries @ items.T, np.asarray(wanted))
     return Retrieval(
-        recall_at_1=places.within(1),
-        recall_at_5=places.within(5),
-        recall_at_10=places.within(10),
-        median_rank=places.median(),
+        recall_at_1=_within(1, above, equal),
+        recall_at_5=_within(5, above, equal),
+        recall_at_10=_within(10, above, equal),
+        median_rank=float(np.median(above + (equal - 1) / 2) + 1),
         queries=len(queries),
     )
 
 
-class _Places:
-    """Where the right column of each row comes; equal cosines share their places as if drawn by lot.
+def _places(cosines: Scores, right: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Give, for each row, how many columns score above the right one, and how many as much (itself included)."""
+    if len(right) == 0:
+        raise InputError("there are no rows to evaluate; give at least one")
+    if cosines.shape[0] != len(right) or right.min() < 0 or right.max() >= cosines.shape[1]:
+        raise InputError(
+            f"{len(right)} right columns from {right.min()} to {right.max()} do not fit "
+            f"{cosines.shape[0]} rows of {cosines.shape[1]} scores"
+        )
+    if not np.isfinite(cosines).all():
+        raise InputError("some scores are not finite numbers, so they cannot be ranked")
+    of_right = cosines[np.arange(len(right)), right][:, None]
+    return (cosines > of_right).sum(axis=1), (cosines == of_right).sum(axis=1)
 
-    So an encoder that gives everything the same score is right as often as chance, and not always or never.
+
+def _within(k: int, above: NDArray[np.integer], equal: NDArray[np.integer]) -> float:
+    """Give the share of rows whose right column is among the first k, equal scores in an order drawn by lot.
+
+    So an encoder that scores everything alike is right as often as chance: not always, and not never.
     """
-
-    def __init__(self, cosines: Scores, right: NDArray[np.integer]) -> None:
-        if len(right) == 0:
-            raise InputError("there are no labelled rows to evaluate")
-        if cosines.shape[0] != len(right) or right.min() < 0 or right.max() >= cosines.shape[1]:
-            raise InputError(
-                f"the right columns are {len(right)} from {right.min()} to {right.max()}, "
-                f"and do not fit the {cosines.shape[0]} rows of {cosines.shape[1]} scores"
-            )
-        if not np.isfinite(cosines).all():
-            raise InputError("some scores are not finite numbers, so they cannot be ranked")
-        of_right = cosines[np.arange(len(right)), right][:, None]
-        self._above = (cosines > of_right).sum(axis=1)
-        self._equal = (cosines == of_right).sum(axis=1)
-
-    def within(self, k: int) -> float:
-        """Give the expected share of rows whose right column is among the first k."""
-        return float(np.clip((k - self._above) / self._equal, 0.0, 1.0).mean())
-
-    def median(self) -> float:
-        """Give the median of the right column's middle place, counted from 1."""
-        return float(np.median(self._above + (self._equal - 1) / 2) + 1)
+    return float(np.clip((k - above) / equal, 0.0, 1.0).mean())

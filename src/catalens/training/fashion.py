@@ -18,6 +18,9 @@ from catalens.tasks.schema import Schema
 COLUMNS = {"type": "articleType", "colour": "baseColour", "gender": "gender", "usage": "usage"}
 """Schema group → column of the table."""
 
+READ = ("id", "image", "productDisplayName", "brandName", "description", "attributes", *COLUMNS.values())
+"""Columns that are read."""
+
 ATTRIBUTES = {
     "pattern": ("Pattern",),
     "print": ("Print or Pattern Type",),
@@ -66,17 +69,25 @@ def read_products(folder: Path, split: str) -> Iterator[Product]:
     """Give the rows of a split ("train", "val" or "test") in the order of its files.
 
     Raises:
-        InputError: the folder holds no parquet file of that split.
+        InputError: the folder holds no parquet file of that split, one is damaged or lacks a column, or pyarrow is
+            missing.
     """
-    from pyarrow import parquet
-
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise InputError('reading parquet needs pyarrow: pip install "catalens[parquet]"') from error
     files = sorted(folder.glob(f"{split}*.parquet"))
     if not files:
         raise InputError(f"{folder} holds no {split}*.parquet; the model card says which table is meant")
     for file in files:
-        for batch in parquet.ParquetFile(file).iter_batches(batch_size=1024):
-            for row in batch.to_pylist():
-                yield _product(row)
+        try:
+            table = parquet.ParquetFile(file)
+            if missing := sorted(set(READ).difference(table.schema_arrow.names)):
+                raise InputError(f"{file} has no column {', '.join(missing)}; the model card says which table is meant")
+            for batch in table.iter_batches(batch_size=1024, columns=list(READ)):
+                yield from map(_product, batch.to_pylist())
+        except (ArrowException, OSError) as error:
+            raise InputError(f"{file} cannot be read as parquet: {error}") from error
 
 
 def _product(row: Mapping[str, object]) -> Product:

@@ -1,0 +1,122 @@
+"""From a path to a source: the layout is told by what is on disk."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from catalens.catalogue.sources.berkeley import berkeley_source, is_berkeley
+from catalens.catalogue.sources.folder import folder_source
+from catalens.catalogue.sources.items import Source
+from catalens.catalogue.sources.kaggle import is_kaggle, kaggle_source
+from catalens.catalogue.sources.table import csv_source, json_source, parquet_source
+from catalens.core.errors import InputError
+
+Layout = Literal["folder", "csv", "jsonl", "parquet", "kaggle", "berkeley"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+"""Every layout that can be read; TSV is `csv` (the delimiter is found)."""
+
+_SUFFIXES: dict[str, Layout] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_METADATA = ("metadata.jsonl", "metadata.csv")
+
+
+def open_source(
+    path: str | Path,
+    *,
+    layout: Layout | None = None,
+    image_column: str | None = None,
+    id_column: str | None = None,
+    encoding: str | None = None,
+    languages: Sequence[str] = ("en",),
+) -> Source:
+    """Open a catalogue on disk: a folder of pictures, a table, or a known data set's folder.
+
+    Iterating the source gives one `Item` or `Outcome` per row; pictures are not decoded, and none
+    are fetched from addresses. Ids come from a column, else from the picture's relative path, else
+    from file and row number.
+
+    Args:
+        path: a folder; a .csv, .tsv, .jsonl (also .gz) or .parquet file; a folder with parquet files,
+            with `metadata.csv` or `metadata.jsonl` beside its pictures, or with the layout of Kaggle's
+            Fashion Product Images or of Amazon Berkeley Objects.
+        layout: one of `LAYOUTS`; None finds it out.
+        image_column: column of a table with a path or bytes; None looks for a usual name.
+        id_column: column of a table with unique ids; None looks for a usual name.
+        encoding: of a text table; None finds it out, line by line.
+        languages: for texts in several languages, best first.
+
+    Raises:
+        InputError: nothing there, unknown, empty, or without a column that holds pictures.
+    """
+    full = Path(path).expanduser().absolute()
+    chosen, full = (layout, full) if layout and full.exists() else _recognise(full)
+    _check_fits(chosen, image_column or id_column, encoding)
+    match chosen:
+        case "folder":
+            return folder_source(full)
+        case "kaggle":
+            return kaggle_source(full)
+        case "berkeley":
+            return berkeley_source(full, languages=languages)
+        case "parquet":
+            return parquet_source(full, _parquet_files(full), image=image_column, id=id_column)
+        case "jsonl":
+            return json_source(full, image=image_column, id=id_column, encoding=encoding)
+        case "csv":
+            return csv_source(full, image=image_column, id=id_column, encoding=encoding)
+
+
+def _recognise(path: Path) -> tuple[Layout, Path]:
+    """Tell the layout, and the path that it starts from."""
+    if path.is_dir():
+        return _recognise_folder(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; give a folder of pictures or a table of them")
+    if path.name == "styles.csv" and is_kaggle(path.parent):
+        return "kaggle", path.parent
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    layout = _SUFFIXES.get(suffixes[-1]) if suffixes else None
+    if layout is None:
+        raise InputError(f"{path} is no table that can be read; accepted are {', '.join(_SUFFIXES)}, or a folder")
+    return layout, path
+
+
+def _recognise_folder(path: Path) -> tuple[Layout, Path]:
+    if is_kaggle(path):
+        return "kaggle", path
+    if is_berkeley(path):
+        return "berkeley", path
+    for name in _METADATA:
+        if (path / name).is_file():
+            return _SUFFIXES[Path(name).suffix], path / name
+    return ("parquet" if _parquet_files(path) else "folder"), path
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.glob("*.parquet"))
+
+
+def _check_fits(layout: Layout, column: str | None, encoding: str | None) -> None:
+    """Refuse a layout that nobody knows, and an option that the layout would silently ignore."""
+    if layout not in LAYOUTS:
+        raise InputError(f"unknown layout {layout!r}; known are {', '.join(LAYOUTS)}")
+    if column and layout not in ("csv", "jsonl", "parquet"):
+        raise InputError(f"a column ({column!r}) can be named for a table only; this is read as {layout!r}")
+    if encoding is None:
+        return
+    if layout not in ("csv", "jsonl"):
+        raise InputError(f"an encoding ({encoding!r}) can be named for CSV and JSON lines only, not for {layout!r}")
+    try:
+        codecs.lookup(encoding)
+    except LookupError as error:
+        raise InputError(f"unknown encoding {encoding!r}; known are utf-8, utf-16, cp1252, shift_jis …") from error

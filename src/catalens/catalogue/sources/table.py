@@ -1,0 +1,144 @@
+"""Tables of pictures (CSV, TSV, JSON lines, parquet): which column is what, and items out of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+from catalens.catalogue.sources.arrow import cell_address, open_parquet, parquet_rows, picture_columns
+from catalens.catalogue.sources.items import Item, Row, Source, flat_fields, local_file
+from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows, number_or_text
+from catalens.core.errors import InputError
+
+IMAGE_COLUMNS = (
+    "image", "picture", "photo", "img",
+    "image_path", "picture_path", "photo_path", "img_path", "image_file", "image_name",
+    "file_name", "file_path", "path", "file",
+    "image_url", "url",
+)  # fmt: skip
+"""Names under which a picture's column is found, best first; case, spaces and underscores do not matter."""
+
+ID_COLUMNS = ("id", "sku", "item_id", "product_id", "article_id", "asin", "uid", "uuid")
+"""Names under which an id's column is found, best first."""
+
+_PEEKED_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column of a table is what.
+
+    Attributes:
+        image: holds a path, bytes, or a struct of `bytes` and `path`.
+        id: holds the id; None where ids come from paths or row numbers.
+        numeric_text: cells are text, and those that look like numbers become numbers.
+    """
+
+    image: str
+    id: str | None
+    numeric_text: bool = False
+
+    def identify(self, row: Row) -> str:
+        """Give the id's cell, or the picture's relative path, or file and row number."""
+        if self.id is not None:
+            value = row.values.get(self.id)
+            return "" if value is None else str(value).strip()
+        path = row.values.get(self.image)
+        if isinstance(path, str):
+            return path.strip().replace("\\", "/").removeprefix("./")
+        return f"{row.file.stem}[{row.number}]"
+
+    def build(self, row: Row, id: str) -> Item:
+        """Make the item: every other column becomes fields."""
+        rest = {name: value for name, value in row.values.items() if name not in (self.image, self.id)}
+        if self.numeric_text:
+            rest = {name: number_or_text(value) for name, value in rest.items() if isinstance(value, str)}
+        picture = self._picture(row)
+        source = str(picture) if isinstance(picture, Path) else cell_address(row.file, self.image, row.number)
+        return Item(id, picture, source, flat_fields(rest))
+
+    def _picture(self, row: Row) -> Path | bytes:
+        value = row.values.get(self.image)
+        if isinstance(value, Mapping):
+            value = value.get("bytes") or value.get("path")
+        match value:
+            case bytes() if value:
+                return value
+            case str() if value.strip():
+                return local_file(value.strip(), row.file.parent)
+            case None | b"" | str():
+                raise InputError(f"nothing in the picture's column {self.image!r}")
+            case _:
+                raise InputError(f"column {self.image!r} holds {value!r:.40}; a path or bytes are needed")
+
+
+def csv_source(path: Path, *, image: str | None, id: str | None, encoding: str | None) -> Source:
+    """Read pictures named in a CSV or TSV file; see `open_source` for the arguments."""
+    header, _ = csv_header(path, encoding)
+    columns = _choose(path, header, image=image, id=id, numeric_text=True)
+    return Source(path, "csv", lambda: csv_rows(path, encoding), columns.identify, columns.build)
+
+
+def json_source(path: Path, *, image: str | None, id: str | None, encoding: str | None) -> Source:
+    """Read pictures named in JSON lines; the columns are found in the first hundred lines."""
+    first = list(islice(json_rows(path, encoding), _PEEKED_ROWS))
+    if all(row.error for row in first):
+        raise InputError(f"{path} has no readable line" + (f"; {first[0].place}: {first[0].error}" if first else ""))
+    columns = _choose(path, list(dict.fromkeys(chain.from_iterable(row.values for row in first))), image=image, id=id)
+    return Source(path, "jsonl", lambda: json_rows(path, encoding), columns.identify, columns.build)
+
+
+def parquet_source(path: Path, files: Sequence[Path], *, image: str | None, id: str | None) -> Source:
+    """Read pictures in, or named in, parquet files that have the same columns."""
+    if not files:
+        raise InputError(f"{path} holds no .parquet file")
+    tables = [open_parquet(file) for file in files]
+    schema = tables[0].schema_arrow
+    for file, table in zip(files, tables, strict=True):
+        if table.schema_arrow.names != schema.names:
+            raise InputError(f"{file} and {files[0]} have different columns; open them one by one")
+    columns = _choose(path, schema.names, image=image, id=id, holding_bytes=picture_columns(schema))
+
+    def rows() -> Iterator[Row]:
+        return chain.from_iterable(map(parquet_rows, files))
+
+    total = sum(table.metadata.num_rows for table in tables)
+    return Source(path, "parquet", rows, columns.identify, columns.build, total)
+
+
+def _choose(
+    path: Path,
+    names: Sequence[str],
+    *,
+    image: str | None,
+    id: str | None,
+    holding_bytes: Sequence[str] = (),
+    numeric_text: bool = False,
+) -> Columns:
+    for given in (image, id):
+        if given is not None and given not in names:
+            raise InputError(f"{path} has no column {given!r}; it has {_listed(names)}")
+    image = image or _named(IMAGE_COLUMNS, holding_bytes) or _named(IMAGE_COLUMNS, names)
+    if image is None and len(holding_bytes) == 1:
+        image = holding_bytes[0]
+    if image is None:
+        raise InputError(
+            f"no column of {path} is known to hold pictures; it has {_listed(names)}. "
+            f"Name the column, or call it one of {_listed(IMAGE_COLUMNS)}"
+        )
+    return Columns(image, id or _named(ID_COLUMNS, names), numeric_text)
+
+
+def _named(wanted: Iterable[str], names: Sequence[str]) -> str | None:
+    by_plain_name = {_plain(name): name for name in reversed(names)}
+    return next((by_plain_name[_plain(name)] for name in wanted if _plain(name) in by_plain_name), None)
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names) or "no columns"

@@ -1,0 +1,162 @@
+"""Filters: what is accepted, what is said of the rest, and that SQL and Python agree on every record."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalens.catalogue.filter_sql import filter_to_sql
+from catalens.catalogue.filters import parse_filter
+from catalens.catalogue.records import fields_from_json, fields_to_json
+from catalens.core.errors import InputError
+from catalens.core.filters import And, Compare, Exists, Filter, Not, OneOf, Or, matches
+from catalens.core.types import FieldValue
+
+Fields = dict[str, FieldValue]
+
+RED = Compare("colour", "=", "Red")
+CHEAP = Compare("price", "<", 500)
+
+ACCEPTED: dict[str, Filter] = {
+    'colour = "Red"': RED,
+    "colour == 'Red'": RED,
+    'colour="Red" and price<500': And((RED, CHEAP)),
+    'colour = "Red" AND price < 500 OR x exists': Or((And((RED, CHEAP)), Exists("x"))),
+    'colour = "Red" and (price < 500 or x exists)': And((RED, Or((CHEAP, Exists("x"))))),
+    'not colour = "Red" and price < 500': And((Not(RED), CHEAP)),
+    "price between -1.5 and 1e3": And((Compare("price", ">=", -1.5), Compare("price", "<=", 1000.0))),
+    "type in ('a', 2, true)": OneOf("type", ("a", 2, True)),
+    "type not in ('a')": Not(OneOf("type", ("a",))),
+    '"Sleeve Length" != "it\\"s"': Compare("Sleeve Length", "!=", 'it"s'),
+    "'in' = false": Compare(field="in", operator="=", value=False),
+    "größe.eu-1 >= 38": Compare("größe.eu-1", ">=", 38),
+    "a = 9223372036854775808": Compare("a", "=", 2.0**63),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), ACCEPTED.items(), ids=ACCEPTED)
+def test_reads(text: str, expected: Filter) -> None:
+    assert repr(parse_filter(text)) == repr(expected)  # equality would take 1, 1.0 and true for one
+
+
+REFUSED = {
+    "": (1, "a field name"),
+    "   ": (4, "a field name"),
+    "colour": (7, "'in'"),
+    "colour Red": (8, "'between'"),
+    "colour = Red": (10, '"Red"'),
+    'colour = "Red': (10, "never closed"),
+    'colour = "Red" price < 5': (16, "'and', 'or' or the end"),
+    "(price < 5": (11, "')'"),
+    "price < 5)": (10, "'and', 'or' or the end"),
+    "price < ": (9, "a number"),
+    "price < true": (9, "no order"),
+    "price in ()": (11, "text in quotes"),
+    "price in (1 2)": (13, "')'"),
+    "price between 1 or 2": (17, "'and'"),
+    "5 < price": (1, "a field name"),
+    "and = 1": (1, "a field name"),
+    "price < 12abc": (9, "a number"),
+    "price = 1e999": (9, "finite"),
+    "price % 2": (7, "'exists'"),
+    "(" * 60: (51, "at most 50"),
+    " or ".join(["a = 1"] * 501): (4501, "at most 500"),
+}
+
+
+@pytest.mark.parametrize(("text", "column", "expected"), [(t, *e) for t, e in REFUSED.items()], ids=range(len(REFUSED)))
+def test_points_at_what_it_cannot_read(text: str, column: int, expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_filter(text)
+    message, shown, caret = str(caught.value).split("\n")
+    assert message.startswith(f"filter, column {column}: expected ")
+    assert expected in message
+    assert shown == "  " + text
+    assert caret == " " * (column + 1) + "^"
+
+
+def test_a_comparison_is_never_unknown_and_kinds_never_mix() -> None:
+    fields: dict[str, FieldValue] = {"price": 1, "new": True, "name": "1"}
+    cases = {
+        "price = 1.0": True, "price = '1'": False, "price = true": False, "price in (true, '1')": False,
+        "new = true": True, "new = 1": False, "new != 1": True, "name < 2": False, "name > 2": False,
+        "gone = 1": False, "gone != 1": True, "not gone = 1": True, "gone exists": False, "price exists": True,
+        "gone < 1 or gone >= 1": False, "name between '0' and '2'": True,
+    }  # fmt: skip
+    assert {text: matches(parse_filter(text), fields) for text in cases} == cases
+    assert in_sql([fields], [parse_filter(text) for text in cases]) == [[expected] for expected in cases.values()]
+
+
+names = st.sampled_from(["a", "b", 'quo"te', "back\\slash", "per%22cent", "dot.ted", "$[0]", "ünï 😀", "new\nline"])
+values = st.one_of(
+    st.booleans(),
+    st.integers(-3, 3),
+    st.sampled_from([-(2**63), 2**63 - 1, 2**53 + 1]),
+    st.sampled_from([-1.0, -0.0, 0.5, 1.0, 2.0**53, 1e300, -1e-300, 0.1, 1 / 3]),
+    st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False),
+    st.sampled_from(["", "a", "A", "ä", "Ä", "1", "true", "null", 'q"', "\\", "\n", "😀", "\uffff"]),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=3),
+)
+ordered = values.filter(lambda value: not isinstance(value, bool))
+leaves = st.one_of(
+    st.builds(Compare, names, st.sampled_from(["=", "!="]), values),
+    st.builds(Compare, names, st.sampled_from(["<", "<=", ">", ">="]), ordered),
+    st.builds(OneOf, names, st.lists(values, max_size=4).map(tuple)),
+    st.builds(Exists, names),
+)
+filters = st.recursive(
+    leaves,
+    lambda part: st.one_of(
+        st.builds(And, st.lists(part, max_size=3).map(tuple)),
+        st.builds(Or, st.lists(part, max_size=3).map(tuple)),
+        st.builds(Not, part),
+    ),
+    max_leaves=6,
+)
+records = st.lists(st.dictionaries(names, values, max_size=4), min_size=1, max_size=5)
+
+
+def in_sql(records: list[Fields], filters: list[Filter]) -> list[list[bool]]:
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("CREATE TABLE record (row INTEGER PRIMARY KEY, fields TEXT)")
+        connection.executemany("INSERT INTO record (fields) VALUES (?)", [(fields_to_json(one),) for one in records])
+        answers = []
+        for where in filters:
+            condition, parameters = filter_to_sql(where)
+            rows = connection.execute(f"SELECT {condition} FROM record ORDER BY row", parameters).fetchall()
+            assert {value for (value,) in rows} <= {0, 1}
+            answers.append([bool(value) for (value,) in rows])
+        return answers
+    finally:
+        connection.close()
+
+
+@settings(max_examples=300, deadline=None)
+@given(records=records, filters=st.lists(filters, min_size=1, max_size=4))
+def test_sql_and_python_agree(records: list[Fields], filters: list[Filter]) -> None:
+    assert in_sql(records, filters) == [[matches(where, fields) for fields in records] for where in filters]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    fields=st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), values
+    )
+)
+def test_fields_survive_storage(fields: Fields) -> None:
+    found = fields_from_json(fields_to_json(fields))
+    assert found == fields
+    assert [type(value) for value in found.values()] == [type(value) for value in fields.values()]
+
+
+def test_a_filter_made_in_code_is_checked_at_birth() -> None:
+    with pytest.raises(InputError, match="'~' is not a comparison"):
+        Compare("a", "~", 1)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="a NoneType given"):
+        Compare("a", "=", None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="not a finite number"):
+        OneOf("a", (float("inf"),))
