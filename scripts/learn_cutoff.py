@@ -51,9 +51,9 @@ def main() -> None:
         catalogues.append((index, judged_queries(encoder, rows, nonsense)))
     cutoff = learn_cutoff(*catalogues[0])
     write_cutoff(shipped("starter") / CUTOFF, cutoff)
-    print(cutoff)  # noqa: T201
+    print(cutoff)
     for name, (index, judged) in zip(("val", "test"), catalogues, strict=True):
-        print(name, measure(index, judged, cutoff), "| 20 hits, no cut-off:", measure(index, judged, None))  # noqa: T201
+        print(name, measure(index, judged, cutoff), "| 20 hits, no cut-off:", measure(index, judged, None))
 
 
 def judged_queries(encoder: Encoder, rows: Sequence[Product], nonsense: Sequence[str]) -> list[Judged]:
@@ -76,7 +76,9 @@ def measure(index: MemoryIndex, judged: Sequence[Judged], cutoff: Cutoff | None)
     precision, recall, silent = [], [], []
     for query in judged:
         floor = cutoff.floor(index.scores(query.vector)) if cutoff else None
-        found = {hit.record.id for hit in index.query(query.vector, 20 if cutoff is None else len(index), min_score=floor)}
+        found = {
+            hit.record.id for hit in index.query(query.vector, 20 if cutoff is None else len(index), min_score=floor)
+        }
         if query.relevant:
             right = len(found & query.relevant)
             precision.append(right / len(found) if found else 0.0)

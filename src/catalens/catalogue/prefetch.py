@@ -17,6 +17,7 @@ from PIL.Image import Image
 
 from catalens.catalogue.sources import Entry, Item
 from catalens.core.content import Limits, read_content
+from catalens.core.errors import ImageError
 from catalens.core.images import read_image
 from catalens.core.types import Outcome, Record
 
@@ -64,8 +65,10 @@ def _load(item: Item, known: str | None, size_wh: tuple[int, int]) -> Loaded | O
             return Loaded(record, digest, "skipped")
         if known is not None and known.split(":")[0] == digest.split(":")[0]:
             return Loaded(record, digest, "updated")
-        image = read_image(content, at_least=size_wh)
+        image = read_image(content, at_least=size_wh, name=item.source)
         return Loaded(record, digest, "added" if known is None else "updated", image)
+    except ImageError as error:
+        return Outcome(item.id, str(error))
     except Exception as error:  # noqa: BLE001 - a decoder's bug or a full memory costs one picture, and is reported
         return Outcome(item.id, f"{item.source}: {str(error) or type(error).__name__}")
 

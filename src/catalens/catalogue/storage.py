@@ -137,7 +137,9 @@ def check_file(connection: sqlite3.Connection, path: Path, made_by: tuple[str, i
     if made_by and is_blank(connection):
         create(connection, *made_by)
     if is_blank(connection):
-        raise CatalogueError(f"{path} is an empty file; delete it, then make a catalogue with: catalens index add {path} FOLDER")
+        raise CatalogueError(
+            f"{path} is an empty file; delete it, then make a catalogue with: catalens index add {path} FOLDER"
+        )
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:

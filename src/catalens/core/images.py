@@ -45,7 +45,11 @@ DEFAULT_LIMITS = Limits()
 
 
 def read_image(
-    source: Source, *, at_least: tuple[int, int] | None = None, limits: Limits = DEFAULT_LIMITS
+    source: Source,
+    *,
+    at_least: tuple[int, int] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    name: str | None = None,
 ) -> Image.Image:
     """Read a picture from any source as upright RGB on white.
 
@@ -58,18 +62,20 @@ def read_image(
         at_least: (width, height) that is enough. A file's picture may then come back smaller, a JPEG
             several times sooner too, but never smaller than this on either side unless it was.
         limits: bytes and pixels allowed.
+        name: what messages call a picture that is given as bytes; paths name themselves.
 
     Raises:
         ImageError: not a picture, a broken one, over the limits, or not there; the message names it.
     """
     with _quiet:
         if isinstance(source, Image.Image):
-            name = "the picture given as a Pillow image"
+            name = name or "the picture given as a Pillow image"
             _check_pixels(source.size, name, limits)
             return _decode(source, name)
         if isinstance(source, np.ndarray):
-            return array_to_image(source, "the picture given as an array", max_pixels=limits.max_pixels)
-        content, name = read_content(source, max_bytes=limits.max_bytes)
+            return array_to_image(source, name or "the picture given as an array", max_pixels=limits.max_pixels)
+        content, found = read_content(source, max_bytes=limits.max_bytes)
+        name = name or found
         image = _open(content, name, limits)
         if at_least is not None and image.format in ("JPEG", "MPO"):
             _decode_smaller(image, at_least)

@@ -1,0 +1,131 @@
+"""`catalens eval tags` and `catalens eval search`: how good an encoder is on a table of yours."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catalens.cli import inputs, output
+from catalens.cli.attributes import calibration_for
+from catalens.cli.encoding import Tally, encode_all, encode_words
+from catalens.cli.labelled import read_labelled
+from catalens.cli.options import Calibrated, Columns, Json, Model, Table, encoder_for, examples, label_folder
+from catalens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from catalens.cli.labelled import Labelled
+    from catalens.tasks.attributes import SchemaBank
+    from catalens.training.evaluation import Accuracy
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Measure an encoder on a table of yours.",
+        epilog=examples("catalens eval tags products.csv", "catalens eval search products.csv --text title"),
+    )
+    group.command(
+        epilog=examples(
+            "catalens eval tags products.csv",
+            "catalens eval tags products.parquet --column type=articleType --column colour=baseColour",
+            "catalens eval tags products.csv --schema shop.yaml --calibration shop.json --json",
+        )
+    )(tags)
+    group.command(
+        epilog=examples(
+            "catalens eval search products.csv --text title",
+            "catalens eval search photos/ --text name --model path/to/bundle",
+        )
+    )(search)
+    app.add_typer(group, name="eval")
+
+
+def tags(
+    table: Table,
+    schema: Annotated[str, typer.Option(help="The schema: a shipped name or a .yaml file.")] = "fashion",
+    column: Columns = None,
+    calibration: Calibrated = None,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Compare what is read from pictures with what the table says.
+
+    Top 1 and top 5 are zero-shot accuracy over all labels, beside the share of the commonest label;
+    precision and recall are of what would be given, with the thresholds in use.
+    """
+    from catalens.tasks.assessment import assess
+    from catalens.tasks.attributes import build_schema_bank
+    from catalens.tasks.schema import load_schema
+
+    path, groups = inputs.existing(table), load_schema(schema)
+    encoder = encoder_for(model)
+    as_json = output.wants_json(json)
+    labelled = read_labelled(path, groups, column or [], encoder, as_json=as_json)
+    bank = build_schema_bank(encoder, groups, cache_dir=label_folder())
+    learned = calibration_for(encoder, groups.name, calibration)
+    rows = []
+    for report in assess(labelled.vectors, labelled.truth, bank, calibration=learned):
+        found = _accuracy(labelled, bank, report.group)
+        row = {
+            "group": report.group,
+            "rows": report.rows,
+            "skipped": report.skipped,
+            "labels": found.labels if found else None,
+            "top1": found.top1 if found else None,
+            "top5": found.top5 if found else None,
+            "majority": found.majority if found else None,
+            "precision": report.counts.precision,
+            "recall": report.counts.recall,
+            "ece": report.ece_after,
+        }
+        rows.append(row)
+        if as_json:
+            output.emit(output.rounded(row))
+    if not as_json:
+        heads = ("attribute", *(f"{name}#" for name in list(rows[0])[1:]))
+        output.show_rows([tuple(row.values()) for row in rows], *heads)
+    labelled.tally.finish()
+
+
+def _accuracy(labelled: Labelled, bank: SchemaBank, name: str) -> Accuracy | None:
+    """Give the zero-shot accuracy of a group; None where several labels may hold, or no row can be used."""
+    from catalens.tasks.assessment import read_table
+    from catalens.tasks.ranking import cosines
+    from catalens.training.evaluation import accuracy
+
+    group = bank.schema.group(name)
+    part = read_table(group, labelled.truth[name], len(labelled.vectors))
+    if group.kind != "exclusive" or not len(part.rows):
+        return None
+    return accuracy(cosines(labelled.vectors[part.rows], bank.banks[name].vectors), part.truth.argmax(axis=1))
+
+
+def search(
+    table: Table,
+    text: Annotated[str, typer.Option(help="The column whose text should find the row's own picture.")] = "title",
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Search the table's pictures with each row's own text, and see where the right picture comes."""
+    from catalens.catalogue.sources import open_source
+    from catalens.training.evaluation import retrieval
+
+    source = open_source(inputs.existing(table))
+    encoder = encoder_for(model)
+    tally = Tally(as_json=output.wants_json(json))
+    records, vectors = encode_all(source, encoder, tally, source.total)
+    texts = [(place, str(record.fields[text])) for place, record in enumerate(records) if text in record.fields]
+    if records and not texts:
+        known = ", ".join(sorted({name for record in records for name in record.fields}))
+        raise InputError(f"{table} has no column {text!r}; name one of: {known} with --text")
+    if texts:
+        queries = encode_words([query for _, query in texts], encoder)
+        found = asdict(retrieval(queries, vectors, [place for place, _ in texts])) | {"pictures": len(records)}
+        if tally.as_json:
+            output.emit(output.rounded(found))
+        else:
+            output.show_rows([tuple(found.values())], *(f"{name.replace('_', ' ')}#" for name in found))
+    tally.finish()

@@ -1,0 +1,273 @@
+"""`catalens index …`: making a catalogue and looking after it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catalens.cli import inputs, output
+from catalens.cli.encoding import Tally, encoded
+from catalens.cli.options import Catalogue, Json, Model, Where, encoder_for, examples
+from catalens.cli.records import fields_line
+from catalens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from catalens.catalogue.index import EmbeddedIndex
+    from catalens.catalogue.ingest import Progress, Report
+    from catalens.catalogue.sources import Entry
+    from catalens.core.protocols import Encoder
+    from catalens.core.types import Vectors
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Make a catalogue, and look after it: one file with records, vectors and words.",
+        epilog=examples("catalens index add shop.catalens photos/", "catalens index info shop.catalens"),
+    )
+    group.command(
+        epilog=examples(
+            "catalens index add shop.catalens photos/",
+            "catalens index add shop.catalens products.csv --image-column photo --id-column sku",
+            "catalens index add shop.catalens abo/ --layout berkeley --language de --language en",
+            "catalens index add shop.catalens photos/ --prune",
+        )
+    )(add)
+    group.command(epilog=examples("catalens index info shop.catalens"))(info)
+    group.command(
+        "list",
+        epilog=examples(
+            "catalens index list shop.catalens --where 'price > 500' -k 20",
+            "catalens index list shop.catalens > records.jsonl",
+        ),
+    )(list_records)
+    group.command(epilog=examples("catalens index remove shop.catalens 10032.jpg 10033.jpg"))(remove)
+    group.command(
+        epilog=examples(
+            "catalens index duplicates shop.catalens",
+            "catalens index duplicates shop.catalens --min-score 0.99 > pairs.jsonl",
+        )
+    )(duplicates)
+    group.command(epilog=examples("catalens index reencode shop.catalens --model path/to/bundle"))(reencode)
+    group.command(epilog=examples("catalens index graph shop.catalens", "catalens index graph shop.catalens --drop"))(
+        graph
+    )
+    app.add_typer(group, name="index")
+
+
+def add(
+    catalogue: Annotated[
+        Path, typer.Argument(metavar="CATALOGUE", help="The catalogue's file; made if it is not there.")
+    ],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A folder of pictures, a table, or a known data set's folder.")
+    ],
+    layout: Annotated[
+        str | None, typer.Option(help="How the source is laid out, if it cannot be told from the files.")
+    ] = None,
+    image_column: Annotated[str | None, typer.Option(help="The table's column with paths or bytes.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="The table's column with unique ids.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="The table's encoding, if it is neither UTF-8 nor Windows-1252.")
+    ] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="For texts in several languages, best first. \\[en]")
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Forget records that the source no longer has.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads that decode. \\[one per processor]")] = None,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Bring a catalogue up to date with a source: pictures into vectors, columns into fields.
+
+    What is unchanged is skipped, so a run that was cut short goes on where it was.
+    A picture that cannot be read is named and left out; the others go on.
+    """
+    from catalens.catalogue.index import EmbeddedIndex
+    from catalens.catalogue.ingest import ingest
+    from catalens.catalogue.sources import open_source
+
+    opened = open_source(
+        inputs.existing(source),
+        layout=layout,  # type: ignore[arg-type]  # open_source says which there are
+        image_column=image_column,
+        id_column=id_column,
+        encoding=encoding,
+        languages=language or ("en",),
+    )
+    encoder = encoder_for(model)
+    tally = Tally(as_json=output.wants_json(json))
+    with EmbeddedIndex.open(catalogue, encoder_name=encoder.name, dim=encoder.dim) as index:
+        with output.progress("indexing", opened.total) as update:
+
+            def tell(progress: Progress) -> None:
+                update(progress.done, note=f"{progress.items_per_s:.0f}/s, {progress.limited_by} takes longest")
+
+            report = ingest(opened, encoder, index, workers=workers, prune=prune, on_progress=tell)
+        tally.done = report.done - len(report.failures)
+        tally.report(report.failures)
+        _show_report(report, len(index), catalogue, as_json=output.wants_json(json))
+    tally.finish()
+
+
+def _show_report(report: Report, total: int, catalogue: Path, *, as_json: bool) -> None:
+    numbers = {
+        "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.skipped,
+        "removed": report.removed,
+        "failed": len(report.failures),
+        "records": total,
+    }
+    if as_json:
+        rate = {"seconds": round(report.elapsed_s, 3), "items_per_s": round(report.items_per_s, 1)}
+        output.emit({"catalogue": str(catalogue), **numbers, **rate, "limited_by": report.limited_by})
+        return
+    output.show_rows([tuple(numbers.values())], *(f"{name}#" for name in numbers), title=str(catalogue))
+    output.say(f"{report.elapsed_s:.1f} s, {report.items_per_s:.0f} items/s; {report.limited_by} took longest")
+
+
+def info(catalogue: Catalogue, json: Json = False) -> None:
+    """Say what a catalogue holds: records, encoder, and how many records have each field."""
+    with _open(catalogue) as index:
+        fields = Counter(name for record in index.records() for name in record.fields)
+        facts = {
+            "catalogue": str(catalogue),
+            "records": len(index),
+            "encoder": index.encoder_name,
+            "dim": index.dim,
+            "bytes": catalogue.stat().st_size,
+        }
+    if output.wants_json(json):
+        output.emit({**facts, "fields": dict(fields)})
+        return
+    output.show_rows(facts.items(), "what", "value")
+    if fields:
+        output.show_rows(fields.most_common(), "field", "records#")
+
+
+def list_records(
+    catalogue: Catalogue,
+    where: Where = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-k", min=1, help="At most so many records. [all]")] = None,
+    json: Json = False,
+) -> None:
+    """List records with their fields, in the order in which they were added."""
+    from itertools import islice
+
+    from catalens.catalogue.filters import parse_filter
+    from catalens.core.filters import matches
+
+    condition = parse_filter(where) if where else None
+    with _open(catalogue) as index:
+        chosen = (each for each in index.records() if condition is None or matches(condition, each.fields))
+        records = islice(chosen, limit)
+        if output.wants_json(json):
+            for record in records:
+                output.emit({"id": record.id, "source": record.source, "fields": dict(record.fields)})
+            return
+        rows = [(record.id, fields_line(record)) for record in records]
+    output.show_rows(rows, "id", "fields")
+
+
+def duplicates(
+    catalogue: Catalogue,
+    min_score: Annotated[float, typer.Option(min=0.0, max=1.0, help="How alike pictures must be, as a cosine.")] = 0.98,
+    json: Json = False,
+) -> None:
+    """Find pictures that are as good as the same, in groups."""
+    from catalens.catalogue.duplicates import find_duplicates
+
+    with _open(catalogue) as index:
+        groups = find_duplicates(index, min_score)
+    if output.wants_json(json):
+        for group in groups:
+            output.emit({"ids": [record.id for record in group], "sources": [record.source for record in group]})
+    elif groups:
+        rows = [
+            (number if place == 0 else "", record.id, fields_line(record))
+            for number, group in enumerate(groups, start=1)
+            for place, record in enumerate(group)
+        ]
+        output.show_rows(rows, "group#", "id", "fields")
+    output.say(f"{len(groups)} groups of near-duplicates")
+
+
+def remove(
+    catalogue: Catalogue, ids: Annotated[list[str], typer.Argument(metavar="ID", help="Records to forget.")]
+) -> None:
+    """Forget records. Ids that are not there are named, and end the command with 1."""
+    with _open(catalogue, write=True) as index:
+        known = {record.id for record in index.get(ids) if record is not None}
+        removed = index.remove(sorted(known))
+    output.say(f"removed {removed} records")
+    missing = [each for each in ids if each not in known]
+    if missing:
+        output.say(f"not in {catalogue}: {', '.join(missing)}", style="red")
+        raise typer.Exit(1)
+
+
+def reencode(
+    catalogue: Catalogue,
+    drop: Annotated[bool, typer.Option("--drop", help="Forget records whose picture cannot be read any more.")] = False,
+    model: Model = None,
+) -> None:
+    """Encode every picture again with another encoder; until that is done, all is as before."""
+    encoder = encoder_for(model)
+    tally = Tally(as_json=False)
+    with _open(catalogue, write=True) as index:
+        if index.encoder_name == encoder.name:
+            raise InputError(f"{catalogue} is of {encoder.name} already; name another encoder with --model")
+        index.reencode(encoder.name, encoder.dim, _fresh(index, encoder, tally, drop=drop))
+    output.say(f"{catalogue}: {tally.done} records are of {encoder.name} now")
+    tally.finish()
+
+
+def _fresh(
+    index: EmbeddedIndex, encoder: Encoder, tally: Tally, *, drop: bool
+) -> Iterator[tuple[Sequence[str], Vectors]]:
+    with output.progress("encoding", len(index)) as update:
+        for batch in encoded(_items(index), encoder):
+            if batch.failures and drop:
+                index.remove([failure.id for failure in batch.failures])
+            update(tally.count(batch))
+            yield [record.id for record in batch.records], batch.vectors
+
+
+def _items(index: EmbeddedIndex) -> Iterator[Entry]:
+    from catalens.catalogue.sources import Item, read_picture
+    from catalens.core.types import Outcome
+
+    for record in index.records():
+        try:
+            yield Item(record.id, read_picture(record.source), record.source, record.fields)
+        except InputError as error:
+            yield Outcome(record.id, str(error))
+
+
+def graph(
+    catalogue: Catalogue,
+    drop: Annotated[bool, typer.Option("--drop", help="Delete the graph: every search is exact again.")] = False,
+) -> None:
+    """Build the graph that keeps large catalogues quick, from about half a million records on.
+
+    Searches with it are nearly exact; those with --where stay exact.
+    """
+    with _open(catalogue, write=True) as index:
+        if drop:
+            index.drop_graph()
+        else:
+            with output.messages().status(f"building the graph of {len(index)} records"):
+                index.build_graph()
+    output.say("the graph is gone" if drop else "the graph is built")
+
+
+def _open(catalogue: Path, *, write: bool = False) -> EmbeddedIndex:
+    from catalens.catalogue.index import EmbeddedIndex
+
+    return EmbeddedIndex.open(inputs.existing(catalogue), read_only=not write)

@@ -1,0 +1,92 @@
+"""What a person may write where pictures are expected, made into items."""
+
+from __future__ import annotations
+
+import glob
+import sys
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from catalens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from catalens.catalogue.sources import Entry
+
+STANDARD_INPUT = "-"
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".gz")
+"""Endings of files that are read as tables; every other file is taken for a picture."""
+
+
+def entries(arguments: Sequence[str]) -> Iterator[Entry]:
+    """Give the items that arguments mean, in order; what does not exist is found before work begins.
+
+    Raises:
+        InputError: nothing is there under that name; the message offers the nearest names.
+    """
+    expanded = [name for argument in arguments for name in _expand(argument)]
+    return (entry for name in expanded for entry in _entries_of(name))
+
+
+def existing(name: str | Path) -> Path:
+    """Give the path of a file or folder that is there.
+
+    Raises:
+        InputError: it is not; the message offers the nearest names.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}, so no {path}")
+    near = get_close_matches(path.name, sorted(other.name for other in folder.iterdir()), n=3)
+    hint = f": did you mean {' or '.join(str(folder / name) for name in near)}?" if near else f" in {folder.resolve()}"
+    raise InputError(f"there is no {path.name}{hint}")
+
+
+def words(value: str) -> list[str]:
+    """Read a list of words: a text file with one a line (# starts a comment), or words between commas.
+
+    >>> words("a red dress, a blue shirt")
+    ['a red dress', 'a blue shirt']
+
+    Raises:
+        InputError: there are none.
+    """
+    path = Path(value)
+    if path.suffix in {".txt", ".csv", ".tsv"} or path.is_file():
+        lines = existing(path).read_text(encoding="utf-8-sig").splitlines()
+        found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    else:
+        found = [word.strip() for word in value.split(",") if word.strip()]
+    if not found:
+        raise InputError(f"{value!r} holds no words: give some between commas, or a text file with one a line")
+    return found
+
+
+def is_table(path: Path) -> bool:
+    """Tell a table from a picture by its ending."""
+    return path.name.lower().endswith(TABLES)
+
+
+def _expand(argument: str) -> list[str]:
+    if argument == STANDARD_INPUT or Path(argument).exists() or not glob.has_magic(argument):
+        return [argument if argument == STANDARD_INPUT else str(existing(argument))]
+    found = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not found:
+        raise InputError(f"no file matches {argument!r}")
+    return found
+
+
+def _entries_of(name: str) -> Iterator[Entry]:
+    from catalens.catalogue.sources import Item, open_source
+
+    path = Path(name)
+    if name == STANDARD_INPUT:
+        yield Item(id=STANDARD_INPUT, picture=sys.stdin.buffer.read(), source="standard input")
+    elif path.is_dir() or is_table(path):
+        yield from open_source(path)
+    else:
+        yield Item(id=name, picture=path, source=name)

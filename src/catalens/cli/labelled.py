@@ -1,0 +1,93 @@
+"""Labelled tables: pictures encoded, and what the columns say of them beside the groups of a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from catalens.cli.encoding import Tally, encode_all
+from catalens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from catalens.core.protocols import Encoder
+    from catalens.core.types import Record, Vectors
+    from catalens.tasks.assessment import Truth
+    from catalens.tasks.schema import Group, Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """n pictures whose attributes are known.
+
+    Attributes:
+        records: n of them, with all fields of the table.
+        vectors: (n, dim).
+        truth: group name → n values; groups without a column are missing.
+        tally: what could not be read.
+    """
+
+    records: Sequence[Record]
+    vectors: Vectors
+    truth: Mapping[str, Sequence[Truth]]
+    tally: Tally
+
+
+def read_labelled(path: Path, schema: Schema, columns: Sequence[str], encoder: Encoder, *, as_json: bool) -> Labelled:
+    """Encode a table's pictures and find the columns of a schema's groups.
+
+    Args:
+        path: a table or a folder that `open_source` reads.
+        schema: its groups are looked for among the columns, by name.
+        columns: `group=column` for those that are called differently.
+        encoder: makes the vectors.
+        as_json: write failures as JSON lines too.
+
+    Raises:
+        InputError: a pair is malformed, or no group has a column.
+    """
+    from catalens.catalogue.sources import open_source
+
+    source = open_source(path)
+    tally = Tally(as_json=as_json)
+    records, vectors = encode_all(source, encoder, tally, source.total)
+    if not records:
+        tally.finish()
+    names = {name for record in records for name in record.fields}
+    pairs = _columns_by_group(schema, columns, names)
+    if not pairs:
+        groups = ", ".join(group.name for group in schema.groups)
+        raise InputError(
+            f"{path} has no column for any group of schema {schema.name!r} ({groups}); its columns are: "
+            f"{', '.join(sorted(names)) or 'none'}; pair them with --column group=column"
+        )
+    truth = {group.name: [_truth(record, column, group) for record in records] for group, column in pairs}
+    return Labelled(records, vectors, truth, tally)
+
+
+def _columns_by_group(schema: Schema, pairs: Sequence[str], names: set[str]) -> list[tuple[Group, str]]:
+    given: dict[str, str] = {}
+    for pair in pairs:
+        group, equals, column = pair.partition("=")
+        if not equals or column not in names:
+            known = ", ".join(sorted(names))
+            raise InputError(f"--column {pair}: give group=column with one of the columns: {known}")
+        given[schema.group(group).name] = column
+    by_plain_name = {_plain(name): name for name in sorted(names)}
+    found = [(group, given.get(group.name) or by_plain_name.get(_plain(group.name))) for group in schema.groups]
+    return [(group, column) for group, column in found if column]
+
+
+def _plain(name: str) -> str:
+    """Give a name without what people vary: `Sleeve Length` and `sleeve_length` are one."""
+    return name.lower().replace("_", "").replace(" ", "").replace("-", "")
+
+
+def _truth(record: Record, column: str, group: Group) -> Truth:
+    value = record.fields.get(column)
+    if value is None:
+        return None
+    text = str(value).strip()
+    # A table joins several values of a cell with semicolons.
+    return [part.strip() for part in text.split(";")] if group.kind == "multi" and text else text

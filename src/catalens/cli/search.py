@@ -1,0 +1,210 @@
+"""`catalens search` and `catalens search learn`."""
+
+from __future__ import annotations
+
+import csv
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catalens.cli import inputs, output
+from catalens.cli.encoding import encode_words
+from catalens.cli.options import Catalogue, Json, Model, Where, encoder_for, examples
+from catalens.cli.records import check_picture_name, fields_line, picture_of, save_picture, title_of
+from catalens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from catalens.catalogue.search import Query
+    from catalens.core.images import Source
+    from catalens.core.protocols import Encoder
+    from catalens.core.types import Hit
+
+
+class Mode(StrEnum):
+    """How records are ranked."""
+
+    VECTOR = "vector"
+    KEYWORD = "keyword"
+    HYBRID = "hybrid"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command(
+        epilog=examples(
+            'catalens search shop.catalens "red striped t-shirt"',
+            'catalens search shop.catalens "red dress" --minus floral --image like.jpg:2 -k 20',
+            "catalens search shop.catalens --image like.jpg --sheet hits.png",
+            'catalens search shop.catalens dress --where \'price < 500 and colour in ("Red", "Pink")\'',
+            'catalens search shop.catalens "puma sneakers" --mode hybrid',
+            'catalens search shop.catalens "a flying saucer" --cutoff auto',
+        )
+    )(search)
+    app.command(
+        "search learn",
+        epilog=examples(
+            "catalens search learn shop.catalens judged.csv --out cutoff.json",
+            'catalens search shop.catalens "a flying saucer" --cutoff cutoff.json',
+        ),
+    )(learn)
+
+
+def search(
+    catalogue: Catalogue,
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXT", help="What is looked for; 'red dress:2' counts twice.")
+    ] = None,
+    image: Annotated[
+        list[str] | None, typer.Option(help="A picture that hits should be like; like.jpg:2 counts twice.")
+    ] = None,
+    minus: Annotated[
+        list[str] | None, typer.Option(help="A text that hits should not be like; floral:0.5 counts half.")
+    ] = None,
+    minus_image: Annotated[list[str] | None, typer.Option(help="A picture that hits should not be like.")] = None,
+    where: Where = None,
+    k: Annotated[int, typer.Option("-k", "--top", min=1, help="At most so many hits.")] = 10,
+    min_score: Annotated[float | None, typer.Option(min=-1.0, max=1.0, help="The lowest cosine wanted.")] = None,
+    cutoff: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|auto",
+            help="Only what stands out for this query: a file from `catalens search learn`, or auto.",
+            show_default=False,
+        ),
+    ] = None,
+    mode: Annotated[Mode, typer.Option(help="Rank by likeness, by words in the fields, or by both.")] = Mode.VECTOR,
+    sheet: Annotated[Path | None, typer.Option(help="Also write the hits as one picture, such as hits.png.")] = None,
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Search a catalogue by text, by picture, or by both, with weights and minus terms.
+
+    The score is a cosine: higher is more alike, and only comparable within one kind of query.
+    """
+    from catalens.catalogue.cutoff import read_cutoff
+    from catalens.catalogue.index import EmbeddedIndex
+    from catalens.catalogue.search import search as search_index
+
+    check_picture_name(sheet)
+    path = inputs.existing(catalogue)
+    query = _query(texts or [], image or [], minus or [], minus_image or [], where, mode)
+    encoder = encoder_for(model)
+    limit = read_cutoff(_cutoff_file(cutoff, encoder)) if cutoff else None
+    with EmbeddedIndex.open(path, read_only=True) as index:
+        hits = search_index(index, encoder, query, k=k, min_score=min_score, cutoff=limit)
+    _show(hits, as_json=output.wants_json(json))
+    if sheet is not None:
+        _write_sheet(hits, sheet, title=" ".join([*(texts or []), *(f"like {each}" for each in image or [])]))
+
+
+def _query(
+    texts: Sequence[str],
+    images: Sequence[str],
+    minus: Sequence[str],
+    minus_images: Sequence[str],
+    where: str | None,
+    mode: Mode,
+) -> Query:
+    from catalens.catalogue.filters import parse_filter
+    from catalens.catalogue.search import Query, Weighted, parse_weighted
+
+    def picture(text: str, *, minus: bool = False) -> Weighted[Source]:
+        # A file may be called like.jpg:2 itself.
+        term = Weighted(text, -1.0 if minus else 1.0) if Path(text).exists() else parse_weighted(text, minus=minus)
+        found: Source = inputs.existing(term.value)
+        return Weighted(found, term.weight)
+
+    return Query(
+        texts=(*map(parse_weighted, texts), *(parse_weighted(text, minus=True) for text in minus)),
+        images=(*map(picture, images), *(picture(text, minus=True) for text in minus_images)),
+        where=parse_filter(where) if where else None,
+        mode=mode.value,
+    )
+
+
+def _cutoff_file(given: str, encoder: Encoder) -> Path:
+    from catalens.models.registry import shipped_cutoff
+
+    if given != "auto":
+        return inputs.existing(given)
+    if (came_with := shipped_cutoff(encoder.name)) is None:
+        raise InputError(f"no cut-off came with {encoder.name}; learn one with `catalens search learn`")
+    return came_with
+
+
+def _show(hits: Sequence[Hit], *, as_json: bool) -> None:
+    if as_json:
+        for rank, hit in enumerate(hits, start=1):
+            record = hit.record
+            output.emit(
+                {
+                    "rank": rank,
+                    "id": record.id,
+                    "score": round(hit.score, 4),
+                    "source": record.source,
+                    "fields": dict(record.fields),
+                }
+            )
+    elif hits:
+        rows = [(rank, hit.score, hit.record.id, fields_line(hit.record)) for rank, hit in enumerate(hits, start=1)]
+        output.show_rows(rows, "#", "score#", "id", "fields")
+    if not hits:
+        output.say("nothing found")
+
+
+def _write_sheet(hits: Sequence[Hit], path: Path, *, title: str) -> None:
+    from catalens.catalogue.sheet import Cell, contact_sheet
+
+    cells = [Cell(picture_of(hit.record), title_of(hit.record), hit.score) for hit in hits]
+    save_picture(contact_sheet(cells, title=title), path)
+
+
+def learn(
+    catalogue: Catalogue,
+    judged: Annotated[
+        Path,
+        typer.Argument(
+            metavar="JUDGED",
+            help="A CSV file with the columns query and id: a row for each record that should be found, "
+            "and one with an empty id for a query that should find nothing.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Where to write what was learned.")] = Path("cutoff.json"),
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    """Learn from judged queries where hits end and background begins, for search --cutoff."""
+    from catalens.catalogue.cutoff import Judged, learn_cutoff, write_cutoff
+    from catalens.catalogue.index import EmbeddedIndex
+
+    answers = _read_judged(inputs.existing(judged))
+    path = inputs.existing(catalogue)
+    encoder = encoder_for(model)
+    vectors = encode_words(list(answers), encoder)
+    with EmbeddedIndex.open(path, encoder_name=encoder.name, read_only=True) as index:
+        asked = zip(vectors, answers.values(), strict=True)
+        cutoff = learn_cutoff(index, [Judged(vector, frozenset(relevant)) for vector, relevant in asked])
+    write_cutoff(out, cutoff)
+    if output.wants_json(json):
+        output.emit({"queries": len(answers), "lift": cutoff.lift, "deviations": cutoff.deviations, "out": str(out)})
+    else:
+        output.show_rows([(len(answers), cutoff.lift, cutoff.deviations)], "queries#", "lift#", "deviations#")
+    output.say(f"written: {out}")
+
+
+def _read_judged(path: Path) -> dict[str, set[str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        table = csv.DictReader(file)
+        if not {"query", "id"} <= set(table.fieldnames or ()):
+            raise InputError(
+                f"{path} needs the columns query and id; it has {', '.join(table.fieldnames or ()) or 'none'}"
+            )
+        answers: dict[str, set[str]] = {}
+        for row in table:
+            relevant = answers.setdefault(row["query"], set())
+            relevant |= {row["id"]} if row["id"] else set()
+    return answers

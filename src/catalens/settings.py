@@ -1,0 +1,84 @@
+"""The environment, read once into one frozen value; no lower room looks at it.
+
+A flag beats a variable, a variable beats a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from catalens.core.errors import InputError
+
+KNOWN = {
+    "CATALENS_MODEL": "the encoder that commands use when --model is not given",
+    "CATALENS_CACHE": "the folder for things that can be made again, such as encoded labels",
+    "CATALENS_RUNTIME": "what runs the encoder: auto, onnxruntime or openvino",
+    "CATALENS_DEBUG": "1: show the traceback behind an error",
+    "CATALENS_DATA": "the folder of the product tables that training and some tests read",
+}
+"""Every variable that is read, with what it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says.
+
+    Attributes:
+        model: the encoder's name, or a bundle's folder.
+        cache: a folder that may be deleted at any time.
+        runtime: what runs the encoder's graphs.
+        debug: whether errors show their traceback.
+        data: the folder of the product tables, or None.
+    """
+
+    model: str
+    cache: Path
+    runtime: str = "auto"
+    debug: bool = False
+    data: Path | None = None
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read settings from a mapping such as `os.environ`; it changes and reads nothing else.
+
+        Raises:
+            InputError: a variable that starts with CATALENS_ is not known, or a value is not accepted.
+
+        >>> Settings.from_env({"CATALENS_MODEL": "fake", "HOME": "/home/ann"}).model
+        'fake'
+        """
+        for name in sorted(env):
+            if name.startswith("CATALENS_") and name not in KNOWN:
+                raise InputError(_unknown(name))
+        data = env.get("CATALENS_DATA")
+        return cls(
+            model=env.get("CATALENS_MODEL") or "starter",
+            cache=_cache_folder(env),
+            runtime=env.get("CATALENS_RUNTIME") or "auto",
+            debug=_flag("CATALENS_DEBUG", env.get("CATALENS_DEBUG", "")),
+            data=Path(data) if data else None,
+        )
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, KNOWN, n=1)
+    hint = f": did you mean {near[0]}?" if near else "."
+    return f"the environment variable {name} is not known{hint} Known: {', '.join(KNOWN)}"
+
+
+def _cache_folder(env: Mapping[str, str]) -> Path:
+    if given := env.get("CATALENS_CACHE"):
+        return Path(given).expanduser()
+    home = env.get("HOME") or env.get("USERPROFILE") or "."
+    return Path(env.get("XDG_CACHE_HOME") or Path(home) / ".cache") / "catalens"
+
+
+def _flag(name: str, value: str) -> bool:
+    if value.lower() in {"", "0", "false", "no"}:
+        return False
+    if value.lower() in {"1", "true", "yes"}:
+        return True
+    raise InputError(f"{name} is {value!r}; use 1 or 0")

@@ -1,0 +1,246 @@
+"""index, search, eval, tag learn and search learn, over a catalogue on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from catalens.catalogue.index import EmbeddedIndex
+from catalens.core.images import read_image
+from catalens.models.fakes import FakeEncoder
+from ran import Run
+
+
+def test_adding_twice_skips_what_is_unchanged(run: Run, shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "shop.catalens"
+    first = run("index", "add", path, shop / "products.csv").rows[-1]
+    second = run("index", "add", path, shop / "products.csv").rows[-1]
+    assert (first["added"], first["records"]) == (6, 6)
+    assert (second["added"], second["unchanged"], second["records"]) == (0, 6, 6)
+
+
+def test_a_broken_picture_is_left_out_and_the_code_says_so(run: Run, broken: Path) -> None:
+    ran = run("index", "add", broken / "some.catalens", broken)
+    assert ran.code == 1
+    assert ran.rows[-1]["added"] == 2
+    assert ran.rows[-1]["failed"] == 1
+    assert "1.png" in ran.err
+
+
+def test_pruning_forgets_what_the_source_no_longer_has(
+    run: Run, shop: Path, photos: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for photo in photos[:2]:
+        (folder / photo.name).write_bytes(photo.read_bytes())
+    path = tmp_path / "few.catalens"
+    run("index", "add", path, folder)
+    (folder / photos[0].name).unlink()
+    assert run("index", "add", path, folder, "--prune").rows[-1]["removed"] == 1
+    assert [row["id"] for row in run("index", "list", path).rows] == [photos[1].name]
+
+
+def test_info_and_list_say_what_there_is(run: Run, catalogue: Path) -> None:
+    info = run("index", "info", catalogue).rows[0]
+    assert (info["records"], info["encoder"], info["dim"]) == (6, "fake-16", 16)
+    assert info["fields"]["price"] == 6
+    cheap = run("index", "list", catalogue, "--where", "price < 300").rows
+    assert [row["fields"]["price"] for row in cheap] == [0, 100, 200]
+    assert len(run("index", "list", catalogue, "-k", 2).rows) == 2
+
+
+def test_removing_names_what_was_not_there(run: Run, catalogue: Path) -> None:
+    known = run("index", "list", catalogue).rows[0]["id"]
+    ran = run("index", "remove", catalogue, known, "nobody")
+    assert ran.code == 1
+    assert "removed 1" in ran.err
+    assert "nobody" in ran.err
+    assert run("index", "info", catalogue).rows[0]["records"] == 5
+
+
+def test_the_same_picture_twice_is_a_duplicate(run: Run, catalogue: Path, shop: Path) -> None:
+    run("index", "add", catalogue, shop / "photos")
+    groups = run("index", "duplicates", catalogue, "--min-score", 0.999).rows
+    assert len(groups) == 6
+    assert all(len(group["ids"]) == 2 for group in groups)
+
+
+def test_a_graph_is_built_and_dropped(run: Run, catalogue: Path) -> None:
+    before = run("search", catalogue, "hat").rows
+    assert run("index", "graph", catalogue).code == 0
+    assert run("search", catalogue, "hat").rows == before
+    assert run("index", "graph", catalogue, "--drop").code == 0
+    assert run("search", catalogue, "hat").rows == before
+
+
+def test_reencoding_with_the_same_encoder_is_refused(run: Run, catalogue: Path) -> None:
+    ran = run("index", "reencode", catalogue)
+    assert ran.code == 2
+    assert "fake-16 already" in ran.err
+
+
+def test_reencoding_brings_a_catalogue_to_the_encoder_in_use(run: Run, catalogue: Path, shop: Path) -> None:
+    ids = [row["id"] for row in run("index", "list", catalogue).rows]
+    with EmbeddedIndex.open(catalogue) as index:
+        wider = FakeEncoder(24)
+        index.reencode(wider.name, wider.dim, [(ids, wider.encode_texts(ids))])
+    refused = run("search", catalogue, "hat")
+    assert refused.code == 3
+    assert "reencode" in refused.err
+    ran = run("index", "reencode", catalogue)
+    assert (ran.code, "6 records" in ran.err) == (0, True)
+    picture = shop / "photos" / f"{ids[0]}.png"
+    assert run("search", catalogue, "--image", picture, "-k", 1).rows[0]["score"] == pytest.approx(1, abs=1e-3)
+
+
+def test_reencoding_keeps_everything_unless_told_to_drop_what_is_gone(
+    run: Run, tmp_path: Path, photos: list[Path]
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for photo in photos[:2]:
+        (folder / photo.name).write_bytes(photo.read_bytes())
+    path = tmp_path / "few.catalens"
+    run("index", "add", path, folder)
+    with EmbeddedIndex.open(path) as index:
+        wider = FakeEncoder(24)
+        index.reencode(wider.name, wider.dim, [([photo.name for photo in photos[:2]], wider.encode_texts(["a", "b"]))])
+    (folder / photos[0].name).unlink()
+    kept = run("index", "reencode", path)
+    assert kept.code == 3
+    assert run("index", "info", path).rows[0]["encoder"] == "fake-24"
+    dropped = run("index", "reencode", path, "--drop")
+    assert dropped.code == 1
+    info = run("index", "info", path).rows[0]
+    assert (info["encoder"], info["records"]) == ("fake-16", 1)
+
+
+def test_a_picture_finds_itself_and_filters_come_before_k(run: Run, catalogue: Path, photos: list[Path]) -> None:
+    ran = run("search", catalogue, "--image", photos[3], "-k", 2)
+    assert ran.rows[0]["id"] == photos[3].stem
+    assert ran.rows[0]["score"] == pytest.approx(1, abs=1e-3)
+    assert [row["rank"] for row in ran.rows] == [1, 2]
+    dear = run("search", catalogue, "--image", photos[3], "-k", 2, "--where", "price > 300").rows
+    assert [row["fields"]["price"] > 300 for row in dear] == [True, True]
+
+
+def test_weights_and_minus_terms_change_what_is_found(run: Run, catalogue: Path, photos: list[Path]) -> None:
+    mostly_picture = run("search", catalogue, "red dress", "--image", f"{photos[2]}:9").rows
+    assert mostly_picture[0]["id"] == photos[2].stem
+    without = run("search", catalogue, "red dress", "--minus-image", f"{photos[2]}:9").rows
+    assert without[-1]["id"] == photos[2].stem
+    assert run("search", catalogue, "red dress", "--minus", "floral").rows != run("search", catalogue, "red dress").rows
+
+
+def test_words_find_titles(run: Run, catalogue: Path) -> None:
+    ran = run("search", catalogue, "handbag", "--mode", "keyword")
+    assert [row["fields"]["type"] for row in ran.rows] == ["Handbags"]
+    assert len(run("search", catalogue, "handbag", "--mode", "hybrid").rows) == 6
+
+
+def test_nothing_found_is_no_error(run: Run, catalogue: Path) -> None:
+    ran = run("search", catalogue, "dress", "--min-score", 1)
+    assert (ran.code, ran.out) == (0, "")
+    assert "nothing found" in ran.err
+
+
+def test_hits_are_drawn_on_a_sheet(run: Run, catalogue: Path, tmp_path: Path) -> None:
+    ran = run("search", catalogue, "dress", "--sheet", tmp_path / "hits.png", "-k", 3)
+    assert ran.code == 0
+    assert read_image(tmp_path / "hits.png").width > 400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dress", "--where", "price <"], "filter, column"),
+        (["dress", "--image", "nobody.png"], "there is no nobody.png"),
+        ([], "nothing is looked for"),
+        (["dress:0"], "weight"),
+        (["dress", "--cutoff", "auto"], "no cut-off came with fake-16"),
+        (["dress", "--sheet", "hits.doc"], "hits.doc cannot be written"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(run: Run, catalogue: Path, arguments: list[str], message: str) -> None:
+    ran = run("search", catalogue, *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+
+
+def test_a_file_that_is_no_catalogue_is_refused_with_3(run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "notes.catalens"
+    other.write_text("no database at all, but long enough to look like one" * 40)
+    ran = run("search", other, "dress")
+    assert ran.code == 3
+    assert "notes.catalens" in ran.err
+
+
+def test_thresholds_are_learned_and_used(run: Run, shop: Path, photos: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "learned.json"
+    ran = run("tag", "learn", shop / "products.csv", "--out", out)
+    assert ran.code == 0
+    assert {row["group"] for row in ran.rows} == {"type", "colour"}
+    assert all(row["rows"] == 6 for row in ran.rows)
+    assert json.loads(out.read_text())["encoder"] == "fake-16"
+    assert run("attributes", photos[0], "--calibration", out).code == 0
+
+
+def test_columns_of_another_name_are_paired_with_groups(run: Run, shop: Path, tmp_path: Path) -> None:
+    ran = run("eval", "tags", shop / "products.csv", "--column", "gender=colour")
+    assert {row["group"] for row in ran.rows} == {"type", "colour", "gender"}
+    wrong = run("eval", "tags", shop / "products.csv", "--column", "gender=sex")
+    assert wrong.code == 2
+    assert "title" in wrong.err
+
+
+def test_a_table_without_any_known_column_is_refused(run: Run, shop: Path) -> None:
+    ran = run("eval", "tags", shop / "photos")
+    assert ran.code == 2
+    assert "no column for any group" in ran.err
+
+
+def test_eval_tags_gives_accuracy_beside_the_commonest_label(run: Run, shop: Path) -> None:
+    rows = {row["group"]: row for row in run("eval", "tags", shop / "products.csv").rows}
+    assert rows["type"]["rows"] == 6
+    assert rows["type"]["majority"] == pytest.approx(1 / 6, abs=1e-4)
+    assert 0 <= rows["type"]["top1"] <= rows["type"]["top5"] <= 1
+
+
+def test_eval_search_ranks_each_row_s_own_picture(run: Run, shop: Path) -> None:
+    (row,) = run("eval", "search", shop / "products.csv", "--text", "title").rows
+    assert (row["queries"], row["pictures"], row["recall_at_10"]) == (6, 6, 1.0)
+    wrong = run("eval", "search", shop / "products.csv", "--text", "titel")
+    assert wrong.code == 2
+    assert "title" in wrong.err
+
+
+def test_a_cutoff_needs_a_catalogue_with_a_background(run: Run, catalogue: Path, tmp_path: Path) -> None:
+    judged = tmp_path / "judged.csv"
+    judged.write_text("query,id\nhat,1\nnonsense,\n")
+    ran = run("search", "learn", catalogue, judged)
+    assert ran.code == 2
+    assert "too small" in ran.err
+    judged.write_text("question,id\nhat,1\n")
+    assert "columns query and id" in run("search", "learn", catalogue, judged).err
+
+
+def test_a_cutoff_is_learned_and_used(run: Run, tmp_path: Path) -> None:
+    encoder = FakeEncoder()
+    path = tmp_path / "many.catalens"
+    with EmbeddedIndex.open(path, encoder_name=encoder.name, dim=encoder.dim) as index:
+        from catalens.core.types import Record
+
+        names = [f"thing {place}" for place in range(80)]
+        index.add([Record(name, "nowhere.png") for name in names], encoder.encode_texts(names))
+    judged = tmp_path / "judged.csv"
+    judged.write_text("query,id\n" + "".join(f"{name},{name}\n" for name in names[:20]) + "nonsense,\n")
+    assert run("search", "learn", path, judged, "--out", tmp_path / "cutoff.json").code == 0
+    found = run("search", path, "thing 50", "--cutoff", tmp_path / "cutoff.json").rows
+    assert [row["id"] for row in found] == ["thing 50"]
+
+
+def test_models_lists_what_can_be_named(run: Run) -> None:
+    assert {"starter", "fake"} <= {row["name"] for row in run("models").rows}

@@ -1,0 +1,62 @@
+"""The demo, from drawing to report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from catalens.cli.showing import Search, Seen, judge, queries_for, right_first
+from catalens.core.images import read_image
+from catalens.core.types import Hit, Record, Tag
+from catalens.tasks.attributes import Attribute
+from ran import Run
+
+
+def read(group: str, value: str | None) -> Attribute:
+    return Attribute(group, (Tag(value, 0.9),) if value else (), 0.9, (Tag("other", 0.1),))
+
+
+def test_the_demo_leaves_a_catalogue_a_sheet_and_a_page(run: Run, tmp_path: Path) -> None:
+    ran = run("demo", "--out", tmp_path / "look", "--count", 17)
+    assert ran.code == 0
+    assert "first hit of the right type and colour" in ran.out
+    assert {each.name for each in (tmp_path / "look").iterdir()} >= {
+        *("demo.catalens", "pictures", "products.csv", "report.html", "sheet.png")
+    }
+    assert read_image(tmp_path / "look" / "sheet.png").width > 500
+    page = (tmp_path / "look" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<figure>") >= 17
+    assert run("index", "info", tmp_path / "look" / "demo.catalens").rows[0]["records"] == 17
+
+
+def test_the_demo_judges_against_what_was_drawn(run: Run, tmp_path: Path) -> None:
+    rows = run("demo", "--out", tmp_path, "--count", 17, "--json").rows
+    scores = {row["attribute"]: row for row in rows if "attribute" in row}
+    assert scores["type"]["of"] == scores["colour"]["of"] == 17
+    assert 0 < scores["pattern"]["of"] < 17
+    assert all(row["right"] + row["unknown"] <= row["of"] for row in scores.values())
+    assert rows[-1]["of"] == rows[-1]["searches"] > 0
+
+
+def test_the_demo_takes_a_folder_of_yours_broken_pictures_included(run: Run, broken: Path, tmp_path: Path) -> None:
+    ran = run("demo", "--pictures", broken, "--out", tmp_path / "look")
+    assert ran.code == 1
+    assert "1.png" in ran.err
+    assert (tmp_path / "look" / "report.html").exists()
+    assert not (tmp_path / "look" / "pictures").exists()
+
+
+def test_right_wrong_and_unknown_are_counted_apart() -> None:
+    records = [Record(name, f"{name}.png") for name in "abc"]
+    answers = [{"type": read("type", "Caps")}, {"type": read("type", "Ties")}, {"type": read("type", None)}]
+    seen = Seen("e", records, answers, [{"type": "Caps"}] * 3, [])
+    (score,) = judge(seen)
+    assert (score.right, score.unknown, score.of) == (1, 1, 3)
+
+
+def test_a_search_is_right_if_its_first_hit_has_both_type_and_colour() -> None:
+    truths = [{"type": "Caps", "colour": "Red"}, {"type": "Caps", "colour": "Blue"}]
+    records = [Record("a", "a.png"), Record("b", "b.png")]
+    searches = queries_for(truths)
+    assert [each.query for each in searches] == ["red cap", "blue cap"]
+    found = [Search(each.query, each.wanted, [Hit(records[0], 0.5)]) for each in searches]
+    assert right_first(Seen("e", records, [{}, {}], truths, found)) == (1, 2)
