@@ -1,7 +1,7 @@
 """Learn the relevance cut-off that ships with the starter: `python scripts/learn_cutoff.py --data DATA`.
 
 Catalogues of the `val` and `test` products are built in memory. Queries are made of two labels ("red t-shirt"), with
-every product that has both as relevant, and of nonsense, with none. Learned on `val`; what it does is measured on `test`.
+every product that has both as relevant, and of nonsense, with none. Learned on `val`, measured on `test`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ LEAST = 5
 
 NONSENSE = (
     ("a dog in the snow", "quantum physics", "a mountain lake at dawn", "invoice of last month", "two cats on a sofa",
-     "a plate of spaghetti", "the eiffel tower", "football match in the rain", "how to install a printer", "space rocket",
-     "a city street at night", "newspaper page"),
+     "a plate of spaghetti", "the eiffel tower", "football match in the rain", "how to install a printer",
+     "space rocket", "a city street at night", "newspaper page"),
     ("a child on a swing", "electric guitar", "tax return form", "a bowl of fruit", "an airplane over the sea",
      "map of the world", "a horse jumping a fence", "kitchen sink", "surfer on a wave", "computer keyboard",
      "a birthday cake", "x-ray of a hand"),

@@ -29,10 +29,8 @@ def test_tags_are_what_the_task_gives_best_first(run: Run, photos: list[Path]) -
 
 def test_without_labels_the_fashion_schema_is_read(run: Run, photos: list[Path]) -> None:
     ran = run("tag", photos[0], "--threshold", 0)
-    groups = {each["group"] for each in ran.rows[0]["tags"]}
-    scores = [each["score"] for each in ran.rows[0]["tags"]]
-    assert {"type", "colour", "gender"} <= groups
-    assert scores == sorted(scores, reverse=True)
+    groups = [each["group"] for each in ran.rows[0]["tags"]]
+    assert groups[:3] == ["type", "colour", "gender"]
 
 
 @pytest.mark.parametrize("source", ["folder", "pattern", "table", "files"])
