@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 STORED_HW = (160, 120)
@@ -38,30 +38,48 @@ def stored(file: Path, pictures: Sequence[bytes], *, pad: bool) -> NDArray[np.ui
 
 
 def nonsense(n: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Make pictures of nothing: blanks, noise of several grains, stripes and page-like lines."""
+    """Make pictures of nothing: blanks (half of them nearly white), noise, waves, page-like lines, scribbles."""
+    kinds = (_blank, _noise, _waves, _page, _scribble)
+    return np.stack([kinds[rng.integers(len(kinds))](rng) for _ in range(n)])
+
+
+def _blank(rng: np.random.Generator) -> NDArray[np.uint8]:
+    colour = rng.integers(0, 256, 3) if rng.random() < 0.5 else np.full(3, rng.integers(232, 256))
+    return np.broadcast_to(colour.astype(np.uint8), (*STORED_HW, 3))
+
+
+def _noise(rng: np.random.Generator) -> NDArray[np.uint8]:
     height, width = STORED_HW
-    out = np.empty((n, height, width, 3), dtype=np.uint8)
-    for i in range(n):
-        kind = rng.integers(4)
-        if kind == 0:
-            out[i] = rng.integers(0, 256, 3)
-        elif kind == 1:
-            grain = int(rng.choice([1, 4, 10, 20]))
-            coarse = rng.integers(0, 256, (height // grain + 1, width // grain + 1, 3)).astype(np.uint8)
-            out[i] = coarse.repeat(grain, 0).repeat(grain, 1)[:height, :width]
-        elif kind == 2:
-            ramp = (
-                np.linspace(0, rng.uniform(1, 40), height)[:, None, None]
-                + np.linspace(0, rng.uniform(0, 40), width)[None, :, None]
-            )
-            out[i] = (127.5 + 127.5 * np.sin(ramp + rng.uniform(0, 6, 3))).astype(np.uint8)
-        else:
-            out[i] = 255
-            for y in range(int(rng.integers(4, 12)), height - 4, int(rng.integers(5, 11))):
-                ink = rng.random(width) < 0.7
-                ink[:8], ink[rng.integers(60, width) :] = False, False
-                out[i, y : y + 2, ink] = rng.integers(0, 90)
+    grain = int(rng.choice([1, 4, 10, 20]))
+    coarse = rng.integers(0, 256, (height // grain + 1, width // grain + 1, 3)).astype(np.uint8)
+    return coarse.repeat(grain, 0).repeat(grain, 1)[:height, :width]
+
+
+def _waves(rng: np.random.Generator) -> NDArray[np.uint8]:
+    height, width = STORED_HW
+    down = np.linspace(0, rng.uniform(1, 40), height)[:, None, None]
+    across = np.linspace(0, rng.uniform(0, 40), width)[None, :, None]
+    return (127.5 + 127.5 * np.sin(down + across + rng.uniform(0, 6, 3))).astype(np.uint8)
+
+
+def _page(rng: np.random.Generator) -> NDArray[np.uint8]:
+    height, width = STORED_HW
+    out = np.full((height, width, 3), rng.integers(225, 256), dtype=np.uint8)
+    ink = rng.random(width) < 0.7
+    ink[:8], ink[rng.integers(60, width) :] = False, False
+    for y in range(int(rng.integers(4, 12)), height - 4, int(rng.integers(5, 11))):
+        out[y : y + 2, ink] = rng.integers(0, 90)
     return out
+
+
+def _scribble(rng: np.random.Generator) -> NDArray[np.uint8]:
+    height, width = STORED_HW
+    image = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(image)
+    for _ in range(rng.integers(2, 12)):
+        points = [(int(x), int(y)) for x, y in rng.uniform((0, 0), (width, height), (rng.integers(2, 6), 2))]
+        pen.line(points, fill=tuple(rng.integers(0, 200, 3).tolist()), width=int(rng.integers(1, 4)))
+    return np.asarray(image)
 
 
 def tensor(pictures: NDArray[np.uint8]) -> Tensor:

@@ -170,7 +170,7 @@ def elsewhere(encoder: Encoder, bank: SchemaBank, calibration: Calibration, data
     made = nonsense(400, np.random.default_rng(1))
     sets: dict[str, Iterable[bytes]] = {
         "everyday photographs": [row["image"]["bytes"] for row in photographs],
-        "blanks, noise, stripes, page-like lines": [_png(each) for each in made],
+        "blanks, noise, waves, page-like lines, scribbles": [_png(each) for each in made],
     }
     out = {}
     for name, pictures in sets.items():
