@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from catalens.core.errors import InputError, ModelError
 
 Runtime = Literal["onnxruntime", "openvino"]
-RUNTIMES: tuple[Runtime, ...] = ("onnxruntime", "openvino")
+RUNTIMES: dict[Runtime, str] = {
+    "onnxruntime": "pip install onnxruntime",
+    "openvino": 'pip install "catalens[openvino]"',
+}
+"""Runtime → the command that installs it."""
 Graph = Callable[[NDArray[Any]], NDArray[np.float32]]
 """A loaded graph: one array in, one float32 array out; the first axis of both is the batch."""
 
@@ -31,10 +35,10 @@ def choose_runtime(asked: str = "auto") -> Runtime:
     """
     if asked == "auto":
         return "openvino" if find_spec("openvino") else "onnxruntime"
-    for runtime in RUNTIMES:
+    for runtime, install in RUNTIMES.items():
         if asked == runtime:
             if not find_spec(runtime):
-                raise ModelError(f'the runtime {runtime} is not installed: pip install "catalens[{runtime}]"')
+                raise ModelError(f"the runtime {runtime} is not installed: {install}")
             return runtime
     raise InputError(f"there is no runtime {asked!r}; there are: auto, {', '.join(RUNTIMES)}")
 
@@ -102,8 +106,16 @@ def _openvino(file: Path, threads: int) -> Graph:
     _one_each(file, len(model.inputs), len(model.outputs))
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
     compiled = core.compile_model(model, "CPU", settings)
-    # One request a thread of callers: a shared one would refuse the second caller while it is busy.
-    return lambda batch: np.array(compiled.create_infer_request().infer({0: batch})[0], dtype=np.float32)
+    takes, kind = model.inputs[0].partial_shape, model.inputs[0].element_type
+
+    def run(batch: NDArray[Any]) -> NDArray[np.float32]:
+        # OpenVINO itself reads an array of another shape or type as if it had the right one.
+        if not takes.compatible(openvino.PartialShape(batch.shape)) or kind != openvino.Type(batch.dtype):
+            raise ModelError(f"the graph takes an array {takes} of {kind.get_type_name()}")
+        # One request a call: a shared one would refuse the second caller while it is busy.
+        return np.array(compiled.create_infer_request().infer({0: batch})[0], dtype=np.float32)
+
+    return run
 
 
 def _one_each(file: Path, inputs: int, outputs: int) -> None:

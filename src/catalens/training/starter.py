@@ -137,7 +137,7 @@ class Trainer:
 
     def prepare(self) -> None:
         """Measure the batch norms before the first step."""
-        batches = [self._sample(self.rng.choice(len(self.products), 128, replace=False), 0.5)[0] for _ in range(3)]
+        batches = [self._sample(self.rng.integers(0, len(self.products), 128), 0.5)[0] for _ in range(3)]
         recalibrate(self.image, batches)
 
     @property
@@ -197,8 +197,7 @@ class Trainer:
         size, started = self.recipe.batch, time.monotonic()
         steps = len(self.products) // size
         for epoch in range(self.epoch, self.recipe.epochs):
-            self.epoch = epoch
-            self.image.train()
+            self._begin(epoch)
             order = self.rng.permutation(len(self.products))
             for step in range(steps):
                 at = epoch * steps + step
@@ -210,6 +209,14 @@ class Trainer:
                     )
             self.epoch = epoch + 1
             self.save()
+
+    def _begin(self, epoch: int) -> None:
+        """Seed by the epoch, so that a run that was stopped sees what an unbroken one sees."""
+        self.epoch = epoch
+        self.words.seed(self.recipe.seed + epoch)
+        self.rng = np.random.default_rng(self.recipe.seed + epoch)
+        self.generator.manual_seed(self.recipe.seed + epoch)
+        self.image.train()
 
     def _step(self, rows: NDArray[np.int64], at: int, total: int) -> dict[str, float]:
         done = at / total
@@ -255,9 +262,6 @@ class Trainer:
         self.scale.data, self.group_scales.data = state["scale"], state["group_scales"]
         self.optimiser.load_state_dict(state["optimiser"])
         self.epoch = int(state["epoch"])
-        self.words.seed(self.recipe.seed + self.epoch)
-        self.rng = np.random.default_rng(self.recipe.seed + self.epoch)
-        self.generator.manual_seed(self.recipe.seed + self.epoch)
         return True
 
 

@@ -16,6 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from catalens.core.errors import InputError
+
 FROZEN_BLOCKS = 3
 """MobileNetV2's stem and first three blocks stay as ImageNet left them: most of the work, little of the meaning."""
 
@@ -56,9 +58,16 @@ class ImageTower(nn.Module):
         return functional.normalize(self.project(self.norm(self.trunk(pixels_nchw))).float(), dim=-1)
 
     def load_imagenet(self, file: Path) -> None:
-        """Start from ImageNet weights in timm's names for `mobilenetv2_100` (batch norms folded)."""
+        """Start from ImageNet weights in timm's names for `mobilenetv2_100` (batch norms folded).
+
+        Raises:
+            InputError: the file holds something else.
+        """
         net = timm.create_model("mobilenetv2_100", pretrained=False, num_classes=0, pad_type="same")
-        net.load_state_dict(load_file(file), strict=False)
+        found = net.load_state_dict(load_file(file), strict=False)
+        missing = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]
+        if missing:
+            raise InputError(f"{file} does not hold timm's mobilenetv2_100: {missing[0]} is missing, of {len(missing)}")
         self.stem.load_state_dict(nn.Sequential(net.conv_stem, net.bn1, *net.blocks[:FROZEN_BLOCKS]).state_dict())
         self.fine.load_state_dict(nn.Sequential(*net.blocks[FROZEN_BLOCKS:4]).state_dict())
         self.coarse.load_state_dict(nn.Sequential(*net.blocks[4:], net.conv_head, net.bn2).state_dict())

@@ -1,0 +1,1 @@
+"""Speed and memory, measured the way people use the package: `python -m benchmarks`."""

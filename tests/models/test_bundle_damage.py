@@ -1,0 +1,198 @@
+"""Everything that can be wrong with a bundle is a clear error when it is loaded, and names the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from tiny import DIM, HEIGHT, MAX_TOKENS, PROJECTION, TABLE, WIDTH, image_graph, seal, text_graph, tiny_bundle
+
+from catalens.core.errors import ModelError
+from catalens.models.bundle import load_bundle
+from catalens.models.facts import BundleFacts
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tiny_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("folder", ["missing", "."])
+def test_a_folder_without_bundle_json_is_no_bundle(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(ModelError, match=r"is not a bundle: it has no bundle\.json.*text\.onnx"):
+        load_bundle(tmp_path / folder)
+
+
+@pytest.mark.parametrize("name", ["image.onnx", "text.onnx", "tokenizer.json"])
+def test_half_a_bundle_names_what_is_missing(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=f"half a bundle: {name} is missing"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1, 2]", b"null", b'"text"', b"{}"])
+def test_a_damaged_bundle_json_is_named(folder: Path, content: bytes) -> None:
+    (folder / "bundle.json").write_bytes(content)
+    with pytest.raises(ModelError, match=r"bundle\.json cannot be used: "):
+        load_bundle(folder)
+
+
+def test_another_format_says_which_one_is_read(folder: Path) -> None:
+    seal(folder, format="catalens-bundle/9")
+    with pytest.raises(ModelError, match=r"'catalens-bundle/9'; this version reads 'catalens-bundle/1'"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(BundleFacts)])
+def test_a_missing_value_is_named(folder: Path, key: str) -> None:
+    file = folder / "bundle.json"
+    facts = json.loads(file.read_text())
+    del facts[key]
+    file.write_text(json.dumps(facts))
+    with pytest.raises(ModelError, match=f"bundle.json cannot be used: it has no '{key}', which is"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", ""),
+        ("name", "tiny@1"),
+        ("revision", 1),
+        ("dim", "16"),
+        ("dim", 16.0),
+        ("dim", True),
+        ("dim", 0),
+        ("input_size_wh", [12]),
+        ("input_size_wh", [12, -16]),
+        ("input_size_wh", "12x16"),
+        ("max_tokens", 1),
+        ("logit_scale", 0.0),
+        ("logit_scale", float("nan")),
+        ("logit_scale", "20"),
+        ("logit_bias", "none"),
+        ("unknown_texts", "something else"),
+        ("unknown_texts", [""]),
+        ("probe", {}),
+        ("probe", {"a": "97"}),
+        ("probe", ["a"]),
+        ("sha256", {"text.onnx": 1}),
+        ("licence", None),
+        ("scores", 0.9),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(folder: Path, key: str, value: object) -> None:
+    seal(folder, **{key: value})
+    with pytest.raises(ModelError, match=rf"bundle\.json cannot be used: '{key}' is .*; it should be "):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["image.onnx", "text.onnx", "tokenizer.json"])
+def test_a_file_that_was_changed_is_found_by_its_checksum(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelError, match=f"{name} is damaged or not the file .* SHA-256 differs"):
+        load_bundle(folder)
+
+
+def test_a_file_without_a_checksum_is_not_believed(folder: Path) -> None:
+    seal(folder, sha256={})
+    with pytest.raises(ModelError, match=r"image\.onnx is damaged or not the file"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"not JSON"])
+def test_what_is_no_tokenizer_is_named(folder: Path, content: bytes) -> None:
+    (folder / "tokenizer.json").write_bytes(content)
+    seal(folder)
+    with pytest.raises(ModelError, match=r"tokenizer\.json is not a tokenizer: "):
+        load_bundle(folder)
+
+
+def test_another_tokenizer_is_found_by_its_ids(folder: Path) -> None:
+    seal(folder, probe={"a shirt": [1, 2, 3]})
+    with pytest.raises(ModelError, match=r"tokenizer\.json is not this bundle's tokenizer: 'a shirt' gives other ids"):
+        load_bundle(folder)
+
+
+def _one_row_for_all() -> onnx.ModelProto:
+    made = image_graph()
+    made.graph.node.append(helper.make_node("ReduceMean", ["vectors"], ["mean"], axes=[0], keepdims=1))
+    made.graph.output[0].name = "mean"
+    return made
+
+
+def _two_outputs() -> onnx.ModelProto:
+    made = text_graph()
+    made.graph.output.append(helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["n", DIM]))
+    return made
+
+
+def _two_inputs() -> onnx.ModelProto:
+    made = image_graph()
+    made.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["n"]))
+    return made
+
+
+def _of_another_size() -> onnx.ModelProto:
+    made = image_graph(np.tile(PROJECTION, (4, 1)))
+    shape = made.graph.input[0].type.tensor_type.shape
+    shape.dim[1].dim_value, shape.dim[2].dim_value = 2 * HEIGHT, 2 * WIDTH
+    return made
+
+
+NO_TOWERS: dict[str, tuple[str, Callable[[], onnx.ModelProto], str]] = {
+    "narrow pictures": ("image.onnx", lambda: image_graph(PROJECTION[:, :8]), r"gave an array \(2, 8\)"),
+    "narrow texts": ("text.onnx", lambda: text_graph(TABLE[:, :1]), r"gave an array \(2, 1\)"),
+    "not a number": ("image.onnx", lambda: image_graph(np.full_like(PROJECTION, np.nan)), "not finite"),
+    "no direction": ("text.onnx", lambda: text_graph(np.zeros_like(TABLE)), "not finite"),
+    "one row for all": ("image.onnx", _one_row_for_all, rf"gave an array \(1, {DIM}\) where \(2, {DIM}\)"),
+    "two outputs": ("text.onnx", _two_outputs, "1 inputs and 2 outputs"),
+    "two inputs": ("image.onnx", _two_inputs, "2 inputs and 1 outputs"),
+    "another size": ("image.onnx", _of_another_size, r"failed on an array \(2, 16, 12, 3\) of uint8"),
+    "texts of five": ("text.onnx", lambda: text_graph(length=5), rf"failed on an array \(1, {MAX_TOKENS}\) of int64"),
+}
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("case", NO_TOWERS)
+def test_a_graph_that_is_no_tower_is_found_by_running_it(folder: Path, case: str, runtime: str) -> None:
+    pytest.importorskip(runtime, reason=f"{runtime} is not installed")
+    name, build, message = NO_TOWERS[case]
+    onnx.save(build(), folder / name)
+    seal(folder)
+    with pytest.raises(ModelError, match=f"{name}.*{message}"):
+        load_bundle(folder, runtime=runtime, threads=1)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("spoil", [lambda content: content[: len(content) // 2], lambda _: b"", lambda _: b"graph"])
+def test_a_graph_that_cannot_be_read_is_named(folder: Path, spoil: Callable[[bytes], bytes], runtime: str) -> None:
+    pytest.importorskip(runtime, reason=f"{runtime} is not installed")
+    file = folder / "text.onnx"
+    file.write_bytes(spoil(file.read_bytes()))
+    seal(folder)
+    with pytest.raises(ModelError, match=r"text\.onnx cannot be loaded as an ONNX graph: [^\n]*[a-z]{3}"):
+        load_bundle(folder, runtime=runtime, threads=1)
+
+
+@pytest.mark.parametrize("changes", [{"dim": 8}, {"input_size_wh": [16, 12]}])
+def test_facts_that_do_not_fit_the_graphs_are_found(folder: Path, changes: dict[str, Any]) -> None:
+    seal(folder, **changes)
+    with pytest.raises(ModelError, match=r"image\.onnx does not give vectors of width"):
+        load_bundle(folder, runtime="onnxruntime", threads=1)
+
+
+def test_more_tokens_than_the_tokenizer_was_trained_for_are_refused(folder: Path) -> None:
+    onnx.save(text_graph(TABLE[:200]), folder / "text.onnx")
+    seal(folder)
+    with pytest.raises(ModelError, match=r"text\.onnx does not give vectors"):
+        load_bundle(folder, runtime="onnxruntime", threads=1)

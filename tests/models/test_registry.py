@@ -1,0 +1,70 @@
+"""Which encoders there are, and what a wrong name is answered with."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import tiny_bundle
+
+from catalens.core.errors import InputError, ModelError
+from catalens.models.fakes import FakeEncoder
+from catalens.models.registry import list_models, load_encoder, shipped, shipped_calibration
+
+
+def test_models_are_described_without_loading_one() -> None:
+    specs = {spec.name: spec for spec in list_models()}
+    assert list(specs) == ["starter", "fake"]
+    assert specs["starter"].folder == shipped("starter")
+    assert specs["fake"].folder is None
+    assert all(spec.kind == "encoder" and spec.about and spec.licence for spec in specs.values())
+    assert 0.0 <= specs["starter"].size_mb <= 25.0
+
+
+def test_the_fake_needs_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in ("onnxruntime", "openvino", "tokenizers"):
+        monkeypatch.setitem(sys.modules, library, None)
+    assert isinstance(load_encoder("fake"), FakeEncoder)
+
+
+def test_a_bundle_is_loaded_by_its_folder(tmp_path: Path) -> None:
+    folder = tiny_bundle(tmp_path / "mine", name="mine", revision="7", logit_bias=-3)
+    encoder = load_encoder(str(folder), runtime="onnxruntime", threads=1)
+    assert (encoder.name, encoder.logit_bias) == ("mine@7", -3.0)
+    assert encoder.encode_images([Image.new("RGB", (30, 40), "red")]).shape == (1, encoder.dim)
+    assert np.isfinite(encoder.encode_texts(["a red shirt"])).all()
+
+
+def test_an_unknown_name_gets_the_nearest_one_and_all() -> None:
+    with pytest.raises(ModelError, match=r"no model 'startre' \(did you mean 'starter'\?\); there are: starter, fake"):
+        load_encoder("startre")
+    with pytest.raises(ModelError, match=r"no model 'zzz'; there are: .*or the folder of a bundle"):
+        load_encoder("zzz")
+
+
+def test_a_folder_that_is_no_bundle_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"is not a bundle: it has no bundle\.json"):
+        load_encoder(str(tmp_path))
+
+
+def test_an_unknown_runtime_is_the_callers_mistake(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no runtime 'cuda'"):
+        load_encoder(str(tiny_bundle(tmp_path)), runtime="cuda")
+
+
+def test_a_shipped_calibration_is_for_its_own_encoder_and_revision(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tiny_bundle(tmp_path / "starter", name="starter", revision="3")
+    monkeypatch.setattr(importlib.resources, "files", lambda _: tmp_path)
+    assert shipped_calibration("starter@3", "fashion") is None
+    (folder / "fashion.calibration.json").write_text(json.dumps({}))
+    assert shipped_calibration("starter@3", "fashion") == folder / "fashion.calibration.json"
+    for other in ("starter@4", "starter", "mine@3", "fake-16", "../starter@3"):
+        assert shipped_calibration(other, "fashion") is None
+    assert shipped_calibration("starter@3", "toys") is None

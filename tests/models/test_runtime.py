@@ -1,0 +1,87 @@
+"""Which runtime is chosen, and that both load, run and refuse alike."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from tiny import DIM, HEIGHT, WIDTH, image_graph, image_rows
+
+from catalens.core.errors import InputError, ModelError
+from catalens.models.runtime import RUNTIMES, Runtime, choose_runtime, load_graph
+
+
+@pytest.fixture(params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    onnx.save(image_graph(), tmp_path / "image.onnx")
+    return tmp_path / "image.onnx"
+
+
+def test_the_faster_runtime_is_chosen_where_it_is_installed() -> None:
+    assert choose_runtime() == ("openvino" if find_spec("openvino") else "onnxruntime")
+
+
+def test_onnxruntime_is_chosen_without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert choose_runtime() == choose_runtime("onnxruntime") == "onnxruntime"
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("openvino", r'pip install "catalens\[openvino\]"'), ("onnxruntime", "pip install onnxruntime")],
+)
+def test_a_missing_runtime_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, name: str, command: str) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ModelError, match=f"{name} is not installed: {command}"):
+        choose_runtime(name)
+
+
+def test_an_unknown_runtime_lists_the_known_ones() -> None:
+    with pytest.raises(InputError, match="'tensorrt'; there are: auto, onnxruntime, openvino"):
+        choose_runtime("tensorrt")
+
+
+def test_a_missing_graph_is_named(tmp_path: Path, runtime: Runtime) -> None:
+    with pytest.raises(ModelError, match=r"none\.onnx cannot be loaded as an ONNX graph: ") as caught:
+        load_graph(tmp_path / "none.onnx", runtime)
+    assert "src/" not in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+def test_a_graph_gives_float32_rows_that_it_does_not_keep(file: Path, runtime: Runtime) -> None:
+    graph = load_graph(file, runtime, threads=1)
+    pixels = np.random.default_rng(3).integers(0, 256, (4, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    rows = graph(pixels)
+    assert rows.dtype == np.float32
+    assert (rows * image_rows(pixels)).sum(axis=1).min() > 0.999
+    kept = rows.copy()
+    graph(pixels[::-1].copy())
+    assert np.array_equal(rows, kept)
+    assert graph(pixels[:1]).shape == (1, DIM)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        np.zeros((2, WIDTH, HEIGHT, 3), dtype=np.uint8),
+        np.zeros((2, HEIGHT * WIDTH * 3), dtype=np.uint8),
+        np.zeros((2, HEIGHT, WIDTH, 3), dtype=np.float32),
+    ],
+    ids=["turned", "flat", "floats"],
+)
+def test_an_array_of_another_shape_or_type_is_refused(file: Path, runtime: Runtime, batch: NDArray[Any]) -> None:
+    graph = load_graph(file, runtime, threads=1)
+    with pytest.raises(ModelError, match=rf"image\.onnx failed on an array .* of {batch.dtype}: "):
+        graph(batch)

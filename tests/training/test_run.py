@@ -1,0 +1,133 @@
+"""A whole training run in small: two epochs with a stop between them, and the bundle that comes out of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: make test-train")
+pytest.importorskip("timm", reason="timm is not installed: make test-train")
+pytest.importorskip("onnx", reason="onnx is not installed: make test-train")
+
+import timm
+import torch
+from drawn_table import jpeg, row, write_table
+from PIL import Image
+from safetensors.torch import save_file
+
+from catalens.catalogue.drawn import draw_catalogue
+from catalens.models.bundle import load_bundle
+from catalens.training.export import load_towers, parity, write_bundle
+from catalens.training.pixels import nonsense
+from catalens.training.starter import Recipe, Trainer
+
+RECIPE = Recipe(epochs=1, large_epochs=1, batch=48, others=8, small_hw=(64, 48), large_hw=(64, 48), vocabulary=400)
+SIZE_WH = (48, 64)
+TEXTS = ["a red striped t-shirt", "watch", "a long text about shoes " * 40, ""]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The three folders that training reads, with few drawn products and random first weights."""
+    folder = tmp_path_factory.mktemp("data")
+    drawn = list(draw_catalogue(24))
+    write_table(folder / "fashion" / "train.parquet", [row(at, drawn[at % len(drawn)]) for at in range(144)])
+    others = [Image.new("RGB", (96, 96), (at * 20, 90, 200 - at * 10)) for at in range(10)]
+    write_table(
+        folder / "everyday" / "train.parquet",
+        [{"id": at, "image": {"bytes": jpeg(each, (96, 96)), "path": ""}} for at, each in enumerate(others)],
+    )
+    torch.manual_seed(0)
+    net = timm.create_model("mobilenetv2_100", pretrained=False, num_classes=0, pad_type="same")
+    (folder / "init").mkdir()
+    save_file(net.state_dict(), folder / "init" / "mobilenet_v2_imagenet.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def out(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch."""
+    folder = tmp_path_factory.mktemp("run")
+    trainer = Trainer(RECIPE, data, folder)
+    assert not trainer.resume()
+    trainer.prepare()
+    trainer.run()
+    return folder
+
+
+def log(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def state(out: Path) -> dict[str, Any]:
+    return dict(torch.load(out / "checkpoint.pt", weights_only=True))
+
+
+def test_targets_are_the_places_of_the_labels(data: Path, out: Path) -> None:
+    trainer = Trainer(RECIPE, data, out)
+    assert trainer.targets.shape == (144, len(trainer.groups))
+    for at, product in enumerate(trainer.products[:24]):
+        for column, name in enumerate(trainer.groups):
+            place = int(trainer.targets[at, column])
+            if name in product.labels:
+                assert trainer.schema.group(name).labels[place].name == product.labels[name]
+            else:
+                assert place == -100
+
+
+def test_a_run_goes_on_from_its_checkpoint_and_does_not_start_again(data: Path, out: Path) -> None:
+    [first] = log(out)
+    assert first["epoch"] == 0
+    assert {"contrast", "type", "colour", "pattern", "else"} <= set(first)
+    stopped = state(out)
+    assert stopped["epoch"] == 1
+    trainer = Trainer(replace(RECIPE, epochs=2), data, out)
+    assert trainer.resume()
+    assert trainer.epoch == 1
+    for name, value in trainer.text.state_dict().items():
+        assert torch.equal(value, stopped["text"][name])
+    trainer.run()
+    assert [line["epoch"] for line in log(out)] == [0, 1]
+    done = state(out)
+    assert done["epoch"] == 2
+    changed = {name for name, value in done["image"].items() if not torch.equal(value, stopped["image"][name])}
+    assert any(name.startswith("coarse.") for name in changed)
+    assert not any(name.startswith("stem.") for name in changed)
+    assert all(value.isfinite().all() for part in ("image", "text") for value in done[part].values())
+    trainer.run()
+    assert len(log(out)) == 2, "a finished run has nothing left to do"
+
+
+def test_the_bundle_of_a_run_gives_torchs_vectors(out: Path, tmp_path: Path) -> None:
+    facts = {
+        "name": "trial",
+        "revision": "1",
+        "dim": 256,
+        "input_size_wh": list(SIZE_WH),
+        "max_tokens": 64,
+        "logit_scale": 30.0,
+        "logit_bias": None,
+        "unknown_texts": ["something else"],
+        "licence": "Apache-2.0",
+        "source": "a test",
+        "scores": {},
+    }
+    image, text, tokenizer = load_towers(out)
+    write_bundle(tmp_path, image, text, tokenizer, facts)
+    pixels = torch.from_numpy(nonsense(6, np.random.default_rng(0))[:, :64, :48].copy())
+    of_pictures, of_texts = parity(tmp_path, image, text, pixels, [TEXTS[0], TEXTS[1], TEXTS[3]])
+    assert of_pictures >= 0.9999
+    assert of_texts >= 0.9999
+    weights = sum(value.numel() for tower in (image, text) for value in tower.state_dict().values())
+    assert sum(file.stat().st_size for file in tmp_path.glob("*.onnx")) < 2.5 * weights, "weights are stored in halves"
+    encoder = load_bundle(tmp_path, runtime="onnxruntime", threads=1)
+    assert encoder.name == "trial@1"
+    assert encoder.count_tokens(TEXTS[2])[1] == 64
+    together = encoder.encode_texts(TEXTS)
+    for at, each in enumerate(TEXTS):
+        assert abs(together[at] - encoder.encode_texts([each])[0]).max() < 1e-5
