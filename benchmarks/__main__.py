@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.machine import machine_facts
-from benchmarks.plan import FULL, QUICK, Figures
+from benchmarks.plan import FULL, LARGE_GRAPH, QUICK, Figures
 from benchmarks.subjects import SUBJECTS, measure
 from benchmarks.timing import in_fresh_process
 
@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="A,B", help=f"some of: {', '.join(SUBJECTS)}")
     parser.add_argument("--quick", action="store_true", help="small sizes: does it run, and roughly how fast")
+    parser.add_argument("--large", action="store_true", help=f"build the graph over {LARGE_GRAPH:,} records (minutes)")
     parser.add_argument("--model", default="starter", help="an encoder's name, or a bundle's folder")
     options = parser.parse_args(arguments)
     chosen = options.only.split(",") if options.only else list(SUBJECTS)
@@ -29,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"there is no subject {unknown[0]!r}; there are: {', '.join(SUBJECTS)}")
     data = Path(os.environ.get("CATALENS_DATA") or QUICK.data)
     plan = dataclasses.replace(QUICK if options.quick else FULL, model=options.model, data=data)
-    document: Figures = {"machine": machine_facts(), "quick": options.quick}
+    if options.large:
+        plan = dataclasses.replace(plan, graph_records=LARGE_GRAPH)
+    document: Figures = {"machine": machine_facts(), "quick": options.quick, "large": options.large}
     for name in chosen:
         print(f"measuring {name}: {SUBJECTS[name]} ...", file=sys.stderr, flush=True)
         started_s = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A million vectors: building the HNSW side file, its speed beside the exact scan, and how much of that it finds.
+"""Vectors by the hundred thousand: building the HNSW side file, its speed beside the exact scan, and how much of that it finds.
 
 Queries are held out: pictures that are in no catalogue, and vectors as texts have them, apart from the pictures;
 for a graph the second kind is the harder one.
