@@ -1,4 +1,4 @@
-"""Vectors by the hundred thousand: building the HNSW side file, its speed beside the exact scan, and how much of that it finds.
+"""A large index: building the HNSW side file, its speed beside the exact scan, and how much of that it finds.
 
 Queries are held out: pictures that are in no catalogue, and vectors as texts have them, apart from the pictures;
 for a graph the second kind is the harder one.
