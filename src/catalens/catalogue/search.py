@@ -147,7 +147,7 @@ def search(
     if encoder.name != index.encoder_name:
         raise CatalogueError(
             f"the catalogue was filled by {index.encoder_name} and cannot be searched with {encoder.name}; "
-            "use that encoder, or re-encode it with: catalens index reencode"
+            "use that encoder, or re-encode it with: catalens index reencode CATALOGUE"
         )
     vector = query_vector(encoder, query)
     floor = -1.0 if min_score is None else min_score

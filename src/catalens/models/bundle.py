@@ -20,10 +20,7 @@ from tokenizers import Tokenizer
 from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Vectors
 from catalens.core.vectors import batched, unit_rows
-from catalens.models.facts import FACTS as FACTS  # training writes what is read here
-from catalens.models.facts import FILES as FILES
-from catalens.models.facts import FORMAT as FORMAT
-from catalens.models.facts import GRAPHS, BundleFacts, read_facts
+from catalens.models.facts import FACTS, FILES, GRAPHS, BundleFacts, read_facts
 from catalens.models.runtime import Graph, choose_runtime, load_graph
 
 TEXTS_AT_ONCE = 256

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from catalens.models.bundle import FACTS, FILES, FORMAT
+from catalens.models.facts import FACTS, FILES, FORMAT
 from catalens.training.towers import ImageTower, TextTower
 
 SMALL = 256

@@ -22,7 +22,8 @@ from catalens.core.images import read_image
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.core.vectors import batched
-from catalens.models.bundle import FACTS, load_bundle
+from catalens.models.bundle import load_bundle
+from catalens.models.facts import FACTS
 from catalens.models.registry import CALIBRATION, shipped
 from catalens.tasks.assessment import GroupReport, assess
 from catalens.tasks.attributes import SchemaBank, build_schema_bank, group_probabilities, read_attributes
