@@ -1,4 +1,4 @@
-"""Write trained towers as a bundle: `python -m catalens.training.export --run runs/starter --data DATA`.
+"""Write trained towers as a bundle: `catalens.training.release` is what calls it.
 
 Weights are stored as float16 and computed with as float32: half the size, and the same arithmetic at run time.
 """
@@ -9,7 +9,6 @@ import hashlib
 import json
 import tempfile
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,23 +104,3 @@ def load_towers(run: Path) -> tuple[ImageTower, TextTower, Tokenizer]:
     image.load_state_dict(state["image"])
     text.load_state_dict(state["text"])
     return image.eval(), text.eval(), tokenizer
-
-
-def parity(
-    folder: Path, image: ImageTower, text: TextTower, pixels: Tensor, texts: Sequence[str]
-) -> tuple[float, float]:
-    """Give the lowest cosine between torch's vectors and the bundle's, for pictures and for texts."""
-    from PIL import Image
-
-    from catalens.models.bundle import load_bundle
-
-    encoder = load_bundle(folder, runtime="onnxruntime")
-    with torch.no_grad():
-        ours = Normalised(image)(pixels).numpy()
-        tokens = [torch.tensor([encoder._tokenizer.encode(each).ids]) for each in texts]
-        theirs = torch.cat([text(each) for each in tokens]).numpy()
-    pictures = [Image.fromarray(each.numpy()) for each in pixels]
-    return (
-        float((ours * encoder.encode_images(pictures)).sum(1).min()),
-        float((theirs * encoder.encode_texts(texts)).sum(1).min()),
-    )

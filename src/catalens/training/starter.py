@@ -137,20 +137,18 @@ class Trainer:
 
     def prepare(self) -> None:
         """Measure the batch norms before the first step."""
-        batches = [self._sample(self.rng.integers(0, len(self.products), 128), 0.5)[0] for _ in range(3)]
+        batches = [self._sample(self.rng.integers(0, len(self.products), 128), 0.5) for _ in range(3)]
         recalibrate(self.image, batches)
 
     @property
     def _small(self) -> bool:
         return self.epoch < self.recipe.epochs - self.recipe.large_epochs
 
-    def _sample(self, rows: NDArray[np.int64], strength: float) -> tuple[Tensor, tuple[int, int]]:
+    def _sample(self, rows: NDArray[np.int64], strength: float) -> Tensor:
         size = self.recipe.small_hw if self._small else self.recipe.large_hw
         products = self.pixels[rows]
-        keep = self.pale[rows]
-        share = 0.15 * strength
-        changed = onto_backgrounds(products[~keep], self.other_pixels[:2000], self.rng, share)
-        products[~keep] = changed
+        cut = ~self.pale[rows]
+        products[cut] = onto_backgrounds(products[cut], self.other_pixels[:2000], self.rng, 0.15 * strength)
         half = self.recipe.others // 2
         picks = self.rng.integers(0, len(self.other_pixels), self.recipe.others)
         others = np.concatenate(
@@ -162,11 +160,11 @@ class Trainer:
         )
         pixels = tensor(np.concatenate([products, others]))
         pixels = lit(framed(pixels, size, self.generator, strength=strength), self.generator, strength=strength)
-        return pixels.contiguous(memory_format=torch.channels_last), size
+        return pixels.contiguous(memory_format=torch.channels_last)
 
     def loss(self, rows: NDArray[np.int64], strength: float) -> dict[str, Tensor]:
         """Run one batch through both losses."""
-        pixels, _ = self._sample(rows, strength)
+        pixels = self._sample(rows, strength)
         said = [self.phrases.say(self.products[row]) for row in rows]
         unknown = self.words.choice(UNKNOWN)
         labels = [label_texts(self.schema, name, self.words.choice) for name in self.groups]
