@@ -24,9 +24,10 @@ from catalens.catalogue.drawn import draw_catalogue
 from catalens.models.bundle import load_bundle
 from catalens.training.export import Normalised, load_towers, write_bundle
 from catalens.training.pixels import nonsense
-from catalens.training.starter import Recipe, Trainer
+from catalens.training.starter import Recipe, Stage, Trainer
 
-RECIPE = Recipe(epochs=1, large_epochs=1, batch=48, others=8, small_hw=(64, 48), large_hw=(64, 48), vocabulary=400)
+STAGE = Stage(epochs=1, large_epochs=1, rate=1e-3, contrast=1.0, strengths=(1.0, 0.4))
+RECIPE = Recipe(stages=(STAGE,), batch=48, others=8, small_hw=(64, 48), large_hw=(64, 48), vocabulary=400)
 SIZE_WH = (48, 64)
 TEXTS = ["a red striped t-shirt", "watch", "a long text about shoes " * 40, ""]
 
@@ -86,7 +87,7 @@ def test_a_run_goes_on_from_its_checkpoint_and_does_not_start_again(data: Path, 
     assert {"contrast", "type", "colour", "pattern", "else"} <= set(first)
     stopped = state(out)
     assert stopped["epoch"] == 1
-    trainer = Trainer(replace(RECIPE, epochs=2), data, out)
+    trainer = Trainer(replace(RECIPE, stages=(STAGE, STAGE)), data, out)
     assert trainer.resume()
     assert trainer.epoch == 1
     for name, value in trainer.text.state_dict().items():

@@ -7,12 +7,12 @@ A second implementation of each exists (at least a shipped fake), and one suite 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PIL.Image import Image
 
 from catalens.core.filters import Filter
-from catalens.core.types import Hit, Record, Scores, Vectors
+from catalens.core.types import GREEDY, Decoding, Hit, PaintRequest, Record, Scores, Turn, Vectors
 
 
 class Encoder(Protocol):
@@ -51,6 +51,98 @@ class Encoder(Protocol):
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Give (n, dim) unit rows for n texts."""
+
+
+@runtime_checkable
+class PrefixEncoder(Encoder, Protocol):
+    """An encoder whose text tower is causal: a shared beginning of many texts is computed once."""
+
+    def encode_after(self, prefix: str, endings: Sequence[str]) -> Vectors:
+        """Give (n, dim) unit rows for the n texts `prefix + ending`, the same as `encode_texts` gives.
+
+        The keys and values of the last prefix are kept, and grown when the next one begins with it.
+        """
+
+    def count_tokens(self, text: str) -> tuple[int, int]:
+        """Give how many tokens a text has, its marks of begin and end included, and how many are read."""
+
+
+class Seen(Protocol):
+    """What a reader keeps of n pictures after its one look at them; only the reader that made it can use it."""
+
+    def __len__(self) -> int:
+        """Give the number of pictures."""
+
+
+class Captioner(Protocol):
+    """Says what is in a picture. It looks once, however many captions follow.
+
+    Results never depend on batch-mates, and keep the order of the pictures.
+    """
+
+    @property
+    def name(self) -> str:
+        """Model, revision and adapter."""
+
+    def look(self, images: Sequence[Image]) -> Seen:
+        """Run the vision tower over n RGB pictures, once."""
+
+    def caption(self, seen: Seen, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY) -> list[list[str]]:
+        """Give, for each picture, `count` captions, best first, each going on from the prompt and holding it."""
+
+
+class Answerer(Protocol):
+    """Answers questions about a picture. It looks once, however many questions follow."""
+
+    @property
+    def name(self) -> str:
+        """Model, revision and adapter."""
+
+    def look(self, images: Sequence[Image]) -> Seen:
+        """Run the vision tower over n RGB pictures, once."""
+
+    def answer(
+        self,
+        seen: Seen,
+        questions: Sequence[str],
+        *,
+        history: Sequence[Turn] = (),
+        decoding: Decoding = GREEDY,
+    ) -> list[list[str]]:
+        """Give, for each picture, an answer to each question; `history` is the conversation before them."""
+
+    def score(self, seen: Seen, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()) -> Scores:
+        """Give (n pictures, m answers) log-likelihoods of each whole answer, its end included."""
+
+
+class Writer(Protocol):
+    """A language model that follows an instruction."""
+
+    @property
+    def name(self) -> str:
+        """Which model, or "template"."""
+
+    def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:
+        """Give the model's text.
+
+        Raises:
+            ModelError: it could not be had, refused, was cut off, or gave nothing; the message says which.
+        """
+
+
+class Painter(Protocol):
+    """Paints a picture from a picture and a prompt."""
+
+    @property
+    def name(self) -> str:
+        """Model and revision."""
+
+    def paint(self, request: PaintRequest) -> Image:
+        """Give an RGB picture.
+
+        Raises:
+            ModelError: it could not be had, or the result was held back by a filter.
+        """
 
 
 class Index(Protocol):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 Vectors = NDArray[np.float32]
 """(n, dim) float32, rows of unit length, always: whoever makes one guarantees it."""
@@ -55,3 +56,61 @@ class Outcome:
 
     id: str
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoding:
+    """How words are drawn from a model that generates.
+
+    Attributes:
+        max_tokens: at most so many new tokens.
+        min_tokens: no end before so many.
+        beams: 1 is greedy (or sampling); more keeps so many beginnings and gives the likeliest whole text.
+        temperature: None takes the likeliest word each time; a number above 0 draws by chance.
+        top_p: with a temperature, draw only from the likeliest words that make up this share.
+        seed: where chance comes from: the same seed and picture give the same words, whatever the batch.
+        repetition_penalty: above 1 makes words that were said less likely (Keskar et al. 2019).
+    """
+
+    max_tokens: int = 40
+    min_tokens: int = 0
+    beams: int = 1
+    temperature: float | None = None
+    top_p: float = 1.0
+    seed: int = 0
+    repetition_penalty: float = 1.0
+
+
+GREEDY = Decoding()
+"""The likeliest word each time, forty words at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question that was asked of a picture, and what was answered."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaintRequest:
+    """What a painter is asked for.
+
+    Attributes:
+        image: the RGB picture to start from.
+        prompt: what to paint.
+        negative_prompt: what to keep out; empty for nothing.
+        strength: 0 keeps the picture, 1 forgets it.
+        steps: denoising steps; None leaves it to the model.
+        guidance: how closely to follow the prompt; None leaves it to the model.
+        seed: where chance comes from.
+    """
+
+    image: Image
+    prompt: str
+    negative_prompt: str = ""
+    strength: float = 0.6
+    steps: int | None = None
+    guidance: float | None = None
+    seed: int = 0

@@ -54,22 +54,50 @@ PALE_COLOURS = {"White", "Off White", "Cream", "Silver"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Epochs under one falling learning rate."""
+
+    epochs: int
+    large_epochs: int
+    """The last epochs see the full input size; the others see small_hw, at two thirds of the work."""
+    rate: float
+    contrast: float
+    """Weight of the contrastive loss beside the labels'."""
+    strengths: tuple[float, float]
+    """Of the augmentation, for the small and the large epochs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Everything that decides the result, kept beside the checkpoint."""
 
-    epochs: int = 12
-    large_epochs: int = 4
-    """The last epochs see the full input size; the others see small_hw, at two thirds of the work."""
+    stages: tuple[Stage, ...] = (
+        Stage(epochs=12, large_epochs=4, rate=1e-3, contrast=1.0, strengths=(1.0, 0.4)),
+        # Titles find their pictures well enough by then; labels are still getting better.
+        Stage(epochs=8, large_epochs=3, rate=7e-4, contrast=0.3, strengths=(0.7, 0.3)),
+    )
     batch: int = 384
     others: int = 32
     """Pictures of the batch that are no products."""
     small_hw: tuple[int, int] = (128, 96)
     large_hw: tuple[int, int] = (160, 120)
-    rate: float = 1e-3
     tower_share: float = 0.4
     decay: float = 0.05
     vocabulary: int = 6000
     seed: int = 0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages."""
+        return sum(stage.epochs for stage in self.stages)
+
+    def stage(self, epoch: int) -> tuple[Stage, int]:
+        """Give the stage of an epoch, and how many of the stage's epochs come before it."""
+        for stage in self.stages:
+            if epoch < stage.epochs:
+                return stage, epoch
+            epoch -= stage.epochs
+        return self.stages[-1], self.stages[-1].epochs - 1
 
 
 class Trainer:
@@ -125,15 +153,15 @@ class Trainer:
     def _optimiser(self) -> torch.optim.AdamW:
         tower = [p for part in (self.image.fine, self.image.coarse) for p in part.parameters()]
         rest = [*self.image.norm.parameters(), *self.image.project.parameters(), *self.text.parameters()]
-        rate, share = self.recipe.rate, self.recipe.tower_share
+        share = self.recipe.tower_share
         sets: list[dict[str, Any]] = []
-        for parameters, base in ((tower, rate * share), (rest, rate)):
+        for parameters, base in ((tower, share), (rest, 1.0)):
             sets.append(
                 {"params": [p for p in parameters if p.ndim > 1], "base": base, "weight_decay": self.recipe.decay}
             )
             sets.append({"params": [p for p in parameters if p.ndim <= 1], "base": base, "weight_decay": 0.0})
-        sets.append({"params": [self.scale, self.group_scales], "base": rate, "weight_decay": 0.0})
-        return torch.optim.AdamW(sets, lr=rate, betas=(0.9, 0.98))
+        sets.append({"params": [self.scale, self.group_scales], "base": 1.0, "weight_decay": 0.0})
+        return torch.optim.AdamW(sets, lr=self.recipe.stages[0].rate, betas=(0.9, 0.98))
 
     def prepare(self) -> None:
         """Measure the batch norms before the first step."""
@@ -142,7 +170,8 @@ class Trainer:
 
     @property
     def _small(self) -> bool:
-        return self.epoch < self.recipe.epochs - self.recipe.large_epochs
+        stage, at = self.recipe.stage(self.epoch)
+        return at < stage.epochs - stage.large_epochs
 
     def _sample(self, rows: NDArray[np.int64], strength: float) -> Tensor:
         size = self.recipe.small_hw if self._small else self.recipe.large_hw
@@ -176,7 +205,8 @@ class Trainer:
         places = {text: i for i, text in enumerate(dict.fromkeys(said))}
         keys = torch.tensor([places[text] for text in said])
         n = len(rows)
-        out = {"contrast": contrastive(images[:n], texts, keys, self.scale.exp().clamp(max=100.0))}
+        pairs = contrastive(images[:n], texts, keys, self.scale.exp().clamp(max=100.0))
+        out = {"contrast": self.recipe.stage(self.epoch)[0].contrast * pairs}
         targets, start, unknown_row = self.targets[torch.from_numpy(rows)], 0, wordings[-1:]
         for column, (name, texts_of) in enumerate(zip(self.groups, labels, strict=True)):
             bank = torch.cat([wordings[start : start + len(texts_of)], unknown_row])
@@ -198,8 +228,7 @@ class Trainer:
             self._begin(epoch)
             order = self.rng.permutation(len(self.products))
             for step in range(steps):
-                at = epoch * steps + step
-                losses = self._step(order[step * size : (step + 1) * size], at, steps * self.recipe.epochs)
+                losses = self._step(order[step * size : (step + 1) * size], step, steps)
                 if step % 10 == 0:
                     minutes = round((time.monotonic() - started) / 60, 2)
                     self._log(
@@ -216,13 +245,14 @@ class Trainer:
         self.generator.manual_seed(self.recipe.seed + epoch)
         self.image.train()
 
-    def _step(self, rows: NDArray[np.int64], at: int, total: int) -> dict[str, float]:
-        done = at / total
-        rate = min(1.0, (at + 1) / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * done))
+    def _step(self, rows: NDArray[np.int64], step: int, steps: int) -> dict[str, float]:
+        stage, before = self.recipe.stage(self.epoch)
+        at = before * steps + step
+        share = min(1.0, (at + 1) / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * at / (steps * stage.epochs)))
         for part in self.optimiser.param_groups:
-            part["lr"] = max(rate, 0.005) * part["base"]
+            part["lr"] = max(share, 0.005) * stage.rate * part["base"]
         # The last epochs see pictures nearer to what a user has than to what could happen to them.
-        losses = self.loss(rows, 1.0 if self._small else 0.4)
+        losses = self.loss(rows, stage.strengths[0 if self._small else 1])
         loss = torch.stack(list(losses.values())).sum()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -258,7 +288,10 @@ class Trainer:
         self.image.load_state_dict(state["image"])
         self.text.load_state_dict(state["text"])
         self.scale.data, self.group_scales.data = state["scale"], state["group_scales"]
+        bases = [part["base"] for part in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
+        for part, base in zip(self.optimiser.param_groups, bases, strict=True):
+            part["base"] = base
         self.epoch = int(state["epoch"])
         return True
 
@@ -268,11 +301,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds fashion/, everyday/ and init/")
     parser.add_argument("--out", type=Path, default=Path("runs/starter"))
-    parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(Recipe(epochs=options.epochs, seed=options.seed), options.data, options.out)
+    trainer = Trainer(Recipe(seed=options.seed), options.data, options.out)
     if not trainer.resume():
         trainer.prepare()
     trainer.image.fast_stem = compiled_stem(trainer.image)
