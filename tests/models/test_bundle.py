@@ -15,8 +15,10 @@ from tiny import DIM, END, HEIGHT, MAX_TOKENS, TABLE, WIDTH, ids, image_rows, se
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.vectors import unit_rows
-from catalens.models.bundle import TEXTS_AT_ONCE, BundleEncoder, load_bundle
+from catalens.models.bundle import BundleEncoder, load_bundle
 from catalens.models.facts import read_facts
+from catalens.models.runtime import Arrays, Compute, Graph
+from catalens.models.tokens import TEXTS_AT_ONCE
 
 RUNTIMES = ("onnxruntime", "openvino")
 ALIKE = {"onnxruntime": 0.999999, "openvino": 0.999}
@@ -41,19 +43,26 @@ def encoder(folder: Path, runtime: str) -> BundleEncoder:
 
 
 class Recorder:
-    """A graph that remembers what it was given."""
+    """What a graph computes with: it remembers what it was given, and gives the same row for everything."""
 
     def __init__(self) -> None:
         self.batches: list[NDArray[Any]] = []
 
-    def __call__(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+    def __call__(self, inputs: Arrays, outputs: Sequence[str]) -> list[NDArray[Any]]:
+        [batch] = inputs.values()
         self.batches.append(batch)
-        return np.ones((len(batch), DIM), dtype=np.float32)
+        return [np.ones((len(batch), DIM), dtype=np.float32) for _ in outputs]
+
+
+def graphs(compute: Compute) -> tuple[Graph, Graph]:
+    """An image and a text graph that compute so."""
+    image = Graph(Path("image.onnx"), {"pixels": (None, HEIGHT, WIDTH, 3)}, ("vectors",), compute)
+    return image, Graph(Path("text.onnx"), {"input_ids": (None, None)}, ("vectors",), compute)
 
 
 def recorded(folder: Path) -> tuple[BundleEncoder, Recorder]:
     recorder = Recorder()
-    return BundleEncoder(read_facts(folder), tokenizer(), recorder, recorder), recorder
+    return BundleEncoder(read_facts(folder), tokenizer(), *graphs(recorder)), recorder
 
 
 def seen(folder: Path, picture: Image.Image) -> NDArray[np.uint8]:
@@ -215,12 +224,13 @@ def test_half_a_character_is_refused(folder: Path) -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0])
 def test_a_row_without_a_direction_is_never_given(folder: Path, bad: float) -> None:
-    def graph(batch: NDArray[Any]) -> NDArray[np.float32]:
+    def spoilt(inputs: Arrays, outputs: Sequence[str]) -> list[NDArray[Any]]:
+        [batch] = inputs.values()
         rows = np.ones((len(batch), DIM), dtype=np.float32)
         rows[-1] = bad
-        return rows
+        return [rows]
 
-    encoder = BundleEncoder(read_facts(folder), tokenizer(), graph, graph)
+    encoder = BundleEncoder(read_facts(folder), tokenizer(), *graphs(spoilt))
     with pytest.raises(ModelError, match="tiny@1"):
         encoder.encode_images([Image.new("RGB", (3, 4))] * 2)
     with pytest.raises(ModelError, match="zeros or of numbers that are not finite"):

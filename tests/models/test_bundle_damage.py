@@ -46,7 +46,7 @@ def test_a_damaged_bundle_json_is_named(folder: Path, content: bytes) -> None:
 
 def test_another_format_says_which_one_is_read(folder: Path) -> None:
     seal(folder, format="catalens-bundle/9")
-    with pytest.raises(ModelError, match=r"'catalens-bundle/9'; this version reads 'catalens-bundle/1'"):
+    with pytest.raises(ModelError, match=r"'catalens-bundle/9'; this version reads 'catalens-bundle/2'"):
         load_bundle(folder)
 
 
@@ -73,7 +73,12 @@ def test_a_missing_value_is_named(folder: Path, key: str) -> None:
         ("input_size_wh", [12]),
         ("input_size_wh", [12, -16]),
         ("input_size_wh", "12x16"),
+        ("resize", "shrink"),
+        ("resample", 3),
         ("max_tokens", 1),
+        ("pad_id", "0"),
+        ("end_id", None),
+        ("precision", "fp16"),
         ("logit_scale", 0.0),
         ("logit_scale", float("nan")),
         ("logit_scale", "20"),
@@ -130,9 +135,9 @@ def _one_row_for_all() -> onnx.ModelProto:
     return made
 
 
-def _two_outputs() -> onnx.ModelProto:
+def _of_another_name() -> onnx.ModelProto:
     made = text_graph()
-    made.graph.output.append(helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["n", DIM]))
+    made.graph.output[0].name = "rows"
     return made
 
 
@@ -155,8 +160,8 @@ NO_TOWERS: dict[str, tuple[str, Callable[[], onnx.ModelProto], str]] = {
     "not a number": ("image.onnx", lambda: image_graph(np.full_like(PROJECTION, np.nan)), "not finite"),
     "no direction": ("text.onnx", lambda: text_graph(np.zeros_like(TABLE)), "not finite"),
     "one row for all": ("image.onnx", _one_row_for_all, rf"gave an array \(1, {DIM}\) where \(2, {DIM}\)"),
-    "two outputs": ("text.onnx", _two_outputs, "1 inputs and 2 outputs"),
-    "two inputs": ("image.onnx", _two_inputs, "2 inputs and 1 outputs"),
+    "another name": ("text.onnx", _of_another_name, "gives rows; it should take input_ids and give vectors"),
+    "two inputs": ("image.onnx", _two_inputs, "takes pixels, mask and gives vectors; it should take pixels and"),
     "another size": ("image.onnx", _of_another_size, r"failed on an array \(2, 16, 12, 3\) of uint8"),
     "texts of five": ("text.onnx", lambda: text_graph(length=5), rf"failed on an array \(1, {MAX_TOKENS}\) of int64"),
 }

@@ -63,13 +63,13 @@ def test_a_missing_graph_is_named(tmp_path: Path, runtime: Runtime) -> None:
 def test_a_graph_gives_float32_rows_that_it_does_not_keep(file: Path, runtime: Runtime) -> None:
     graph = load_graph(file, runtime, threads=1)
     pixels = np.random.default_rng(3).integers(0, 256, (4, HEIGHT, WIDTH, 3), dtype=np.uint8)
-    rows = graph(pixels)
+    [rows] = graph.run({"pixels": pixels}).values()
     assert rows.dtype == np.float32
     assert (rows * image_rows(pixels)).sum(axis=1).min() > 0.999
     kept = rows.copy()
-    graph(pixels[::-1].copy())
+    graph.run({"pixels": pixels[::-1].copy()})
     assert np.array_equal(rows, kept)
-    assert graph(pixels[:1]).shape == (1, DIM)
+    assert graph.run({"pixels": pixels[:1]})["vectors"].shape == (1, DIM)
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,37 @@ def test_a_graph_gives_float32_rows_that_it_does_not_keep(file: Path, runtime: R
 def test_an_array_of_another_shape_or_type_is_refused(file: Path, runtime: Runtime, batch: NDArray[Any]) -> None:
     graph = load_graph(file, runtime, threads=1)
     with pytest.raises(ModelError, match=rf"image\.onnx failed on an array .* of {batch.dtype}: "):
-        graph(batch)
+        graph.run({"pixels": batch})
+
+
+def test_inputs_and_outputs_are_known_by_name(file: Path, runtime: Runtime) -> None:
+    made = image_graph()
+    made.graph.output.append(onnx.helper.make_tensor_value_info("lengths", onnx.TensorProto.FLOAT, ["n", 1]))
+    onnx.save(made, file)
+    graph = load_graph(file, runtime, threads=1)
+    assert graph.inputs == {"pixels": (None, HEIGHT, WIDTH, 3)}
+    assert graph.outputs == ("vectors", "lengths")
+    pixels = np.full((2, HEIGHT, WIDTH, 3), 7, dtype=np.uint8)
+    assert [*graph.run({"pixels": pixels})] == ["vectors", "lengths"]
+    [lengths] = graph.run({"pixels": pixels}, ["lengths"]).values()
+    assert lengths.shape == (2, 1)
+    assert lengths.min() > 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "wrong"), [(["image"], None, "image, pixels"), (["pixels"], ["rows"], "rows")]
+)
+def test_names_that_a_graph_does_not_have_are_refused(
+    file: Path, runtime: Runtime, inputs: list[str], outputs: list[str] | None, wrong: str
+) -> None:
+    graph = load_graph(file, runtime, threads=1)
+    pixels = np.zeros((1, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    with pytest.raises(ModelError, match=f"takes pixels and gives vectors; {wrong} does not fit"):
+        graph.run(dict.fromkeys(inputs, pixels), outputs)
+
+
+def test_exact_means_float32(file: Path) -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    graph = load_graph(file, "openvino", threads=1, exact=True)
+    pixels = np.random.default_rng(3).integers(0, 256, (4, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    assert (graph.run({"pixels": pixels})["vectors"] * image_rows(pixels)).sum(axis=1).min() > 0.999999

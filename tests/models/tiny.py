@@ -44,12 +44,17 @@ def tiny_bundle(folder: Path, **changes: Any) -> Path:
 def seal(folder: Path, **changes: Any) -> None:
     """Write `bundle.json` with the right checksums of the files as they are now."""
     facts = {
-        "format": "catalens-bundle/1",
+        "format": "catalens-bundle/2",
         "name": "tiny",
         "revision": "1",
         "dim": DIM,
         "input_size_wh": [WIDTH, HEIGHT],
+        "resize": "pad",
+        "resample": "bicubic",
         "max_tokens": MAX_TOKENS,
+        "pad_id": None,
+        "end_id": END,
+        "precision": "bf16",
         "logit_scale": 20.0,
         "logit_bias": None,
         "unknown_texts": ["something else"],

@@ -1,7 +1,17 @@
 """A bundle: an encoder as a folder of ONNX graphs, `tokenizer.json` and `bundle.json`; no torch is needed.
 
-The graphs take raw input (bytes of RGB pixels, token ids) and give unit rows: normalisation is inside them,
-where nobody can forget it. Everything that can be wrong with a folder is found when it is loaded.
+The graphs take raw input (bytes of RGB pixels, token ids) and do the rest: normalisation is inside them, where nobody
+can forget it. Everything that can be wrong with a folder is found when it is loaded.
+
+`image.onnx`
+    takes `pixels` (n, height, width, 3) uint8, fitted as `bundle.json` says; gives `vectors` (n, dim), and may give
+    other outputs, such as `grid` (n, cells, channels), what a reader looks at.
+`text.onnx`
+    takes `input_ids` (n, length) int64, every row of one length and ending with its end mark (or, where `bundle.json`
+    has a `pad_id`, padded to max_tokens); gives `vectors` (n, dim).
+    A causal one also takes `past` (layers, 2, heads, before, width of a head) float32, the keys (0) and values (1) of
+    tokens that stand before all rows alike, of which there may be none (before = 0); and also gives `present`
+    (layers, 2, heads, before + length, width of a head): the past, and row 0 after it.
 """
 
 from __future__ import annotations
@@ -10,6 +20,7 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +28,18 @@ from PIL import Image
 from PIL.Image import Image as Picture
 from tokenizers import Tokenizer
 
-from catalens.core.errors import InputError, ModelError
+from catalens.core.errors import ModelError
 from catalens.core.types import Vectors
-from catalens.core.vectors import batched, unit_rows
+from catalens.core.vectors import unit_rows
 from catalens.models.facts import FACTS, FILES, GRAPHS, BundleFacts, read_facts
+from catalens.models.fitting import fit_all
+from catalens.models.prefix import PrefixTower
 from catalens.models.runtime import Graph, choose_runtime, load_graph
+from catalens.models.tokens import Tokens, alike, rows_of
 
-TEXTS_AT_ONCE = 256
-"""Texts of one length that go through the text graph together; bounds memory, not meaning."""
+EXACT = ("float32", "float16")
+"""Precisions whose arithmetic is float32 on every runtime."""
+_IMAGE, _TEXT, _CAUSAL = ({"pixels"}, {"vectors"}), ({"input_ids"}, {"vectors"}), ({"past"}, {"present"})
 
 
 class BundleEncoder:
@@ -38,7 +53,8 @@ class BundleEncoder:
         self.logit_scale = facts.logit_scale
         self.logit_bias = facts.logit_bias
         self.unknown_texts: Sequence[str] = facts.unknown_texts
-        self._tokenizer, self._image, self._text = tokenizer, image, text
+        self._tokens = Tokens(tokenizer, max_tokens=facts.max_tokens, pad_id=facts.pad_id, end_id=facts.end_id)
+        self._image, self._text = image, text
         self._pool = ThreadPoolExecutor(thread_name_prefix="resize")
 
     def encode_images(self, images: Sequence[Picture]) -> Vectors:
@@ -50,79 +66,90 @@ class BundleEncoder:
         """
         if not images:
             return np.empty((0, self.dim), dtype=np.float32)
-        width, height = self.input_size_wh
-        pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
-        # Pillow lets go of the interpreter while it resizes; one picture is not worth a thread.
-        run = map if len(images) == 1 else self._pool.map
-        for row, fitted in zip(pixels, run(self._fit, images), strict=True):
-            row[:] = fitted
-        return self._rows(self._image, pixels)
+        pixels = fit_all(images, self.facts.preprocess, self._pool)
+        return self._unit(self._image.run({"pixels": pixels}, ["vectors"])["vectors"], len(images))
+
+    def encode_images_with(self, images: Sequence[Picture], output: str) -> tuple[Vectors, NDArray[Any]]:
+        """Give (n, dim) unit rows for n RGB pictures, and another output of the image graph from the same run.
+
+        Args:
+            images: at least one.
+            output: its name, such as "grid".
+
+        Raises:
+            InputError: a picture is not RGB.
+            ModelError: the image graph has no such output, failed, or gave what is no vector.
+        """
+        pixels = fit_all(images, self.facts.preprocess, self._pool)
+        found = self._image.run({"pixels": pixels}, ["vectors", output])
+        return self._unit(found["vectors"], len(images)), found[output]
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Give (n, dim) unit rows for n texts, each at its true length.
+        """Give (n, dim) unit rows for n texts.
 
         Raises:
             InputError: a text is not a str, or holds half a character.
             ModelError: the graph failed, or gave what is no vector.
         """
+        ids = self._tokens.read(texts)
         out = np.empty((len(texts), self.dim), dtype=np.float32)
-        ids = [self._cut(row) for row in self._ids(texts)]
-        by_length: dict[int, list[int]] = {}
-        for i, row in enumerate(ids):
-            by_length.setdefault(len(row), []).append(i)
-        for alike in by_length.values():
-            for some in batched(alike, TEXTS_AT_ONCE):
-                out[some] = self._rows(self._text, np.array([ids[i] for i in some], dtype=np.int64))
+        for places in alike(map(len, ids)):
+            found = self._text.run({"input_ids": rows_of(ids, places)}, ["vectors"])
+            out[places] = self._unit(found["vectors"], len(places))
         return out
 
     def count_tokens(self, text: str) -> tuple[int, int]:
-        """Give how many tokens a text has, end token included, and how many are read.
+        """Give how many tokens a text has, its marks included, and how many are read.
 
         Raises:
             InputError: the text is not a str, or holds half a character.
         """
-        [ids] = self._ids([text])
-        return len(ids), len(self._cut(ids))
+        return self._tokens.count(text)
 
-    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        for text in texts:
-            if not isinstance(text, str):
-                raise InputError(f"a text to encode must be a str, not {type(text).__name__}: {text!r}")
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                raise InputError(f"a text to encode holds half a character at place {error.start}: {text!r}") from error
-        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-
-    def _cut(self, ids: list[int]) -> list[int]:
-        """Too long: keep the beginning and the end token."""
-        most = self.facts.max_tokens
-        return ids if len(ids) <= most else [*ids[: most - 1], ids[-1]]
-
-    def _fit(self, image: Picture) -> NDArray[np.uint8]:
-        """Bring a picture to the input size whole, white beside it: nothing is cropped or stretched."""
-        if image.mode != "RGB":
-            raise InputError(f"a picture to encode must be RGB, not {image.mode}; read_image gives such a one")
-        width, height = self.input_size_wh
-        scale = min(width / image.width, height / image.height)
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        # A reducing gap of 2 lets Pillow halve very large pictures cheaply first; the difference is not visible.
-        small = image if image.size == size else image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-        if size == (width, height):
-            return np.asarray(small)
-        canvas = Image.new("RGB", (width, height), "white")
-        canvas.paste(small, ((width - size[0]) // 2, (height - size[1]) // 2))
-        return np.asarray(canvas)
-
-    def _rows(self, graph: Graph, batch: NDArray[np.uint8] | NDArray[np.int64]) -> Vectors:
-        """Run a graph; anything but one row with a direction for each item is its fault, and is never passed on."""
-        rows = graph(batch)
-        if rows.shape != (len(batch), self.dim):
-            raise ModelError(f"{self.name} gave an array {rows.shape} where ({len(batch)}, {self.dim}) is due")
+    def _unit(self, rows: NDArray[Any], n: int) -> Vectors:
+        """Anything but one row with a direction for each item is the graph's fault, and is never passed on."""
+        if rows.shape != (n, self.dim):
+            raise ModelError(f"{self.name} gave an array {rows.shape} where ({n}, {self.dim}) is due")
         lengths = np.linalg.norm(rows, axis=1)
         if not (np.isfinite(lengths) & (lengths > 0)).all():
             raise ModelError(f"{self.name} gave a row of zeros or of numbers that are not finite")
         return unit_rows(rows)
+
+
+class CausalBundleEncoder(BundleEncoder):
+    """A `PrefixEncoder`: a bundle whose text graph takes a past."""
+
+    def __init__(self, facts: BundleFacts, tokenizer: Tokenizer, image: Graph, text: Graph) -> None:
+        super().__init__(facts, tokenizer, image, text)
+        layers, two, heads, _, width = (size or 0 for size in text.inputs["past"])
+        nothing = np.empty((layers, two, heads, 0, width), dtype=np.float32)
+        self._tower = PrefixTower(self._vectors, self._present, nothing, facts.dim)
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """Give (n, dim) unit rows for n texts.
+
+        Raises:
+            InputError: a text is not a str, or holds half a character.
+            ModelError: the graph failed, or gave what is no vector.
+        """
+        return self._tower.rows(self._tokens.read(texts))
+
+    def encode_after(self, prefix: str, endings: Sequence[str]) -> Vectors:
+        """Give (n, dim) unit rows for the n texts `prefix + ending`, running the prefix once.
+
+        Raises:
+            InputError: a text is not a str, or holds half a character.
+            ModelError: the graph failed, or gave what is no vector.
+        """
+        texts = self._tokens.read([prefix + ending for ending in endings])
+        return self._tower.rows(texts, prefix=self._tokens.open_end(prefix))
+
+    def _vectors(self, ids: NDArray[np.int64], past: NDArray[np.float32]) -> Vectors:
+        found = self._text.run({"input_ids": ids, "past": np.ascontiguousarray(past)}, ["vectors"])
+        return self._unit(found["vectors"], len(ids))
+
+    def _present(self, ids: NDArray[np.int64], past: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._text.run({"input_ids": ids, "past": np.ascontiguousarray(past)}, ["present"])["present"]
 
 
 def load_bundle(folder: Path, *, runtime: str = "auto", threads: int | None = None) -> BundleEncoder:
@@ -133,28 +160,43 @@ def load_bundle(folder: Path, *, runtime: str = "auto", threads: int | None = No
         runtime: "auto", "onnxruntime" or "openvino".
         threads: processor threads for the graphs; None uses every core.
 
+    Returns:
+        A `CausalBundleEncoder`, which is a `PrefixEncoder`, where the text graph takes a past.
+
     Raises:
         InputError: no runtime is called so.
         ModelError: a file is missing, damaged or changed, the tokenizer gives other ids than the bundle was made
             with, a graph gives no vectors of the bundle's width, or the runtime is not installed.
     """
     facts = read_facts(folder)
-    for name in FILES:
+    for name in {*FILES, *facts.sha256}:
         if _sha256(folder / name) != facts.sha256.get(name):
             raise ModelError(
                 f"{folder / name} is damaged or not the file this bundle was made with: its SHA-256 differs"
             )
     tokenizer = _load_tokenizer(folder / "tokenizer.json", facts)
-    chosen = choose_runtime(runtime)
-    image, text = (load_graph(folder / name, chosen, threads=threads) for name in GRAPHS)
-    encoder = BundleEncoder(facts, tokenizer, image, text)
+    chosen, exact = choose_runtime(runtime), facts.precision in EXACT
+    image, text = (load_graph(folder / name, chosen, threads=threads, exact=exact) for name in GRAPHS)
+    _check_names(image, *_IMAGE)
+    causal = "past" in text.inputs
+    _check_names(text, *((a | b for a, b in zip(_TEXT, _CAUSAL, strict=True)) if causal else _TEXT))
+    encoder = (CausalBundleEncoder if causal else BundleEncoder)(facts, tokenizer, image, text)
     _prove(folder, encoder)
     return encoder
 
 
+def _check_names(graph: Graph, inputs: set[str], outputs: set[str]) -> None:
+    if inputs != {*graph.inputs} or not outputs <= {*graph.outputs}:
+        raise ModelError(
+            f"{graph.file} takes {', '.join(graph.inputs)} and gives {', '.join(graph.outputs)}; "
+            f"it should take {', '.join(sorted(inputs))} and give {', '.join(sorted(outputs))}"
+        )
+
+
 def _sha256(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
 
@@ -164,7 +206,7 @@ def _load_tokenizer(file: Path, facts: BundleFacts) -> Tokenizer:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises bare Exception
         raise ModelError(f"{file} is not a tokenizer: {error}") from error
-    # A tokenizer file may bring padding and cutting of its own; a bundle's texts have their true length.
+    # A tokenizer file may bring padding and cutting of its own; the probe's ids are whole.
     tokenizer.no_padding()
     tokenizer.no_truncation()
     for text, ids in facts.probe.items():

@@ -7,25 +7,46 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, Literal, TypeGuard, get_args
 
 from catalens.core.errors import ModelError
+from catalens.models.parts import Preprocess, Resample, Resize
 
-FORMAT = "catalens-bundle/1"
+FORMAT = "catalens-bundle/2"
 FACTS = "bundle.json"
 GRAPHS = ("image.onnx", "text.onnx")
 FILES = (*GRAPHS, "tokenizer.json")
 
+Precision = Literal["float32", "float16", "bf16", "int8"]
+"""How exact a bundle is meant to be.
+
+- float32: weights and arithmetic.
+- float16: half the size on disk; the arithmetic stays float32.
+- bf16: stored as float16; computed in bfloat16 where the runtime and the processor have it, in float32 elsewhere.
+- int8: weights of large matrix products as bytes, a scale for each channel; the rest as for bf16.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleFacts:
-    """What `bundle.json` says: enough to describe the encoder without loading a graph."""
+    """What `bundle.json` says: enough to describe the encoder without loading a graph.
+
+    Attributes:
+        resize: as in `Preprocess`, and so is `resample`.
+        pad_id: None: the text graph takes each text at its true length. A number: padded with it to max_tokens.
+        end_id: the mark of a text's end.
+    """
 
     name: str
     revision: str
     dim: int
     input_size_wh: tuple[int, int]
+    resize: Resize
+    resample: Resample
     max_tokens: int
+    pad_id: int | None
+    end_id: int
+    precision: Precision
     logit_scale: float
     logit_bias: float | None
     unknown_texts: tuple[str, ...]
@@ -35,6 +56,14 @@ class BundleFacts:
     licence: str
     source: str
     scores: Mapping[str, Any]
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """What happens to a picture before the graph, which normalises by itself."""
+        bytes_as_they_are = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255, 1 / 255, 1 / 255)}
+        return Preprocess(
+            size_wh=self.input_size_wh, resize=self.resize, resample=self.resample, **bytes_as_they_are
+        )
 
 
 def read_facts(folder: Path) -> BundleFacts:
@@ -50,7 +79,7 @@ def read_facts(folder: Path) -> BundleFacts:
         facts = _facts(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, OSError) as error:
         raise ModelError(f"{file} cannot be used: {error}") from error
-    for name in FILES:
+    for name in {*FILES, *facts.sha256}:
         if not (folder / name).is_file():
             raise ModelError(f"{folder} is half a bundle: {name} is missing")
     return facts
@@ -97,12 +126,21 @@ def _object_of(value: object, fits: Callable[[Any], bool]) -> bool:
     return isinstance(value, dict) and all(map(fits, value.values()))
 
 
+def _one_of(choices: object) -> str:
+    return f"one of {', '.join(get_args(choices))}"
+
+
 _VALUES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "name": ("a text without @", lambda value: _text(value) and "@" not in value),
     "revision": ("a text", _text),
     "dim": ("the width of a vector", _size),
     "input_size_wh": ("a width and a height in pixels", lambda value: _list_of(value, _size) and len(value) == 2),
+    "resize": (_one_of(Resize), lambda value: value in get_args(Resize)),
+    "resample": (_one_of(Resample), lambda value: value in get_args(Resample)),
     "max_tokens": ("a count of at least 2", lambda value: _size(value) and value >= 2),
+    "pad_id": ("a token id or null", lambda value: value is None or _whole(value)),
+    "end_id": ("a token id", _whole),
+    "precision": (_one_of(Precision), lambda value: value in get_args(Precision)),
     "logit_scale": ("a number above 0", lambda value: _number(value) and value > 0),
     "logit_bias": ("a number or null", lambda value: value is None or _number(value)),
     "unknown_texts": ("a list of texts", lambda value: _list_of(value, _text)),

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import nn
 
+Resize = Literal["squash", "crop", "crop_even", "pad"]
+Resample = Literal["bicubic", "bilinear", "lanczos"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocess:
@@ -20,15 +23,16 @@ class Preprocess:
 
     Attributes:
         size_wh: width and height of the tower's input in pixels.
-        resize: "squash" to that size, "crop" the middle after the shorter side fits, or "pad" to it in white.
+        resize: "squash" to that size; "crop" the middle after the shorter side fits, where an odd margin is rounded
+            down (transformers), or "crop_even", to the even pixel (torchvision, open_clip); "pad" to it in white.
         resample: Pillow's filter.
         mean: of each channel, for pixels in [0, 1].
         std: of each channel, for pixels in [0, 1].
     """
 
     size_wh: tuple[int, int]
-    resize: Literal["squash", "crop", "pad"]
-    resample: Literal["bicubic", "bilinear", "lanczos"]
+    resize: Resize
+    resample: Resample
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 

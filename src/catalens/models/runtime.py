@@ -6,10 +6,11 @@ Which is faster belongs to the machine (docs/decisions/001-runtime.md); it knows
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,53 @@ RUNTIMES: dict[Runtime, str] = {
     "openvino": 'pip install "catalens[openvino]"',
 }
 """Runtime → the command that installs it."""
-Graph = Callable[[NDArray[Any]], NDArray[np.float32]]
-"""A loaded graph: one array in, one float32 array out; the first axis of both is the batch."""
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+"""Arrays by the names of a graph's inputs or outputs."""
+Compute: TypeAlias = Callable[[Arrays, Sequence[str]], list[NDArray[Any]]]
+"""Inputs, and the names of some outputs → those outputs, in that order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A loaded graph; several threads may run it at once.
+
+    Attributes:
+        file: where it came from; messages name it.
+        inputs: name → shape, with None where any size goes.
+        outputs: names, in the graph's order.
+        compute: what the runtime does; `run` checks names around it and translates errors.
+    """
+
+    file: Path
+    inputs: Mapping[str, tuple[int | None, ...]]
+    outputs: tuple[str, ...]
+    compute: Compute
+
+    def run(self, inputs: Arrays, outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+        """Give outputs by name for inputs by name.
+
+        Args:
+            inputs: an array for every input.
+            outputs: the ones to give; None for all.
+
+        Returns:
+            Arrays that belong to the caller.
+
+        Raises:
+            ModelError: the names are not the graph's, or it refuses an array's shape or type.
+        """
+        wanted = self.outputs if outputs is None else tuple(outputs)
+        unknown = {*inputs} ^ {*self.inputs} or {*wanted} - {*self.outputs}
+        if unknown:
+            raise ModelError(
+                f"{self.file} takes {', '.join(self.inputs)} and gives {', '.join(self.outputs)}; "
+                f"{', '.join(sorted(unknown))} does not fit"
+            )
+        try:
+            return dict(zip(wanted, self.compute(inputs, wanted), strict=True))
+        except Exception as error:
+            given = " and ".join(f"an array {each.shape} of {each.dtype}" for each in inputs.values())
+            raise ModelError(f"{self.file} failed on {given}: {_reason(error)}") from error
 
 
 def choose_runtime(asked: str = "auto") -> Runtime:
@@ -43,35 +89,23 @@ def choose_runtime(asked: str = "auto") -> Runtime:
     raise InputError(f"there is no runtime {asked!r}; there are: auto, {', '.join(RUNTIMES)}")
 
 
-def load_graph(file: Path, runtime: Runtime, *, threads: int | None = None) -> Graph:
-    """Load an ONNX file of one input and one output.
+def load_graph(file: Path, runtime: Runtime, *, threads: int | None = None, exact: bool = False) -> Graph:
+    """Load an ONNX file.
 
     Args:
-        file: the graph.
+        file: the graph; what it keeps outside itself lies beside it.
         runtime: what runs it.
         threads: processor threads; None uses every core the process may use.
-
-    Returns:
-        What runs it, from any thread; it raises `ModelError` when the graph refuses its input.
+        exact: compute in float32; otherwise OpenVINO takes the fastest type the processor has, such as bfloat16.
 
     Raises:
-        ModelError: the file is damaged, or is no graph of one input and one output.
+        ModelError: the file is damaged, or is no graph.
     """
     count = threads or _cores()
     try:
-        graph = _openvino(file, count) if runtime == "openvino" else _onnxruntime(file, count)
-    except ModelError:
-        raise
+        return _openvino(file, count, exact=exact) if runtime == "openvino" else _onnxruntime(file, count)
     except Exception as error:
         raise ModelError(f"{file} cannot be loaded as an ONNX graph: {_reason(error)}") from error
-
-    def run(batch: NDArray[Any]) -> NDArray[np.float32]:
-        try:
-            return graph(batch)
-        except Exception as error:
-            raise ModelError(f"{file} failed on an array {batch.shape} of {batch.dtype}: {_reason(error)}") from error
-
-    return run
 
 
 def _reason(error: Exception) -> str:
@@ -93,31 +127,41 @@ def _onnxruntime(file: Path, threads: int) -> Graph:
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    _one_each(file, len(session.get_inputs()), len(session.get_outputs()))
-    name = session.get_inputs()[0].name
-    return lambda batch: np.asarray(session.run(None, {name: batch})[0], dtype=np.float32)
+    inputs = {
+        each.name: tuple(size if isinstance(size, int) else None for size in each.shape)
+        for each in session.get_inputs()
+    }
+
+    def compute(arrays: Arrays, outputs: Sequence[str]) -> list[NDArray[Any]]:
+        return list(session.run(list(outputs), dict(arrays)))
+
+    return Graph(file, inputs, tuple(each.name for each in session.get_outputs()), compute)
 
 
-def _openvino(file: Path, threads: int) -> Graph:
+def _openvino(file: Path, threads: int, *, exact: bool) -> Graph:
     import openvino
 
     core = openvino.Core()
     model = core.read_model(file)
-    _one_each(file, len(model.inputs), len(model.outputs))
-    settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    if exact:
+        settings["INFERENCE_PRECISION_HINT"] = "f32"
     compiled = core.compile_model(model, "CPU", settings)
-    takes, kind = model.inputs[0].partial_shape, model.inputs[0].element_type
+    takes = {each.any_name: (each.partial_shape, each.element_type) for each in model.inputs}
+    inputs = {
+        name: tuple(size.get_length() if size.is_static else None for size in shape)
+        for name, (shape, _) in takes.items()
+    }
 
-    def run(batch: NDArray[Any]) -> NDArray[np.float32]:
-        # OpenVINO itself reads an array of another shape or type as if it had the right one.
-        if not takes.compatible(openvino.PartialShape(batch.shape)) or kind != openvino.Type(batch.dtype):
-            raise ModelError(f"the graph takes an array {takes} of {kind.get_type_name()}")
+    def compute(arrays: Arrays, outputs: Sequence[str]) -> list[NDArray[Any]]:
+        for name, (shape, kind) in takes.items():
+            # OpenVINO itself reads an array of another shape or type as if it had the right one.
+            if not shape.compatible(openvino.PartialShape(arrays[name].shape)) or kind != openvino.Type(
+                arrays[name].dtype
+            ):
+                raise ModelError(f"the graph takes an array {shape} of {kind.get_type_name()}")
         # One request a call: a shared one would refuse the second caller while it is busy.
-        return np.array(compiled.create_infer_request().infer({0: batch})[0], dtype=np.float32)
+        found = compiled.create_infer_request().infer(dict(arrays))
+        return [np.array(found[name]) for name in outputs]
 
-    return run
-
-
-def _one_each(file: Path, inputs: int, outputs: int) -> None:
-    if (inputs, outputs) != (1, 1):
-        raise ModelError(f"{file} has {inputs} inputs and {outputs} outputs; a tower has one of each")
+    return Graph(file, inputs, tuple(each.any_name for each in model.outputs), compute)

@@ -126,9 +126,9 @@ def compiled_stem(tower: ImageTower) -> Callable[[Tensor], Tensor]:
 class Block(nn.Module):
     """One pre-norm transformer block with causal attention."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.drop = heads, nn.Dropout(dropout)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
@@ -139,20 +139,27 @@ class Block(nn.Module):
         parts = self.qkv(self.norm1(x)).view(n, length, 3, self.heads, width // self.heads)
         q, k, v = parts.permute(2, 0, 3, 1, 4)  # each (n, heads, length, width / heads)
         seen = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.out(seen.transpose(1, 2).reshape(n, length, width))
-        return x + self.down(functional.gelu(self.up(self.norm2(x))))
+        x = x + self.drop(self.out(seen.transpose(1, 2).reshape(n, length, width)))
+        return x + self.drop(self.down(functional.gelu(self.up(self.norm2(x)))))
 
 
 class TextTower(nn.Module):
     """Token ids (n, length) to unit rows (n, dim); the last id of a text is the vocabulary's highest."""
 
     def __init__(
-        self, vocabulary: int, dim: int = 256, *, width: int = 256, depth: int = 3, max_tokens: int = 64
+        self,
+        vocabulary: int,
+        dim: int = 256,
+        *,
+        width: int = 256,
+        depth: int = 3,
+        max_tokens: int = 64,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Embedding(max_tokens, width)
-        self.blocks = nn.Sequential(*[Block(width, heads=4) for _ in range(depth)])
+        self.blocks = nn.Sequential(*[Block(width, heads=4, dropout=dropout) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, dim, bias=False)
         for table in (self.token, self.position):

@@ -1,0 +1,143 @@
+"""`catalens eval captions`: how near captions come to what people said of the same pictures."""
+
+from __future__ import annotations
+
+import json as jsons
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catalens.cli import inputs, output
+from catalens.cli.encoding import Tally
+from catalens.cli.options import Json
+from catalens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from catalens.catalogue.sources.items import Row
+
+EXAMPLES = (
+    "catalens eval captions captions.jsonl",
+    "catalens eval captions captions.jsonl --references people.csv",
+    "catalens eval captions out.csv --caption-column blip --references val.parquet --reference-column captions",
+)
+_CAPTION = ("caption", "captions")
+_REFERENCES = ("references", "captions")
+
+
+def captions(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV, JSON lines or parquet with the captions.")],
+    references: Annotated[
+        Path | None,
+        typer.Option(help="The table with what people said, joined by `id`. \\[the same table]", show_default=False),
+    ] = None,
+    caption_column: Annotated[
+        str | None, typer.Option(help="Where the captions are. \\[caption, else captions]", show_default=False)
+    ] = None,
+    reference_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Where people's are: a list, or texts between semicolons. \\[references]", show_default=False
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Score captions against what people said: BLEU-1 to 4, CIDEr-D and ROUGE-L, as the COCO evaluation counts.
+
+    CIDEr learns from these very references which words are rare, so it compares models on one table, not tables.
+    Of several captions of a picture, the first is scored.
+    """
+    from catalens.tasks.caption_metrics import bleu, cider, rouge_l
+
+    tally = Tally(as_json=output.wants_json(json))
+    said = _pairs(inputs.existing(table), references, caption_column, reference_column, tally)
+    if not said:
+        tally.finish()
+    candidates, people = [caption for caption, _ in said], [texts for _, texts in said]
+    scores = {f"bleu{n}": score for n, score in enumerate(bleu(candidates, people), start=1)}
+    row = {"captions": len(said), **scores, "cider": cider(candidates, people), "rouge_l": rouge_l(candidates, people)}
+    if tally.as_json:
+        output.emit(output.rounded(row))
+    else:
+        output.show_rows([tuple(row.values())], *(f"{name}#" for name in row))
+    tally.finish()
+
+
+def _pairs(
+    table: Path, references: Path | None, caption_column: str | None, reference_column: str | None, tally: Tally
+) -> list[tuple[str, list[str]]]:
+    """Give each caption with its references; what lacks either is reported, and the others go on."""
+    from catalens.core.types import Outcome
+
+    caption_names = (caption_column,) if caption_column else _CAPTION
+    # One table cannot mean both by `captions`.
+    reference_names = (reference_column,) if reference_column else _REFERENCES if references else _REFERENCES[:1]
+    people = _by_id(inputs.existing(references), reference_names) if references else None
+    pairs: list[tuple[str, list[str]]] = []
+    for row in _rows(table):
+        id = str(row.values.get("id", "")) or row.place
+        try:
+            caption = _texts(row, caption_names)[0]
+            if people is None:
+                texts = _texts(row, reference_names)
+            elif id in people:
+                texts = people[id]
+            else:
+                raise InputError(f"no row of {references} has the id {id!r}")
+            pairs.append((caption, texts))
+            tally.done += 1
+        except InputError as error:
+            tally.report([Outcome(id, f"{row.file.name}, {row.place}: {error}")])
+    return pairs
+
+
+def _by_id(table: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """Give the references of each id; several rows of one id add up."""
+    found: dict[str, list[str]] = {}
+    for row in _rows(table):
+        if "id" not in row.values:
+            raise InputError(f"{table}, {row.place}: {row.error or 'there is no column `id` to join the tables by'}")
+        found.setdefault(str(row.values["id"]), []).extend(_texts(row, names))
+    return found
+
+
+def _rows(table: Path) -> Iterator[Row]:
+    from catalens.catalogue.sources.arrow import parquet_rows
+    from catalens.catalogue.sources.text import csv_rows, json_rows
+
+    readers = {".csv": csv_rows, ".tsv": csv_rows, ".jsonl": json_rows, ".ndjson": json_rows, ".parquet": parquet_rows}
+    suffix = Path(table.name.removesuffix(".gz")).suffix.lower()
+    if suffix not in readers:
+        raise InputError(f"{table} is no table that can be read; accepted are {', '.join(readers)}")
+    return readers[suffix](table)
+
+
+def _texts(row: Row, names: Sequence[str]) -> list[str]:
+    """Read the texts of the first of some columns that the row has.
+
+    Raises:
+        InputError: it has none of them, or no text is there.
+    """
+    if row.error:
+        raise InputError(row.error)
+    name = next((name for name in names if name in row.values), None)
+    if name is None:
+        raise InputError(f"there is no column {' or '.join(names)}, only {', '.join(row.values) or 'none'}")
+    value = row.values[name]
+    if isinstance(value, str):
+        value = _split(value) if name not in _CAPTION[:1] else [value]
+    texts = [text.strip() for text in value if isinstance(text, str)] if isinstance(value, list) else []
+    if not any(texts):
+        raise InputError(f"column {name} holds no text")
+    return [text for text in texts if text]
+
+
+def _split(cell: str) -> list[object]:
+    """Read a cell of a text table: a JSON list, or texts between semicolons."""
+    if cell.lstrip().startswith("["):
+        try:
+            return list(jsons.loads(cell))
+        except ValueError:
+            pass  # a sentence in brackets
+    return list(cell.split(";"))

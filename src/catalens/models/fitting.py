@@ -1,0 +1,93 @@
+"""Brings a picture to the size a tower takes, pixel for pixel as the model's own library does with Pillow.
+
+Normalising is not done here: it belongs to the tower, where nobody can forget it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.Image import Image as Picture
+
+from catalens.core.errors import InputError
+from catalens.models.parts import Preprocess
+
+_FILTERS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+def fit(image: Picture, preprocess: Preprocess) -> NDArray[np.uint8]:
+    """Give (height, width, 3) bytes for an RGB picture of any size.
+
+    Args:
+        image: a picture in mode RGB.
+        preprocess: the size, how to reach it, and Pillow's filter; mean and std are not used.
+
+    Raises:
+        InputError: the picture is not RGB.
+
+    Source:
+        "crop" is `center_crop` of transformers 5, which goes half a pixel up and left; "crop_even" is that of
+        torchvision 0.29, which open_clip uses and which goes to the even pixel; both resize the shorter side to the
+        tower's and cut the longer one to a whole pixel.
+    """
+    if image.mode != "RGB":
+        raise InputError(f"a picture to encode must be RGB, not {image.mode}; read_image gives such a one")
+    resample = _FILTERS[preprocess.resample]
+    if preprocess.resize == "squash":
+        return np.asarray(_resized(image, preprocess.size_wh, resample))
+    if preprocess.resize == "pad":
+        return _padded(image, preprocess.size_wh, resample)
+    return _cropped(image, preprocess.size_wh, resample, even=preprocess.resize == "crop_even")
+
+
+def fit_all(images: Sequence[Picture], preprocess: Preprocess, pool: Executor) -> NDArray[np.uint8]:
+    """Give (n, height, width, 3) bytes for n RGB pictures, fitted in the pool's threads.
+
+    Raises:
+        InputError: a picture is not RGB.
+    """
+    width, height = preprocess.size_wh
+    pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
+    # Pillow lets go of the interpreter while it resizes; one picture is not worth a thread.
+    run = map if len(images) == 1 else pool.map
+    for row, fitted in zip(pixels, run(lambda image: fit(image, preprocess), images), strict=True):
+        row[:] = fitted
+    return pixels
+
+
+def _resized(image: Picture, size_wh: tuple[int, int], resample: Image.Resampling) -> Picture:
+    return image if image.size == size_wh else image.resize(size_wh, resample)
+
+
+def _cropped(image: Picture, size_wh: tuple[int, int], resample: Image.Resampling, *, even: bool) -> NDArray[np.uint8]:
+    width, height = size_wh
+    if width != height:
+        raise InputError(f"pictures are cropped to squares; {width} by {height} is none")
+    shorter = min(image.size)
+    larger = (int(width * image.width / shorter), int(width * image.height / shorter))
+    pixels = np.asarray(_resized(image, larger, resample))
+    spare = [(side - width) / 2 for side in larger]
+    left, top = (round(each) if even else int(each) for each in spare)
+    return pixels[top : top + width, left : left + width]
+
+
+def _padded(image: Picture, size_wh: tuple[int, int], resample: Image.Resampling) -> NDArray[np.uint8]:
+    """Whole, white beside it: nothing is cropped or stretched."""
+    width, height = size_wh
+    scale = min(width / image.width, height / image.height)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    # A reducing gap of 2 lets Pillow halve very large pictures cheaply first; the difference is not visible.
+    small = image if image.size == size else image.resize(size, resample, reducing_gap=2.0)
+    if size == size_wh:
+        return np.asarray(small)
+    canvas = Image.new("RGB", size_wh, "white")
+    canvas.paste(small, ((width - size[0]) // 2, (height - size[1]) // 2))
+    return np.asarray(canvas)

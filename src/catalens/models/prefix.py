@@ -1,0 +1,81 @@
+"""A causal text tower run once over what many texts begin with.
+
+A token's state depends only on what stands before it, so keys and values of a shared beginning are computed once,
+and each text costs its own few tokens. What is shared is found among token ids, never assumed of letters: "t-sh" and
+"irt" are other tokens than "t-shirt".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalens.models.tokens import alike, rows_of
+
+Past: TypeAlias = Any
+"""Keys and values of some tokens, (layers, 2, heads, length, width of a head), as an array of NumPy or torch."""
+Read: TypeAlias = Callable[[NDArray[np.int64], Past], NDArray[np.float32]]
+"""Ids (n, length) that go on after a past → vectors (n, dim)."""
+Grow: TypeAlias = Callable[[NDArray[np.int64], Past], Past]
+"""Ids (1, length) that go on after a past → the past with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A beginning: its token ids, and their keys and values."""
+
+    tokens: tuple[int, ...]
+    past: Past
+
+
+class PrefixTower:
+    """A causal text tower that keeps the last prefix; several threads may use one at once.
+
+    Args:
+        read: runs the tower for its vectors.
+        grow: runs the tower for its keys and values.
+        nothing: the past of no tokens at all, of length 0.
+        dim: width of a vector.
+    """
+
+    def __init__(self, read: Read, grow: Grow, nothing: Past, dim: int) -> None:
+        self._read, self._grow, self._dim = read, grow, dim
+        self._kept = self._nothing = Kept((), nothing)
+
+    def rows(self, ids: Sequence[Sequence[int]], prefix: Sequence[int] = ()) -> NDArray[np.float32]:
+        """Give the (n, dim) vectors of n texts, each of at least one token.
+
+        Args:
+            ids: whole texts, what they share with the prefix included.
+            prefix: what many of them begin with; kept for the next call, which may go on from it.
+        """
+        # One name, read once: another thread may put another prefix there meanwhile.
+        kept = self._kept = self._grown(prefix) if prefix else self._nothing
+        shared = [min(_common(kept.tokens, row), len(row) - 1) for row in ids]
+        out = np.empty((len(ids), self._dim), dtype=np.float32)
+        for places in alike(zip(shared, map(len, ids), strict=True)):
+            start = shared[places[0]]
+            out[places] = self._read(rows_of(ids, places)[:, start:], kept.past[..., :start, :])
+        return out
+
+    def _grown(self, prefix: Sequence[int]) -> Kept:
+        """Start from what the last prefix has in common with this one, and run the rest."""
+        last = self._kept
+        common = _common(last.tokens, prefix)
+        past = last.past[..., :common, :]
+        if common < len(prefix):
+            past = self._grow(np.array([prefix[common:]], dtype=np.int64), past)
+        return Kept(tuple(prefix), past)
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Give how many ids two texts begin with alike.
+
+    >>> _common([1, 2, 3], [1, 2, 4, 5])
+    2
+    """
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

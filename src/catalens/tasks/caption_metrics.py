@@ -1,0 +1,173 @@
+"""How near captions come to what people said: BLEU, CIDEr-D and ROUGE-L, the numbers that papers print.
+
+Each takes n candidates and, for each of them, what people said of the same picture, as plain text, and gives what
+the COCO caption evaluation gives, over the words of `caption_words`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from catalens.core.errors import InputError
+from catalens.tasks.caption_words import caption_words
+
+_LONGEST = 4
+_SIGMA = 6.0
+_BETA = 1.2
+_Ngram = tuple[str, ...]
+_Weights = list[dict[_Ngram, float]]
+
+
+def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, float, float, float]:
+    """Give BLEU-1 to BLEU-4 of a corpus: how many runs of 1 to 4 words people used too, shortness punished.
+
+    Args:
+        candidates: n captions.
+        references: n lists of at least one caption by people.
+
+    Returns:
+        Four numbers in [0, 1].
+
+    Raises:
+        InputError: nothing to score, the lengths differ, or a caption has no reference.
+
+    Source:
+        Papineni et al. 2002, over the corpus, the reference nearest in length, no smoothing.
+
+    >>> bleu(["a dog runs"], [["a dog runs fast", "the dog runs"]])[0]
+    0.9999999996666668
+    """
+    correct, possible = [0] * _LONGEST, [0] * _LONGEST
+    length = reference_length = 0
+    for words, others in _checked(candidates, references):
+        length += len(words)
+        reference_length += min((abs(len(other) - len(words)), len(other)) for other in others)[1]
+        counted = [_ngrams(other) for other in others]
+        for place, counts in enumerate(_ngrams(words)):
+            most: Counter[_Ngram] = Counter()
+            for other in counted:
+                most |= other[place]
+            correct[place] += (counts & most).total()
+            possible[place] += counts.total()
+    # The small numbers keep 0 / 0 from stopping it, and are those of the reference, so that the last digit agrees.
+    ratio = (length + 1e-15) / (reference_length + 1e-9)
+    brevity = math.exp(min(0.0, 1 - 1 / ratio))
+    scores, product = [], 1.0
+    for place in range(_LONGEST):
+        product *= (correct[place] + 1e-15) / (possible[place] + 1e-9)
+        scores.append(brevity * product ** (1 / (place + 1)))
+    return scores[0], scores[1], scores[2], scores[3]
+
+
+def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """Give CIDEr-D of a corpus: likeness to what people said, words that they say of every picture weighing little.
+
+    How rare words are is learned from these references, so scores of two sets of pictures cannot be compared, and
+    a single picture scores 0.
+
+    Args:
+        candidates: n captions.
+        references: n lists of at least one caption by people.
+
+    Returns:
+        A number in [0, 10]; papers print it times 100.
+
+    Raises:
+        InputError: nothing to score, the lengths differ, or a caption has no reference.
+
+    Source:
+        Vedantam et al. 2015, section 5.1 (sigma 6, n from 1 to 4); clipped counts and the length of the reference
+        implementation, which counts pairs of words.
+    """
+    rows = [
+        (_ngrams(words), [_ngrams(other) for other in others]) for words, others in _checked(candidates, references)
+    ]
+    seen_in = Counter(ngram for _, others in rows for ngram in {ngram for other in others for n in other for ngram in n})
+    total = 0.0
+    for counts, others in rows:
+        weights = _weights(counts, seen_in, len(rows))
+        for other in others:
+            apart = counts[1].total() - other[1].total()
+            likeness = _likeness(weights, _weights(other, seen_in, len(rows)))
+            total += likeness * math.exp(-(apart**2) / (2 * _SIGMA**2)) / len(others)
+    return 10 * total / len(rows)
+
+
+def rouge_l(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """Give the mean ROUGE-L: the longest run of words, gaps allowed, that a caption shares with one of people's.
+
+    Args:
+        candidates: n captions.
+        references: n lists of at least one caption by people.
+
+    Returns:
+        A number in [0, 1]: the F-measure that favours recall (beta 1.2) of the best precision and the best recall.
+
+    Raises:
+        InputError: nothing to score, the lengths differ, or a caption has no reference.
+
+    Source:
+        Lin 2004, section 2; beta as in the COCO caption evaluation.
+
+    >>> round(rouge_l(["a dog runs home"], [["the dog runs"]]), 4)
+    0.5922
+    """
+    rows = _checked(candidates, references)
+    total = 0.0
+    for words, others in rows:
+        shared = [_longest_shared(words, other) for other in others]
+        precision = max(shared) / max(1, len(words))
+        recall = max(common / max(1, len(other)) for common, other in zip(shared, others, strict=True))
+        if precision and recall:
+            total += (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
+    return total / len(rows)
+
+
+def _checked(
+    candidates: Sequence[str], references: Sequence[Sequence[str]]
+) -> list[tuple[list[str], list[list[str]]]]:
+    """Give n pairs of a caption's words and its references' words."""
+    if not candidates or len(candidates) != len(references):
+        raise InputError(
+            f"{len(candidates)} captions with {len(references)} lists of references: give as many of each, at least one"
+        )
+    alone = next((place for place, others in enumerate(references) if not others), None)
+    if alone is not None:
+        raise InputError(f"caption {alone + 1}, {candidates[alone]!r}, has no reference; give at least one")
+    return [
+        (caption_words(candidate), [caption_words(other) for other in others])
+        for candidate, others in zip(candidates, references, strict=True)
+    ]
+
+
+def _ngrams(words: Sequence[str]) -> list[Counter[_Ngram]]:
+    """Count the runs of 1 to 4 words."""
+    return [Counter(zip(*(words[start:] for start in range(n)), strict=False)) for n in range(1, _LONGEST + 1)]
+
+
+def _weights(counts: Sequence[Counter[_Ngram]], seen_in: Counter[_Ngram], n_pictures: int) -> _Weights:
+    """Weigh each run of words by how often it is here and in how few pictures' references."""
+    known = math.log(n_pictures)
+    return [{gram: times * (known - math.log(max(1, seen_in[gram]))) for gram, times in n.items()} for n in counts]
+
+
+def _likeness(candidate: _Weights, reference: _Weights) -> float:
+    """Give the mean, over lengths, of the cosines of weights, no weight counted beyond the reference's own."""
+    total = 0.0
+    for ours, theirs in zip(candidate, reference, strict=True):
+        norms = math.hypot(*ours.values()) * math.hypot(*theirs.values())
+        if norms:
+            total += sum(min(weight, theirs.get(gram, 0.0)) * theirs.get(gram, 0.0) for gram, weight in ours.items()) / norms
+    return total / len(candidate)
+
+
+def _longest_shared(words: Sequence[str], others: Sequence[str]) -> int:
+    """Give the length of the longest common subsequence."""
+    row = [0] * (len(others) + 1)
+    for word in words:
+        before = 0
+        for place, other in enumerate(others, start=1):
+            before, row[place] = row[place], before + 1 if word == other else max(row[place], row[place - 1])
+    return row[-1]

@@ -1,0 +1,122 @@
+"""The frozen ImageNet tower of the everyday bundle: what it sees in pictures, looked at once and kept beside the run.
+
+Nothing of the tower is trained, so its features are facts of the pictures: a run reads them from disk, and an epoch
+over six thousand pictures takes seconds.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+SIDE = 224
+"""Pixels of a side: the ImageNet tower's own size; pictures are squashed to a square."""
+CELLS, CHANNELS, MIDDLE = 49, 320, 96
+
+
+class FrozenTower(nn.Module):
+    """MobileNetV2 up to its last 7 by 7 map, and the means of a finer one."""
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+        net = timm.create_model("mobilenetv2_100", pretrained=False, num_classes=0, pad_type="same")
+        net.load_state_dict(load_file(weights), strict=False)
+        self.low = nn.Sequential(net.conv_stem, net.bn1, *net.blocks[:5])  # stride 16, 96 channels
+        self.high = nn.Sequential(*net.blocks[5:])  # stride 32, 320 channels
+        self.head = nn.Sequential(net.conv_head, net.bn2)  # 1280 channels
+        self.requires_grad_(requires_grad=False).eval()
+
+    def forward(self, pixels_nhwc: Tensor) -> tuple[Tensor, Tensor]:
+        """Bytes (n, 224, 224, 3) to the map (n, 49, 320) and the means (n, 96)."""
+        low = self.low(pixels_nhwc.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+        return self.high(low).flatten(2).transpose(1, 2), low.mean((2, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the tower sees in n pictures, in `views` ways each; view 0 is the whole picture.
+
+    Attributes:
+        maps: (n, views, 49, 320) float16.
+        means: (n, views, 96) float16.
+    """
+
+    maps: NDArray[np.float16]
+    means: NDArray[np.float16]
+
+
+def view(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Give a random framing of a picture in other light, now and then mirrored."""
+    width, height = image.size
+    share = np.sqrt(rng.uniform(0.5, 1.0))
+    w, h = width * share * rng.uniform(0.92, 1.08), height * share * rng.uniform(0.92, 1.08)
+    w, h = min(w, width), min(h, height)
+    left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
+    out = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=(left, top, left + w, top + h))
+    if rng.random() < 0.5:
+        out = out.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        out = change(out).enhance(rng.uniform(0.8, 1.2))
+    return out
+
+
+def _batches(pictures: Sequence[bytes], views: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """Give (16 × views, 224, 224, 3) at a time."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, len(pictures), 16):
+        rows = []
+        for data in pictures[start : start + 16]:
+            image = Image.open(io.BytesIO(data)).convert("RGB")
+            rows.append(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)))
+            rows += [np.asarray(view(image, rng)) for _ in range(views - 1)]
+        yield np.stack(rows)
+
+
+def features(file: Path, pictures: Sequence[bytes], weights: Path, *, views: int = 1, seed: int = 0) -> Features:
+    """Look at the pictures once and keep what was seen in `file`.maps.npy and `file`.means.npy."""
+    maps_file, means_file = file.with_suffix(".maps.npy"), file.with_suffix(".means.npy")
+    if not means_file.exists():
+        import openvino
+
+        n = len(pictures)
+        maps = np.lib.format.open_memmap(maps_file, "w+", np.float16, (n, views, CELLS, CHANNELS))
+        means = np.empty((n, views, MIDDLE), np.float16)
+        tower = openvino.convert_model(FrozenTower(weights), example_input=torch.zeros(1, SIDE, SIDE, 3).byte())
+        run, at = openvino.Core().compile_model(tower, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}), 0
+        for batch in _batches(pictures, views, seed):
+            seen = run(batch)
+            k = len(batch) // views
+            maps[at : at + k] = seen[0].reshape(k, views, CELLS, CHANNELS)
+            means[at : at + k] = seen[1].reshape(k, views, MIDDLE)
+            at += k
+        maps.flush()
+        np.save(means_file, means)
+    return Features(np.load(maps_file, mmap_mode="r"), np.load(means_file))
+
+
+def pooled(file: Path, features: Features, weights: Path) -> NDArray[np.float16]:
+    """Give the means (n, views, 1280) of the tower's last layer, which the teacher reads, and keep them in `file`.tops.npy."""
+    tops_file = file.with_suffix(".tops.npy")
+    if not tops_file.exists():
+        head, (n, views) = FrozenTower(weights).head, features.maps.shape[:2]
+        tops = np.empty((n, views, 1280), np.float16)
+        with torch.no_grad():
+            for start in range(0, n, 32):
+                maps = torch.from_numpy(
+                    features.maps[start : start + 32].reshape(-1, CELLS, CHANNELS).astype(np.float32)
+                )
+                seen = head(maps.transpose(1, 2).reshape(-1, CHANNELS, 7, 7)).mean((2, 3))
+                tops[start : start + 32] = seen.reshape(-1, views, 1280).numpy()
+        np.save(tops_file, tops)
+    found: NDArray[np.float16] = np.load(tops_file)
+    return found

@@ -1,0 +1,85 @@
+"""The teacher's 1,000 classes in words: what each is called, and what it is a kind of."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {}", "the {}", "a close-up of a {}", "a photo of the {}")
+ALIASES = {
+    "dog": ("dog", "puppy", "pet dog"),
+    "cat": ("cat", "kitten", "pet cat"),
+    "domestic cat": ("house cat", "cat", "kitten"),
+    "car": ("car", "automobile"),
+    "motor vehicle": ("motor vehicle", "car or truck"),
+    "geological formation": ("landscape", "nature", "scenery"),
+    "food": ("food", "something to eat"),
+    "garment": ("garment", "clothes"),
+    "truck": ("truck", "lorry"),
+    "airplane": ("airplane", "plane", "aeroplane"),
+    "monkey": ("monkey",),
+    "hen": ("hen", "chicken"),
+    "building": ("building", "house"),
+    "sofa": ("sofa", "couch"),
+    "swine": ("pig",),
+    "headdress": ("hat", "headgear"),
+    "beverage": ("drink", "beverage"),
+    "geological": ("landscape",),
+    "bicycle": ("bicycle", "bike"),
+    "motorcycle": ("motorcycle", "motorbike"),
+}
+"""WordNet's word → what people say for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """One class of the teacher: its names, and the kinds above it, nearest first."""
+
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+
+def read_classes() -> list[Class]:
+    """Give the 1,000 classes in the teacher's order, without its "background"."""
+    lines = (Path(__file__).parent / "kinds.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines]
+    return [Class(tuple(names.split("; ")), tuple(kind for kind in kinds.split("; ") if kind)) for names, kinds in rows]
+
+
+def own_names(classes: Sequence[Class]) -> list[str]:
+    """Give one text per class, by its first name, all different: "crane" the bird and "crane" the machine."""
+    first = [each.names[0] for each in classes]
+    said: list[str] = []
+    for each, name in zip(classes, first, strict=True):
+        kind = f", {each.kinds[0]}" if first.count(name) > 1 and each.kinds else ""
+        text = f"a photo of a {name}{kind}"
+        said.append(text if text not in said else f"{text} ({len(said)})")
+    return said
+
+
+def cut(classes: Sequence[Class], rng: random.Random, *, own: float) -> tuple[list[str], Tensor]:
+    """Say every class by its own name or by a kind above it, at random.
+
+    Args:
+        classes: the teacher's.
+        rng: where chance comes from.
+        own: share of the classes that keep their own name.
+
+    Returns:
+        m different texts, and for each class the place of its text, (1000,): probabilities of classes said alike add up.
+    """
+    template = rng.choice(TEMPLATES)
+    chosen: dict[str, str] = {}
+    places: dict[str, int] = {}
+    rows = []
+    for each in classes:
+        kind = rng.choice(each.kinds) if each.kinds and rng.random() > own else ""
+        # A kind has one wording a cut, or its classes would compete with each other.
+        word = chosen.setdefault(kind, rng.choice(ALIASES.get(kind, (kind,)))) if kind else rng.choice(each.names)
+        rows.append(places.setdefault(word, len(places)))
+    return [template.format(word) for word in places], torch.tensor(rows)
