@@ -1,9 +1,9 @@
 """Train the everyday encoder: `python -m catalens.training.everyday --data DATA --out runs/everyday`.
 
-The image tower is MobileNetV2 as ImageNet left it; what is trained is a head over its maps, and a text tower. Three
+The image tower is MobileNetV2 as ImageNet left it; what is trained is a head over its maps, and a text tower. The
 losses: contrastive over captions; the teacher's probabilities of its 1,000 classes, which the head must give through
-the text tower, each class said by one of its names or by a kind above it; and, for drawn nonsense, the text for
-"something else".
+the text tower, each class said by one of its names or by a kind above it (drawn nonsense: by "something else"); the same
+through a table of the classes, which starts as the teacher itself; and that a class's names lie where the table has it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from catalens.tasks.schema import load_schema
+from catalens.training.captions import read_captions
 from catalens.training.fashion import Phrasebook, Product
 from catalens.training.frozen import Features, pooled
 from catalens.training.kinds import cut, own_names, read_classes
@@ -45,8 +46,10 @@ class Recipe:
     batch: int = 512
     products: int = 48
     nonsense: int = 24
-    captions: int = 2
+    captions: int = 1
     """Captions of each picture in a batch."""
+    names: int = 256
+    """Texts for kinds of things in a batch: those that the teacher thinks of, and others by chance."""
     rate: float = 1e-3
     decay: float = 0.1
     dropout: float = 0.2
@@ -103,23 +106,6 @@ class Seen:
         return self.take(rows, np.zeros_like(rows))
 
 
-def read_captions(data: Path, split: str) -> list[list[str]]:
-    """Give the captions of each everyday picture of a split."""
-    from pyarrow import parquet
-
-    table = parquet.read_table(data / "everyday" / f"{split}.parquet", columns=["captions"])
-    return [[clean(text) for text in row["captions"]] for row in table.to_pylist()]
-
-
-def clean(caption: str) -> str:
-    """Give a caption without its final stop and doubled spaces.
-
-    >>> clean("A black dog is  running .")
-    'A black dog is running'
-    """
-    return " ".join(caption.split()).rstrip(" .").strip()
-
-
 class Trainer:
     """Holds what a step needs."""
 
@@ -140,6 +126,7 @@ class Trainer:
         self.text = TextTower(
             self.tokenizer.get_vocab_size(), recipe.dim, depth=recipe.depth, max_tokens=64, dropout=recipe.dropout
         )
+        self.table = nn.Parameter(self._start_as_teacher())
         self.scales = nn.Parameter(torch.tensor([math.log(20.0), math.log(30.0)]))
         self.models = nn.ModuleDict({"image": self.image, "text": self.text})
         self.mean = {name: value.clone() for name, value in self.models.state_dict().items()}
@@ -163,12 +150,24 @@ class Trainer:
         return tokenizer
 
     def _optimiser(self) -> torch.optim.AdamW:
-        parameters = [*self.models.parameters()]
+        parameters = [*self.models.parameters(), self.table]
         sets: list[dict[str, Any]] = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.recipe.decay},
             {"params": [*[p for p in parameters if p.ndim <= 1], self.scales], "weight_decay": 0.0},
         ]
         return torch.optim.AdamW(sets, lr=self.recipe.rate, betas=(0.9, 0.98))
+
+    def _start_as_teacher(self) -> Tensor:
+        """Let the linear path keep what tells the teacher's classes apart, and give each class's place there.
+
+        The first `dim` directions of the classifier keep nearly all that it tells apart.
+        """
+        weight = self.teacher[0] - self.teacher[0].mean(0)
+        directions = torch.linalg.svd(weight, full_matrices=False).Vh[: self.recipe.dim]
+        middle = torch.from_numpy(self.train.tops[:, 0].astype(np.float32)).mean(0)
+        self.image.linear.weight.data.copy_(directions)
+        self.image.linear.bias.data.copy_(-directions @ middle)
+        return weight @ directions.T
 
     def teach(self, tops: Tensor) -> Tensor:
         """Give the teacher's probabilities (n, 1000)."""
@@ -192,7 +191,8 @@ class Trainer:
         said = [text for row in rows for text in self.words.sample(self.captions[row], recipe.captions)]
         said = [self._worn(text) for text in said]
         sold = [self.phrases.phrase(self.goods[row]) for row in goods]
-        names, places = cut(self.classes, self.words, own=1.0 if self.words.random() < 0.5 else 0.4)
+        taught = torch.cat([self.teach(tops[: n + len(goods)]), torch.zeros(len(odd), len(self.classes))])
+        names, target, alone = self._names(taught)
         unknown = self.words.choice(UNKNOWN)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             images = self.image(maps, means, tops)
@@ -203,11 +203,32 @@ class Trainer:
         known = images[: n + len(goods)]
         pairs = multi_positive(known, spoken, torch.tensor([*rows, *(-1 - goods)]), keys, scale)
         logits = sharp * images @ bank.T
-        target = torch.zeros(len(images), len(bank))
-        with torch.no_grad():
-            target[: len(known), :-1].index_add_(1, places, self.teach(tops[: len(known)]))
+        target = torch.cat([target, torch.zeros(len(target), 1)], dim=1)
         target[len(known) :, -1] = 1.0
-        return {"pairs": pairs, "kinds": functional.cross_entropy(logits, target)}
+        table = functional.normalize(self.table, dim=-1)
+        places, owners = alone
+        return {
+            "pairs": pairs,
+            "kinds": functional.cross_entropy(logits, target),
+            "teacher": functional.cross_entropy(sharp * known @ table.T, taught[: len(known)]),
+            "names": 3.0 * (1 - (bank[places] * table[owners]).sum(1)).mean(),
+        }
+
+    def _names(self, taught: Tensor) -> tuple[list[str], Tensor, tuple[Tensor, Tensor]]:
+        """Say the teacher's classes (n, 1000) in fewer texts, and give each text's share of the rows.
+
+        Last come the places of the texts that stand for one class alone, and those classes.
+        """
+        said, places = cut(self.classes, self.words, own=1.0 if self.words.random() < 0.5 else 0.4)
+        shares = torch.zeros(len(taught), len(said)).index_add_(1, places, taught)
+        noise = torch.from_numpy(self.rng.random(len(said)).astype(np.float32)) * 1e-2
+        kept = (shares.max(dim=0).values + noise).topk(min(self.recipe.names, len(said))).indices
+        shares = shares[:, kept]
+        members = torch.bincount(places, minlength=len(said))
+        owner = torch.zeros(len(said), dtype=torch.long).index_copy_(0, places, torch.arange(len(places)))
+        alone = torch.nonzero(members[kept] == 1).flatten()
+        shares = shares / shares.sum(1, keepdim=True).clamp_min(1e-6)
+        return [said[i] for i in kept.tolist()], shares, (alone, owner[kept[alone]])
 
     def _worn(self, text: str) -> str:
         """Drop a word in ten, so that no single one carries a caption."""
@@ -234,7 +255,7 @@ class Trainer:
                 torch.nn.utils.clip_grad_norm_(self.models.parameters(), 2.0)
                 self.optimiser.step()
                 self._average(min(recipe.average, (1 + at) / (10 + at)))
-            if epoch % 5 == 4 or epoch + 1 == recipe.epochs:
+            if epoch % 4 == 3 or epoch + 1 == recipe.epochs:
                 self._log(
                     epoch=epoch + 1,
                     minutes=round((time.monotonic() - started) / 60, 1),

@@ -1,99 +1,139 @@
-"""Write trained towers as a bundle: `catalens.training.release` is what calls it.
-
-Weights are stored as float16 and computed with as float32: half the size, and the same arithmetic at run time.
-"""
+"""Writes trained towers as a bundle, and a trained reader into it; the release modules are what calls it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
-import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from catalens.models.facts import FACTS, FILES, FORMAT
+from catalens.models.readers import shipped
+from catalens.training.reader import Reader, Shape
+from catalens.training.storing import write_graph
 from catalens.training.towers import ImageTower, TextTower
-
-SMALL = 256
-"""Tensors below this many values stay float32: they cost nothing and are scales, biases, shapes."""
 
 
 class Normalised(nn.Module):
-    """An image tower that takes bytes (n, height, width, 3), so that no caller can normalise them wrongly."""
+    """The starter's image tower on bytes (n, height, width, 3): nobody can normalise them wrongly."""
 
     def __init__(self, tower: ImageTower) -> None:
         super().__init__()
         self.tower = tower
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Scale to [-1, 1], bring channels first, encode."""
-        return self.tower(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Give unit rows (n, dim), and the features (n, cells × channels + means) that a reader looks at."""
+        cells, means = self.tower.seen(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+        vectors = self.tower.project(self.tower.norm(means))
+        return nn.functional.normalize(vectors, dim=-1), torch.cat([cells.flatten(1), means], dim=1)
 
 
-def write_bundle(folder: Path, image: ImageTower, text: TextTower, tokenizer: Tokenizer, facts: dict[str, Any]) -> None:
+class Looking(nn.Module):
+    """A reader's look at features (n, cells × channels + means), as they come from the image graph."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__()
+        self.reader = reader
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Give keys and values (depth, 2, n, heads, tokens, width / heads)."""
+        shape = self.reader.shape
+        cells = features[:, : shape.cells * shape.channels].reshape(-1, shape.cells, shape.channels)
+        return self.reader.look(cells, features[:, shape.cells * shape.channels :])
+
+
+class After(nn.Module):
+    """A text tower that goes on from a past, which may be empty."""
+
+    def __init__(self, tower: TextTower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, input_ids: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Give unit rows, and the past with row 0 after it."""
+        return self.tower.after(input_ids, past)
+
+
+def write_bundle(folder: Path, image: nn.Module, text: TextTower, tokenizer: Tokenizer, facts: dict[str, Any]) -> None:
     """Write both graphs, the tokenizer and `bundle.json` with the checksums of the rest.
 
     Args:
         folder: made if it is missing.
-        image: in evaluation mode.
+        image: bytes (n, height, width, 3) to vectors and features, such as `Normalised`.
         text: in evaluation mode.
         tokenizer: the one that the text tower was trained with.
-        facts: what `bundle.json` says besides format, probe and checksums.
+        facts: what `bundle.json` says besides what is the same for every bundle made here.
     """
     folder.mkdir(parents=True, exist_ok=True)
     width, height = facts["input_size_wh"]
-    pixels = torch.zeros(2, height, width, 3, dtype=torch.uint8)
-    ids = torch.randint(0, 100, (2, 7))
-    _export(Normalised(image), pixels, folder / "image.onnx", "pixels", {0: "n"})
-    _export(text, ids, folder / "text.onnx", "input_ids", {0: "n", 1: "length"})
+    write_graph(
+        image,
+        {"pixels": torch.zeros(2, height, width, 3, dtype=torch.uint8)},
+        ["vectors", "features"],
+        {"pixels": {0: "n"}, "vectors": {0: "n"}, "features": {0: "n"}},
+        folder / "image.onnx",
+        as_bytes=facts["precision"] == "int8",
+    )
+    heads = text.blocks[0].heads
+    past = torch.zeros(len(text.blocks), 2, heads, 3, text.token.weight.shape[1] // heads)
+    write_graph(
+        After(text),
+        {"input_ids": torch.randint(0, 100, (2, 7)), "past": past},
+        ["vectors", "present"],
+        {"input_ids": {0: "n", 1: "length"}, "past": {3: "before"}, "vectors": {0: "n"}, "present": {3: "after"}},
+        folder / "text.onnx",
+        as_bytes=True,
+    )
     tokenizer.save(str(folder / "tokenizer.json"))
-    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
-    probe = {text: tokenizer.encode(text).ids for text in ("a red striped t-shirt", "women's black heels, 7 cm")}
-    body = {"format": FORMAT, **facts, "probe": probe, "sha256": sums}
+    same = {"resize": "squash", "resample": "bicubic", "pad_id": None, "max_tokens": 64, "logit_bias": None}
+    probe = {text: tokenizer.encode(text).ids for text in ("a red striped t-shirt", "a black dog, running")}
+    end = {"end_id": tokenizer.get_vocab_size() - 1}
+    body = {"format": FORMAT, **same, **end, **facts, "probe": probe, "sha256": sums(folder, FILES)}
     (folder / FACTS).write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _export(module: nn.Module, example: Tensor, file: Path, name: str, axes: dict[int, str]) -> None:
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        whole = Path(folder) / "whole.onnx"
-        torch.onnx.export(
-            module.eval(),
-            (example,),
-            str(whole),
-            input_names=[name],
-            output_names=["vectors"],
-            dynamic_axes={name: axes, "vectors": {0: "n"}},
-            opset_version=17,
-            dynamo=False,
-        )
-        model = onnx.load(whole)
-    onnx.save(_halved(model), file)
+def write_reader(bundle: Path, reader: Reader, tokenizer: Tokenizer, scores: Mapping[str, Any]) -> None:
+    """Write a trained reader into its encoder's bundle."""
+    folder = bundle / shipped.FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = reader.shape
+    features = torch.zeros(2, shape.cells * shape.channels + shape.means)
+    write_graph(
+        Looking(reader),
+        {"features": features},
+        ["memory"],
+        {"features": {0: "n"}, "memory": {2: "n"}},
+        folder / "look.onnx",
+        as_bytes=True,
+    )
+    past = torch.zeros(shape.depth, 2, 6, shape.heads, 3, shape.width // shape.heads)
+    write_graph(
+        reader,
+        {"ids": torch.randint(0, 100, (6, 4)), "past": past, "memory": Looking(reader)(features)},
+        ["logits", "present"],
+        {
+            "ids": {0: "rows", 1: "length"},
+            "past": {2: "rows", 4: "before"},
+            "memory": {2: "n"},
+            "logits": {0: "rows", 1: "length"},
+            "present": {2: "rows", 4: "length"},
+        },
+        folder / "words.onnx",
+        as_bytes=True,
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    body = {"sha256": sums(folder, shipped.FILES), "scores": scores}
+    (folder / shipped.FACTS).write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
 
 
-def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Keep large float32 weights as float16, each behind a Cast that the runtime folds away when it loads."""
-    casts = []
-    for tensor in model.graph.initializer:
-        array = numpy_helper.to_array(tensor)
-        if array.dtype != np.float32 or array.size < SMALL:
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float16), f"{name}.half"))
-        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    nodes = list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend([*casts, *nodes])
-    onnx.checker.check_model(model)
-    return model
+def sums(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """Give the SHA-256 of files."""
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
 
 
 def load_towers(run: Path) -> tuple[ImageTower, TextTower, Tokenizer]:
@@ -104,3 +144,11 @@ def load_towers(run: Path) -> tuple[ImageTower, TextTower, Tokenizer]:
     image.load_state_dict(state["image"])
     text.load_state_dict(state["text"])
     return image.eval(), text.eval(), tokenizer
+
+
+def load_reader(run: Path) -> tuple[Reader, Tokenizer]:
+    """Read the last checkpoint of a reader's run."""
+    state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
+    reader = Reader(Shape(**state["shape"]))
+    reader.load_state_dict(state["reader"])
+    return reader.eval(), Tokenizer.from_file(str(run / "tokenizer.json"))

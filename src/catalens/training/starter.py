@@ -74,7 +74,7 @@ class Recipe:
     stages: tuple[Stage, ...] = (
         Stage(epochs=12, large_epochs=4, rate=1e-3, contrast=1.0, strengths=(1.0, 0.4)),
         # Titles find their pictures well enough by then; labels are still getting better.
-        Stage(epochs=8, large_epochs=3, rate=7e-4, contrast=0.3, strengths=(0.7, 0.3)),
+        Stage(epochs=6, large_epochs=3, rate=7e-4, contrast=0.3, strengths=(0.7, 0.3)),
     )
     batch: int = 384
     others: int = 32

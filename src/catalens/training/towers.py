@@ -47,11 +47,17 @@ class ImageTower(nn.Module):
 
     def trunk(self, pixels_nchw: Tensor) -> Tensor:
         """Give pooled features (n, 1376): what is there, and beside it the finer maps' colours and textures."""
+        return self.seen(pixels_nchw)[1]
+
+    def seen(self, pixels_nchw: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the cells (n, height × width / 32², 320) of the last map but one, and the pooled features (n, 1376)."""
         with torch.no_grad():
             low = (self.fast_stem or self.stem)(pixels_nchw)
         fine = self.fine(low)
-        coarse = self.coarse(fine)
-        return torch.cat([part.float().mean((2, 3)) for part in (low, fine, coarse)], dim=1)
+        cells = self.coarse[:-2](fine)
+        coarse = self.coarse[-2:](cells)
+        pooled = torch.cat([part.float().mean((2, 3)) for part in (low, fine, coarse)], dim=1)
+        return cells.flatten(2).transpose(1, 2), pooled
 
     def forward(self, pixels_nchw: Tensor) -> Tensor:
         """Encode a batch."""
@@ -135,10 +141,31 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, length, width) to the same."""
+        q, k, v = self._heads(x)
+        return self._rest(x, functional.scaled_dot_product_attention(q, k, v, is_causal=True))
+
+    def after(self, x: Tensor, past: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Go on from the keys and values (2, heads, before, width / heads) that stand before all rows alike.
+
+        Returns:
+            The same as without a past, and row 0's keys and values with the past before them.
+        """
+        q, k, v = self._heads(x)
+        keys, values = (
+            torch.cat([old.expand(x.shape[0], -1, -1, -1), new], dim=2) for old, new in zip(past, (k, v), strict=True)
+        )
+        seen = functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+        return self._rest(x, seen), torch.stack([keys[0], values[0]])
+
+    def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each (n, heads, length, width / heads)."""
         n, length, width = x.shape
         parts = self.qkv(self.norm1(x)).view(n, length, 3, self.heads, width // self.heads)
-        q, k, v = parts.permute(2, 0, 3, 1, 4)  # each (n, heads, length, width / heads)
-        seen = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        q, k, v = parts.permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def _rest(self, x: Tensor, seen: Tensor) -> Tensor:
+        n, length, width = x.shape
         x = x + self.drop(self.out(seen.transpose(1, 2).reshape(n, length, width)))
         return x + self.drop(self.down(functional.gelu(self.up(self.norm2(x)))))
 
@@ -168,7 +195,24 @@ class TextTower(nn.Module):
     def forward(self, input_ids: Tensor) -> Tensor:
         """Encode a batch; what stands after the end token is ignored."""
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
-        x = self.blocks(self.token(input_ids) + self.position(places))
+        return self._at_end(input_ids, self.blocks(self.token(input_ids) + self.position(places)))
+
+    def after(self, input_ids: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode texts whose beginning, the same for all, was seen before: (depth, 2, heads, before, width / heads).
+
+        Returns:
+            (n, dim) unit rows, and the past with row 0's keys and values after it.
+        """
+        before, length = past.shape[3], input_ids.shape[1]
+        places = torch.arange(length, device=input_ids.device) + before
+        mask = torch.arange(before + length, device=input_ids.device)[None, :] <= places[:, None]
+        x, presents = self.token(input_ids) + self.position(places), []
+        for block, old in zip(self.blocks, past, strict=True):
+            x, present = block.after(x, old, mask)
+            presents.append(present)
+        return self._at_end(input_ids, x), torch.stack(presents)
+
+    def _at_end(self, input_ids: Tensor, x: Tensor) -> Tensor:
         end = input_ids.argmax(dim=1)
         last = x[torch.arange(input_ids.shape[0], device=input_ids.device), end]
         return functional.normalize(self.project(self.norm(last)).float(), dim=-1)

@@ -1,0 +1,210 @@
+"""The small reader of a bundle: captions and answers on ONNX graphs, over what the bundle's image tower saw.
+
+In the folder `reader` of an encoder's bundle lie `look.onnx`, which makes keys and values of the image graph's
+`features` once per picture; `words.onnx`, which reads words and gives the next one's logits; its own `tokenizer.json`;
+and `reader.json`. A picture is looked at once for its vector, its captions and its answers together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+from tokenizers import Tokenizer
+
+from catalens.core.errors import InputError, ModelError
+from catalens.core.protocols import Seen
+from catalens.core.types import GREEDY, Decoding, Scores, Turn, Vectors
+from catalens.models.bundle import BundleEncoder
+from catalens.models.readers.drawing import Floats, Ids, Marks, Step, draw
+from catalens.models.runtime import Graph, choose_runtime, load_graph
+
+FOLDER = "reader"
+FACTS = "reader.json"
+FILES = ("look.onnx", "words.onnx", "tokenizer.json")
+CAPTION, ASK, ANSWER, END = "<|caption|>", "<|ask|>", "<|answer|>", "<|end|>"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSeen:
+    """One look at n pictures: their vectors (n, dim), and the reader's keys and values of them."""
+
+    vectors: Vectors
+    memory: Floats
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+class BundleReader:
+    """A `Captioner` and an `Answerer` over the graphs of a bundle."""
+
+    def __init__(self, encoder: BundleEncoder, look: Graph, words: Graph, tokenizer: Tokenizer) -> None:
+        self.encoder, self.name = encoder, encoder.name
+        self._look, self._words, self._tokenizer = look, words, tokenizer
+        self._caption, self._ask, self._answer, self._end = (
+            int(tokenizer.token_to_id(mark)) for mark in (CAPTION, ASK, ANSWER, END)
+        )
+        self._marks = Marks(end=self._end, never=(self._caption, self._ask, self._answer))
+        depth, two, _, heads, _, width = (size or 0 for size in words.inputs["past"])
+        self._past_shape = (depth, two, heads, width)
+
+    def look(self, images: Sequence[Image]) -> BundleSeen:
+        """Run the image tower over n RGB pictures, once.
+
+        Raises:
+            InputError: a picture is not RGB.
+            ModelError: a graph failed.
+        """
+        if not images:
+            return BundleSeen(self.encoder.encode_images([]), np.empty((0, 2, 0, 0, 0, 0), np.float32))
+        vectors, features = self.encoder.encode_images_with(images, "features")
+        return BundleSeen(vectors, self._look.run({"features": features})["memory"])
+
+    def caption(self, seen: Seen, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY) -> list[list[str]]:
+        """Give `count` captions of each picture, the likeliest first; they go on from the prompt and hold it.
+
+        Raises:
+            InputError: the look was another reader's.
+            ModelError: the graph failed.
+        """
+        memory = self._memory(seen)
+        ids = [self._caption, *self._read(prompt)]
+        drawn = self._draw(memory, ids, count, decoding)
+        return [[self._said([*ids[1:], *text]) for text in texts] for texts in drawn]
+
+    def answer(
+        self,
+        seen: Seen,
+        questions: Sequence[str],
+        *,
+        history: Sequence[Turn] = (),  # noqa: ARG002 - too small a model to use it
+        decoding: Decoding = GREEDY,
+    ) -> list[list[str]]:
+        """Give an answer to each question for each picture. This reader does not use the conversation before.
+
+        Raises:
+            InputError: the look was another reader's, or a question is empty.
+            ModelError: the graph failed.
+        """
+        memory = self._memory(seen)
+        columns = [
+            [self._said(texts[0]) for texts in self._draw(memory, self._asked(question), 1, decoding)]
+            for question in questions
+        ]
+        return [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in range(len(seen))]
+
+    def score(
+        self,
+        seen: Seen,
+        question: str,
+        answers: Sequence[str],
+        *,
+        history: Sequence[Turn] = (),  # noqa: ARG002 - too small a model to use it
+    ) -> Scores:
+        """Give (n, m) log-likelihoods of m whole answers; the question is read once for all of them.
+
+        Raises:
+            InputError: the look was another reader's, or the question or an answer is empty.
+            ModelError: the graph failed.
+        """
+        memory, asked = self._memory(seen), self._asked(question)
+        n, out = len(seen), np.empty((len(seen), len(answers)), dtype=np.float32)
+        if not n or not answers:
+            return out
+        logits, past = self._run(memory, np.tile(np.array(asked, np.int64), (n, 1)), self._nothing(n))
+        first = _log_softmax(logits[:, -1])
+        texts = [[*self._read(answer), self._end] for answer in answers]
+        if any(len(text) == 1 for text in texts):
+            raise InputError("an answer to choose from is empty; give the words of each")
+        for length in sorted({len(text) for text in texts}):
+            places = [i for i, text in enumerate(texts) if len(text) == length]
+            alike = np.array([texts[i] for i in places], dtype=np.int64)
+            rows = np.tile(alike, (n, 1))
+            later, _ = self._run(memory, rows[:, :-1], past.repeat(len(places), axis=2))
+            spoken = np.take_along_axis(_log_softmax(later), rows[:, 1:, None], 2)[:, :, 0].sum(axis=1)
+            out[:, places] = first[:, alike[:, 0]] + spoken.reshape(n, len(places))
+        return out
+
+    def close(self) -> None:
+        """Nothing is held that the next collection of garbage does not free."""
+
+    def _draw(self, memory: Floats, prompt: list[int], count: int, decoding: Decoding) -> list[list[list[int]]]:
+        n = memory.shape[2]
+        if not n:
+            return []
+
+        def step(ids: Ids, past: Floats) -> tuple[Floats, Floats]:
+            logits, new = self._run(memory, ids, past)
+            return logits[:, -1], new
+
+        run: Step = step
+        rows = np.tile(np.array(prompt, np.int64), (n, 1))
+        return draw(run, rows, self._nothing(n), count=count, decoding=decoding, marks=self._marks)
+
+    def _run(self, memory: Floats, ids: Ids, past: Floats) -> tuple[Floats, Floats]:
+        found = self._words.run({"ids": ids, "past": np.ascontiguousarray(past), "memory": memory})
+        return found["logits"], found["present"]
+
+    def _nothing(self, rows: int) -> Floats:
+        depth, two, heads, width = self._past_shape
+        return np.empty((depth, two, rows, heads, 0, width), dtype=np.float32)
+
+    def _read(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _asked(self, question: str) -> list[int]:
+        ids = self._read(question.strip())
+        if not ids:
+            raise InputError("the question is empty; ask something such as 'What colour is it?'")
+        return [self._ask, *ids[:40], self._answer]
+
+    def _said(self, ids: list[int]) -> str:
+        return str(self._tokenizer.decode(ids)).strip()
+
+    def _memory(self, seen: Seen) -> Floats:
+        if not isinstance(seen, BundleSeen):
+            raise InputError(f"{type(seen).__name__} is another reader's look; look with {self.name} first")
+        return seen.memory
+
+
+def load_bundle_reader(
+    folder: Path, encoder: BundleEncoder, *, runtime: str = "auto", threads: int | None = None
+) -> BundleReader:
+    """Load the reader of a bundle.
+
+    Args:
+        folder: of the bundle; the reader lies in its folder `reader`.
+        encoder: the bundle's own, whose image graph gives `features`.
+        runtime: "auto", "onnxruntime" or "openvino".
+        threads: processor threads; None uses every core.
+
+    Raises:
+        ModelError: the bundle has no reader, or a file of it is missing, damaged or changed.
+    """
+    place = folder / FOLDER
+    try:
+        facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+        sums = {name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in FILES}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} has no reader that can be used: {error}") from error
+    if wrong := [name for name in FILES if facts["sha256"].get(name) != sums[name]]:
+        raise ModelError(f"{place / wrong[0]} is damaged or not the file this reader was made with")
+    chosen = choose_runtime(runtime)
+    look, words = (load_graph(place / name, chosen, threads=threads, exact=True) for name in FILES[:2])
+    tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return BundleReader(encoder, look, words, tokenizer)
+
+
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    out: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return out

@@ -1,0 +1,22 @@
+"""The captions of the everyday photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def read_captions(data: Path, split: str) -> list[list[str]]:
+    """Give the captions of each everyday picture of a split."""
+    from pyarrow import parquet
+
+    table = parquet.read_table(data / "everyday" / f"{split}.parquet", columns=["captions"])
+    return [[clean(text) for text in row["captions"]] for row in table.to_pylist()]
+
+
+def clean(caption: str) -> str:
+    """Give a caption without its final stop and doubled spaces.
+
+    >>> clean("A black dog is  running .")
+    'A black dog is running'
+    """
+    return " ".join(caption.split()).rstrip(" .").strip()
