@@ -10,19 +10,19 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train quick check lint types layers fix bench starter clean
+.PHONY: help demo test test-models quick check lint types layers fix bench bench-models starter everyday clean
 
 help:            ## list these commands
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-demo: $(VENV)/.base  ## draw a small catalogue, index it, tag it, search it, and say how often that was right
+demo: $(VENV)/.demo  ## draw a small catalogue, index it, tag it, search it, and say how often that was right
 	$(BIN)/catalens demo
 
 test: $(VENV)/.dev  ## the default test suite: offline, on the CPU
 	$(BIN)/python -m pytest -q
 
-test-train: $(VENV)/.train-dev  ## the tests of training, which need torch (a large install, once)
-	$(BIN)/python -m pytest -q tests/training
+test-models: $(VENV)/.dev-models  ## the tests of training and of pretrained models, which need torch (a large install, once)
+	$(BIN)/python -m pytest -q tests/training tests/hub
 
 quick: $(VENV)/.dev  ## the default suite without its slow tests
 	$(BIN)/python -m pytest -q -m "not slow"
@@ -46,10 +46,22 @@ fix: $(VENV)/.dev  ## repair what ruff can repair
 bench: $(VENV)/.bench  ## speed and memory; the last line is one JSON document
 	$(BIN)/python -m benchmarks
 
+bench-models: $(VENV)/.bench-models  ## speed of pretrained models beside the libraries they come from (random weights)
+	$(BIN)/python -m benchmarks.models
+
 starter: $(VENV)/.train  ## train the shipped encoder again from its seed (hours; needs the fashion tables)
 	$(BIN)/python -m catalens.training.starter --data $(CATALENS_DATA) --out runs/starter
 	$(BIN)/python -m catalens.training.release --data $(CATALENS_DATA) --run runs/starter
 	$(BIN)/python scripts/learn_cutoff.py --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.reading starter --data $(CATALENS_DATA) --epochs 6
+	$(BIN)/python -m catalens.training.reader_release starter --data $(CATALENS_DATA)
+
+everyday: $(VENV)/.train  ## train the shipped everyday encoder and reader again from their seeds (two hours)
+	$(BIN)/python -m catalens.training.frozen --data $(CATALENS_DATA) --out runs/everyday
+	$(BIN)/python -m catalens.training.everyday --data $(CATALENS_DATA) --out runs/everyday
+	$(BIN)/python -m catalens.training.everyday_release --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.reading everyday --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.reader_release everyday --data $(CATALENS_DATA)
 
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -64,9 +76,10 @@ $(VENV)/.base: pyproject.toml | $(BIN)/python
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.train-dev: pyproject.toml | $(BIN)/python
-	@echo "installing catalens[dev,train] into $(VENV) (once; several gigabytes) ..." >&2
-	$(PIP) --editable '.[dev,train]'
+$(VENV)/.dev-models: pyproject.toml | $(BIN)/python
+	@echo "installing catalens[dev-models] into $(VENV) (once; several gigabytes) ..." >&2
+	$(PIP) --editable '.[dev-models]'
+	$(PIP) --no-deps clip-interrogator==0.6.0
 	@touch $@
 
 # One rule for every extra: $(VENV)/.dev installs the extra named dev, and so on.

@@ -14,20 +14,30 @@ from catalens.settings import KNOWN, Settings
 def test_an_empty_environment_gives_the_starter_and_a_cache_under_home() -> None:
     settings = Settings.from_env({"HOME": "/home/ann"})
     assert settings == Settings(
-        model="starter", cache=Path("/home/ann/.cache/catalens"), runtime="auto", debug=False, data=None
+        model="starter",
+        cache=Path("/home/ann/.cache/catalens"),
+        reader="starter",
+        runtime="auto",
+        debug=False,
+        data=None,
     )
 
 
 def test_every_known_variable_is_read() -> None:
     env = {
         "CATALENS_MODEL": "fake",
+        "CATALENS_READER": "blip-base",
         "CATALENS_CACHE": "/c",
         "CATALENS_RUNTIME": "openvino",
         "CATALENS_DEBUG": "yes",
         "CATALENS_DATA": "/d",
+        "OPENAI_API_KEY": "secret",
     }
     assert set(env) == set(KNOWN)
-    assert Settings.from_env(env) == Settings("fake", Path("/c"), runtime="openvino", debug=True, data=Path("/d"))
+    assert Settings.from_env(env) == Settings(
+        "fake", Path("/c"), "blip-base", runtime="openvino", debug=True, data=Path("/d"), api_key="secret"
+    )
+    assert "secret" not in repr(Settings.from_env(env)), "a key must not come into a log"
 
 
 def test_the_cache_follows_the_desktop_convention() -> None:

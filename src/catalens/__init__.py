@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from catalens.core.images import read_image
     from catalens.core.protocols import Encoder
     from catalens.core.types import Hit, Record, Tag
+    from catalens.models.mixed import encode, similarity
     from catalens.models.registry import load_encoder
     from catalens.tasks.attributes import build_schema_bank, read_attributes
     from catalens.tasks.labels import build_bank
@@ -38,6 +39,7 @@ _HOMES = {
     "Weighted": "catalogue.search",
     "build_bank": "tasks.labels",
     "build_schema_bank": "tasks.attributes",
+    "encode": "models.mixed",
     "find_images": "core.folders",
     "ingest": "catalogue.ingest",
     "load_encoder": "models.registry",
@@ -47,6 +49,7 @@ _HOMES = {
     "read_attributes": "tasks.attributes",
     "read_image": "core.images",
     "search": "catalogue.search",
+    "similarity": "models.mixed",
     "tag": "tasks.tagging",
 }
 
@@ -61,6 +64,7 @@ __all__ = [
     "Weighted",
     "build_bank",
     "build_schema_bank",
+    "encode",
     "find_images",
     "ingest",
     "load_encoder",
@@ -70,6 +74,7 @@ __all__ = [
     "read_attributes",
     "read_image",
     "search",
+    "similarity",
     "tag",
 ]
 

@@ -6,7 +6,7 @@ A flag beats a variable, a variable beats a default.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from catalens.core.errors import InputError
 
 KNOWN = {
     "CATALENS_MODEL": "the encoder that commands use when --model is not given",
+    "CATALENS_READER": "the reader that caption and ask use when --model is not given",
     "CATALENS_CACHE": "the folder for things that can be made again, such as encoded labels",
     "CATALENS_RUNTIME": "what runs the encoder: auto, onnxruntime or openvino",
     "CATALENS_DEBUG": "1: show the traceback behind an error",
     "CATALENS_DATA": "the folder of the product tables that training and some tests read",
+    "OPENAI_API_KEY": "the key that is sent to servers of chat completions",
 }
 """Every variable that is read, with what it does."""
 
@@ -28,17 +30,21 @@ class Settings:
 
     Attributes:
         model: the encoder's name, or a bundle's folder.
+        reader: the name of what captions and answers.
         cache: a folder that may be deleted at any time.
         runtime: what runs the encoder's graphs.
         debug: whether errors show their traceback.
         data: the folder of the product tables, or None.
+        api_key: for servers of chat completions; None sends none.
     """
 
     model: str
     cache: Path
+    reader: str = "starter"
     runtime: str = "auto"
     debug: bool = False
     data: Path | None = None
+    api_key: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -57,9 +63,11 @@ class Settings:
         return cls(
             model=env.get("CATALENS_MODEL") or "starter",
             cache=_cache_folder(env),
+            reader=env.get("CATALENS_READER") or "starter",
             runtime=env.get("CATALENS_RUNTIME") or "auto",
             debug=_flag("CATALENS_DEBUG", env.get("CATALENS_DEBUG", "")),
             data=Path(data) if data else None,
+            api_key=env.get("OPENAI_API_KEY") or None,
         )
 
 

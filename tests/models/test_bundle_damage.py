@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tiny import DIM, HEIGHT, MAX_TOKENS, PROJECTION, TABLE, WIDTH, image_graph, seal, text_graph, tiny_bundle
+from tiny import DIM, HEIGHT, PROJECTION, TABLE, WIDTH, image_graph, seal, text_graph, tiny_bundle
 
 from catalens.core.errors import ModelError
 from catalens.models.bundle import load_bundle
@@ -130,8 +130,8 @@ def test_another_tokenizer_is_found_by_its_ids(folder: Path) -> None:
 
 def _one_row_for_all() -> onnx.ModelProto:
     made = image_graph()
-    made.graph.node.append(helper.make_node("ReduceMean", ["vectors"], ["mean"], axes=[0], keepdims=1))
-    made.graph.output[0].name = "mean"
+    made.graph.node[-1].output[0] = "unit"
+    made.graph.node.append(helper.make_node("ReduceMean", ["unit"], ["vectors"], axes=[0], keepdims=1))
     return made
 
 
@@ -163,7 +163,7 @@ NO_TOWERS: dict[str, tuple[str, Callable[[], onnx.ModelProto], str]] = {
     "another name": ("text.onnx", _of_another_name, "gives rows; it should take input_ids and give vectors"),
     "two inputs": ("image.onnx", _two_inputs, "takes pixels, mask and gives vectors; it should take pixels and"),
     "another size": ("image.onnx", _of_another_size, r"failed on an array \(2, 16, 12, 3\) of uint8"),
-    "texts of five": ("text.onnx", lambda: text_graph(length=5), rf"failed on an array \(1, {MAX_TOKENS}\) of int64"),
+    "texts of five": ("text.onnx", lambda: text_graph(length=5), r"failed on an array \(1, \d+\) of int64"),
 }
 
 

@@ -110,21 +110,21 @@ def test_the_bundle_of_a_run_gives_torchs_vectors(out: Path, tmp_path: Path) -> 
         "revision": "1",
         "dim": 256,
         "input_size_wh": list(SIZE_WH),
-        "max_tokens": 64,
+        "resize": "pad",
+        "precision": "float16",
         "logit_scale": 30.0,
-        "logit_bias": None,
         "unknown_texts": ["something else"],
         "licence": "Apache-2.0",
         "source": "a test",
         "scores": {},
     }
     image, text, tokenizer = load_towers(out)
-    write_bundle(tmp_path, image, text, tokenizer, facts)
+    write_bundle(tmp_path, Normalised(image), text, tokenizer, facts)
     pixels = torch.from_numpy(nonsense(6, np.random.default_rng(0))[:, :64, :48].copy())
     short = [TEXTS[0], TEXTS[1], TEXTS[3]]
     encoder = load_bundle(tmp_path, runtime="onnxruntime", threads=1)
     with torch.no_grad():
-        of_pictures = Normalised(image)(pixels).numpy()
+        of_pictures = Normalised(image)(pixels)[0].numpy()
         of_texts = np.concatenate([text(torch.tensor([tokenizer.encode(each).ids])).numpy() for each in short])
     pictures = [Image.fromarray(each.numpy()) for each in pixels]
     assert (of_pictures * encoder.encode_images(pictures)).sum(1).min() >= 0.9999

@@ -136,3 +136,13 @@ def test_the_compiled_stem_is_the_same_function(image: ImageTower) -> None:
         assert fast(pixels).shape == slow.shape
         # It may run in bfloat16, of three digits.
         assert nn.functional.cosine_similarity(fast(pixels).flatten(1), slow.flatten(1)).min() > 0.999
+
+
+@pytest.mark.usefixtures("no_gradients")
+def test_a_text_after_its_beginning_is_the_whole_text(text: TextTower) -> None:
+    whole = torch.tensor([[5, 6, 7, 8, END], [5, 6, 7, 9, END]])
+    _, past = text.after(whole[:1, :3], torch.zeros(2, 2, 4, 0, 16))
+    rows, grown = text.after(whole[:, 3:], past)
+    assert torch.allclose(rows, text(whole), atol=1e-5)
+    assert grown.shape == (2, 2, 4, 5, 16)
+    assert torch.allclose(text.after(whole, torch.zeros(2, 2, 4, 0, 16))[0], text(whole), atol=1e-5)

@@ -12,20 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from catalens.catalogue.halving import each_half
 from catalens.catalogue.prefetch import Change, Chunk, Loaded, load, map_ahead
 from catalens.catalogue.sources import Entry
 from catalens.core.errors import CatalogueError, InputError, ModelError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Outcome, Record, Vectors
 from catalens.core.vectors import batched
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 Stage = Literal["decoding", "encoding", "writing"]
 
@@ -233,7 +231,7 @@ class _Job:
         while len(self._new) >= at_least:
             batch, self._new = self._new[: self._batch_size], self._new[self._batch_size :]
             with self._timed("encoding"):
-                encoded = _each_half(self._encode, batch, Exception, self._fail)
+                encoded = each_half(self._encode, batch, Exception, self._fail)
             self._write(encoded)
         if len(self._restated) >= at_least:
             ids = [loaded.record.id for loaded in self._restated]
@@ -254,7 +252,7 @@ class _Job:
 
     def _write(self, encoded: list[_Encoded]) -> None:
         with self._timed("writing"):
-            written = _each_half(self._add, encoded, InputError, lambda pair, error: self._fail(pair[0], error))
+            written = each_half(self._add, encoded, InputError, lambda pair, error: self._fail(pair[0], error))
         self._counts.update(loaded.change for loaded, _ in written)
 
     def _add(self, encoded: Sequence[_Encoded]) -> Sequence[_Encoded]:
@@ -280,20 +278,3 @@ class _Job:
 
 def _slowest(seconds: Mapping[Stage, float]) -> Stage:
     return max(seconds, key=lambda stage: seconds[stage])
-
-
-def _each_half(
-    step: Callable[[Sequence[T]], Sequence[R]],
-    items: Sequence[T],
-    caught: type[Exception],
-    fail: Callable[[T, Exception], None],
-) -> list[R]:
-    """Do a step for all items at once; where that fails, for each half, down to the items at fault."""
-    try:
-        return list(step(items))
-    except caught as error:
-        if len(items) == 1:
-            fail(items[0], error)
-            return []
-    middle = len(items) // 2
-    return _each_half(step, items[:middle], caught, fail) + _each_half(step, items[middle:], caught, fail)

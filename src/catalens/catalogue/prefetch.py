@@ -47,17 +47,17 @@ class Loaded:
     image: Image | None = None
 
 
-def load(chunk: Chunk, size_wh: tuple[int, int]) -> list[Loaded | Outcome]:
+def load(chunk: Chunk, size_wh: tuple[int, int] | None) -> list[Loaded | Outcome]:
     """Hash every item and decode those whose picture is new; a bad one becomes an outcome.
 
     Args:
         chunk: a few entries, of which outcomes are passed on, each with its hash in the index.
-        size_wh: what the encoder needs; larger pictures come back smaller.
+        size_wh: what the encoder needs; larger pictures come back smaller. None leaves them as they are.
     """
     return [entry if isinstance(entry, Outcome) else _load(entry, known, size_wh) for entry, known in chunk]
 
 
-def _load(item: Item, known: str | None, size_wh: tuple[int, int]) -> Loaded | Outcome:
+def _load(item: Item, known: str | None, size_wh: tuple[int, int] | None) -> Loaded | Outcome:
     try:
         content, _ = read_content(item.picture, max_bytes=_MAX_BYTES)
         record, digest = Record(item.id, item.source, item.fields), content_hash(content, item)

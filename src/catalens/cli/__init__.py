@@ -12,7 +12,25 @@ from typing import Any, TypeAlias
 import typer
 from typer.core import TyperGroup
 
-from catalens.cli import attributes, demo, embed, evaluate, index, learn, models, output, search, similarity, tag
+from catalens.cli import (
+    ask,
+    attributes,
+    caption,
+    demo,
+    describe,
+    embed,
+    evaluate,
+    export,
+    index,
+    learn,
+    models,
+    output,
+    prompt,
+    restyle,
+    search,
+    similarity,
+    tag,
+)
 from catalens.cli.options import examples
 from catalens.core.errors import CatalensError, CatalogueError, InputError, ModelError
 from catalens.settings import KNOWN, Settings
@@ -90,7 +108,24 @@ def root(
     Settings.from_env(os.environ)
 
 
-for commands in (demo, tag, learn, attributes, index, search, embed, similarity, evaluate, models):
+for commands in (
+    demo,
+    tag,
+    learn,
+    attributes,
+    caption,
+    prompt,
+    ask,
+    describe,
+    restyle,
+    index,
+    search,
+    embed,
+    similarity,
+    evaluate,
+    models,
+    export,
+):
     commands.register(app)
 
 

@@ -48,9 +48,10 @@ def demo(
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Draw a small catalogue, index it, tag it, search it, and say how often that was right.
+    """Draw a small catalogue, index it, tag it, search it, and say how often that was right; then look at photographs.
 
-    What is on a drawn product is known, so every answer can be judged.
+    What is on a drawn product is known, so every answer can be judged. The photographs are those that scikit-image
+    carries, where it is installed, or your own.
     """
     from catalens.catalogue.sources import open_source
 
@@ -66,7 +67,18 @@ def demo(
         output.say("next, try:")
         output.say(f'  catalens search {out / CATALOGUE} "{seen.searches[0].query if seen.searches else "red dress"}"')
         output.say(f"  catalens attributes {seen.records[0].source}")
+    if own is None and not json:
+        _look_at_photographs(out)
     tally.finish()
+
+
+def _look_at_photographs(out: Path) -> None:
+    from catalens.cli.photographs import carried, show_photographs
+
+    if files := carried():
+        show_photographs(files, out)
+    else:
+        output.say('for real photographs: pip install "catalens[demo]", or catalens tag photo.jpg')
 
 
 def draw(count: int, out: Path) -> tuple[Source, dict[str, Truth]]:

@@ -15,6 +15,8 @@ from catalens.cli import output
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from catalens.catalogue.sources import Entry
     from catalens.core.protocols import Encoder
     from catalens.core.types import Outcome, Record, Vectors
@@ -26,21 +28,34 @@ _TEXTS = 256
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A few pictures in the order in which they came: n records with (n, dim) vectors, and what failed among them."""
+    """A few pictures in the order in which they came: n records with (n, dim) vectors, and what failed among them.
+
+    The n decoded pictures are there for whoever else wants to look at them.
+    """
 
     records: Sequence[Record]
     vectors: Vectors
     failures: Sequence[Outcome]
+    images: Sequence[Image]
 
 
-def encoded(entries: Iterable[Entry], encoder: Encoder) -> Iterator[Batch]:
-    """Decode entries in threads while the caller's thread encodes; what cannot be read is a failure of its batch."""
+def encoded(
+    entries: Iterable[Entry], encoder: Encoder, *, whole: bool = False, size_wh: tuple[int, int] | None = None
+) -> Iterator[Batch]:
+    """Decode entries in threads while the caller's thread encodes; what cannot be read is a failure of its batch.
+
+    Args:
+        entries: pictures, or why there is none.
+        encoder: makes the vectors.
+        whole: decode pictures at their full size, for a reader that looks at them too.
+        size_wh: decode them at least so large, for another encoder that looks at some; None for what this one needs.
+    """
     from catalens.catalogue.prefetch import Loaded, load, map_ahead
     from catalens.core.types import Outcome
     from catalens.core.vectors import batched
 
     workers = os.cpu_count() or 1
-    read = partial(load, size_wh=encoder.input_size_wh)
+    read = partial(load, size_wh=None if whole else size_wh or encoder.input_size_wh)
     unknown = ([(entry, None) for entry in chunk] for chunk in batched(entries, _CHUNK))
     with closing(map_ahead(read, unknown, workers=workers, ahead=_BATCH // _CHUNK + workers)) as chunks:
         for batch in batched((each for chunk in chunks for each in chunk), _BATCH):
@@ -50,6 +65,7 @@ def encoded(entries: Iterable[Entry], encoder: Encoder) -> Iterator[Batch]:
                 [each.record for each in ready],
                 encoder.encode_images(images),
                 [each for each in batch if isinstance(each, Outcome)],
+                images,
             )
 
 

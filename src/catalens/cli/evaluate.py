@@ -1,4 +1,4 @@
-"""`catalens eval tags` and `catalens eval search`: how good an encoder is on a table of yours."""
+"""`catalens eval`: how good an encoder is on a table of yours; captions are scored in a file of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalens.cli import inputs, output
+from catalens.cli import evaluate_attributes, evaluate_captions, inputs, output
 from catalens.cli.attributes import calibration_for
 from catalens.cli.encoding import Tally, encode_all, encode_words
 from catalens.cli.labelled import read_labelled
@@ -24,8 +24,12 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     group = typer.Typer(
         no_args_is_help=True,
-        help="Measure an encoder on a table of yours.",
-        epilog=examples("catalens eval tags products.csv", "catalens eval search products.csv --text title"),
+        help="Measure an encoder, or captions, on a table of yours.",
+        epilog=examples(
+            "catalens eval tags products.csv",
+            "catalens eval search products.csv --text title",
+            "catalens eval captions captions.jsonl --references people.csv",
+        ),
     )
     group.command(
         epilog=examples(
@@ -40,6 +44,8 @@ def register(app: typer.Typer) -> None:
             "catalens eval search photos/ --text name --model path/to/bundle",
         )
     )(search)
+    group.command(epilog=examples(*evaluate_attributes.EXAMPLES))(evaluate_attributes.attributes)
+    group.command(epilog=examples(*evaluate_captions.EXAMPLES))(evaluate_captions.captions)
     app.add_typer(group, name="eval")
 
 

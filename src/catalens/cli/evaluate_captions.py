@@ -76,15 +76,12 @@ def _pairs(
     people = _by_id(inputs.existing(references), reference_names) if references else None
     pairs: list[tuple[str, list[str]]] = []
     for row in _rows(table):
-        id = str(row.values.get("id", "")) or row.place
+        id = str(row.values.get("id", row.place))
         try:
             caption = _texts(row, caption_names)[0]
-            if people is None:
-                texts = _texts(row, reference_names)
-            elif id in people:
-                texts = people[id]
-            else:
-                raise InputError(f"no row of {references} has the id {id!r}")
+            texts = _texts(row, reference_names, between=";") if people is None else people.get(id, [])
+            if not texts:
+                raise InputError(f"{references} says nothing of the id {id!r}")
             pairs.append((caption, texts))
             tally.done += 1
         except InputError as error:
@@ -93,12 +90,23 @@ def _pairs(
 
 
 def _by_id(table: Path, names: Sequence[str]) -> dict[str, list[str]]:
-    """Give the references of each id; several rows of one id add up."""
+    """Give the references of each id, several rows of one id together; rows without are left out.
+
+    Raises:
+        InputError: no row has an id and a reference; the message says what is wrong with the first.
+    """
     found: dict[str, list[str]] = {}
+    first_error: InputError | None = None
     for row in _rows(table):
-        if "id" not in row.values:
-            raise InputError(f"{table}, {row.place}: {row.error or 'there is no column `id` to join the tables by'}")
-        found.setdefault(str(row.values["id"]), []).extend(_texts(row, names))
+        try:
+            texts = _texts(row, names, between=";")
+            if "id" not in row.values:
+                raise InputError("there is no column id to join the tables by")
+            found.setdefault(str(row.values["id"]), []).extend(texts)
+        except InputError as error:
+            first_error = first_error or InputError(f"{table}, {row.place}: {error}")
+    if first_error and not found:
+        raise first_error
     return found
 
 
@@ -113,11 +121,16 @@ def _rows(table: Path) -> Iterator[Row]:
     return readers[suffix](table)
 
 
-def _texts(row: Row, names: Sequence[str]) -> list[str]:
-    """Read the texts of the first of some columns that the row has.
+def _texts(row: Row, names: Sequence[str], *, between: str | None = None) -> list[str]:
+    """Read the texts of the first of some columns that the row has: a list, a JSON list, or a text.
+
+    Args:
+        row: of any table.
+        names: of the columns, the likeliest first.
+        between: what stands between several texts of one cell; None where a cell is one text.
 
     Raises:
-        InputError: it has none of them, or no text is there.
+        InputError: it has none of the columns, or no text is there.
     """
     if row.error:
         raise InputError(row.error)
@@ -126,18 +139,18 @@ def _texts(row: Row, names: Sequence[str]) -> list[str]:
         raise InputError(f"there is no column {' or '.join(names)}, only {', '.join(row.values) or 'none'}")
     value = row.values[name]
     if isinstance(value, str):
-        value = _split(value) if name not in _CAPTION[:1] else [value]
+        value = _listed(value) or (value.split(between) if between else [value])
     texts = [text.strip() for text in value if isinstance(text, str)] if isinstance(value, list) else []
     if not any(texts):
         raise InputError(f"column {name} holds no text")
     return [text for text in texts if text]
 
 
-def _split(cell: str) -> list[object]:
-    """Read a cell of a text table: a JSON list, or texts between semicolons."""
-    if cell.lstrip().startswith("["):
-        try:
-            return list(jsons.loads(cell))
-        except ValueError:
-            pass  # a sentence in brackets
-    return list(cell.split(";"))
+def _listed(cell: str) -> list[object] | None:
+    """Read a cell that is a JSON list; None for every other, a sentence in brackets too."""
+    if not cell.lstrip().startswith("["):
+        return None
+    try:
+        return list(jsons.loads(cell))
+    except ValueError:
+        return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +21,31 @@ TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".gz")
 """Endings of files that are read as tables; every other file is taken for a picture."""
 
 
-def entries(arguments: Sequence[str]) -> Iterator[Entry]:
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What some arguments mean; iterating reads it, as often as is wanted.
+
+    Attributes:
+        names: files, folders and tables that are there, in order; "-" for the picture that came in as bytes.
+        given: the bytes of standard input, if they are among the names.
+    """
+
+    names: Sequence[str]
+    given: bytes = b""
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Give the items of every name."""
+        return (entry for name in self.names for entry in _entries_of(name, self.given))
+
+
+def entries(arguments: Sequence[str]) -> Entries:
     """Give the items that arguments mean, in order; what does not exist is found before work begins.
 
     Raises:
         InputError: nothing is there under that name; the message offers the nearest names.
     """
-    expanded = [name for argument in arguments for name in _expand(argument)]
-    return (entry for name in expanded for entry in _entries_of(name))
+    names = [name for argument in arguments for name in _expand(argument)]
+    return Entries(names, sys.stdin.buffer.read() if STANDARD_INPUT in names else b"")
 
 
 def existing(name: str | Path) -> Path:
@@ -44,6 +63,13 @@ def existing(name: str | Path) -> Path:
     near = get_close_matches(path.name, sorted(other.name for other in folder.iterdir()), n=3)
     hint = f": did you mean {' or '.join(str(folder / name) for name in near)}?" if near else f" in {folder.resolve()}"
     raise InputError(f"there is no {path.name}{hint}")
+
+
+def is_there(argument: str) -> bool:
+    """Say whether an argument names or matches something, as opposed to being mere words."""
+    if os.path.exists(argument):  # noqa: PTH110 - a whole sentence may be too long for a path
+        return True
+    return glob.has_magic(argument) and bool(glob.glob(argument, recursive=True))  # noqa: PTH207 - as in _expand
 
 
 def words(value: str) -> list[str]:
@@ -80,12 +106,12 @@ def _expand(argument: str) -> list[str]:
     return found
 
 
-def _entries_of(name: str) -> Iterator[Entry]:
+def _entries_of(name: str, given: bytes) -> Iterator[Entry]:
     from catalens.catalogue.sources import Item, open_source
 
     path = Path(name)
     if name == STANDARD_INPUT:
-        yield Item(id=STANDARD_INPUT, picture=sys.stdin.buffer.read(), source="standard input")
+        yield Item(id=STANDARD_INPUT, picture=given, source="standard input")
     elif path.is_dir() or is_table(path):
         yield from open_source(path)
     else:

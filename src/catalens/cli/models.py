@@ -1,30 +1,147 @@
-"""`catalens models`: which encoders can be named."""
+"""`catalens models`: which models can be named, what is on this machine, and fetching one."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from catalens.cli import output
-from catalens.cli.options import Json, examples
+from catalens.cli.options import Json, examples, settings
+
+if TYPE_CHECKING:
+    from catalens.models.hub.loading import Files
+    from catalens.models.registry import ModelSpec
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As in `catalens models`, or any other name of the hub.")]
+Revision = Annotated[
+    str | None, typer.Option(help="A commit, branch or tag of the hub; the newest by itself.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command(
+    group = typer.Typer(rich_markup_mode="rich", invoke_without_command=True)
+    group.callback(
         epilog=examples(
-            "catalens models", "catalens tag photo.jpg --model starter", "catalens tag photo.jpg --model path/to/bundle"
+            "catalens models",
+            "catalens models pull ViT-L-14/openai",
+            "catalens tag photo.jpg --model ViT-L-14/openai",
+            "catalens tag photo.jpg --model path/to/bundle",
         )
     )(models)
+    group.command(
+        epilog=examples(
+            "catalens models pull openai/clip-vit-base-patch32",
+            "catalens models pull hf-hub:Marqo/marqo-fashionSigLIP --revision main",
+            "catalens models pull s3://bucket/models/my-clip",
+        )
+    )(pull)
+    group.command(epilog=examples("catalens models info starter", "catalens models info ViT-B-32/openai"))(info)
+    app.add_typer(group, name="models")
 
 
-def models(json: Json = False) -> None:
-    """List the encoders that can be named; a bundle of your own is named by its folder."""
+def models(context: typer.Context, json: Json = False) -> None:
+    """List the well-known models, and what is on this machine.
+
+    Any pair of open_clip, hub id, or folder of a model or bundle can be named as well.
+    """
+    if context.invoked_subcommand is not None:
+        return
     from catalens.models.registry import list_models
 
-    specs = list_models()
+    specs = [(spec, _state(spec)) for spec in list_models()]
     if output.wants_json(json):
-        for spec in specs:
-            output.emit({"name": spec.name, "about": spec.about, "licence": spec.licence, "size_mb": spec.size_mb})
+        for spec, state in specs:
+            output.emit(_facts(spec, state))
         return
-    rows = [(spec.name, f"{spec.size_mb:.1f}", spec.licence, spec.about) for spec in specs]
-    output.show_rows(rows, "name", "MB#", "licence", "about")
+    rows = [(spec.name, spec.kind, f"{spec.size_mb:,.1f}", spec.licence, state, spec.about) for spec, state in specs]
+    output.show_rows(rows, "name", "kind", "MB#", "licence", "here", "about")
+
+
+def pull(name: Name, revision: Revision = None, json: Json = False) -> None:
+    """Fetch a model's files, or what changed of them, so that it works without a network from then on."""
+    from catalens.models.hub.loading import find_files
+    from catalens.models.registry import SHIPPED, find_place
+
+    if name in (*SHIPPED, "fake"):
+        output.say(f"{name} is shipped with the package: there is nothing to fetch")
+        return
+    files = find_files(find_place(name), cache=settings().cache, revision=revision, refresh=True)
+    if output.wants_json(json):
+        output.emit(_found(files))
+    else:
+        output.show(f"{files.place.name} at {files.revision or 'no revision'} is in {files.folder}")
+
+
+def info(name: Name, json: Json = False) -> None:
+    """Say what is known of a model without loading it, and without a network."""
+    from catalens.models.registry import find_place, list_models
+
+    known = next((spec for spec in list_models() if spec.name == name), None)
+    facts: dict[str, Any] = _facts(known, _state(known)) if known else {}
+    if known is None or (known.folder is None and name != "fake"):
+        place = find_place(name)
+        facts = {"name": place.name, **facts, "from": place.kind, "target": place.target}
+        facts |= _on_disk(name)
+    elif known.folder is not None:
+        facts |= _of_bundle(known)
+    if output.wants_json(json):
+        output.emit(facts)
+    else:
+        output.show_rows(facts.items(), "", "")
+
+
+def _facts(spec: ModelSpec, state: str) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "kind": spec.kind,
+        "about": spec.about,
+        "licence": spec.licence,
+        "size_mb": spec.size_mb,
+        "here": state,
+    }
+
+
+def _state(spec: ModelSpec) -> str:
+    """Say whether a model is on this machine, in a word."""
+    if spec.folder is not None:
+        return "shipped" if spec.folder.is_dir() else "missing"
+    return "" if spec.name == "fake" else "cached" if _on_disk(spec.name) else "to fetch"
+
+
+def _on_disk(name: str) -> dict[str, Any]:
+    """Say where a model's files are, if they are on this machine; empty if they are not."""
+    from catalens.models.hub.loading import files_here
+    from catalens.models.registry import find_place
+
+    files = files_here(find_place(name), cache=settings().cache)
+    return _found(files) if files else {}
+
+
+def _found(files: Files) -> dict[str, Any]:
+    from catalens.models.hub.layout import licence_of
+
+    return {
+        "name": files.place.name,
+        "revision": files.revision,
+        "licence": licence_of(files.folder),
+        "size_mb": round(sum(each.stat().st_size for each in files.folder.rglob("*") if each.is_file()) / 1e6, 1),
+        "folder": str(files.folder),
+    }
+
+
+def _of_bundle(spec: ModelSpec) -> dict[str, Any]:
+    from catalens.models.facts import read_facts
+
+    if spec.folder is None or not spec.folder.is_dir():
+        return {}
+    facts = read_facts(spec.folder)
+    return {
+        "revision": facts.revision,
+        "dim": facts.dim,
+        "pixels": "×".join(map(str, facts.input_size_wh)),
+        "max_tokens": facts.max_tokens,
+        "source": facts.source,
+        "folder": str(spec.folder),
+    }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from catalens.cli import output
 from catalens.settings import Settings
 
 if TYPE_CHECKING:
     from catalens.core.protocols import Encoder
+    from catalens.models.readers import Reader
 
 Pictures = Annotated[
     list[str],
@@ -59,7 +61,21 @@ Columns = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="NAME", help="Encoder: a name from `catalens models`, or a bundle's folder."),
+    typer.Option(
+        "--model", "-m", metavar="NAME", help="Encoder: a name from `catalens models`, any of the hub, or a folder."
+    ),
+]
+
+ReaderModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", metavar="NAME", help="Reader, which captions and answers: a name from `catalens models`."
+    ),
+]
+
+QuantiseFlag = Annotated[
+    Literal["8bit", "4bit"] | None,
+    typer.Option("--quantise", help="Keep the reader's weights in so few bits.", show_default=False),
 ]
 
 
@@ -82,8 +98,21 @@ def encoder_for(model: str | None) -> Encoder:
     """Load the encoder that was named, or the environment's."""
     from catalens.models.registry import load_encoder
 
+    output.listen()
     now = settings()
-    return load_encoder(model or now.model, runtime=now.runtime)
+    return load_encoder(model or now.model, runtime=now.runtime, cache=now.cache)
+
+
+def reader_name(model: str | None) -> str:
+    """Give the name of the reader that was asked for, or the environment's."""
+    return model or settings().reader
+
+
+def reader_for(model: str | None, quantise: Literal["8bit", "4bit"] | None = None) -> Reader:
+    """Load the reader that was named, or the environment's."""
+    from catalens.models.readers import load_reader
+
+    return load_reader(reader_name(model), quantise=quantise, api_key=settings().api_key)
 
 
 def label_folder() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,20 @@ def messages() -> Console:
 def say(text: str, *, style: str = "") -> None:
     """Tell the person something that is no result."""
     messages().print(text, style=style, markup=False, soft_wrap=True)
+
+
+class _Notes(logging.Handler):
+    """Tells the person what the library logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage(), style="yellow")
+
+
+def listen() -> None:
+    """From now on, tell the person what the library has to say, such as that a text is too long to be read whole."""
+    log = logging.getLogger("catalens")
+    if not any(isinstance(each, _Notes) for each in log.handlers):
+        log.addHandler(_Notes())
 
 
 def table(*columns: str, title: str | None = None) -> Table:

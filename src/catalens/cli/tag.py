@@ -13,6 +13,7 @@ from catalens.cli import inputs, output
 from catalens.cli.attributes import schema_reader
 from catalens.cli.encoding import Tally, encoded
 from catalens.cli.options import Calibrated, Json, Model, Pictures, encoder_for, examples, label_folder
+from catalens.cli.worlds import Worlds, by_picture
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,41 +72,48 @@ def tag(
 ) -> None:
     """Tag pictures: labels that fit, each with its probability.
 
-    Without labels of yours, the shipped fashion schema says what is looked for.
+    Without labels of yours, a product is tagged by the shipped fashion schema and any other photograph by the
+    everyday one; without a model of yours, each picture gets the shipped encoder that knows its world.
     A picture that nothing fits has no tags, or the tag "unknown".
     """
     if sum(choice is not None for choice in (labels, vocabulary, schema)) > 1:
         raise InputError("--labels, --vocabulary and --schema exclude each other; give one of them")
     found = inputs.entries(pictures)
     rules = Rules(top, threshold, frozenset(inputs.words(deny)) if deny else frozenset())
-    encoder = encoder_for(model)
-    if labels is None and vocabulary is None:
-        if template:
-            raise InputError("--template goes with --labels or --vocabulary; a schema has templates of its own")
-        give = _by_schema(encoder, schema, calibration, rules)
-    elif calibration is not None:
+    if labels is None and vocabulary is None and template:
+        raise InputError("--template goes with --labels or --vocabulary; a schema has templates of its own")
+    if (labels is not None or vocabulary is not None) and calibration is not None:
         raise InputError("--calibration goes with a schema: it was learned for the groups of one")
-    else:
-        words = inputs.words(labels) if labels is not None else _vocabulary(vocabulary or "")
-        give = _by_labels(encoder, words, template, rules)
-    _run(found, encoder, give, as_json=output.wants_json(json))
+    words = None if labels is None and vocabulary is None else _words(labels, vocabulary)
+
+    def tagger(encoder: Encoder, world: str) -> Tagger:
+        if words is not None:
+            return _by_labels(encoder, words, template, rules)
+        return _by_schema(encoder, schema or world, calibration, rules)
+
+    worlds = Worlds(tagger) if by_picture(model) and schema is None else Worlds(tagger, encoder_for(model))
+    _run(found, worlds, as_json=output.wants_json(json))
 
 
-def _run(found: Iterable[Entry], encoder: Encoder, give: Tagger, *, as_json: bool) -> None:
+def _run(found: Iterable[Entry], worlds: Worlds[list[dict[str, Any]]], *, as_json: bool) -> None:
     tally = Tally(as_json=as_json)
-    rows: list[tuple[str, str]] = []
+    rows: list[tuple[str, str, str]] = []
     with output.progress("tagging", quiet=as_json) as update:
-        for batch in encoded(found, encoder):
-            for record, tags in zip(batch.records, give(batch.vectors), strict=True):
+        for batch in encoded(found, worlds.encoder, size_wh=worlds.size_wh):
+            for record, (encoder, tags) in zip(batch.records, worlds.read(batch), strict=True):
                 if as_json:
-                    output.emit({"id": record.id, "source": record.source, "tags": tags})
+                    output.emit({"id": record.id, "source": record.source, "tags": tags, "encoder": encoder})
                 else:
-                    words = [f"{each['label']} {each['score']:.2f}" for each in tags]
-                    rows.append((record.id, " · ".join(words) or "unknown"))
+                    said = [f"{each['label']} {each['score']:.2f}" for each in tags]
+                    rows.append((record.id, " · ".join(said) or "unknown", encoder))
             update(tally.count(batch))
     if rows:
-        output.show_rows(rows, "picture", "tags")
+        output.show_rows(rows, "picture", "tags", "encoder")
     tally.finish()
+
+
+def _words(labels: str | None, vocabulary: str | None) -> list[str]:
+    return inputs.words(labels) if labels is not None else _vocabulary(vocabulary or "")
 
 
 def _vocabulary(name: str) -> list[str]:
@@ -126,7 +134,8 @@ def _by_labels(encoder: Encoder, labels: Sequence[str], templates: Sequence[str]
             cache_dir=label_folder(),
             progress=update,
         )
-    limits = TagRules(deny=rules.deny)
+    # A few labels are shown with "none of these" among them, so that what is shown sums to one.
+    limits = TagRules(deny=rules.deny, show_unknown=len(bank) < rules.top and not rules.deny)
 
     def give(vectors: Vectors) -> list[list[dict[str, Any]]]:
         tags = tag(vectors, bank, top_k=rules.top, min_score=rules.threshold or 0.0, rules=limits)

@@ -4,6 +4,7 @@
     ├── InputError          the caller's data is wrong          exit 2
     │   └── ImageError      not a picture, or over the limits
     ├── ModelError          a model cannot be had, or failed    exit 3
+    │   └── AnswerError     it answered, but the answer is of no use
     └── CatalogueError      the index refuses or is broken      exit 3
 
 A message names the thing that was given and says what would be accepted.
@@ -26,6 +27,10 @@ class ImageError(InputError):
 
 class ModelError(CatalensError):
     """A model cannot be had, does not fit its files, or failed."""
+
+
+class AnswerError(ModelError):
+    """A model that can be had gave an answer of no use: refused, cut off, empty or malformed."""
 
 
 class CatalogueError(CatalensError):

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
+from catalens.core.errors import InputError
+
 Vectors = NDArray[np.float32]
 """(n, dim) float32, rows of unit length, always: whoever makes one guarantees it."""
 
@@ -104,7 +106,10 @@ class PaintRequest:
         strength: 0 keeps the picture, 1 forgets it.
         steps: denoising steps; None leaves it to the model.
         guidance: how closely to follow the prompt; None leaves it to the model.
-        seed: where chance comes from.
+        seed: where chance comes from; at most 4,294,967,294, which every painter takes.
+
+    Raises:
+        InputError: there is no prompt, or a number is out of range.
     """
 
     image: Image
@@ -114,3 +119,15 @@ class PaintRequest:
     steps: int | None = None
     guidance: float | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.prompt.strip():
+            raise InputError("there is no prompt: say what to paint")
+        if not 0 <= self.strength <= 1:
+            raise InputError(f"strength is {self.strength}; give 0 (keep the picture) to 1 (forget it)")
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f"steps is {self.steps}; give at least 1")
+        if self.guidance is not None and not 0 <= self.guidance < float("inf"):
+            raise InputError(f"guidance is {self.guidance}; give 0 or more")
+        if not 0 <= self.seed < 2**32 - 1:
+            raise InputError(f"seed is {self.seed}; give 0 to 4294967294")

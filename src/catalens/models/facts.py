@@ -61,9 +61,7 @@ class BundleFacts:
     def preprocess(self) -> Preprocess:
         """What happens to a picture before the graph, which normalises by itself."""
         bytes_as_they_are = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255, 1 / 255, 1 / 255)}
-        return Preprocess(
-            size_wh=self.input_size_wh, resize=self.resize, resample=self.resample, **bytes_as_they_are
-        )
+        return Preprocess(size_wh=self.input_size_wh, resize=self.resize, resample=self.resample, **bytes_as_they_are)
 
 
 def read_facts(folder: Path) -> BundleFacts:

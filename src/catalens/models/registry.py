@@ -5,16 +5,30 @@ What is known of a model is data (`list_models`); code runs only for the model t
 
 from __future__ import annotations
 
+import logging
+import sys
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalens.core.errors import ModelError
+from catalens.models.hub.known import KNOWN, Known
+from catalens.models.hub.names import Place, parse
+from catalens.models.readers.known import KNOWN_READERS, KnownReader
 
 if TYPE_CHECKING:
     from catalens.core.protocols import Encoder
+    from catalens.models.hub.loading import Files
+
+_log = logging.getLogger(__name__)
+
+SHIPPED = {
+    "starter": "clothes, shoes, bags, jewellery, watches and beauty products; shipped with the package",
+    "everyday": "photographs of people, animals, things and places; shipped with the package",
+}
+"""Bundles inside the package, with a line about each."""
 
 CALIBRATION = "{schema}.calibration.json"
 """File beside a bundle that holds what was learned about a schema with it."""
@@ -29,11 +43,11 @@ class ModelSpec:
 
     Attributes:
         name: what a user calls it.
-        kind: "encoder".
+        kind: "encoder", or "reader" for what captions and answers.
         about: one line for people.
         licence: SPDX identifier or words.
         size_mb: of everything it needs on disk.
-        folder: where its bundle is; None for a model without weights.
+        folder: where its bundle is; None for a model without weights, or of the hub.
     """
 
     name: str
@@ -44,62 +58,151 @@ class ModelSpec:
     folder: Path | None
 
 
+_FAKE = ModelSpec(
+    name="fake",
+    kind="encoder",
+    about="no weights and no meaning: hashes, to try the plumbing",
+    licence="Apache-2.0",
+    size_mb=0.0,
+    folder=None,
+)
+
+
 def shipped(name: str) -> Path:
     """Give the folder of a bundle inside the package."""
     return Path(str(resources.files("catalens.models"))) / name
 
 
+def default_cache() -> Path:
+    """Give the folder for things that can be made again, where the caller names none."""
+    return Path.home() / ".cache" / "catalens"
+
+
 def list_models() -> list[ModelSpec]:
-    """Give every model that can be loaded by name, without loading one."""
-    folder = shipped("starter")
-    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6 if folder.is_dir() else 0.0
+    """Give every model that is shipped, and the well-known ones of the hub, without loading one."""
     return [
-        ModelSpec(
-            name="starter",
-            kind="encoder",
-            about="clothes, shoes, bags, jewellery, watches and beauty products; shipped with the package",
-            licence="Apache-2.0",
-            size_mb=round(size, 1),
-            folder=folder,
-        ),
-        ModelSpec(
-            name="fake",
-            kind="encoder",
-            about="no weights and no meaning: hashes, to try the plumbing",
-            licence="Apache-2.0",
-            size_mb=0.0,
-            folder=None,
-        ),
+        *(_shipped_spec(name, about) for name, about in SHIPPED.items()),
+        _FAKE,
+        *(_hub_spec(each, "encoder") for each in KNOWN),
+        *(_hub_spec(each, "reader") for each in KNOWN_READERS),
     ]
 
 
-def load_encoder(name: str = "starter", *, runtime: str = "auto", threads: int | None = None) -> Encoder:
-    """Load an encoder by its name, or a bundle by its folder.
-
-    Args:
-        name: a name of `list_models()`, or the path of a folder that holds `bundle.json`.
-        runtime: what runs the graphs: "auto", "onnxruntime" or "openvino".
-        threads: processor threads; None uses every core.
+def find_place(name: str) -> Place:
+    """Say where the files of a model of the hub are, for encoders and readers.
 
     Raises:
-        InputError: no runtime is called so.
-        ModelError: nothing is called so (the message gives the nearest name), or it cannot be loaded.
+        ModelError: the name means nothing; the message gives the nearest known ones.
+    """
+    reader = next((each for each in KNOWN_READERS if each.name == name), None)
+    others = (*SHIPPED, "fake", *(each.name for each in KNOWN_READERS))
+    return parse(name, among=others) if reader is None else Place(reader.name, "hub", reader.repository)
+
+
+def load_encoder(
+    name: str = "starter",
+    *,
+    runtime: str = "auto",
+    threads: int | None = None,
+    revision: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    cache: Path | None = None,
+) -> Encoder:
+    """Load an encoder by its name; only a model of the hub that is named is ever downloaded, once.
+
+    A pretrained model runs on the best accelerator there is. On a processor it is compiled the first time, kept in
+    the cache, and from then on needs no torch.
+
+    Args:
+        name: a name of `list_models()`; any open_clip pair, hub id or sentence-transformers name (see
+            `catalens.models.hub.names.parse`); or the folder of a bundle or of a model.
+        runtime: what runs it: "auto", "onnxruntime", "openvino", or "torch" for a model as its own library has it.
+        threads: processor threads of a bundle or a compiled model; None uses every core.
+        revision: a commit, branch or tag of the hub; None takes what is in the cache, else the newest.
+        device: where torch runs it, such as "cpu" or "cuda:0"; None takes the best.
+        dtype: "float32", "float16" or "bfloat16" for torch; None is the device's usual one.
+        cache: the folder for things that can be made again; None is `default_cache()`.
+
+    Raises:
+        InputError: no runtime, device or type is called so.
+        ModelError: nothing is called so (the message gives the nearest names), or it cannot be had or loaded.
     """
     if name == "fake":
         from catalens.models.fakes import FakeEncoder
 
         return FakeEncoder()
-    known = {spec.name: spec.folder for spec in list_models()}
-    folder = known.get(name) or Path(name)
-    if name in known or folder.is_dir():
-        from catalens.models.bundle import load_bundle
+    folder = shipped(name) if name in SHIPPED else Path(name).expanduser()
+    if name in SHIPPED or (folder / "bundle.json").is_file():
+        return _bundle(folder, runtime, threads)
+    if any(name in (each.name, each.repository) for each in KNOWN_READERS):
+        raise ModelError(f"{name} is a reader, which captions and answers; an encoder is wanted, such as starter")
+    from catalens.models.hub.loading import find_files, load_parts
 
-        return load_bundle(folder, runtime=runtime, threads=threads)
-    near = get_close_matches(name, known, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ModelError(
-        f"there is no model {name!r}{hint}; there are: {', '.join(known)}, "
-        "or the folder of a bundle, which holds bundle.json"
+    files = find_files(find_place(name), cache=cache or default_cache(), revision=revision)
+    if files.layout is None and files.weights is None:
+        return _bundle(files.folder, runtime, threads)
+    if runtime == "torch" or dtype is not None or _accelerated(device):
+        from catalens.models.hub.causal_encoder import torch_encoder
+
+        return torch_encoder(load_parts(files), device=device, dtype=dtype)
+    return _compiled(files, cache or default_cache(), runtime, threads)
+
+
+def _compiled(files: Files, cache: Path, runtime: str, threads: int | None) -> Encoder:
+    """Run a pretrained model by its compiled form, made now if it is not in the cache."""
+    from catalens.models.compiled import compiled_encoder, compiled_folder, is_compiled
+    from catalens.models.hub.loading import load_parts
+    from catalens.models.runtime import choose_runtime
+
+    choose_runtime(runtime)
+    folder = compiled_folder(cache, files.place.name, files.revision)
+    if is_compiled(folder):
+        return _bundle(folder, runtime, threads)
+    parts = load_parts(files)
+    try:
+        return compiled_encoder(parts, folder, runtime, threads)
+    except ModelError as error:
+        from catalens.models.hub.causal_encoder import torch_encoder
+
+        _log.warning("%s cannot be compiled, so torch runs it: %s", files.place.name, error)
+        return torch_encoder(parts, device="cpu")
+
+
+def _bundle(folder: Path, runtime: str, threads: int | None) -> Encoder:
+    from catalens.models.bundle import load_bundle
+
+    return load_bundle(folder, runtime=runtime, threads=threads)
+
+
+def _accelerated(device: str | None) -> bool:
+    """Say whether torch will run on an accelerator, without importing it where there can be none."""
+    if device is not None:
+        return device != "cpu"
+    drivers = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+    if not find_spec("torch") or (sys.platform == "linux" and not any(Path(each).exists() for each in drivers)):
+        return False
+    from catalens.models.hub.encoder import best_device
+
+    return best_device() != "cpu"
+
+
+def _shipped_spec(name: str, about: str) -> ModelSpec:
+    folder = shipped(name)
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6 if folder.is_dir() else 0.0
+    return ModelSpec(
+        name=name, kind="encoder", about=about, licence="Apache-2.0", size_mb=round(size, 1), folder=folder
+    )
+
+
+def _hub_spec(known: Known | KnownReader, kind: str) -> ModelSpec:
+    return ModelSpec(
+        name=known.name,
+        kind=kind,
+        about=known.about,
+        licence=known.licence,
+        size_mb=float(known.size_mb),
+        folder=None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,12 @@ from catalens.tasks.ranking import top_k
 from catalens.tasks.schema import UNKNOWN, Group, Schema
 
 Mask = NDArray[np.bool_]
+
+MIN_SCORE = 0.35
+"""The probability that a label needs where no threshold was learned."""
+
+Source = Literal["tags", "answers"]
+"""Where a value comes from: an encoder's likeness to labels, or a reader's answer to a question."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,12 +45,14 @@ class Attribute:
         values: the labels that hold, best first; empty where none is sure enough.
         confidence: the probability of the best label, whether it was sure enough or not.
         runners_up: the next best labels, best first; where `values` is empty the best guesses.
+        source: "tags" or "answers".
     """
 
     group: str
     values: tuple[Tag, ...]
     confidence: float
     runners_up: tuple[Tag, ...]
+    source: Source = "tags"
 
     @property
     def value(self) -> str:
@@ -83,8 +92,9 @@ def read_attributes(
     bank: SchemaBank,
     *,
     calibration: Calibration | None = None,
-    min_score: float = 0.35,
+    min_score: float = MIN_SCORE,
     runners_up: int = 2,
+    answered: Mapping[str, Scores] | None = None,
 ) -> list[Attributes]:
     """Read every group of a schema from each picture.
 
@@ -99,6 +109,8 @@ def read_attributes(
         calibration: learned with the same encoder; None: temperature 1.
         min_score: the probability that a label needs where no threshold was learned.
         runners_up: how many of the next best labels are kept for each group.
+        answered: group name → (n, m) probabilities of its labels, as a reader answers; they stand in for the encoder's,
+            and need `min_score`.
 
     Returns:
         n mappings, in the order of the vectors.
@@ -106,16 +118,22 @@ def read_attributes(
     Raises:
         InputError: the calibration is for another encoder or schema, or the vectors do not fit the bank.
     """
+    by_reader = answered or {}
     if calibration is not None:
         calibration.check(bank.encoder_name, bank.schema)
     learned = calibration.groups if calibration is not None else {}
     readings: dict[str, _Reading] = {}
     for group in bank.schema.groups:
         rules = learned.get(group.name, GroupCalibration())
-        scores, unknown = group_probabilities(group, bank.banks[group.name], vectors, rules.temperature)
+        if group.name in by_reader:
+            rules, scores = GroupCalibration(), by_reader[group.name]
+            unknown = np.zeros(len(scores), dtype=np.float32)
+        else:
+            scores, unknown = group_probabilities(group, bank.banks[group.name], vectors, rules.temperature)
         minima = group_minima(group, rules, min_score)
         holds = held_labels(group, scores, unknown) & (scores >= minima)
-        readings[group.name] = _Reading(group, scores, holds, _applies(group, readings, len(vectors)))
+        source: Source = "answers" if group.name in by_reader else "tags"
+        readings[group.name] = _Reading(group, scores, holds, _applies(group, readings, len(vectors)), source)
     best = {name: top_k(reading.scores, len(reading.group.labels)) for name, reading in readings.items()}
     return [
         {
@@ -157,12 +175,13 @@ def held_labels(group: Group, scores: Scores, unknown: Scores) -> Mask:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One group read from n pictures: scores (n, m), which labels hold (n, m), where the group applies (n,)."""
+    """One group read from n pictures: scores (n, m), which labels hold (n, m), where it applies (n,), from where."""
 
     group: Group
     scores: Scores
     holds: Mask
     applies: Mask
+    source: Source
 
 
 def _applies(group: Group, readings: Mapping[str, _Reading], n: int) -> Mask:
@@ -185,4 +204,4 @@ def _attribute(reading: _Reading, row: int, best: NDArray[np.int64], runners_up:
     for at in best.tolist():
         (values if reading.holds[row, at] else others).append(Tag(names[at], float(reading.scores[row, at])))
     confidence = float(reading.scores[row, best[0]])
-    return Attribute(reading.group.name, tuple(values), confidence, tuple(others[:runners_up]))
+    return Attribute(reading.group.name, tuple(values), confidence, tuple(others[:runners_up]), reading.source)

@@ -130,7 +130,7 @@ def build_bank(
     if cache_dir is not None:
         about = [list(templates), {key: list(value) for key, value in sorted(wordings.items())}, list(unknown_texts)]
         path = cache_file(cache_dir, encoder.name, labels, about)
-        stored = read_vectors(path, (rows, encoder.dim))
+        stored = read_vectors(path, (rows, encoder.dim), np.float16)
     if stored is None:
         owners = _texts_and_owners(labels, templates, wordings, unknown_texts)
         stored = _encode(encoder, owners, rows, progress).astype(np.float16)

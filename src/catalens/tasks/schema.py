@@ -22,7 +22,7 @@ DEFAULT_TEMPLATES = ("{}", "a photo of {}")
 UNKNOWN = "unknown"
 """The answer where no label is sure enough; no label of a schema may be called so."""
 _SCHEMA_KEYS = frozenset({"name", "about", "groups"})
-_GROUP_KEYS = frozenset({"about", "kind", "templates", "labels", "when"})
+_GROUP_KEYS = frozenset({"about", "kind", "templates", "labels", "when", "question"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Group:
         templates: sentences with one {} for a wording.
         when: group name → values; the group applies only where every named group has one of them.
         about: one line for people.
+        question: what a reader is asked, in natural words; empty for one made from the name.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Group:
     templates: tuple[str, ...] = DEFAULT_TEMPLATES
     when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     about: str = ""
+    question: str = ""
 
     def __post_init__(self) -> None:
         where = f"group {self.name!r}"
@@ -68,6 +70,18 @@ class Group:
     def label_names(self) -> tuple[str, ...]:
         """The names of the labels, in the group's order."""
         return tuple(label.name for label in self.labels)
+
+    @property
+    def asked(self) -> str:
+        """The group's question, or one made from its name.
+
+        >>> Group("toe_shape", "exclusive", (Label("round", ("round toe",)),)).asked
+        'What is the toe shape of the product in this picture?'
+        """
+        return (
+            self.question
+            or f"What is the {' '.join(self.name.replace('_', ' ').split())} of the product in this picture?"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +167,7 @@ def schema_names() -> list[str]:
     """List the shipped schemas.
 
     >>> schema_names()
-    ['fashion']
+    ['everyday', 'fashion']
     """
     return sorted(
         entry.name.removesuffix(".yaml")
@@ -214,6 +228,7 @@ def _read_group(name: str, raw: object) -> Group:
         templates=_texts(body.get("templates", list(DEFAULT_TEMPLATES)), f"'templates' of {where}"),
         when={key: _texts(values, f"'when' of {where}") for key, values in when.items()},
         about=_text(body.get("about", "")),
+        question=_text(body.get("question", "")),
     )
 
 

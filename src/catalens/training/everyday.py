@@ -2,8 +2,8 @@
 
 The image tower is MobileNetV2 as ImageNet left it; what is trained is a head over its maps, and a text tower. The
 losses: contrastive over captions; the teacher's probabilities of its 1,000 classes, which the head must give through
-the text tower, each class said by one of its names or by a kind above it (drawn nonsense: by "something else"); the same
-through a table of the classes, which starts as the teacher itself; and that a class's names lie where the table has it.
+the text tower, each class said by one of its names or by a kind above it (drawn nonsense: by "something else"); and
+that a class's names lie where a table has it that was learned from the teacher before.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from torch.nn import functional
 
 from catalens.tasks.schema import load_schema
 from catalens.training.captions import read_captions
-from catalens.training.fashion import Phrasebook, Product
+from catalens.training.fashion import Phrasebook, Product, read_goods
 from catalens.training.frozen import Features, pooled
-from catalens.training.kinds import cut, own_names, read_classes
+from catalens.training.kinds import cut, name_texts, read_classes
 from catalens.training.losses import encode_texts
 from catalens.training.towers import TextTower
 from catalens.training.vocabulary import train_tokenizer
@@ -39,50 +39,87 @@ UNKNOWN = ("something else", "nothing that can be told", "noise", "a blank pictu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """Everything that decides the result."""
+class Stage:
+    """Epochs under one falling learning rate."""
 
-    epochs: int = 60
-    batch: int = 512
+    epochs: int
+    rate: float
+    names: int
+    """Texts for kinds of things in a batch: those that the teacher thinks of, and others by chance."""
+    own: float
+    """Share of the batches in which every class is called by a name of its own."""
+    taught: float
+    """Weight of the names' losses beside the captions'."""
+    dropout: float
+    merges: float
+    """Share of the tokenizer's merges that are dropped (Provilkov et al. 2020)."""
+    branch_only: bool
+    """Whether all but the branch of the text tower stays as it is."""
+    batch: int
+
+
+STAGES = (
+    Stage(epochs=48, rate=1e-3, names=256, own=0.5, taught=1.0, dropout=0.2, merges=0.05, branch_only=False, batch=512),
+    # A thousand names want many steps and exact places: classes that the teacher finds nearly as likely are told apart
+    # by the smallest difference. What captions have learned stays as it is meanwhile.
+    Stage(epochs=40, rate=1e-3, names=500, own=0.7, taught=3.0, dropout=0.0, merges=0.0, branch_only=True, batch=256),
+)
+TEACHER_STEPS = 2000
+"""Batches in which the classes' half learns to give the teacher's probabilities, before all else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything else that decides the result."""
+
     products: int = 48
     nonsense: int = 24
     captions: int = 1
     """Captions of each picture in a batch."""
-    names: int = 256
-    """Texts for kinds of things in a batch: those that the teacher thinks of, and others by chance."""
-    rate: float = 1e-3
     decay: float = 0.1
-    dropout: float = 0.2
     vocabulary: int = 5000
-    dim: int = 256
+    half: int = 256
+    """Width of each half of a vector."""
     depth: int = 2
+    branch: int = 2
+    """Blocks of the text tower for captions, and further ones for the classes' half."""
     average: float = 0.995
     """Decay of the running mean of the weights, which is what is kept."""
     seed: int = 0
 
 
 class ImageHead(nn.Module):
-    """What the frozen tower sees to unit rows (n, dim): a linear path, which can copy the teacher, and two richer ones."""
+    """What the frozen tower sees to unit rows (n, 2 × half): one half for the teacher's classes, one for captions.
 
-    def __init__(self, dim: int = 256, *, queries: int = 8, width: int = 256, dropout: float = 0.2) -> None:
+    Trained together in one space, captions cost the classes a sixth of their agreement with the teacher; each in a
+    half of its own, a text decides how much of it lies in which.
+    """
+
+    def __init__(self, half: int = 256, *, queries: int = 8, width: int = 256) -> None:
         super().__init__()
-        self.linear = nn.Linear(1280, dim)
+        self.teacher = nn.Linear(1280, half)
+        self.linear = nn.Linear(1280, half)
         self.norm = nn.LayerNorm(1280 + 96)
-        self.up, self.down = nn.Linear(1280 + 96, 2 * width), nn.Linear(2 * width, dim)
+        self.up, self.down = nn.Linear(1280 + 96, 2 * width), nn.Linear(2 * width, half)
         self.cells, self.values = nn.LayerNorm(320), nn.Linear(320, width)
         self.look = nn.Linear(320, queries, bias=False)
-        self.mix = nn.Linear(queries * width, dim)
-        self.drop = nn.Dropout(dropout)
+        self.mix = nn.Linear(queries * width, half)
+        self.drop = nn.Dropout(0.0)
 
     def forward(self, maps: Tensor, means: Tensor, tops: Tensor) -> Tensor:
         """Encode maps (n, 49, 320), means (n, 96) and pooled tops (n, 1280)."""
+        classes = functional.normalize(self.teacher(tops).float(), dim=-1)
+        words = functional.normalize(self.words(maps, means, tops).float(), dim=-1)
+        return torch.cat([classes, words], dim=1) * math.sqrt(0.5)
+
+    def words(self, maps: Tensor, means: Tensor, tops: Tensor) -> Tensor:
+        """Give the captions' half (n, half): a linear path, a wide one, and eight looks at the cells."""
         rich = self.norm(torch.cat([tops, means], dim=1))
         rich = self.down(self.drop(functional.gelu(self.up(self.drop(rich)))))
         cells = self.cells(maps)
         share = self.look(cells).softmax(dim=1)  # (n, 49, queries)
         seen = torch.einsum("ncq,ncw->nqw", share, functional.gelu(self.values(cells))).flatten(1)
-        out = self.linear(self.drop(tops)) + rich + self.mix(self.drop(seen))
-        return functional.normalize(out.float(), dim=-1)
+        return self.linear(self.drop(tops)) + rich + self.mix(self.drop(seen))
 
 
 class Seen:
@@ -116,21 +153,20 @@ class Trainer:
         self.train, self.val = (self._seen(split) for split in ("train", "val"))
         self.products, self.nonsense = self._seen("products"), self._seen("nonsense")
         self.captions, self.val_captions = (read_captions(data, split) for split in ("train", "val"))
-        self.goods: list[Product] = read_goods(data, len(self.products))
+        self.goods: list[Product] = read_goods(data)
         self.phrases = Phrasebook(load_schema("fashion"), self.words)
         self.classes = read_classes()
         head = load_file(data / "init" / "mobilenet_v2_imagenet_head.safetensors")
         self.teacher = (head["classifier.weight"][1:].float(), head["classifier.bias"][1:].float())
         self.tokenizer = self._tokenizer()
-        self.image = ImageHead(recipe.dim, dropout=recipe.dropout)
-        self.text = TextTower(
-            self.tokenizer.get_vocab_size(), recipe.dim, depth=recipe.depth, max_tokens=64, dropout=recipe.dropout
-        )
+        self.image = ImageHead(recipe.half)
+        self.text = TextTower(self.tokenizer.get_vocab_size(), recipe.half, depth=recipe.depth, branch=recipe.branch)
         self.table = nn.Parameter(self._start_as_teacher())
-        self.scales = nn.Parameter(torch.tensor([math.log(20.0), math.log(30.0)]))
+        self.scales = nn.Parameter(torch.tensor([math.log(30.0), math.log(40.0)]))
         self.models = nn.ModuleDict({"image": self.image, "text": self.text})
         self.mean = {name: value.clone() for name, value in self.models.state_dict().items()}
         self.optimiser = self._optimiser()
+        self.stage, self.done, self.steps = STAGES[0], 0, 0
 
     def _seen(self, split: str) -> Seen:
         file = self.out / split
@@ -145,28 +181,26 @@ class Trainer:
             texts += [name for each in self.classes for name in (*each.names, *each.kinds)] * 3
             texts += [self.phrases.phrase(product) for product in self.goods]
             train_tokenizer([*texts, *UNKNOWN], self.recipe.vocabulary).save(str(file))
-        tokenizer = Tokenizer.from_file(str(file))
-        tokenizer.model.dropout = 0.1
-        return tokenizer
+        return Tokenizer.from_file(str(file))
 
     def _optimiser(self) -> torch.optim.AdamW:
-        parameters = [*self.models.parameters(), self.table]
+        parameters = [*self.models.parameters()]
         sets: list[dict[str, Any]] = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.recipe.decay},
             {"params": [*[p for p in parameters if p.ndim <= 1], self.scales], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(sets, lr=self.recipe.rate, betas=(0.9, 0.98))
+        return torch.optim.AdamW(sets, lr=STAGES[0].rate, betas=(0.9, 0.98))
 
     def _start_as_teacher(self) -> Tensor:
-        """Let the linear path keep what tells the teacher's classes apart, and give each class's place there.
+        """Let the classes' half keep what tells the teacher's classes apart, and give each class's place there.
 
-        The first `dim` directions of the classifier keep nearly all that it tells apart.
+        The first `half` directions of the classifier keep nearly all that it tells apart.
         """
         weight = self.teacher[0] - self.teacher[0].mean(0)
-        directions = torch.linalg.svd(weight, full_matrices=False).Vh[: self.recipe.dim]
+        directions = torch.linalg.svd(weight, full_matrices=False).Vh[: self.recipe.half]
         middle = torch.from_numpy(self.train.tops[:, 0].astype(np.float32)).mean(0)
-        self.image.linear.weight.data.copy_(directions)
-        self.image.linear.bias.data.copy_(-directions @ middle)
+        self.image.teacher.weight.data.copy_(directions)
+        self.image.teacher.bias.data.copy_(-directions @ middle)
         return weight @ directions.T
 
     def teach(self, tops: Tensor) -> Tensor:
@@ -205,13 +239,12 @@ class Trainer:
         logits = sharp * images @ bank.T
         target = torch.cat([target, torch.zeros(len(target), 1)], dim=1)
         target[len(known) :, -1] = 1.0
-        table = functional.normalize(self.table, dim=-1)
         places, owners = alone
+        table = functional.normalize(self.table[owners], dim=-1)
         return {
             "pairs": pairs,
-            "kinds": functional.cross_entropy(logits, target),
-            "teacher": functional.cross_entropy(sharp * known @ table.T, taught[: len(known)]),
-            "names": 3.0 * (1 - (bank[places] * table[owners]).sum(1)).mean(),
+            "kinds": self.stage.taught * functional.cross_entropy(logits, target),
+            "names": self.stage.taught * 3.0 * (1 - (bank[places, : table.shape[1]] * table).sum(1)).mean(),
         }
 
     def _names(self, taught: Tensor) -> tuple[list[str], Tensor, tuple[Tensor, Tensor]]:
@@ -219,10 +252,10 @@ class Trainer:
 
         Last come the places of the texts that stand for one class alone, and those classes.
         """
-        said, places = cut(self.classes, self.words, own=1.0 if self.words.random() < 0.5 else 0.4)
+        said, places = cut(self.classes, self.words, own=1.0 if self.words.random() < self.stage.own else 0.4)
         shares = torch.zeros(len(taught), len(said)).index_add_(1, places, taught)
         noise = torch.from_numpy(self.rng.random(len(said)).astype(np.float32)) * 1e-2
-        kept = (shares.max(dim=0).values + noise).topk(min(self.recipe.names, len(said))).indices
+        kept = (shares.max(dim=0).values + noise).topk(min(self.stage.names, len(said))).indices
         shares = shares[:, kept]
         members = torch.bincount(places, minlength=len(said))
         owner = torch.zeros(len(said), dtype=torch.long).index_copy_(0, places, torch.arange(len(places)))
@@ -236,33 +269,67 @@ class Trainer:
         kept = [word for word in words if self.words.random() > 0.1]
         return " ".join(kept or words)
 
+    def prepare(self) -> None:
+        """Let the classes' half give the teacher's probabilities through the table; both stay so from then on."""
+        half, sharp = self.image.teacher, nn.Parameter(torch.tensor(math.log(28.0)))
+        optimiser = torch.optim.AdamW([*half.parameters(), self.table, sharp], lr=1e-3, weight_decay=0.01)
+        tops = torch.from_numpy(self.train.tops.reshape(-1, 1280).astype(np.float32))
+        for step in range(TEACHER_STEPS):
+            optimiser.param_groups[0]["lr"] = 1e-3 * (1 - step / TEACHER_STEPS)
+            some = tops[self.rng.integers(0, len(tops), STAGES[0].batch)]
+            scores = functional.normalize(half(some), dim=-1) @ functional.normalize(self.table, dim=-1).T
+            loss = functional.cross_entropy(sharp.exp() * scores, self.teach(some))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        self.scales.data[1] = sharp.detach() + math.log(2) / 2  # this half has the square root of 1/2 of a vector
+        self.table.requires_grad_(requires_grad=False)
+        self.mean = {name: value.clone() for name, value in self.models.state_dict().items()}
+
     def run(self) -> None:
-        """Train to the end."""
-        recipe, started = self.recipe, time.monotonic()
-        steps = len(self.train) // recipe.batch
-        total = steps * recipe.epochs
-        for epoch in range(recipe.epochs):
-            self.models.train()
-            order = self.rng.permutation(len(self.train))
-            for step in range(steps):
-                at = epoch * steps + step
-                share = min(1.0, (at + 1) / 50) * 0.5 * (1 + math.cos(math.pi * at / total))
-                for part in self.optimiser.param_groups:
-                    part["lr"] = max(share, 0.01) * recipe.rate
-                losses = self.loss(order[step * recipe.batch : (step + 1) * recipe.batch])
-                self.optimiser.zero_grad(set_to_none=True)
-                torch.stack(list(losses.values())).sum().backward()
-                torch.nn.utils.clip_grad_norm_(self.models.parameters(), 2.0)
-                self.optimiser.step()
-                self._average(min(recipe.average, (1 + at) / (10 + at)))
-            if epoch % 4 == 3 or epoch + 1 == recipe.epochs:
-                self._log(
-                    epoch=epoch + 1,
-                    minutes=round((time.monotonic() - started) / 60, 1),
-                    **{name: round(value.item(), 3) for name, value in losses.items()},
-                    **self.evaluate(self.val, self.val_captions),
-                )
-                self.save()
+        """Train to the end, stage by stage."""
+        started = time.monotonic()
+        for number in range(self.done, len(STAGES)):
+            self._begin(STAGES[number])
+            for epoch in range(self.stage.epochs):
+                losses = self._epoch(epoch)
+                if epoch % 2 == 1 or epoch + 1 == self.stage.epochs:
+                    scores = self.evaluate(self.val, self.val_captions)
+                    now = round((time.monotonic() - started) / 60, 1)
+                    self._log(stage=number, epoch=epoch + 1, minutes=now, **losses, **scores)
+            self.done = number + 1
+            self.save()
+
+    def _begin(self, stage: Stage) -> None:
+        self.stage = stage
+        for part in self.models.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = stage.dropout
+        self.tokenizer.model.dropout = stage.merges or None
+        self.models.requires_grad_(requires_grad=not stage.branch_only)
+        for part in (self.text.branch, self.text.branch_norm, self.text.branch_project):
+            assert part is not None
+            part.requires_grad_(requires_grad=True)
+        self.image.teacher.requires_grad_(requires_grad=False)
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        """Give the losses of the last step."""
+        self.models.train()
+        size, order = self.stage.batch, self.rng.permutation(len(self.train))
+        steps = len(self.train) // size
+        for step in range(steps):
+            at = epoch * steps + step
+            share = min(1.0, (at + 1) / 50) * 0.5 * (1 + math.cos(math.pi * at / (steps * self.stage.epochs)))
+            for part in self.optimiser.param_groups:
+                part["lr"] = max(share, 0.01) * self.stage.rate
+            losses = self.loss(order[step * size : (step + 1) * size])
+            self.optimiser.zero_grad(set_to_none=True)
+            torch.stack(list(losses.values())).sum().backward()
+            torch.nn.utils.clip_grad_norm_(self.models.parameters(), 2.0)
+            self.optimiser.step()
+            self._average(min(self.recipe.average, (1 + self.steps) / (10 + self.steps)))
+            self.steps += 1
+        return {name: round(value.item(), 3) for name, value in losses.items()}
 
     def _average(self, decay: float) -> None:
         with torch.no_grad():
@@ -279,7 +346,7 @@ class Trainer:
         whole = seen.whole()
         images = self.image(*whole)
         texts = encode_texts(self.text, self.tokenizer, [text for texts in captions for text in texts])
-        names = encode_texts(self.text, self.tokenizer, own_names(self.classes))
+        names = self.name_bank()
         self.tokenizer.model.dropout = dropout
         self.models.load_state_dict(now)
         scores = texts @ images.T
@@ -297,15 +364,40 @@ class Trainer:
         }
         return {name: round(value.float().mean().item(), 4) for name, value in found.items()}
 
+    def name_bank(self) -> Tensor:
+        """Give each class's mean direction over its names and the templates, (1000, dim)."""
+        said, owner = name_texts(self.classes)
+        rows = encode_texts(self.text, self.tokenizer, said)
+        sums = torch.zeros(len(self.classes), rows.shape[1]).index_add_(0, torch.tensor(owner), rows)
+        return functional.normalize(sums, dim=-1)
+
     def _log(self, **values: object) -> None:
         with (self.out / "log.jsonl").open("a") as file:
             file.write(json.dumps(values) + "\n")
 
     def save(self) -> None:
-        """Write the mean weights whole, then put them in place."""
+        """Write what the next stage needs, whole, then put it in place."""
+        state = {
+            "models": self.mean,
+            "table": self.table.data,
+            "scales": self.scales.data,
+            "recipe": asdict(self.recipe),
+            "done": self.done,
+        }
         part = self.out / "checkpoint.part"
-        torch.save({"models": self.mean, "scales": self.scales.data, "recipe": asdict(self.recipe)}, part)
+        torch.save(state, part)
         part.replace(self.out / "checkpoint.pt")
+
+    def resume(self) -> bool:
+        """Go on after the last stage that was done, if one was, from its mean weights."""
+        file = self.out / "checkpoint.pt"
+        if file.exists():
+            state = torch.load(file, weights_only=True)
+            self.table.requires_grad_(requires_grad=False)
+            self.models.load_state_dict(state["models"])
+            self.mean = {name: value.clone() for name, value in state["models"].items()}
+            self.table.data, self.scales.data, self.done = state["table"], state["scales"], int(state["done"])
+        return file.exists()
 
 
 def multi_positive(images: Tensor, texts: Tensor, image_keys: Tensor, text_keys: Tensor, scale: Tensor) -> Tensor:
@@ -317,21 +409,6 @@ def multi_positive(images: Tensor, texts: Tensor, image_keys: Tensor, text_keys:
     return (forth + back) / 2
 
 
-def read_goods(data: Path, n: int) -> list[Product]:
-    """Give the first n products of the second training table, whose features are beside the run."""
-    from pyarrow import parquet
-
-    from catalens.training.fashion import READ, _product
-
-    file = parquet.ParquetFile(data / "fashion" / "train-1.parquet")
-    rows: list[Product] = []
-    for batch in file.iter_batches(batch_size=1024, columns=list(READ)):
-        rows += [_product(row) for row in batch.to_pylist()]
-        if len(rows) >= n:
-            break
-    return rows[:n]
-
-
 def main() -> None:
     """Run the one documented command."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -341,7 +418,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=type(value), default=value)
     options = vars(parser.parse_args())
     data, out = options.pop("data"), options.pop("out")
-    Trainer(Recipe(**options), data, out).run()
+    trainer = Trainer(Recipe(**options), data, out)
+    if not trainer.resume():
+        trainer.prepare()
+    trainer.run()
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def write_bundle(folder: Path, image: nn.Module, text: TextTower, tokenizer: Tok
         as_bytes=facts["precision"] == "int8",
     )
     heads = text.blocks[0].heads
-    past = torch.zeros(len(text.blocks), 2, heads, 3, text.token.weight.shape[1] // heads)
+    past = torch.zeros(text.layers, 2, heads, 3, text.token.weight.shape[1] // heads)
     write_graph(
         After(text),
         {"input_ids": torch.randint(0, 100, (2, 7)), "past": past},
@@ -90,7 +90,7 @@ def write_bundle(folder: Path, image: nn.Module, text: TextTower, tokenizer: Tok
         as_bytes=True,
     )
     tokenizer.save(str(folder / "tokenizer.json"))
-    same = {"resize": "squash", "resample": "bicubic", "pad_id": None, "max_tokens": 64, "logit_bias": None}
+    same = {"resample": "bicubic", "pad_id": None, "max_tokens": 64, "logit_bias": None}
     probe = {text: tokenizer.encode(text).ids for text in ("a red striped t-shirt", "a black dog, running")}
     end = {"end_id": tokenizer.get_vocab_size() - 1}
     body = {"format": FORMAT, **same, **end, **facts, "probe": probe, "sha256": sums(folder, FILES)}

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from catalens.core.errors import InputError
@@ -88,6 +89,17 @@ def read_products(folder: Path, split: str) -> Iterator[Product]:
                 yield from map(_product, batch.to_pylist())
         except (ArrowException, OSError) as error:
             raise InputError(f"{file} cannot be read as parquet: {error}") from error
+
+
+GOODS = 4000
+"""Products among the everyday pictures, so that clothes have their colours there too."""
+
+
+def read_goods(data: Path) -> list[Product]:
+    """Give the products that are shown to the everyday encoder: the first of the last training table."""
+    folder = data / "fashion"
+    last = sorted(folder.glob("train*.parquet"))[-1]
+    return list(islice(read_products(folder, last.stem), GOODS))
 
 
 def _product(row: Mapping[str, object]) -> Product:

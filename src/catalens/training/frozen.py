@@ -6,6 +6,7 @@ over six thousand pictures takes seconds.
 
 from __future__ import annotations
 
+import argparse
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from catalens.training.fashion import read_goods
+from catalens.training.pixels import nonsense, png, read_photographs
 
 SIDE = 224
 """Pixels of a side: the ImageNet tower's own size; pictures are squashed to a square."""
@@ -105,7 +109,7 @@ def features(file: Path, pictures: Sequence[bytes], weights: Path, *, views: int
 
 
 def pooled(file: Path, features: Features, weights: Path) -> NDArray[np.float16]:
-    """Give the means (n, views, 1280) of the tower's last layer, which the teacher reads, and keep them in `file`.tops.npy."""
+    """Give the means (n, views, 1280) of the last layer, which the teacher reads, and keep them in `file`.tops.npy."""
     tops_file = file.with_suffix(".tops.npy")
     if not tops_file.exists():
         head, (n, views) = FrozenTower(weights).head, features.maps.shape[:2]
@@ -120,3 +124,24 @@ def pooled(file: Path, features: Features, weights: Path) -> NDArray[np.float16]
         np.save(tops_file, tops)
     found: NDArray[np.float16] = np.load(tops_file)
     return found
+
+
+def main() -> None:
+    """Look at every picture that the everyday models are trained and judged on."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("runs/everyday"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    weights = options.data / "init" / "mobilenet_v2_imagenet.safetensors"
+    made = [png(each) for each in nonsense(1500, np.random.default_rng(5))]
+    products = [product.picture for product in read_goods(options.data)]
+    sets = {split: (read_photographs(options.data, split), 1) for split in ("val", "test")}
+    sets |= {"train": (read_photographs(options.data), 6), "products": (products, 1), "nonsense": (made, 1)}
+    for seed, (name, (pictures, views)) in enumerate(sets.items()):
+        file = options.out / name
+        pooled(file, features(file, pictures, weights, views=views, seed=seed), weights)
+
+
+if __name__ == "__main__":
+    main()

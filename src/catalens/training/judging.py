@@ -62,7 +62,7 @@ def closed_answers(reader: Reader, words: Words, pictures: Pictures, kinds: Sequ
 
 
 def _first(pictures: Pictures, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
-    return tuple(torch.from_numpy(part[rows, 0].astype(np.float32)) for part in (pictures.cells, pictures.means))  # type: ignore[return-value]
+    return tuple(torch.from_numpy(part[rows, 0].astype(np.float32)) for part in (pictures.cells, pictures.means))
 
 
 def judge_captions(reader: Reader, words: Words, pictures: Pictures) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,15 +52,19 @@ def read_classes() -> list[Class]:
     return [Class(tuple(names.split("; ")), tuple(kind for kind in kinds.split("; ") if kind)) for names, kinds in rows]
 
 
-def own_names(classes: Sequence[Class]) -> list[str]:
-    """Give one text per class, by its first name, all different: "crane" the bird and "crane" the machine."""
-    first = [each.names[0] for each in classes]
-    said: list[str] = []
-    for each, name in zip(classes, first, strict=True):
-        kind = f", {each.kinds[0]}" if first.count(name) > 1 and each.kinds else ""
-        text = f"a photo of a {name}{kind}"
-        said.append(text if text not in said else f"{text} ({len(said)})")
-    return said
+def name_texts(classes: Sequence[Class]) -> tuple[list[str], list[int]]:
+    """Give every name of every class in every template, and the class of each text.
+
+    A name that two classes share ("crane", the bird and the machine) says what kind is meant.
+    """
+    owners = Counter(name for each in classes for name in set(each.names))
+    texts, owner = [], []
+    for place, each in enumerate(classes):
+        for name in each.names:
+            said = f"{name}, {each.kinds[0]}" if owners[name] > 1 and each.kinds else name
+            texts += [template.format(said) for template in TEMPLATES]
+            owner += [place] * len(TEMPLATES)
+    return texts, owner
 
 
 def cut(classes: Sequence[Class], rng: random.Random, *, own: float) -> tuple[list[str], Tensor]:
@@ -71,15 +76,22 @@ def cut(classes: Sequence[Class], rng: random.Random, *, own: float) -> tuple[li
         own: share of the classes that keep their own name.
 
     Returns:
-        m different texts, and for each class the place of its text, (1000,): probabilities of classes said alike add up.
+        m different texts, and each class's place among them, (1000,): probabilities of classes said alike add up.
     """
     template = rng.choice(TEMPLATES)
     chosen: dict[str, str] = {}
     places: dict[str, int] = {}
     rows = []
+    owners = Counter(name for each in classes for name in set(each.names))
     for each in classes:
         kind = rng.choice(each.kinds) if each.kinds and rng.random() > own else ""
         # A kind has one wording a cut, or its classes would compete with each other.
-        word = chosen.setdefault(kind, rng.choice(ALIASES.get(kind, (kind,)))) if kind else rng.choice(each.names)
+        word = chosen.setdefault(kind, rng.choice(ALIASES.get(kind, (kind,)))) if kind else _own(each, rng, owners)
         rows.append(places.setdefault(word, len(places)))
     return [template.format(word) for word in places], torch.tensor(rows)
+
+
+def _own(each: Class, rng: random.Random, owners: Counter[str]) -> str:
+    """Draw one of a class's names; the first is said as often as all others."""
+    name = each.names[0] if rng.random() < 0.5 else rng.choice(each.names)
+    return f"{name}, {each.kinds[0]}" if owners[name] > 1 and each.kinds else name

@@ -82,14 +82,21 @@ def _scribble(rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
+def png(pixels_hwc: NDArray[np.uint8]) -> bytes:
+    """Give a picture as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels_hwc).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def tensor(pictures: NDArray[np.uint8]) -> Tensor:
     """(n, h, w, 3) bytes to (n, 3, h, w) in [-1, 1]."""
     return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
-def read_photographs(data: Path) -> list[bytes]:
-    """Give the everyday training photographs as JPEG bytes."""
+def read_photographs(data: Path, split: str = "train") -> list[bytes]:
+    """Give the everyday photographs of a split as JPEG bytes."""
     from pyarrow import parquet
 
-    table = parquet.read_table(data / "everyday" / "train.parquet", columns=["image"])
+    table = parquet.read_table(data / "everyday" / f"{split}.parquet", columns=["image"])
     return [row["image"]["bytes"] for row in table.to_pylist()]

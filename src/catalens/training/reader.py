@@ -99,7 +99,7 @@ class Reader(nn.Module):
     def look(self, cells: Tensor, means: Tensor) -> Tensor:
         """Features of n pictures → (depth, 2, n, heads, cells + 4, width / heads), once per picture."""
         places = self.cell(self.cell_norm(cells)) + self.place.weight
-        whole = self.whole(self.mean_norm(means)).view(len(means), WHOLES, self.shape.width)
+        whole = self.whole(self.mean_norm(means)).unflatten(1, (WHOLES, self.shape.width))
         memory = self.memory_norm(self.drop(torch.cat([places, whole], dim=1)))
         return torch.stack([block.look(memory) for block in self.blocks])
 
@@ -109,6 +109,15 @@ class Reader(nn.Module):
         Returns:
             (rows, length, vocabulary) logits of the next word, and the keys and values to be put after the past.
         """
+        states, presents = self.states(ids, past, memory)
+        return self.next_words(states), presents
+
+    def next_words(self, states: Tensor) -> Tensor:
+        """States (..., width) to logits (..., vocabulary) of the next word."""
+        return self.norm(states) @ self.token.weight.T
+
+    def states(self, ids: Tensor, past: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Give what `forward` makes its logits of, (rows, length, width), and the keys and values."""
         before, length = past.shape[4], ids.shape[1]
         places = torch.arange(length, device=ids.device) + before
         x = self.drop(self.token(ids) + self.position(places))
@@ -117,7 +126,7 @@ class Reader(nn.Module):
         for i, block in enumerate(self.blocks):
             x, present = block(x, past[i], memory[i], mask)
             presents.append(present)
-        return self.norm(x) @ self.token.weight.T, torch.stack(presents)
+        return x, torch.stack(presents)
 
     def nothing(self, rows: int) -> Tensor:
         """Give the past of texts that have none."""

@@ -24,12 +24,13 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from catalens.models.readers.shipped import ANSWER, ASK, CAPTION, END
+from catalens.models.readers.shipped import ANSWER, ASK, CAPTION, mark_ids
 from catalens.training.questions import Fact
 from catalens.training.reader import Reader, Shape
 from catalens.training.vocabulary import train_tokenizer
 
-
+LONGEST = 18
+"""Tokens of a caption that is trained on; an everyday one has a dozen."""
 EVERYDAY_KINDS = ("inside", "people", "animal", "place", "colour", "doing", "thing")
 PRODUCT_KINDS = ("type", "colour", "gender", "pattern", "sleeve_length", "neck")
 
@@ -89,9 +90,7 @@ class Words:
 
     def __init__(self, tokenizer: Tokenizer, most: int = 40) -> None:
         self.tokenizer, self.most = tokenizer, most
-        self.caption, self.ask, self.answer, self.end = (
-            tokenizer.token_to_id(mark) for mark in (CAPTION, ASK, ANSWER, END)
-        )
+        self.caption, self.ask, self.answer, self.end = mark_ids(tokenizer)
 
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids[: self.most]
@@ -115,6 +114,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.rng, self.random = np.random.default_rng(recipe.seed), random.Random(recipe.seed)
         self.words = Words(tokenizer)
+        self.said = [[self.words.said(text) for text in texts] for texts in train.captions]
         self.shape = Shape(
             vocabulary=tokenizer.get_vocab_size(),
             cells=train.cells.shape[2],
@@ -135,10 +135,11 @@ class Trainer:
     def _texts(self, row: int) -> list[tuple[list[int], list[int]]]:
         """Give the texts of one picture for one step: as many for every picture."""
         recipe, draw = self.recipe, self.random
-        captions, facts = self.train.captions[row], self.train.facts[row]
+        facts = self.train.facts[row]
+        # One long caption would make every text of the batch as long.
+        captions = [text for text in self.said[row] if len(text[0]) <= LONGEST] or self.said[row][:1]
         told = [self.words.told(draw.choice(fact.asked), fact.answer) for fact in self._some(facts, recipe.questions)]
-        said = [self.words.said(text) for text in self._some(captions, recipe.captions)]
-        return said + told
+        return self._some(captions, recipe.captions) + told
 
     def _some(self, items: Sequence[Any], n: int) -> list[Any]:
         return self.random.sample(list(items), n) if len(items) >= n else self.random.choices(list(items), k=n)
@@ -152,10 +153,10 @@ class Trainer:
         ids, wanted = padded([text[0] for text in texts], 0), padded([text[1] for text in texts], -100)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             memory = self.model.look(cells, means)
-            logits, _ = self.model(ids, self.model.nothing(len(ids)), memory)
-        return functional.cross_entropy(
-            logits.float().flatten(0, 1), wanted.flatten(), ignore_index=-100, label_smoothing=recipe.smoothing
-        )
+            states, _ = self.model.states(ids, self.model.nothing(len(ids)), memory)
+            # Only where something is to be said: logits of thousands of words are most of the work.
+            logits = self.model.next_words(states[wanted >= 0])
+        return functional.cross_entropy(logits.float(), wanted[wanted >= 0], label_smoothing=recipe.smoothing)
 
     def run(self, judge: Callable[[Reader], dict[str, float]]) -> None:
         """Train to the end; `judge` measures the mean weights now and then."""
@@ -177,7 +178,7 @@ class Trainer:
                 self.optimiser.step()
                 self._average(min(recipe.average, (1 + at) / (10 + at)))
                 losses.append(loss.item())
-                if step % 100 == 0:
+                if step % 50 == 0:
                     self._log(epoch=epoch, step=step, minutes=minutes(started), loss=round(float(np.mean(losses)), 3))
             self.save()
             if epoch % 3 == 2 or epoch + 1 == recipe.epochs:

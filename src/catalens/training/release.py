@@ -7,16 +7,15 @@ bundle, its calibration and the model card, in which every figure comes from thi
 from __future__ import annotations
 
 import argparse
-import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from catalens.core.images import read_image
 from catalens.core.protocols import Encoder
@@ -24,6 +23,7 @@ from catalens.core.types import Vectors
 from catalens.core.vectors import batched
 from catalens.models.bundle import load_bundle
 from catalens.models.facts import FACTS
+from catalens.models.gate import Gate, save_gate
 from catalens.models.registry import CALIBRATION, shipped
 from catalens.tasks.assessment import GroupReport, assess
 from catalens.tasks.attributes import SchemaBank, build_schema_bank, group_probabilities, read_attributes
@@ -32,13 +32,15 @@ from catalens.tasks.schema import load_schema
 from catalens.tasks.thresholds import learn
 from catalens.training.evaluation import Accuracy, accuracy, retrieval
 from catalens.training.fashion import Product, read_products
-from catalens.training.pixels import nonsense
+from catalens.training.gating import fit_gate
+from catalens.training.pixels import nonsense, png, read_photographs
 from catalens.training.starter import UNKNOWN
 
 MAIN_GROUPS = ("type", "colour", "gender", "pattern", "sleeve_length", "neck")
 TEN_COMMONEST = ("pattern", "sleeve_length", "neck")
 """Groups scored over their ten commonest values, since the rest are a handful of rows each."""
 FIRST_SCALE = 30.0
+GATE_PICTURES = 6000
 SOURCE = (
     "trained by catalens.training.starter on the Fashion Product Images catalogue; the image tower starts from "
     "mobilenet_v2_1.0_224 (ImageNet, google-coral/test_data, Apache-2.0)"
@@ -58,43 +60,58 @@ def main() -> None:
 
 def release(run: Path, data: Path, out: Path, revision: str) -> None:
     """Write the bundle, its calibration and its card."""
-    from catalens.training.export import load_towers, write_bundle
+    from catalens.training.export import Normalised, load_towers, write_bundle
 
     facts: dict[str, Any] = {
         "name": "starter",
         "revision": revision,
         "dim": 256,
         "input_size_wh": [120, 160],
-        "max_tokens": 64,
+        "resize": "pad",
+        "precision": "float16",
         "logit_scale": FIRST_SCALE,
-        "logit_bias": None,
         "unknown_texts": list(UNKNOWN),
         "licence": "Apache-2.0",
         "source": SOURCE,
         "scores": {},
     }
-    write_bundle(out, *load_towers(run), facts)
+    image, text, tokenizer = load_towers(run)
+    write_bundle(out, Normalised(image), text, tokenizer, facts)
     encoder = load_bundle(out, runtime="onnxruntime")
     val, test = (list(read_products(data / "fashion", split)) for split in ("val", "test"))
     val_vectors, test_vectors = (encode_pictures(encoder, [row.picture for row in rows]) for rows in (val, test))
     bank = build_schema_bank(encoder, load_schema("fashion"))
-    _change_facts(out, logit_scale=FIRST_SCALE / _scale_temperature(bank, val_vectors, val))
+    change_facts(out, logit_scale=FIRST_SCALE / _scale_temperature(bank, val_vectors, val))
 
     encoder = load_bundle(out, runtime="onnxruntime")
     bank = build_schema_bank(encoder, load_schema("fashion"))
     calibration, _ = learn(val_vectors, table(bank, val), bank)
     save_calibration(calibration, out / CALIBRATION.format(schema="fashion"))
     reports = assess(test_vectors, table(bank, test), bank, calibration=calibration)
+    gate, told_apart = gate_of(encoder, data, val_vectors)
+    save_gate(gate, out)
     scores = {
         "zero_shot": {name: asdict(score) for name, score in zero_shot(bank, test_vectors, test).items()},
         "title_to_picture": asdict(
             retrieval(encoder.encode_texts([row.title for row in test]), test_vectors, range(len(test)))
         ),
-        "calibration": {report.group: _calibrated(report) for report in reports},
+        "calibration": {report.group: calibrated(report) for report in reports},
+        "told_apart": told_apart,
         "elsewhere": elsewhere(encoder, bank, calibration, data),
     }
-    _change_facts(out, scores=scores)
+    change_facts(out, scores=scores)
     (out / "README.md").write_text(card(scores), encoding="utf-8")
+
+
+def gate_of(encoder: Encoder, data: Path, val_vectors: Vectors) -> tuple[Gate, dict[str, float]]:
+    """Fit what tells products from everyday photographs; give the shares of `val` that it gets right."""
+    products = list(islice(read_products(data / "fashion", "train"), GATE_PICTURES))
+    sold = encode_pictures(encoder, [row.picture for row in products])
+    made = [png(each) for each in nonsense(500, np.random.default_rng(2))]
+    gate = fit_gate(sold, encode_pictures(encoder, [*read_photographs(data), *made]))
+    others = encode_pictures(encoder, read_photographs(data, "val"))
+    right = {"products": gate.products(val_vectors), "everyday photographs": ~gate.products(others)}
+    return gate, {name: float(np.mean(rows)) for name, rows in right.items()}
 
 
 def encode_pictures(encoder: Encoder, pictures: Sequence[bytes]) -> Vectors:
@@ -152,7 +169,8 @@ def zero_shot(bank: SchemaBank, vectors: Vectors, rows: Sequence[Product]) -> di
     return out
 
 
-def _calibrated(report: GroupReport) -> dict[str, Any]:
+def calibrated(report: GroupReport) -> dict[str, Any]:
+    """Give what the card says of a group's calibration."""
     return {
         "temperature": round(report.temperature, 3),
         "ece_before": round(report.ece_before, 4),
@@ -171,7 +189,7 @@ def elsewhere(encoder: Encoder, bank: SchemaBank, calibration: Calibration, data
     made = nonsense(400, np.random.default_rng(1))
     sets: dict[str, Iterable[bytes]] = {
         "everyday photographs": [row["image"]["bytes"] for row in photographs],
-        "blanks, noise, waves, page-like lines, scribbles": [_png(each) for each in made],
+        "blanks, noise, waves, page-like lines, scribbles": [png(each) for each in made],
     }
     out = {}
     for name, pictures in sets.items():
@@ -182,13 +200,8 @@ def elsewhere(encoder: Encoder, bank: SchemaBank, calibration: Calibration, data
     return out
 
 
-def _png(pixels: Any) -> bytes:  # noqa: ANN401 - (h, w, 3) bytes
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _change_facts(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - values of JSON
+def change_facts(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - values of JSON
+    """Change keys of a bundle's `bundle.json`."""
     file = folder / FACTS
     body = {**json.loads(file.read_text(encoding="utf-8")), **changes}
     file.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -171,7 +171,11 @@ class Block(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Token ids (n, length) to unit rows (n, dim); the last id of a text is the vocabulary's highest."""
+    """Token ids (n, length) to unit rows (n, dim); the last id of a text is the vocabulary's highest.
+
+    With a branch, a first half of the vector is read from further blocks, and how long it is before normalising says
+    how much of the text lies there; the second half is what the tower gives without them.
+    """
 
     def __init__(
         self,
@@ -182,6 +186,7 @@ class TextTower(nn.Module):
         depth: int = 3,
         max_tokens: int = 64,
         dropout: float = 0.0,
+        branch: int = 0,
     ) -> None:
         super().__init__()
         self.token = nn.Embedding(vocabulary, width)
@@ -189,30 +194,44 @@ class TextTower(nn.Module):
         self.blocks = nn.Sequential(*[Block(width, heads=4, dropout=dropout) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, dim, bias=False)
+        self.branch = nn.Sequential(*[Block(width, heads=4, dropout=dropout) for _ in range(branch)])
+        self.branch_norm = nn.LayerNorm(width) if branch else None
+        self.branch_project = nn.Linear(width, dim, bias=False) if branch else None
         for table in (self.token, self.position):
             nn.init.normal_(table.weight, std=0.02)
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """Encode a batch; what stands after the end token is ignored."""
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
-        return self._at_end(input_ids, self.blocks(self.token(input_ids) + self.position(places)))
+        x = self.blocks(self.token(input_ids) + self.position(places))
+        return self._at_end(input_ids, x, self.branch(x))
 
     def after(self, input_ids: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode texts whose beginning, the same for all, was seen before: (depth, 2, heads, before, width / heads).
+        """Encode texts whose beginning, the same for all, was seen before: (layers, 2, heads, before, width / heads).
 
         Returns:
             (n, dim) unit rows, and the past with row 0's keys and values after it.
         """
-        before, length = past.shape[3], input_ids.shape[1]
+        before, length, presents = past.shape[3], input_ids.shape[1], []
         places = torch.arange(length, device=input_ids.device) + before
         mask = torch.arange(before + length, device=input_ids.device)[None, :] <= places[:, None]
-        x, presents = self.token(input_ids) + self.position(places), []
-        for block, old in zip(self.blocks, past, strict=True):
-            x, present = block.after(x, old, mask)
-            presents.append(present)
-        return self._at_end(input_ids, x), torch.stack(presents)
+        x = self.token(input_ids) + self.position(places)
+        ends = []
+        for blocks, olds in ((self.blocks, past[: len(self.blocks)]), (self.branch, past[len(self.blocks) :])):
+            for block, old in zip(blocks, olds, strict=True):
+                x, present = block.after(x, old, mask)
+                presents.append(present)
+            ends.append(x)
+        return self._at_end(input_ids, *ends), torch.stack(presents)
 
-    def _at_end(self, input_ids: Tensor, x: Tensor) -> Tensor:
-        end = input_ids.argmax(dim=1)
-        last = x[torch.arange(input_ids.shape[0], device=input_ids.device), end]
-        return functional.normalize(self.project(self.norm(last)).float(), dim=-1)
+    @property
+    def layers(self) -> int:
+        """Blocks that keep keys and values."""
+        return len(self.blocks) + len(self.branch)
+
+    def _at_end(self, input_ids: Tensor, x: Tensor, further: Tensor) -> Tensor:
+        rows, end = torch.arange(input_ids.shape[0], device=input_ids.device), input_ids.argmax(dim=1)
+        parts = [self.project(self.norm(x[rows, end]))]
+        if self.branch_norm is not None and self.branch_project is not None:
+            parts.insert(0, self.branch_project(self.branch_norm(further[rows, end])))
+        return functional.normalize(torch.cat(parts, dim=1).float(), dim=-1)

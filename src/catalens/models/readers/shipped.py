@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,16 +42,19 @@ class BundleSeen:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    def take(self, rows: NDArray[np.int64]) -> BundleSeen:
+        """Give the look at some of the pictures."""
+        return BundleSeen(self.vectors[rows], self.memory[:, :, rows])
+
 
 class BundleReader:
     """A `Captioner` and an `Answerer` over the graphs of a bundle."""
 
     def __init__(self, encoder: BundleEncoder, look: Graph, words: Graph, tokenizer: Tokenizer) -> None:
         self.encoder, self.name = encoder, encoder.name
+        self.input_size_wh = encoder.input_size_wh
         self._look, self._words, self._tokenizer = look, words, tokenizer
-        self._caption, self._ask, self._answer, self._end = (
-            int(tokenizer.token_to_id(mark)) for mark in (CAPTION, ASK, ANSWER, END)
-        )
+        self._caption, self._ask, self._answer, self._end = mark_ids(tokenizer)
         self._marks = Marks(end=self._end, never=(self._caption, self._ask, self._answer))
         depth, two, _, heads, _, width = (size or 0 for size in words.inputs["past"])
         self._past_shape = (depth, two, heads, width)
@@ -132,6 +136,14 @@ class BundleReader:
             out[:, places] = first[:, alike[:, 0]] + spoken.reshape(n, len(places))
         return out
 
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
     def close(self) -> None:
         """Nothing is held that the next collection of garbage does not free."""
 
@@ -202,6 +214,19 @@ def load_bundle_reader(
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return BundleReader(encoder, look, words, tokenizer)
+
+
+def mark_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
+    """Give the ids of a reader's marks: before a caption, before a question, before its answer, and at the end.
+
+    Raises:
+        ModelError: the tokenizer is no reader's.
+    """
+    found = [tokenizer.token_to_id(mark) for mark in (CAPTION, ASK, ANSWER, END)]
+    ids = tuple(each for each in found if each is not None)
+    if len(ids) != len(found):
+        raise ModelError(f"the tokenizer is no reader's: it lacks one of {CAPTION} {ASK} {ANSWER} {END}")
+    return ids[0], ids[1], ids[2], ids[3]
 
 
 def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,123 @@
+"""The libraries that CLIP is run with, as their guides show it, and ours; all from one checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from PIL import Image
+from sentence_transformers import SentenceTransformer
+from transformers import CLIPModel, CLIPProcessor
+
+from benchmarks.model_checkpoints import as_open_clip
+from catalens.catalogue.prefetch import Loaded, load, map_ahead
+from catalens.catalogue.sources import Item
+from catalens.core.protocols import Encoder
+from catalens.core.types import Vectors
+from catalens.core.vectors import batched, unit_rows
+from catalens.models.registry import load_encoder
+
+BATCH = 16
+"""Pictures that go through a tower together, everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """What is measured: n items in, (n, dim) unit rows out."""
+
+    images: Callable[[Sequence[Image.Image]], Vectors]
+    files: Callable[[Sequence[Path]], Vectors]
+    texts: Callable[[Sequence[str]], Vectors]
+
+
+def contestants(checkpoint: Path, cache: Path) -> dict[str, Contestant]:
+    """Load everybody; the first is the reference.
+
+    Args:
+        checkpoint: from `write_checkpoint`.
+        cache: where ours keeps what it compiles.
+    """
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    model, processor = CLIPModel.from_pretrained(checkpoint).eval(), CLIPProcessor.from_pretrained(checkpoint)
+    made = {
+        "transformers": _transformers(model, processor, padding=True),
+        "transformers, texts padded to 77": _transformers(model, processor, padding="max_length"),
+        "sentence-transformers": _sentence_transformers(checkpoint),
+        "open_clip": _open_clip(as_open_clip(model)),
+    }
+    for runtime in ("openvino", "onnxruntime"):
+        made[f"ours, {runtime}"] = _ours(load_encoder(str(checkpoint), runtime=runtime, device="cpu", cache=cache))
+    return made
+
+
+def _opened(paths: Sequence[Path]) -> list[Image.Image]:
+    return [Image.open(path).convert("RGB") for path in paths]
+
+
+def _in_batches(
+    encode: Callable[[list[Image.Image]], Vectors], read: Callable[[list[Path]], list[Image.Image]] = _opened
+) -> tuple[Callable[[Sequence[Image.Image]], Vectors], Callable[[Sequence[Path]], Vectors]]:
+    """Give the two ways to encode pictures, from an encoder of one batch."""
+
+    def images(pictures: Sequence[Image.Image]) -> Vectors:
+        return np.concatenate([encode(some) for some in batched(pictures, BATCH)])
+
+    def files(paths: Sequence[Path]) -> Vectors:
+        return np.concatenate([encode(read(some)) for some in batched(paths, BATCH)])
+
+    return images, files
+
+
+def _transformers(model: CLIPModel, processor: CLIPProcessor, *, padding: bool | str) -> Contestant:
+    @torch.inference_mode()
+    def encode(pictures: list[Image.Image]) -> Vectors:
+        found = model.get_image_features(**processor(images=pictures, return_tensors="pt"))
+        return unit_rows(found.pooler_output.numpy())
+
+    @torch.inference_mode()
+    def texts(said: Sequence[str]) -> Vectors:
+        found = model.get_text_features(**processor(text=list(said), padding=padding, return_tensors="pt"))
+        return unit_rows(found.pooler_output.numpy())
+
+    return Contestant(*_in_batches(encode), texts)
+
+
+def _sentence_transformers(checkpoint: Path) -> Contestant:
+    model = SentenceTransformer(str(checkpoint), device="cpu")
+    encode = partial(model.encode, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
+    return Contestant(*_in_batches(encode), lambda said: encode(list(said), batch_size=len(said)))
+
+
+def _open_clip(model: torch.nn.Module) -> Contestant:
+    size = model.visual.image_size
+    preprocess = open_clip.image_transform(size if isinstance(size, int) else size[0], is_train=False)
+
+    @torch.inference_mode()
+    def encode(pictures: list[Image.Image]) -> Vectors:
+        return unit_rows(model.encode_image(torch.stack([preprocess(each) for each in pictures])).numpy())
+
+    @torch.inference_mode()
+    def texts(said: Sequence[str]) -> Vectors:
+        return unit_rows(model.encode_text(open_clip.tokenize(list(said))).numpy())
+
+    return Contestant(*_in_batches(encode), texts)
+
+
+def _ours(encoder: Encoder) -> Contestant:
+    def files(paths: Sequence[Path]) -> Vectors:
+        """Read ahead in threads, as every command does."""
+        workers = os.cpu_count() or 1
+        chunks = ([(Item(path.name, path, path.name), None) for path in some] for some in batched(paths, 4))
+        read = map_ahead(partial(load, size_wh=encoder.input_size_wh), chunks, workers=workers, ahead=BATCH)
+        images = (each.image for chunk in read for each in chunk if isinstance(each, Loaded) and each.image)
+        return np.concatenate([encoder.encode_images(some) for some in batched(images, BATCH)])
+
+    images, _ = _in_batches(encoder.encode_images)
+    return Contestant(images, files, encoder.encode_texts)

@@ -1,0 +1,126 @@
+"""Pretrained encoders beside the libraries that people run them with: `python -m benchmarks.models [--quick]`.
+
+Random weights of true sizes, the same for everybody, who take turns; a table for people, and one JSON document as the
+last line. The libraries run as their guides show it, in float32; ours is what `load_encoder` gives on a processor. Each
+reads pictures from decoded RGB (*images*) or from JPEG files (*files*) and does its own preprocessing; *labels* are ten
+tokens long with their marks. Cosines are with transformers' vectors of the same items; *centred* has the mean of those
+taken off both first, without which everything that untrained weights give looks alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, product
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.__main__ import rounded, show
+from benchmarks.machine import machine_facts
+from benchmarks.model_checkpoints import SIZES, write_checkpoint
+from benchmarks.pictures import write_large
+from benchmarks.plan import Figures
+from benchmarks.timing import in_fresh_process, in_turns
+from catalens.core.types import Vectors
+from catalens.core.vectors import unit_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured.
+
+    Attributes:
+        images: pictures, decoded or from files.
+        labels: texts.
+        rounds: how often contestants take turns.
+        layers: of each tower; None for the true number.
+    """
+
+    images: int
+    labels: int
+    rounds: int
+    layers: int | None = None
+
+
+FULL = Plan(images=32, labels=128, rounds=5)
+QUICK = Plan(images=8, labels=32, rounds=1, layers=2)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="towers of two layers, few items: does it run")
+    parser.add_argument("--only", choices=list(SIZES), help="one size")
+    options = parser.parse_args(arguments)
+    plan = QUICK if options.quick else FULL
+    document: Figures = {"machine": machine_facts(), "quick": options.quick}
+    for size in [options.only] if options.only else SIZES:
+        document[size] = in_fresh_process(measure, size, plan)
+        for subject, figures in document[size].items():
+            show(f"{size}, {subject} per second", figures)
+    print(json.dumps(rounded(document)))
+
+
+def measure(size: str, plan: Plan) -> Figures:
+    """Measure one size: images, files and labels."""
+    from benchmarks.model_contestants import contestants
+
+    with tempfile.TemporaryDirectory() as place:
+        checkpoint, files = Path(place) / "checkpoint", Path(place) / "files"
+        write_checkpoint(checkpoint, SIZES[size], layers=plan.layers)
+        write_large(files, plan.images)
+        paths = sorted(files.iterdir())
+        pictures = [Image.open(path).convert("RGB") for path in paths]
+        labels = ten_tokens(plan.labels)
+        everybody = contestants(checkpoint, Path(place) / "cache")
+        ways: dict[str, dict[str, Callable[[], Vectors]]] = {
+            "images": {name: partial(each.images, pictures) for name, each in everybody.items()},
+            "files": {name: partial(each.files, paths) for name, each in everybody.items()},
+            "labels": {name: partial(each.texts, labels) for name, each in everybody.items()},
+        }
+        return {subject: race(way, plan.rounds) for subject, way in ways.items()}
+
+
+def race(contestants: Mapping[str, Callable[[], Vectors]], rounds: int) -> Figures:
+    """Time everybody in turns; the first is the reference of the cosines and of the ratios.
+
+    Args:
+        contestants: name → encodes the same n items: (n, dim) unit rows.
+        rounds: how often each runs, after a warm-up.
+    """
+    rows = {name: encode() for name, encode in contestants.items()}
+    reference = next(iter(rows.values()))
+    taken_s = in_turns(contestants, rounds)
+    slowest = next(iter(taken_s.values()))
+    centre = reference.mean(axis=0)
+    return {
+        name: {
+            "per_s": len(reference) / taken_s[name],
+            "times_the_first": slowest / taken_s[name],
+            "least_cosine": float((each * reference).sum(axis=1).min()),
+            "least_cosine_centred": float((unit_rows(each - centre) * unit_rows(reference - centre)).sum(axis=1).min()),
+        }
+        for name, each in rows.items()
+    }
+
+
+def ten_tokens(n: int) -> list[str]:
+    """Give n different labels of eight tokens, which the two marks make ten.
+
+    >>> ten_tokens(1)
+    ['a photo of a red wooden house outside']
+    """
+    colours = ("red", "blue", "green", "black", "white", "yellow", "brown", "pink")
+    materials = ("wooden", "old", "small", "large", "cotton", "leather", "wool", "glass")
+    things = ("house", "chair", "table", "boat", "car", "dog", "cat", "dress", "shirt", "bag", "watch", "bottle")
+    said = (f"a photo of a {' '.join(words)} outside" for words in product(colours, materials, things))
+    return list(islice(said, n))
+
+
+if __name__ == "__main__":
+    main()

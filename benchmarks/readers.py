@@ -1,0 +1,278 @@
+"""Captions and answers beside transformers' own loops, with random weights of true proportions.
+
+`python -m benchmarks.readers [--quick]`: a table for people, and one JSON document as the last line. Everybody has the
+same weights, pictures and lengths and takes turns; pictures are prepared within the measured time. *BLIP* has the
+true size of blip-image-captioning-base. *BLIP-2* has the widths of blip2-opt-2.7b, with a sixth of the layers of its
+vision tower, Q-Former and language model, and a sixth of its vocabulary, so that their shares of the work stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+
+import numpy as np
+import torch
+from PIL import Image
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from benchmarks.__main__ import rounded, show
+from benchmarks.machine import machine_facts
+from benchmarks.plan import Figures
+from benchmarks.timing import in_turns
+from catalens.core.types import Decoding
+from catalens.models.readers.blip import BlipCaptions
+from catalens.models.readers.blip2 import Blip2Opt, dialogue
+from catalens.models.readers.loading import Loaded, choose_dtype
+from catalens.models.readers.reader import TorchReader
+from catalens.models.readers.tokens import Foreign, plain_ids
+from catalens.models.readers.writing import write
+
+CPU = torch.device("cpu")
+transformers: Foreign = import_module("transformers")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large the models are, and how much is asked of them."""
+
+    blip_layers: int
+    pictures: int
+    caption_tokens: int
+    shrink: int
+    answer_tokens: int
+    rounds: int
+
+
+FULL = Size(blip_layers=12, pictures=4, caption_tokens=20, shrink=6, answer_tokens=6, rounds=3)
+QUICK = Size(blip_layers=2, pictures=2, caption_tokens=6, shrink=20, answer_tokens=3, rounds=1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.readers", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes: does it run, and roughly how fast")
+    parser.add_argument("--only", choices=list(SUBJECTS), help="one subject")
+    options = parser.parse_args(arguments)
+    size = QUICK if options.quick else FULL
+    document: Figures = {"machine": machine_facts(), "quick": options.quick}
+    with torch.inference_mode():
+        for name in [options.only] if options.only else SUBJECTS:
+            document[name] = SUBJECTS[name][1](size)
+            show(f"{name}: {SUBJECTS[name][0]}", document[name])
+    print(json.dumps(rounded(document)))
+
+
+def captions(size: Size) -> Figures:
+    """BLIP: greedy, and with the three beams of its paper, in float32 and in the dtype that is chosen by itself."""
+    chosen = choose_dtype("auto", CPU)
+    built = {"float32": _blip(size, torch.float32), "chosen": _blip(size, chosen)}
+    images = _images(size.pictures)
+    figures: Figures = {"pictures": size.pictures, "tokens": size.caption_tokens, "chosen": str(chosen)}
+    for beams in (1, 3):
+        last: dict[str, list[list[int]]] = {}
+        contestants = {
+            f"{who} {kind}": partial(_caption, last, who, *built[kind], images, size.caption_tokens, beams)
+            for kind in built
+            for who in ("transformers", "ours")
+        }
+        taken_s = in_turns(contestants, size.rounds)
+        figures[f"{beams} beams"] = {
+            **{f"{name} captions_per_s": size.pictures / each for name, each in taken_s.items()},
+            "ratio": taken_s["transformers float32"] / taken_s["ours chosen"],
+            "ratio_both_float32": taken_s["transformers float32"] / taken_s["ours float32"],
+            "ratio_both_chosen": taken_s["transformers chosen"] / taken_s["ours chosen"],
+            "tokens_equal_float32": _equal(last["transformers float32"], last["ours float32"]),
+        }
+    first, other = (_first_logits(family, images) for _, family in built.values())
+    figures["worst_cosine_of_logits_chosen_float32"] = float(torch.cosine_similarity(first, other).min())
+    return figures
+
+
+def _caption(
+    last: dict[str, list[list[int]]],
+    who: str,
+    loaded: Loaded,
+    family: BlipCaptions,
+    images: list[Image.Image],
+    tokens: int,
+    beams: int,
+) -> None:
+    """Caption pictures as transformers does or as we do, and keep the tokens."""
+    if who == "transformers":
+        pixels = loaded.processor(images=images, return_tensors="pt")["pixel_values"].to(loaded.dtype)
+        settings = {"max_new_tokens": tokens, "min_new_tokens": tokens, "num_beams": beams}
+        texts = [row[1:] for row in loaded.model.generate(pixel_values=pixels, **settings).tolist()]
+    else:
+        decoding = Decoding(max_tokens=tokens, min_tokens=tokens, beams=beams)
+        texts = [text for (text,) in write(family.captioning(family.look(images), "")[0], decoding, family.ends)]
+    last[f"{who} {'float32' if loaded.dtype == torch.float32 else 'chosen'}"] = texts
+
+
+def _equal(theirs: list[list[int]], ours: list[list[int]]) -> float:
+    """Give the share of tokens that are the same."""
+    return float(np.mean(np.array(theirs) == np.array(ours)))
+
+
+def _first_logits(family: BlipCaptions, images: list[Image.Image]) -> torch.Tensor:
+    return family.captioning(family.look(images), "")[0].logits
+
+
+def questions(size: Size) -> Figures:
+    """BLIP-2: eight questions on one picture, beside the same ones one at a time; both in float32."""
+    loaded, family = _blip2(size)
+    (image,) = _images(1)
+    asked = [f"what {word} is the shirt of the man" for word in _WORDS[:8]]
+    decoding = Decoding(max_tokens=size.answer_tokens, min_tokens=size.answer_tokens)
+    settings = {"max_new_tokens": size.answer_tokens, "min_new_tokens": size.answer_tokens}
+
+    def one_by_one() -> list[list[int]]:
+        given = [loaded.processor(images=image, text=dialogue(each, ()), return_tensors="pt") for each in asked]
+        return [loaded.model.generate(**each, **settings)[0, each["input_ids"].shape[1] :].tolist() for each in given]
+
+    def at_once() -> list[list[int]]:
+        start = family.asking(family.look([image]), asked, ())[0]
+        return [text for (text,) in write(start, decoding, family.ends)]
+
+    figures = _compared(one_by_one, at_once, size.rounds)
+    return figures | {"questions": len(asked), "tokens_equal": _equal(one_by_one(), at_once())}
+
+
+def closed(size: Size) -> Figures:
+    """BLIP-2: twenty answers to choose from, beside scoring each alone; both in float32."""
+    loaded, family = _blip2(size)
+    reader, (image,) = TorchReader(family), _images(1)
+    question = "what colour is the shirt of the man"
+    answers = [" ".join(_WORDS[at : at + 1 + at % 3]) for at in range(20)]
+
+    def alone() -> list[float]:
+        return [_likelihood(loaded, family, image, question, answer) for answer in answers]
+
+    def together() -> list[float]:
+        found: list[float] = reader.score(reader.look([image]), question, answers)[0].tolist()
+        return found
+
+    figures = _compared(alone, together, size.rounds)
+    worst = float(np.abs(np.subtract(alone(), together())).max())
+    return figures | {"answers": len(answers), "worst_difference_of_log_likelihood": worst}
+
+
+def _compared(theirs: Callable[[], object], ours: Callable[[], object], rounds: int) -> Figures:
+    taken_s = in_turns({"one by one": theirs, "ours": ours}, rounds)
+    return {f"{name} s": each for name, each in taken_s.items()} | {"ratio": taken_s["one by one"] / taken_s["ours"]}
+
+
+def _likelihood(loaded: Loaded, family: Blip2Opt, image: Image.Image, question: str, answer: str) -> float:
+    """Score one answer by one pass of transformers over picture, question and answer."""
+    given = loaded.processor(images=image, text=dialogue(question, ()), return_tensors="pt")
+    ids = plain_ids(family.tokenizer, f"{family.lead}{answer}")
+    read = torch.cat([given["input_ids"], torch.tensor([ids])], dim=1)
+    output = loaded.model(pixel_values=given["pixel_values"], input_ids=read, attention_mask=torch.ones_like(read))
+    logits = output.logits[0, -len(ids) - 1 :].log_softmax(-1)
+    return float(sum(logits[at, token] for at, token in enumerate(ids)) + logits[-1, list(family.ends)].logsumexp(0))
+
+
+_WORDS = (
+    "colour",
+    "pattern",
+    "collar",
+    "sleeve",
+    "length",
+    "fabric",
+    "style",
+    "kind",
+    "red",
+    "blue",
+    "green",
+    "white",
+    "black",
+    "brown",
+    "grey",
+    "pink",
+    "orange",
+    "yellow",
+    "purple",
+    "beige",
+    "navy",
+    "what",
+    "is",
+    "the",
+    "shirt",
+)
+
+
+def _tokenizer(size: int, marks: Sequence[str], single: str) -> Foreign:
+    words = [*marks, *_WORDS, "Question", ":", "Answer", "of", "man"]
+    vocabulary = {word: at for at, word in enumerate([*words, *(f"w{at}" for at in range(size - len(words)))])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=marks[1]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    special = [(mark, vocabulary[mark]) for mark in marks]
+    tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=special)
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=marks[0], unk_token=marks[1])
+
+
+def _images(count: int) -> list[Image.Image]:
+    rng = np.random.default_rng(0)
+    return [Image.fromarray(rng.integers(0, 255, (480, 360, 3), dtype=np.uint8)) for _ in range(count)]
+
+
+def _blip(size: Size, dtype: torch.dtype) -> tuple[Loaded, BlipCaptions]:
+    """Build a BLIP with the sizes of blip-image-captioning-base."""
+    text = {"bos_token_id": 30522, "sep_token_id": 3, "eos_token_id": 3, "pad_token_id": 0, "encoder_hidden_size": 768}
+    layers = {"num_hidden_layers": size.blip_layers}
+    config = transformers.BlipConfig(
+        text_config={"vocab_size": 30524, "num_attention_heads": 12, **text, **layers},
+        vision_config={"image_size": 384, **layers},
+    )
+    torch.manual_seed(0)
+    model = transformers.BlipForConditionalGeneration(config).eval().to(dtype)
+    tokenizer = _tokenizer(30522, ("[PAD]", "[UNK]", "[CLS]", "[SEP]"), "[CLS] $A [SEP]")
+    images = transformers.BlipImageProcessor(size={"height": 384, "width": 384})
+    processor = transformers.BlipProcessor(images, tokenizer)
+    loaded = Loaded(name="blip", model=model, processor=processor, device=CPU, dtype=dtype)
+    return loaded, BlipCaptions(loaded)
+
+
+def _blip2(size: Size) -> tuple[Loaded, Blip2Opt]:
+    """Build a BLIP-2 with the widths of blip2-opt-2.7b and a share of its layers and words."""
+    words = 50272 // size.shrink
+    tokenizer = _tokenizer(words, ("<pad>", "<unk>", "</s>", "<end>"), "</s> $A")
+    images = transformers.BlipImageProcessor(size={"height": 224, "width": 224})
+    processor = transformers.Blip2Processor(images, tokenizer, num_query_tokens=32)
+    config = transformers.Blip2Config(
+        vision_config={"num_hidden_layers": max(1, 39 // size.shrink)},
+        qformer_config={"num_hidden_layers": max(2, 12 // size.shrink)},
+        text_config={
+            "model_type": "opt",
+            "vocab_size": words + 8,
+            "hidden_size": 2560,
+            "word_embed_proj_dim": 2560,
+            "ffn_dim": 10240,
+            "num_hidden_layers": max(1, 32 // size.shrink),
+            "num_attention_heads": 32,
+            "bos_token_id": 2,
+            "eos_token_id": 3,
+            "pad_token_id": 0,
+        },
+        num_query_tokens=32,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    torch.manual_seed(0)
+    model = transformers.Blip2ForConditionalGeneration(config).eval()
+    loaded = Loaded(name="blip2", model=model, processor=processor, device=CPU, dtype=torch.float32)
+    return loaded, Blip2Opt(loaded)
+
+
+SUBJECTS: dict[str, tuple[str, Callable[[Size], Figures]]] = {
+    "captions": ("BLIP's captions per second beside transformers' generate", captions),
+    "questions": ("eight questions on one picture beside one by one", questions),
+    "closed": ("twenty closed answers beside each alone", closed),
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""A step for many items at once, that costs only the items at fault where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def each_half(
+    step: Callable[[Sequence[T]], Sequence[R]],
+    items: Sequence[T],
+    caught: type[Exception],
+    fail: Callable[[T, Exception], None],
+) -> list[R]:
+    """Do a step for all items at once; where that fails, for each half, down to the items at fault.
+
+    Args:
+        step: gives one result per item, in order, or raises.
+        items: any number of them.
+        caught: the errors that may be some item's fault; others are raised.
+        fail: is told of each item at fault, with its error.
+
+    Returns:
+        The results of the other items, in order.
+
+    >>> each_half(lambda numbers: [1 // number for number in numbers], [1, 0, -1], ZeroDivisionError, print)
+    0 integer division or modulo by zero
+    [1, -1]
+    """
+    try:
+        return list(step(items))
+    except caught as error:
+        if len(items) == 1:
+            fail(items[0], error)
+            return []
+    middle = len(items) // 2
+    return each_half(step, items[:middle], caught, fail) + each_half(step, items[middle:], caught, fail)

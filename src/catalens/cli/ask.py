@@ -1,0 +1,247 @@
+"""`catalens ask`: answers to questions about a picture, one after the other or as a conversation."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from catalens.cli import inputs, output
+from catalens.cli.encoding import Tally
+from catalens.cli.options import Json, QuantiseFlag, ReaderModel, examples, reader_for
+from catalens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from catalens.catalogue.jobs import Picture, Step, Values
+    from catalens.core.protocols import Answerer, Seen
+    from catalens.core.types import Decoding, Record, Turn
+    from catalens.models.readers import Reader
+
+Ask = Callable[["Seen", Sequence[str], "Sequence[Turn]"], "list[list[dict[str, Any]]]"]
+"""(n pictures, m questions, the conversation before) → n times m answers as they are printed."""
+
+_ENDS = ("exit", "quit")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command(
+        epilog=examples(
+            'catalens ask photo.jpg "What colour is the shirt?"',
+            'catalens ask photo.jpg "What is it made of?" "Who is it for?"',
+            'catalens ask photos/ "What colour is it?" --answers red,blue,green --unknown-below 0.4 > colours.jsonl',
+            "catalens ask photo.jpg --chat",
+        )
+    )(ask)
+
+
+def ask(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PICTURES QUESTIONS",
+            help="Pictures (files, folders, patterns, tables or -), then questions, each in quotes.",
+            show_default=False,
+        ),
+    ],
+    answers: Annotated[
+        str | None,
+        typer.Option(
+            help="Allowed answers, between commas or in a text file: each is judged, with a probability.",
+            show_default=False,
+        ),
+    ] = None,
+    unknown_below: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help='With --answers: answer "unknown" where the best is less probable.',
+            show_default=False,
+        ),
+    ] = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Go on asking about one picture; an empty line ends it.")
+    ] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, help="At most so many pieces of words in an answer.")] = 40,
+    beams: Annotated[int, typer.Option(min=1, help="Beginnings that are kept, for the likeliest whole answer.")] = 1,
+    model: ReaderModel = None,
+    quantise: QuantiseFlag = None,
+    json: Json = False,
+) -> None:
+    """Ask questions about pictures; each picture is looked at once, however many questions there are.
+
+    With --answers the reader's own likelihood chooses, so that nothing else can be answered.
+    With --chat the questions before are remembered, and further ones are read line by line.
+    """
+    from catalens.core.types import Decoding
+
+    pictures, questions = split_arguments(arguments)
+    if unknown_below is not None and answers is None:
+        raise InputError("--unknown-below goes with --answers: only those have probabilities")
+    if not questions and not chat:
+        raise InputError('there is no question; give one in quotes after the pictures, such as "What colour is it?"')
+    closed = list(dict.fromkeys(inputs.words(answers))) if answers is not None else []
+    decoding = Decoding(max_tokens=max_tokens, beams=beams)
+
+    def load() -> tuple[Reader, Ask]:
+        reader = reader_for(model, quantise)
+        return reader, _by_choice(reader, closed, unknown_below or 0.0) if closed else _by_words(reader, decoding)
+
+    found, as_json = inputs.entries(pictures), output.wants_json(json)
+    if chat:
+        _chat(found, questions, load, as_json=as_json)
+    else:
+        _ask_all(found, questions, load, as_json=as_json)
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell pictures from questions: pictures come first, and are there or at least look like files.
+
+    Raises:
+        InputError: the first argument is no picture.
+    """
+    count = next((place for place, each in enumerate(arguments) if not _is_picture(each)), len(arguments))
+    if count == 0:
+        raise InputError(f"there is no picture {arguments[0]!r}; name pictures first, then ask questions in quotes")
+    return list(arguments[:count]), list(arguments[count:])
+
+
+def _is_picture(argument: str) -> bool:
+    from catalens.core.folders import IMAGE_EXTENSIONS
+
+    if argument == inputs.STANDARD_INPUT:
+        return True
+    path = Path(argument)
+    looks = path.suffix.lower() in IMAGE_EXTENSIONS or inputs.is_table(path)
+    return looks or inputs.is_there(argument)
+
+
+def _by_words(reader: Answerer, decoding: Decoding) -> Ask:
+    from catalens.tasks.captions import clean_answer
+
+    def ask(seen: Seen, questions: Sequence[str], history: Sequence[Turn]) -> list[list[dict[str, Any]]]:
+        rows = reader.answer(seen, questions, history=history, decoding=decoding)
+        return [
+            [
+                {"question": question, "answer": clean_answer(each)}
+                for question, each in zip(questions, row, strict=True)
+            ]
+            for row in rows
+        ]
+
+    return ask
+
+
+def _by_choice(reader: Answerer, answers: Sequence[str], unknown_below: float) -> Ask:
+    from catalens.tasks.answers import choose
+
+    def ask(seen: Seen, questions: Sequence[str], history: Sequence[Turn]) -> list[list[dict[str, Any]]]:
+        columns = [
+            choose(reader, seen, each, answers, unknown_below=unknown_below, history=history) for each in questions
+        ]
+        return [
+            [
+                {
+                    "question": question,
+                    "answer": each.value,
+                    "probability": round(each.probability, 4),
+                    "probabilities": output.rounded(each.probabilities),
+                }
+                for question, each in zip(questions, row, strict=True)
+            ]
+            for row in zip(*columns, strict=True)
+        ]
+
+    return ask
+
+
+def _ask_all(
+    entries: inputs.Entries, questions: Sequence[str], load: Callable[[], tuple[Reader, Ask]], *, as_json: bool
+) -> None:
+    from catalens.catalogue.jobs import Stage, Step, run_job
+
+    rows: list[tuple[Any, ...]] = []
+
+    def start() -> Step:
+        reader, ask = load()
+
+        def run(pictures: Sequence[Picture]) -> list[Values]:
+            seen = reader.look([picture.image for picture in pictures])
+            return [{"answers": row} for row in ask(seen, questions, ())]
+
+        return Step(run, size_wh=getattr(reader, "input_size_wh", None), close=reader.close)
+
+    def show(record: Record, values: Values) -> None:
+        if as_json:
+            output.emit({"id": record.id, "source": record.source, **values})
+        else:
+            rows.extend(_table_rows(record.id, values["answers"]))
+
+    tally = Tally(as_json=as_json)
+    with output.progress("asking", quiet=as_json) as update:
+        report = run_job(entries, [Stage("answers", start)], on_result=show, on_progress=lambda _, met: update(met))
+    if rows:
+        output.show_rows(rows, "picture", "question", "answer", *(["probability#", "else"] if len(rows[0]) > 3 else []))
+    tally.report(report.failures)
+    tally.done = report.done
+    tally.finish()
+
+
+def _table_rows(name: str, answers: Sequence[Values]) -> Iterator[tuple[Any, ...]]:
+    for place, each in enumerate(answers):
+        cells = ["" if place else name, each["question"], each["answer"]]
+        if "probability" in each:
+            others = sorted(each["probabilities"].items(), key=lambda pair: -pair[1])
+            cells += [
+                each["probability"],
+                ", ".join(f"{one} {share:.2f}" for one, share in others if one != each["answer"]),
+            ]
+        yield tuple(cells)
+
+
+def _chat(
+    entries: inputs.Entries, questions: Sequence[str], load: Callable[[], tuple[Reader, Ask]], *, as_json: bool
+) -> None:
+    """Hold a conversation about one picture."""
+    from catalens.catalogue.prefetch import load as read_picture
+    from catalens.core.types import Outcome, Turn
+
+    items = list(islice(entries, 2))
+    if len(items) != 1 or inputs.STANDARD_INPUT in entries.names:
+        raise InputError("--chat is about one picture in a file; name one, and no more")
+    read = read_picture([(items[0], None)], None)[0]
+    if isinstance(read, Outcome) or read.image is None:
+        raise InputError(str(read.error if isinstance(read, Outcome) else items[0].id))
+    reader, ask = load()
+    seen = reader.look([read.image])
+    history: list[Turn] = []
+    for question in _lines(questions):
+        (answer,) = ask(seen, [question], history)[0]
+        history.append(Turn(question, answer["answer"]))
+        if as_json:
+            output.emit(answer)
+        else:
+            output.show(answer["answer"])
+
+
+def _lines(questions: Sequence[str]) -> Iterator[str]:
+    """Give the questions of the command, then those that are typed or piped in, until an empty line or the end."""
+    interactive = sys.stdin.isatty()
+    for question in questions:
+        if interactive:
+            output.say(f"> {question}", style="bold")
+        yield question
+    while True:
+        try:
+            line = output.messages().input("[bold]> [/]") if interactive else sys.stdin.readline()
+        except (EOFError, KeyboardInterrupt):
+            return
+        question = line.strip()
+        if not question or question.casefold() in _ENDS:
+            return
+        yield question

@@ -1,0 +1,280 @@
+"""Writes a pretrained encoder as a bundle: torch modules in, ONNX graphs out, which need no torch to run.
+
+What the graphs take and give is told in `catalens.models.bundle`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL.Image import Image
+from torch import Tensor, nn
+from torch.nn import functional
+
+from catalens.core.errors import InputError, ModelError
+from catalens.models.bundle import load_bundle
+from catalens.models.facts import FACTS, FORMAT, Precision
+from catalens.models.hub.causal import causal_text
+from catalens.models.hub.encoder import TorchEncoder
+from catalens.models.parity import Parity, compare
+from catalens.models.parts import EncoderParts, Preprocess
+
+LEAST_COSINE: dict[Precision, float] = {"float32": 0.9999, "float16": 0.9999, "bf16": 0.995, "int8": 0.98}
+"""Below it, by itself, a bundle is not called good."""
+_PROBES = ("a photo of a cat", "men's running shoes, 42")
+
+
+def export(
+    parts: EncoderParts,
+    folder: Path,
+    *,
+    precision: Precision = "bf16",
+    least_cosine: float | None = None,
+    pictures: Sequence[Image],
+    texts: Sequence[str],
+    runtime: str = "auto",
+) -> Parity:
+    """Write a bundle and prove it against the encoder that it was made of.
+
+    Args:
+        parts: what to write; its modules are brought to float32 on the processor.
+        folder: must not exist, or be empty.
+        precision: see `catalens.models.facts.Precision`.
+        least_cosine: below it the bundle is refused; None is `LEAST_COSINE`.
+        pictures: to compare with, in RGB, at least one.
+        texts: to compare with, at least one.
+        runtime: what runs the bundle for the comparison.
+
+    Raises:
+        InputError: the folder holds something, or no runtime is called so.
+        ModelError: a tower cannot be written as a graph, or the bundle's vectors are too far from the encoder's;
+            nothing is left behind.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not empty; give a folder that does not exist yet")
+    least = LEAST_COSINE[precision] if least_cosine is None else least_cosine
+    made = beside(folder)
+    try:
+        write_bundle(parts, made, precision)
+        bundle = load_bundle(made, runtime=runtime)
+        parity = compare(bundle, TorchEncoder(parts, device="cpu"), pictures, texts)
+        if parity.least_cosine < least:
+            raise ModelError(
+                f"{parts.name} as {precision} is no good: its vectors agree with the model's own to a cosine of "
+                f"{parity.pictures.least_cosine:.5f} (pictures) and {parity.texts.least_cosine:.5f} (texts) at worst, "
+                f"and {least} is asked for; take another precision"
+            )
+        settle(made, folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return parity
+
+
+def beside(folder: Path) -> Path:
+    """Make an empty folder to work in, from which `settle` moves what is finished."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+
+
+def settle(made: Path, folder: Path) -> None:
+    """Move a finished folder to its place in one step, so that nobody ever sees half of it.
+
+    Raises:
+        OSError: something is there already.
+    """
+    made.chmod(0o755)  # a temporary folder is its maker's alone
+    made.replace(folder)
+
+
+def write_bundle(parts: EncoderParts, folder: Path, precision: Precision) -> None:
+    """Write both graphs, the tokenizer and `bundle.json` into a folder that exists.
+
+    Raises:
+        ModelError: a tower cannot be written as a graph, or onnx is not installed.
+    """
+    export_image(parts.image, folder / "image.onnx", preprocess=parts.preprocess, precision=precision)
+    causal = causal_text(parts.text) if parts.pad_id is None else None
+    export_text(
+        causal or parts.text,
+        folder / "text.onnx",
+        precision=precision,
+        past=causal.nothing() if causal else None,
+        length=None if parts.pad_id is None else parts.max_tokens,
+    )
+    parts.tokenizer.no_padding()
+    parts.tokenizer.no_truncation()
+    parts.tokenizer.save(str(folder / "tokenizer.json"))
+    seal(
+        folder,
+        {
+            "name": parts.name,
+            "revision": parts.revision,
+            "dim": parts.dim,
+            "input_size_wh": parts.preprocess.size_wh,
+            "resize": parts.preprocess.resize,
+            "resample": parts.preprocess.resample,
+            "max_tokens": parts.max_tokens,
+            "pad_id": parts.pad_id,
+            "end_id": parts.end_id,
+            "precision": precision,
+            "logit_scale": parts.logit_scale,
+            "logit_bias": parts.logit_bias,
+            "unknown_texts": list(parts.unknown_texts),
+            "probe": {text: parts.tokenizer.encode(text).ids for text in _PROBES},
+            "licence": parts.licence,
+            "source": parts.source,
+            "scores": {},
+        },
+    )
+
+
+def seal(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write `bundle.json`: the facts, the format, and a checksum of every other file of the folder."""
+    sums = {}
+    for file in sorted(folder.iterdir()):
+        if file.name != FACTS:
+            with file.open("rb") as content:
+                sums[file.name] = hashlib.file_digest(content, "sha256").hexdigest()
+    body = {"format": FORMAT, **facts, "sha256": sums}
+    (folder / FACTS).write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def export_image(
+    module: nn.Module,
+    file: Path,
+    *,
+    preprocess: Preprocess,
+    precision: Precision,
+    outputs: Sequence[str] = ("vectors",),
+) -> None:
+    """Write an image tower as a graph that takes bytes and gives unit rows.
+
+    Args:
+        module: normalised pixels (n, 3, height, width) → (n, dim); with more outputs, a tuple that begins with it.
+        file: ends in .onnx.
+        preprocess: the size, and the normalising, which goes into the graph.
+        precision: how the weights are kept.
+        outputs: their names, "vectors" first.
+
+    Raises:
+        ModelError: the tower cannot be written as a graph, or onnx is not installed.
+    """
+    width, height = preprocess.size_wh
+    pixels = torch.zeros(2, height, width, 3, dtype=torch.uint8)
+    axes = {name: {0: "n"} for name in ("pixels", *outputs)}
+    _write(_FromBytes(module, preprocess), {"pixels": pixels}, axes, file, precision)
+
+
+def export_text(
+    module: nn.Module,
+    file: Path,
+    *,
+    precision: Precision,
+    past: Tensor | None = None,
+    length: int | None = None,
+) -> None:
+    """Write a text tower as a graph that gives unit rows.
+
+    Args:
+        module: ids (n, length) → (n, dim); a causal one (ids, past) → (n, dim) and the past with row 0.
+        file: ends in .onnx.
+        precision: how the weights are kept.
+        past: of no tokens, (layers, 2, heads, 0, width of a head), for a causal one.
+        length: the only length of a text, for a tower that pads; None for any.
+
+    Raises:
+        ModelError: the tower cannot be written as a graph, or onnx is not installed.
+    """
+    ids = torch.ones(2, length or 4, dtype=torch.int64)
+    axes = {"input_ids": {0: "n"} if length else {0: "n", 1: "length"}, "vectors": {0: "n"}}
+    inputs = {"input_ids": ids}
+    if past is not None:
+        # Traced with three tokens before the text; a trace over none would fold the past away.
+        inputs["past"] = past.new_zeros(*past.shape[:3], 3, past.shape[4])
+        axes |= {"past": {3: "before"}, "present": {3: "after"}}
+    _write(_Unit(module), inputs, axes, file, precision)
+
+
+class _FromBytes(nn.Module):
+    """Bytes (n, height, width, 3) to what a tower gives, its vectors at unit length: nobody can normalise wrongly."""
+
+    def __init__(self, tower: nn.Module, preprocess: Preprocess) -> None:
+        super().__init__()
+        self.unit = _Unit(tower)
+        mean, std = (torch.tensor(each).view(3, 1, 1) for each in (preprocess.mean, preprocess.std))
+        self.register_buffer("scale", 1 / (255 * std))
+        self.register_buffer("shift", -mean / std)
+
+    def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:
+        return self.unit(pixels.permute(0, 3, 1, 2).float() * self.scale + self.shift)
+
+
+class _Unit(nn.Module):
+    """A tower whose first output is brought to unit length."""
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        found = self.tower(*inputs)
+        if isinstance(found, tuple):
+            return functional.normalize(found[0], dim=-1), *found[1:]
+        return functional.normalize(found, dim=-1)
+
+
+def _write(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    axes: Mapping[str, Mapping[int, str]],
+    file: Path,
+    precision: Precision,
+) -> None:
+    """Trace a module; axes name what may change, of inputs and of outputs, which come in order after the inputs."""
+    try:
+        import onnx
+
+        from catalens.models.weights import save, store
+    except ImportError as error:
+        raise ModelError('writing a bundle needs onnx: pip install "catalens[hub]"') from error
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _plain_attention():
+        warnings.simplefilter("ignore")  # tracing warns of every size that it takes for fixed
+        whole = Path(folder) / "whole.onnx"
+        try:
+            with torch.inference_mode():
+                torch.onnx.export(
+                    module.float().eval(),
+                    tuple(inputs.values()),
+                    str(whole),
+                    input_names=list(inputs),
+                    output_names=[name for name in axes if name not in inputs],
+                    dynamic_axes={name: dict(each) for name, each in axes.items()},
+                    opset_version=17,
+                    dynamo=False,
+                )
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise ModelError(f"{file.name} cannot be written, for torch cannot trace the tower: {reason}") from error
+        model = onnx.load(whole)
+    store(model, precision)
+    save(model, file)
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Keep torch from tracing its fused attention, which no graph can hold."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

@@ -1,0 +1,1 @@
+"""Pretrained encoders by the names people know: finding their files, loading them, running them with torch."""

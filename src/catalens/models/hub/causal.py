@@ -1,0 +1,172 @@
+"""CLIP's text tower as one module of ours, which can go on from tokens that were run before.
+
+It is filled with the weights of a transformers or an open_clip model and gives the same vectors. Every text of a batch
+shares the past, so its keys and values are multiplied with all queries at once and copied for none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Layer(nn.Module):
+    """A pre-norm transformer layer in which a token sees itself, those before it, and the past."""
+
+    def __init__(
+        self, heads: int, norms: tuple[nn.Module, nn.Module], qkv: nn.Linear, out: nn.Linear, mlp: nn.Module
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = norms
+        self.qkv, self.out, self.mlp = qkv, out, mlp
+
+    def forward(self, x: Tensor, past: Tensor, *, last_only: bool) -> tuple[Tensor, Tensor]:
+        """Run a batch.
+
+        Args:
+            x: (n, length, width).
+            past: keys and values (2, heads, before, width / heads) that stand before every row.
+            last_only: give the last token's state only; no later layer asks for the others.
+
+        Returns:
+            (n, length, width) or (n, 1, width), and the past with the keys and values of row 0.
+
+        Source:
+            Juravsky et al. 2024, "Hydragen", for the shared part of attention as one product.
+        """
+        n, length, width = x.shape
+        q, k, v = self.qkv(self.norm1(x)).view(n, length, 3, self.heads, width // self.heads).permute(2, 3, 0, 1, 4)
+        later = torch.full((length, length), float("-inf"), dtype=x.dtype, device=x.device).triu(1)
+        if last_only:
+            x, q, later = x[:, -1:], q[:, :, -1:], later[-1:]
+        q = q * (width // self.heads) ** -0.5  # (heads, n, length or 1, width / heads)
+        keys, values = past
+        before, asking = keys.shape[1], q.shape[2]
+        # ONNX reads a size of 0 as "keep the old one", so the past's length, which may be 0, is left to be worked out.
+        all_queries = q.reshape(self.heads, n * asking, width // self.heads)
+        towards_past = (all_queries @ keys.transpose(1, 2)).view(self.heads, n, asking, -1)
+        towards_own = q @ k.transpose(2, 3) + later
+        weights = torch.cat([towards_past, towards_own], dim=-1).softmax(dim=-1)
+        from_past = weights[..., :before].reshape(self.heads, n * asking, -1) @ values
+        seen = from_past.view(q.shape) + weights[..., before:] @ v
+        x = x + self.out(seen.permute(1, 2, 0, 3).flatten(2))
+        x = x + self.mlp(self.norm2(x))
+        return x, torch.cat([past, torch.stack([k[:, 0], v[:, 0]])], dim=2)
+
+
+class CausalText(nn.Module):
+    """Token ids to vectors, after a past or none.
+
+    Args:
+        token: embeds ids.
+        position: (max_tokens, width).
+        layers: from the first to the last.
+        norm: of the last token's state.
+        project: from width to dim.
+    """
+
+    def __init__(
+        self, token: nn.Embedding, position: Tensor, layers: Sequence[Layer], norm: nn.Module, project: nn.Module
+    ) -> None:
+        super().__init__()
+        self.token, self.norm, self.project = token, norm, project
+        self.register_buffer("position", position.detach())
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, input_ids: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Run texts of one length.
+
+        Args:
+            input_ids: (n, length) int64; each row ends with its end mark, whose state is the text's vector.
+            past: (layers, 2, heads, before, width / heads) of tokens that stand before every row; None for none.
+
+        Returns:
+            Vectors (n, dim), not of unit length, and the past with row 0: (…, before + length, width / heads).
+        """
+        past = self.nothing() if past is None else past
+        before, length = past.shape[3], input_ids.shape[1]
+        places = torch.arange(before, before + length, device=input_ids.device)
+        x = self.token(input_ids) + self.position[places]
+        presents = []
+        for at, layer in enumerate(self.layers):
+            x, present = layer(x, past[at], last_only=at == len(self.layers) - 1)
+            presents.append(present)
+        return self.project(self.norm(x[:, 0])), torch.stack(presents)
+
+    def nothing(self) -> Tensor:
+        """Give the past of no tokens: (layers, 2, heads, 0, width / heads)."""
+        heads, width = self.layers[0].heads, self.position.shape[1]
+        return self.position.new_empty(len(self.layers), 2, heads, 0, width // heads)
+
+
+def causal_text(model: nn.Module) -> CausalText | None:
+    """Give the text tower of a CLIP model as a `CausalText`, or None where it is of another kind.
+
+    Args:
+        model: transformers' `CLIPModel` or `CLIPTextModelWithProjection`, or open_clip's `CLIP`, `CustomTextCLIP` or
+            `TextTransformer`. Large weights are shared with it where their layout allows.
+    """
+    config = getattr(model, "config", None)
+    with torch.no_grad():
+        if config is not None and str(getattr(config, "model_type", "")) in {"clip", "clip_text_model"}:
+            return _of_transformers(model).eval()
+        tower = getattr(model, "text", model)
+        return _of_open_clip(tower).eval() if _is_plain_open_clip(tower) else None
+
+
+def _of_transformers(model: nn.Module) -> CausalText:
+    text = model.text_model
+    layers = [
+        Layer(
+            layer.self_attn.num_heads,
+            (layer.layer_norm1, layer.layer_norm2),
+            _joined([layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj]),
+            layer.self_attn.out_proj,
+            layer.mlp,
+        )
+        for layer in text.encoder.layers
+    ]
+    tables = text.embeddings
+    return CausalText(
+        tables.token_embedding, tables.position_embedding.weight, layers, text.final_layer_norm, model.text_projection
+    )
+
+
+def _is_plain_open_clip(tower: nn.Module) -> bool:
+    """Causal, read at the end mark, and made of plain blocks; any other gives other vectors than ours would."""
+    blocks = getattr(getattr(tower, "transformer", None), "resblocks", None)
+    if not blocks or getattr(tower, "attn_mask", None) is None or getattr(tower, "cls_emb", None) is not None:
+        return False
+    pooled = getattr(tower, "pool_type", getattr(tower, "text_pool_type", None))
+    plain = all(
+        type(block).__name__ == "ResidualAttentionBlock" and isinstance(block.ls_1, nn.Identity) for block in blocks
+    )
+    return plain and pooled in {"argmax", "eos"}
+
+
+def _of_open_clip(tower: nn.Module) -> CausalText:
+    layers = []
+    for block in tower.transformer.resblocks:
+        joined = _linear(block.attn.in_proj_weight, block.attn.in_proj_bias)
+        layers.append(Layer(block.attn.num_heads, (block.ln_1, block.ln_2), joined, block.attn.out_proj, block.mlp))
+    project = tower.text_projection
+    if project is None:
+        project = nn.Identity()
+    elif not isinstance(project, nn.Module):
+        project = _linear(project.T, None)
+    return CausalText(tower.token_embedding, tower.positional_embedding, layers, tower.ln_final, project)
+
+
+def _joined(parts: Sequence[nn.Linear]) -> nn.Linear:
+    return _linear(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    """A layer with these weights (to, from), shared with whoever has them."""
+    made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    made.weight = nn.Parameter(weight.detach(), requires_grad=False)
+    made.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+    return made

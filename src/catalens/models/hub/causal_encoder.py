@@ -1,0 +1,76 @@
+"""Runs a pretrained encoder with torch, and a shared beginning of many texts only once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from catalens.core.errors import ModelError
+from catalens.core.types import Vectors
+from catalens.models.hub.causal import CausalText, causal_text
+from catalens.models.hub.encoder import TorchEncoder
+from catalens.models.parts import EncoderParts
+from catalens.models.prefix import PrefixTower
+
+
+class CausalTorchEncoder(TorchEncoder):
+    """A `PrefixEncoder` over a causal text tower.
+
+    Args:
+        parts: the pieces.
+        text: their text tower, as a `CausalText`.
+        device: as for `TorchEncoder`, and so is dtype.
+    """
+
+    def __init__(
+        self, parts: EncoderParts, text: CausalText, *, device: str | None = None, dtype: str | None = None
+    ) -> None:
+        super().__init__(replace(parts, text=text), device=device, dtype=dtype)
+        self._causal = text
+        self._tower = PrefixTower(self._vectors, self._present, text.nothing(), parts.dim)
+
+    def encode_texts(self, texts: Sequence[str]) -> Vectors:
+        """Give (n, dim) unit rows for n texts, those of one length together.
+
+        Raises:
+            InputError: a text is not a str, or holds half a character.
+            ModelError: the tower failed, or gave what is no vector.
+        """
+        return self._tower.rows(self._tokens.read(texts))
+
+    def encode_after(self, prefix: str, endings: Sequence[str]) -> Vectors:
+        """Give (n, dim) unit rows for the n texts `prefix + ending`, running the prefix once.
+
+        Raises:
+            InputError: a text is not a str, or holds half a character.
+            ModelError: the tower failed, or gave what is no vector.
+        """
+        texts = self._tokens.read([prefix + ending for ending in endings])
+        return self._tower.rows(texts, prefix=self._tokens.open_end(prefix))
+
+    def _vectors(self, ids: NDArray[np.int64], past: torch.Tensor) -> Vectors:
+        return self._rows(lambda batch: self._causal(batch, past)[0], torch.from_numpy(ids).to(self._device))
+
+    def _present(self, ids: NDArray[np.int64], past: torch.Tensor) -> torch.Tensor:
+        try:
+            with torch.inference_mode():
+                return self._causal(torch.from_numpy(ids).to(self._device), past)[1]
+        except RuntimeError as error:
+            raise ModelError(f"{self.name} failed on a prefix of {ids.shape[1]} tokens: {error}") from error
+
+
+def torch_encoder(parts: EncoderParts, *, device: str | None = None, dtype: str | None = None) -> TorchEncoder:
+    """Run a model with torch; a `PrefixEncoder` where its text tower is causal.
+
+    Raises:
+        InputError: there is no such device or type.
+        ModelError: it does not fit there.
+    """
+    causal = causal_text(parts.text) if parts.pad_id is None else None
+    if causal is None:
+        return TorchEncoder(parts, device=device, dtype=dtype)
+    return CausalTorchEncoder(parts, causal, device=device, dtype=dtype)

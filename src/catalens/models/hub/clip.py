@@ -1,0 +1,65 @@
+"""Takes CLIP models of transformers apart: openai/clip-vit-*, fashion-clip, and every fine-tuned copy of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from catalens.models.hub.layout import Layout, licence_of
+from catalens.models.hub.preprocessing import transformers_preprocess
+from catalens.models.hub.tokenizing import transformers_tokenizer
+from catalens.models.hub.weights import load_transformers
+from catalens.models.parts import EncoderParts
+
+
+class ClipImage(nn.Module):
+    """Normalised pixels (n, 3, height, width) → (n, dim)."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.vision_model, self.visual_projection = model.vision_model, model.visual_projection
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Run the tower."""
+        return self.visual_projection(self.vision_model(pixel_values=pixels).pooler_output)
+
+
+class ClipText(nn.Module):
+    """Token ids (n, length) → (n, dim); causal, so a text needs no padding."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.config = model.config
+        self.text_model, self.text_projection = model.text_model, model.text_projection
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Run the tower."""
+        return self.text_projection(self.text_model(input_ids=ids).pooler_output)
+
+
+def clip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
+    """Load a CLIP model that transformers saved.
+
+    Raises:
+        ModelError: files are missing, damaged or of another model.
+    """
+    from transformers import CLIPModel
+
+    tokenizer, _ = transformers_tokenizer(layout.folder)
+    model = load_transformers(CLIPModel, layout)
+    return EncoderParts(
+        name=name,
+        revision=revision,
+        dim=model.config.projection_dim,
+        preprocess=transformers_preprocess(layout.folder, "clip"),
+        image=ClipImage(model),
+        text=ClipText(model),
+        tokenizer=tokenizer,
+        max_tokens=model.config.text_config.max_position_embeddings,
+        pad_id=None,
+        end_id=tokenizer.encode("").ids[-1],
+        logit_scale=float(torch.exp(model.logit_scale.detach())),
+        logit_bias=None,
+        licence=licence_of(layout.folder),
+        source="transformers CLIPModel",
+    )

@@ -1,0 +1,128 @@
+"""Fetches what a model needs from the hub into the cache that every Hugging Face library shares.
+
+What is there already is used without a word to the network; only files of known names are fetched, and no code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from catalens.core.errors import ModelError
+from catalens.models.hub.layout import SMALL_FILES, TOKENIZER_FILES, choose_weights, is_whole, whose
+from catalens.models.hub.names import unknown
+
+NO_WEIGHTS = "none"
+"""Asks for the small files only."""
+INSTALL = 'pip install "catalens[hub]"'
+WITHOUT_NETWORK = (
+    "what works without one: `starter`, a model that is in the cache (`catalens models` shows them), "
+    "or the folder of a model or bundle"
+)
+
+
+def cached(repository: str, *, revision: str | None = None, open_clip: bool = False, weights: str = "") -> Path | None:
+    """Give the folder of a model that is in the cache whole, without asking the network.
+
+    Args:
+        repository: such as "openai/clip-vit-base-patch32".
+        revision: a commit, branch or tag; None is the one that was fetched last.
+        open_clip: whether open_clip's files are meant.
+        weights: the file that holds the weights, where it has a name of its own.
+    """
+    names = ("open_clip_config.json", "config.json", "modules.json")
+    for name in names if open_clip else reversed(names):
+        found = _cached(repository, name, revision)
+        if found is not None and is_whole(found.parent, open_clip=open_clip):
+            return found.parent
+    own = (_cached(repository, name, revision) for name in _alternatives(weights))
+    return next((file.parent for file in own if file is not None), None)
+
+
+def _cached(repository: str, name: str, revision: str | None) -> Path | None:
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    found = try_to_load_from_cache(repository, name, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def cached_tokenizer(repository: str) -> Path | None:
+    """Give the folder of a repository whose tokenizer is in the cache, without asking the network."""
+    found = (_cached(repository, name, None) for name in TOKENIZER_FILES)
+    return next((file.parent for file in found if file is not None), None)
+
+
+def fetch(repository: str, *, revision: str | None = None, open_clip: bool = False, weights: str = "") -> Path:
+    """Fetch a model's files, or what changed of them, and give their folder.
+
+    Args:
+        repository: such as "openai/clip-vit-base-patch32".
+        revision: a commit, branch or tag; None is the newest.
+        open_clip: whether open_clip's weights are wanted.
+        weights: the file that holds the weights, where it has a name of its own, or `NO_WEIGHTS`.
+
+    Raises:
+        ModelError: there is no network, no such model or revision, no right to it, or nothing in it to load.
+    """
+    try:
+        from huggingface_hub import HfApi, snapshot_download
+    except ImportError as error:
+        raise ModelError(f"models of the hub need more libraries: {INSTALL}") from error
+    try:
+        files = HfApi().list_repo_files(repository, revision=revision)
+        small = [file for file in files if PurePosixPath(file).name in SMALL_FILES and _at_hand(file)]
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=small))
+        chosen = [] if weights == NO_WEIGHTS else _weights(folder, files, open_clip=open_clip, weights=weights)
+        if chosen:
+            snapshot_download(repository, revision=folder.name, allow_patterns=chosen)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise _translated(error, repository, revision) from error
+    return folder
+
+
+def _at_hand(file: str) -> bool:
+    """Say whether a file is in the root, or in the folder where sentence-transformers keeps a model."""
+    return "/" not in file or file.startswith("0_")
+
+
+def _weights(folder: Path, files: list[str], *, open_clip: bool, weights: str) -> list[str]:
+    """Choose the files of a repository that hold the weights, by what its small files say of it."""
+    own = next((name for name in _alternatives(weights) if name in files), None)
+    if own is not None:
+        return [own]
+    inner, library = whose(folder, open_clip=open_clip)
+    parent = inner.relative_to(folder)
+    here = {PurePosixPath(file).name: file for file in files if PurePosixPath(file).parent == PurePosixPath(parent)}
+    return [here[name] for name in choose_weights(here, open_clip=library == "open_clip")]
+
+
+def _alternatives(weights: str) -> list[str]:
+    """Give the safetensors file of the same name first."""
+    return [str(PurePosixPath(weights).with_suffix(".safetensors")), weights] if weights not in ("", NO_WEIGHTS) else []
+
+
+def _translated(error: Exception, repository: str, revision: str | None) -> ModelError:
+    """Say in one sentence what went wrong with the hub."""
+    from huggingface_hub import errors
+
+    kinds: tuple[tuple[Any, str], ...] = (
+        (errors.GatedRepoError, f"{repository} is gated: accept its terms on the hub, then `hf auth login`"),
+        (errors.RevisionNotFoundError, f"{repository} has no revision {revision!r}"),
+        (errors.RepositoryNotFoundError, f"on the hub, {unknown(repository)}"),
+        (errors.HFValidationError, unknown(repository)),
+        (errors.HfHubHTTPError, f"the hub refused {repository}: {_first_line(error)}; {WITHOUT_NETWORK}"),
+    )
+    for kind, sentence in kinds:
+        if isinstance(error, kind):
+            return ModelError(sentence)
+    return ModelError(
+        f"{repository} is not in the cache, and the hub cannot be reached ({_first_line(error)}); {WITHOUT_NETWORK}"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -1,0 +1,162 @@
+"""From a name's meaning to a pretrained encoder in pieces: finds the files first, and loads them only when asked to.
+
+Finding needs no torch (but for open_clip's zoo, which only open_clip knows), so what was compiled before starts fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from catalens.core.errors import ModelError
+from catalens.models.hub.download import INSTALL, cached, fetch
+from catalens.models.hub.known import KNOWN
+from catalens.models.hub.layout import Layout, find_layout
+from catalens.models.hub.names import Place
+from catalens.models.hub.s3 import fetch_prefix, is_fetched, prefix_folder
+
+if TYPE_CHECKING:
+    from catalens.models.parts import EncoderParts
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A model's files on this machine.
+
+    Attributes:
+        place: what was asked for.
+        folder: where they lie; of a single file, the folder it is in.
+        revision: the hub's commit, or a hash of the weights.
+        layout: how they lie; None for a bundle, for a pair of the zoo and for a single file, where open_clip knows.
+        weights: the file with the weights, where open_clip knows the rest.
+    """
+
+    place: Place
+    folder: Path
+    revision: str
+    layout: Layout | None
+    weights: Path | None = None
+
+
+def files_here(place: Place, *, cache: Path, revision: str | None = None) -> Files | None:
+    """Give a model's files if they are on this machine, without a word to the network.
+
+    Args:
+        place: what a name means.
+        cache: the folder for things that can be made again; what comes from a bucket lies there.
+        revision: a commit, branch or tag of the hub; None is the one that was fetched last.
+
+    Raises:
+        ModelError: a folder is none of a model.
+    """
+    if place.kind in ("hub", "zoo"):
+        repository, file = _repository(place)
+        folder = cached(repository, revision=revision, open_clip=place.open_clip, weights=file)
+        return None if folder is None else _from_hub(place, folder, file)
+    if place.kind == "s3":
+        copy = prefix_folder(place.target, cache)
+        return _from_folder(place, copy) if is_fetched(copy) else None
+    return _from_folder(place, Path(place.target))
+
+
+def find_files(place: Place, *, cache: Path, revision: str | None = None, refresh: bool = False) -> Files:
+    """Give a model's files, fetched if they are not on this machine yet.
+
+    Args:
+        place: what a name means.
+        cache: the folder for things that can be made again; what comes from a bucket lies there.
+        revision: a commit, branch or tag of the hub.
+        refresh: ask the hub or the bucket what changed.
+
+    Raises:
+        ModelError: they cannot be had; the message says what works instead.
+    """
+    if revision is not None and place.kind not in ("hub", "zoo"):
+        raise ModelError(f"{place.name} has no revisions; only models of the hub do")
+    here = None if refresh else files_here(place, cache=cache, revision=revision)
+    if here is not None:
+        return here
+    if place.kind in ("hub", "zoo"):
+        repository, file = _repository(place)
+        folder = fetch(repository, revision=revision, open_clip=place.open_clip, weights=file)
+        return _from_hub(place, folder, file)
+    folder = fetch_prefix(place.target, cache) if place.kind == "s3" else Path(place.target)
+    return _from_folder(place, folder)
+
+
+def load_parts(files: Files) -> EncoderParts:
+    """Load a model from its files.
+
+    Raises:
+        ModelError: a library is missing, the files are damaged, or the model is of a kind that is not supported.
+    """
+    try:
+        if files.layout is None or files.layout.library == "open_clip":
+            return _open_clip_parts(files)
+        return _transformers_parts(files.layout, files.place.name, files.revision)
+    except ImportError as error:
+        raise ModelError(f"{files.place.name} needs libraries that are not installed ({error}): {INSTALL}") from error
+
+
+def _open_clip_parts(files: Files) -> EncoderParts:
+    from catalens.models.hub.openclip import folder_recipe, open_clip_parts, zoo_recipe
+
+    name, layout = files.place.name, files.layout
+    if layout is not None:
+        return open_clip_parts(folder_recipe(layout), layout.folder, name, files.revision)
+    if files.weights is None:
+        raise ModelError(f"{files.folder} is a bundle, which is run as it is")
+    return open_clip_parts(zoo_recipe(files.place, files.weights), files.folder, name, files.revision)
+
+
+def _transformers_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
+    kind = layout.config.get("model_type")
+    if kind == "clip":
+        from catalens.models.hub.clip import clip_parts
+
+        return clip_parts(layout, name, revision)
+    if kind == "siglip":
+        from catalens.models.hub.siglip import siglip_parts
+
+        return siglip_parts(layout, name, revision)
+    if kind == "siglip2":
+        raise ModelError(
+            f"{name} is a NaFlex model of SigLIP 2, which keeps the shape of pictures and is not supported; "
+            "those of a fixed size are, such as google/siglip2-base-patch16-224"
+        )
+    raise ModelError(f"{name} is a model of the kind {kind!r}; encoders of transformers are of the kind clip or siglip")
+
+
+def _repository(place: Place) -> tuple[str, str]:
+    """Give the hub's repository, and the name of the file with the weights where it has one of its own."""
+    if place.kind == "hub":
+        return place.target, ""
+    known = next((each.repository for each in KNOWN if each.name == place.name), "")
+    if known:
+        return known, ""
+    try:
+        from catalens.models.hub.openclip import zoo_repository
+    except ImportError as error:
+        raise ModelError(f"{place.name} is a model of open_clip, which is not installed: {INSTALL}") from error
+    return zoo_repository(place)
+
+
+def _from_hub(place: Place, folder: Path, file: str) -> Files:
+    revision = folder.name[:12]
+    if place.kind == "hub":
+        return Files(place, folder, revision, find_layout(folder, open_clip=place.open_clip))
+    weights = folder / file if file else find_layout(folder, open_clip=True).weights[0]
+    safe = weights.with_suffix(".safetensors")
+    return Files(place, folder, revision, None, safe if safe.is_file() else weights)
+
+
+def _from_folder(place: Place, folder: Path) -> Files:
+    """Understand a folder of a model or bundle, or a single file of weights."""
+    if folder.is_file():
+        layout = Layout(folder.parent, "open_clip", {}, (folder,))
+        return Files(place, folder.parent, layout.revision(), None, folder)
+    if (folder / "bundle.json").is_file():
+        return Files(place, folder, "", None)
+    layout = find_layout(folder, open_clip=place.open_clip)
+    return Files(place, folder, layout.revision(), layout)

@@ -1,0 +1,126 @@
+"""What the names of pretrained models mean: whose they are and where their files lie. Nothing is loaded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from catalens.core.errors import ModelError
+from catalens.models.hub.known import KNOWN
+
+ACCEPTED = (
+    "a name from `catalens models`; an open_clip pair such as ViT-L-14/openai; a hub id such as "
+    "openai/clip-vit-base-patch32, or hf-hub:org/name for open_clip's; a sentence-transformers name such as "
+    "clip-ViT-B-32; a folder; ARCH::weights.safetensors; s3://bucket/prefix"
+)
+
+_ZOO = re.compile(r"(ViT|RN\d|EVA0\d|MobileCLIP|PE-Core|coca_|convnext_|nllb-clip|roberta-|xlm-roberta)[^/\s]*")
+_TAG = re.compile(r"[\w.-]+")
+_OPENAI = re.compile(r"(ViT-[BL]/\d+(@\d+px)?|RN\d+(x\d+)?)")
+_HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+_SENTENCE_TRANSFORMERS = ("clip-ViT-B-32", "clip-ViT-B-16", "clip-ViT-L-14")
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model's files are.
+
+    Attributes:
+        name: the one way to write the name: two spellings of a model have one name, and so one index.
+        kind: "hub", a repository; "zoo", an open_clip architecture and tag; "folder"; "file", weights of an
+            open_clip architecture; "s3".
+        target: the repository, the tag, the path, or the address.
+        architecture: open_clip's name of it, for "zoo" and "file".
+        open_clip: whether the name asks for open_clip's files where a repository has those of others too.
+    """
+
+    name: str
+    kind: Literal["hub", "zoo", "folder", "file", "s3"]
+    target: str
+    architecture: str = ""
+    open_clip: bool = False
+
+
+def parse(name: str, *, among: tuple[str, ...] = ()) -> Place:
+    """Say what a name means.
+
+    Args:
+        name: as a user gives it.
+        among: other names that are known, to be told to who mistypes one.
+
+    Raises:
+        ModelError: it is none of the names that are accepted; the message gives the nearest known ones.
+
+    >>> parse("ViT-L-14::openai")
+    Place(name='ViT-L-14/openai', kind='zoo', target='openai', architecture='ViT-L-14', open_clip=True)
+    >>> parse("clip-ViT-B-32").target
+    'sentence-transformers/clip-ViT-B-32'
+    """
+    place = _local(name) or _prefixed(name) or _zoo(name) or _hub(name)
+    if place is None:
+        raise ModelError(unknown(name, among))
+    return place
+
+
+def unknown(name: str, among: tuple[str, ...] = ()) -> str:
+    """Give the sentence that answers a name nobody knows, with the nearest names among the known and some others."""
+    names = (*among, *(spec.name for spec in KNOWN))
+    lowered = {each.lower(): each for each in names}
+    near = [lowered[each] for each in get_close_matches(name.lower(), lowered, n=3)]
+    hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+    return f"there is no model {name!r}{hint}; accepted are: {ACCEPTED}"
+
+
+def _local(name: str) -> Place | None:
+    """Paths that are there come first: who has a folder of that name means it."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return Place(path.resolve().name, "folder", str(path))
+    if path.is_file():
+        raise ModelError(
+            f"{name} is a file of weights, which does not say what shape they have; name open_clip's architecture "
+            f"too, such as ViT-B-32::{name}"
+        )
+    return None
+
+
+def _prefixed(name: str) -> Place | None:
+    if name.startswith("s3://"):
+        bucket, _, prefix = name.removeprefix("s3://").strip("/").partition("/")
+        if not bucket or not prefix:
+            raise ModelError(f"{name!r} names no folder of a bucket; write s3://bucket/prefix")
+        return Place(prefix.rpartition("/")[2], "s3", f"s3://{bucket}/{prefix}")
+    for prefix, open_clip in (("hf-hub:", True), ("hf_clip:", False)):
+        rest = name.removeprefix(prefix)
+        if rest != name and _HUB_ID.fullmatch(rest):
+            return Place(f"hf-hub:{rest}" if open_clip else rest, "hub", rest, open_clip=open_clip)
+    return None
+
+
+def _zoo(name: str) -> Place | None:
+    """Pairs of open_clip, joined by / or ::, and OpenAI's own names such as ViT-B/32."""
+    given = name.removeprefix("open_clip:")
+    if _OPENAI.fullmatch(given):
+        given = given.replace("/", "-").replace("@", "-").removesuffix("px") + "/openai"
+    architecture, mark, tag = given.partition("::") if "::" in given else given.partition("/")
+    if not mark or not _ZOO.fullmatch(architecture):
+        return None
+    if tag.endswith(_WEIGHTS):
+        path = Path(tag).expanduser()
+        if not path.is_file():
+            raise ModelError(f"{name!r}: there is no file {tag}")
+        return Place(f"{architecture}::{path.name}", "file", str(path), architecture, open_clip=True)
+    if not _TAG.fullmatch(tag):
+        return None
+    return Place(f"{architecture}/{tag}", "zoo", tag, architecture, open_clip=True)
+
+
+def _hub(name: str) -> Place | None:
+    bare = name.removeprefix("sentence-transformers/")
+    if bare in _SENTENCE_TRANSFORMERS:
+        return Place(bare, "hub", f"sentence-transformers/{bare}")
+    return Place(name, "hub", name) if _HUB_ID.fullmatch(name) else None

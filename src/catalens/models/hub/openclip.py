@@ -1,0 +1,208 @@
+"""Takes models of open_clip apart: its zoo of architectures and tags, folders in its layout, and single files."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.pretrained import get_pretrained_cfg, list_pretrained
+from open_clip.transformer import TextTransformer, text_global_pool
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from catalens.core.errors import ModelError
+from catalens.models.hub.download import NO_WEIGHTS, cached_tokenizer, fetch
+from catalens.models.hub.layout import TOKENIZER_FILES, Layout, licence_of
+from catalens.models.hub.names import Place, unknown
+from catalens.models.hub.preprocessing import open_clip_preprocess
+from catalens.models.hub.tokenizing import open_clip_hub_tokenizer, open_clip_tokenizer
+from catalens.models.parts import EncoderParts
+
+
+class OpenClipImage(nn.Module):
+    """Normalised pixels (n, 3, height, width) → (n, dim), by whatever tower the model has."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.visual = model.visual
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Run the tower; some give their tokens too."""
+        found = self.visual(pixels)
+        return found[0] if isinstance(found, tuple) else found
+
+
+class OpenClipText(nn.Module):
+    """Token ids (n, length) → (n, dim): open_clip's own text tower, which it runs at full length only."""
+
+    def __init__(self, tower: nn.Module, pool_type: str, end_id: int) -> None:
+        super().__init__()
+        self.token_embedding, self.positional_embedding = tower.token_embedding, tower.positional_embedding
+        self.transformer, self.ln_final = tower.transformer, tower.ln_final
+        self.text_projection = tower.text_projection
+        self.register_buffer("attn_mask", tower.attn_mask, persistent=False)
+        self.pool_type, self.end_id = pool_type, end_id
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Run the tower."""
+        length = ids.shape[1]
+        kind = self.transformer.get_cast_dtype()
+        states = self.token_embedding(ids).to(kind) + self.positional_embedding[:length].to(kind)
+        states = self.transformer(states, attn_mask=self.attn_mask[:length, :length].to(kind))
+        found = text_global_pool(self.ln_final(states), ids, self.pool_type, eos_token_id=self.end_id)
+        if isinstance(self.text_projection, nn.Linear):
+            return self.text_projection(found)
+        return found if self.text_projection is None else found @ self.text_projection
+
+
+class PaddedText(nn.Module):
+    """Token ids (n, max_tokens), padded → (n, dim), by whatever tower the model has."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Run the tower."""
+        return self.model.encode_text(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What open_clip is asked for.
+
+    Attributes:
+        model: an architecture's name, or "local-dir:" and a folder.
+        weights: the file with the weights; None where the folder has them.
+        config: the model's configuration.
+        preprocess: what the tag says of pictures; empty where the folder says it.
+        quick_gelu: whether the weights were trained with that activation.
+    """
+
+    model: str
+    weights: Path | None
+    config: Mapping[str, Any]
+    preprocess: Mapping[str, Any]
+    quick_gelu: bool = False
+
+
+def zoo_repository(place: Place) -> tuple[str, str]:
+    """Give the hub's repository of an architecture and tag, and the file's name if it has one of its own.
+
+    Raises:
+        ModelError: the zoo has no such pair; the message names the nearest, and the architecture's tags.
+    """
+    facts = get_pretrained_cfg(place.architecture, place.target)
+    if not facts:
+        pairs = tuple(f"{architecture}/{tag}" for architecture, tag in list_pretrained())
+        tags = [tag for architecture, tag in list_pretrained() if architecture == place.architecture]
+        has = f"; open_clip has {place.architecture} with: {', '.join(tags)}" if tags else ""
+        raise ModelError(unknown(place.name, pairs) + has)
+    repository, _, file = str(facts["hf_hub"]).rpartition("/")
+    return repository, file
+
+
+def zoo_recipe(place: Place, weights: Path) -> Recipe:
+    """Say how a pair of the zoo, or an architecture with weights of one's own, is built.
+
+    Args:
+        place: of kind "zoo" or "file".
+        weights: the file that holds the weights.
+
+    Raises:
+        ModelError: open_clip has no such architecture.
+    """
+    config = open_clip.get_model_config(place.architecture)
+    if config is None:
+        raise ModelError(unknown(place.architecture, tuple(open_clip.list_models())))
+    facts = get_pretrained_cfg(place.architecture, place.target) if place.kind == "zoo" else {}
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    preprocess = {key: facts[key] for key in keys if key in facts}
+    quick = bool(facts.get("quick_gelu") or config.get("quick_gelu"))
+    return Recipe(place.architecture, weights, config, preprocess, quick)
+
+
+def folder_recipe(layout: Layout) -> Recipe:
+    """Say how a folder in open_clip's layout is built.
+
+    Raises:
+        ModelError: its configuration is none of open_clip's.
+    """
+    config = layout.config.get("model_cfg")
+    if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= {*config}:
+        raise ModelError(f"{layout.folder / 'open_clip_config.json'} does not describe a model: it has no model_cfg")
+    return Recipe(f"local-dir:{layout.folder}", None, config, {}, bool(config.get("quick_gelu")))
+
+
+def open_clip_parts(recipe: Recipe, folder: Path, name: str, revision: str) -> EncoderParts:
+    """Load a model of open_clip.
+
+    Args:
+        recipe: what to build.
+        folder: where its other files lie: the tokenizer's, if it has one, and the card.
+        name: as a user gives it.
+        revision: of the weights.
+
+    Raises:
+        ModelError: the weights do not fit, or the model's tokenizer cannot be had.
+    """
+    text_config = recipe.config["text_cfg"]
+    tokenizer, padding = _tokenizer(text_config, folder)
+    try:
+        model = open_clip.create_model(
+            recipe.model,
+            str(recipe.weights) if recipe.weights else None,
+            force_quick_gelu=recipe.quick_gelu,
+            force_preprocess_cfg=copy.deepcopy(dict(recipe.preprocess)) or None,
+            require_pretrained=True,
+            weights_only=True,
+        )
+    except Exception as error:
+        raise ModelError(f"{name} cannot be loaded by open_clip: {error}") from error
+    model.eval().requires_grad_(requires_grad=False)
+    text = _text_tower(model, text_config)
+    bias = getattr(model, "logit_bias", None)
+    return EncoderParts(
+        name=name,
+        revision=revision,
+        dim=int(recipe.config["embed_dim"]),
+        preprocess=open_clip_preprocess(model.visual.preprocess_cfg, name),
+        image=OpenClipImage(model),
+        text=text,
+        tokenizer=tokenizer,
+        max_tokens=int(text_config.get("context_length", 77)),
+        pad_id=None if isinstance(text, OpenClipText) else padding,
+        end_id=tokenizer.encode("").ids[-1],
+        logit_scale=float(torch.exp(model.logit_scale.detach()).squeeze()),
+        logit_bias=None if bias is None else float(bias.detach().squeeze()),
+        licence=licence_of(folder),
+        source=f"open_clip {type(model).__name__}",
+    )
+
+
+def _tokenizer(text_config: Mapping[str, Any], folder: Path) -> tuple[Tokenizer, int]:
+    """Give the tokenizer and what open_clip pads with: its own, or the one that the configuration names.
+
+    The named one is looked for beside the model, then on the hub.
+    """
+    named = text_config.get("hf_tokenizer_name")
+    if not named:
+        return open_clip_tokenizer(), 0
+    if not any((folder / each).is_file() for each in TOKENIZER_FILES):
+        folder = cached_tokenizer(named) or fetch(named, weights=NO_WEIGHTS)
+    return open_clip_hub_tokenizer(folder, text_config)
+
+
+def _text_tower(model: nn.Module, text_config: Mapping[str, Any]) -> nn.Module:
+    """Give the text tower: a causal one by itself, any other as open_clip runs it."""
+    tower = getattr(model, "text", model)
+    pool = getattr(tower, "pool_type", getattr(tower, "text_pool_type", None))
+    plain = isinstance(tower, open_clip.CLIP) or (isinstance(tower, TextTransformer) and tower.cls_emb is None)
+    if plain and tower.attn_mask is not None and pool in ("argmax", "eos"):
+        return OpenClipText(tower, pool, int(text_config.get("eos_id", 2)))
+    return PaddedText(model)

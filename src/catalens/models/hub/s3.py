@@ -1,0 +1,137 @@
+"""Fetches a model from a bucket: once, going on where a broken download stopped, and checked.
+
+A file is written beside its place under a name that holds its version (the ETag), and moved there when it is whole;
+what was fetched is written down, so that a later use asks the network nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+
+from catalens.core.errors import ModelError
+
+INSTALL = 'pip install "catalens[aws]"'
+LISTED = ".fetched.json"
+"""What was fetched: name, size and ETag of every file; it is written last."""
+
+Client: TypeAlias = Any
+"""What `boto3.client("s3")` gives; its methods are made at run time."""
+_CHUNK = 1 << 20
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file of a bucket: its name below the prefix, its size in bytes and its version."""
+
+    name: str
+    size: int
+    etag: str
+
+
+def prefix_folder(address: str, cache: Path) -> Path:
+    """Give the folder that holds, or will hold, the copy of `s3://bucket/prefix`."""
+    return cache / "s3" / address.removeprefix("s3://")
+
+
+def is_fetched(folder: Path) -> bool:
+    """Say whether everything of a prefix was fetched into its folder and is still there."""
+    return bool(_listed(folder))
+
+
+def fetch_prefix(address: str, cache: Path, *, client: Client = None) -> Path:
+    """Fetch everything under a prefix, or what changed of it, and give the folder with the copy.
+
+    Args:
+        address: `s3://bucket/prefix`.
+        cache: the folder for things that can be made again.
+        client: of S3; None makes one with the machine's own settings.
+
+    Raises:
+        ModelError: boto3 is not installed, the bucket cannot be read, the prefix is empty, or a file does not arrive
+            as the bucket says it is.
+    """
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    folder = prefix_folder(address, cache)
+    client = client or _client()
+    try:
+        items = list(_items(client, bucket, prefix))
+        if not items:
+            raise ModelError(f"{address} is empty: bucket {bucket} has no file whose key begins with {prefix}/")
+        for item in items:
+            _fetch(client, bucket, f"{prefix}/{item.name}", item, folder)
+    except ModelError:
+        raise
+    except Exception as error:  # botocore raises many kinds, by the service and by the network
+        raise ModelError(f"{address} cannot be fetched: {error}; what has arrived is kept") from error
+    (folder / LISTED).write_text(json.dumps([asdict(item) for item in items], indent=1), encoding="utf-8")
+    return folder
+
+
+def _client() -> Client:
+    try:
+        import boto3
+    except ImportError as error:
+        raise ModelError(f"reading from S3 needs boto3: {INSTALL}") from error
+    return boto3.client("s3")
+
+
+def _listed(folder: Path) -> list[Item]:
+    """Give what was fetched into a folder and still has its size; empty if anything is amiss."""
+    try:
+        items = [Item(**each) for each in json.loads((folder / LISTED).read_text(encoding="utf-8"))]
+        whole = all((folder / item.name).stat().st_size == item.size for item in items)
+    except (OSError, ValueError, TypeError):
+        return []
+    return items if whole else []
+
+
+def _items(client: Client, bucket: str, prefix: str) -> Iterator[Item]:
+    """List the files below a prefix; those whose names would leave the folder are refused."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+    for page in pages:
+        for each in page.get("Contents", ()):
+            name = each["Key"].removeprefix(f"{prefix}/")
+            if not name or name.endswith("/"):
+                continue
+            if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+                raise ModelError(f"s3://{bucket}/{each['Key']} has a name that is no place below the prefix")
+            yield Item(name, int(each["Size"]), each["ETag"].strip('"'))
+
+
+def _fetch(client: Client, bucket: str, key: str, item: Item, folder: Path) -> None:
+    place = folder / item.name
+    if item in _listed(folder) or (place.is_file() and place.stat().st_size == item.size and _matches(place, item)):
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.{item.etag}.part")
+    have = part.stat().st_size if part.is_file() else 0
+    if have >= item.size:
+        part.unlink(missing_ok=True)
+        have = 0
+    # IfMatch: a file that changed meanwhile is refused, and never glued to the beginning of the old one.
+    ranged = {"Range": f"bytes={have}-"} if have else {}
+    answer = client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{item.etag}"', **ranged)
+    with part.open("ab") as file:
+        for chunk in iter(lambda: answer["Body"].read(_CHUNK), b""):
+            file.write(chunk)
+    size = part.stat().st_size
+    sealed = answer.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in answer
+    if size != item.size or not (sealed or _matches(part, item)):
+        part.unlink()
+        raise ModelError(f"s3://{bucket}/{key} did not arrive whole: {size} of {item.size} bytes, or others; try again")
+    part.replace(place)
+
+
+def _matches(file: Path, item: Item) -> bool:
+    """Compare with the MD5 that an ETag is, unless the file was uploaded in pieces: then the size has to do."""
+    if not _MD5.fullmatch(item.etag):
+        return True
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() == item.etag

@@ -1,0 +1,80 @@
+"""Takes SigLIP models of transformers apart; SigLIP 2 of a fixed size is the same model with another vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from catalens.core.errors import ModelError
+from catalens.models.hub.layout import Layout, licence_of, read_json
+from catalens.models.hub.preprocessing import transformers_preprocess
+from catalens.models.hub.tokenizing import siglip_tokenizer
+from catalens.models.hub.weights import load_transformers
+from catalens.models.parts import EncoderParts
+
+
+class SiglipImage(nn.Module):
+    """Normalised pixels (n, 3, height, width) → (n, dim)."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.vision_model = model.vision_model
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Run the tower."""
+        return self.vision_model(pixel_values=pixels).pooler_output
+
+
+class SiglipText(nn.Module):
+    """Token ids (n, max_tokens), padded → (n, dim); every token sees every other, the padding too."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.text_model = model.text_model
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Run the tower."""
+        return self.text_model(input_ids=ids).pooler_output
+
+
+def siglip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
+    """Load a SigLIP model that transformers saved.
+
+    Raises:
+        ModelError: files are missing, damaged or of another model.
+    """
+    from transformers import SiglipModel
+
+    tokenizer = siglip_tokenizer(layout.folder)
+    model = load_transformers(SiglipModel, layout)
+    text = model.config.text_config
+    return EncoderParts(
+        name=name,
+        revision=revision,
+        dim=text.projection_size,
+        preprocess=transformers_preprocess(layout.folder, "siglip"),
+        image=SiglipImage(model),
+        text=SiglipText(model),
+        tokenizer=tokenizer,
+        max_tokens=text.max_position_embeddings,
+        pad_id=_mark(layout, tokenizer, "pad_token", text.pad_token_id),
+        end_id=tokenizer.encode("").ids[-1],
+        logit_scale=float(torch.exp(model.logit_scale.detach())),
+        logit_bias=float(model.logit_bias.detach()),
+        licence=licence_of(layout.folder),
+        source="transformers SiglipModel",
+    )
+
+
+def _mark(layout: Layout, tokenizer: Tokenizer, key: str, otherwise: int | None) -> int:
+    """Give the id of a mark that the tokenizer's configuration names."""
+    file = layout.folder / "tokenizer_config.json"
+    named: Any = read_json(file).get(key) if file.is_file() else None
+    word = named.get("content") if isinstance(named, dict) else named
+    found = tokenizer.token_to_id(word) if isinstance(word, str) else otherwise
+    if found is None:
+        raise ModelError(f"{layout.folder}: neither the tokenizer nor the configuration says which token is {key}")
+    return found

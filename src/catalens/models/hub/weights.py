@@ -1,0 +1,58 @@
+"""Loads the weights of a transformers model from a folder: all of them, as numbers only, and without chatter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from catalens.core.errors import ModelError
+from catalens.models.hub.layout import Layout
+
+Foreign: TypeAlias = Any
+"""A class or a model of transformers, whose types say little."""
+
+
+def load_transformers(kind: Foreign, layout: Layout) -> Foreign:
+    """Load a model in float32, ready to be used.
+
+    Args:
+        kind: a model class of transformers.
+        layout: where its files are; safetensors, or pickled weights that hold nothing but numbers.
+
+    Raises:
+        ModelError: weights are missing or do not fit: a model with random weights would give nonsense silently.
+    """
+    try:
+        with _quiet():
+            model, told = kind.from_pretrained(
+                str(layout.folder),
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=".safetensors" in layout.weights[0].name,
+                weights_only=True,
+                dtype="float32",
+                output_loading_info=True,
+            )
+    except Exception as error:
+        raise ModelError(f"{layout.folder} cannot be loaded as a {kind.__name__}: {error}") from error
+    if told["missing_keys"]:
+        some = ", ".join(sorted(map(str, told["missing_keys"]))[:3])
+        raise ModelError(f"{layout.weights[0]} lacks weights of a {kind.__name__}, such as {some}")
+    return model.eval().requires_grad_(requires_grad=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep progress bars and notes about unused weights off the terminal."""
+    from transformers.utils import logging
+
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()

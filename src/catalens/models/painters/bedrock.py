@@ -1,0 +1,186 @@
+"""Painting with Stability AI's models on Amazon Bedrock.
+
+Source:
+    Amazon Bedrock user guide, "Stability.ai Stable Diffusion 3.5 Large" and "Stable Image services" (request fields,
+    the answer's `images`, `seeds` and `finish_reasons`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from PIL import Image
+
+from catalens.core.errors import ImageError, ModelError
+from catalens.core.images import read_image
+from catalens.core.types import PaintRequest
+from catalens.models.painters.sizes import fit_limits
+
+INSTALL = 'pip install "catalens[aws]"'
+_TIMEOUT_S = 300
+_SHORTEST = 64
+_MAX_PIXELS = 1024 * 1024
+"""What these models give; a larger picture would only take longer to send."""
+_MAX_PROMPT = 10_000
+_LAST_SEED = 4_294_967_294
+_CONTROLS = ("control-structure", "control-sketch")
+_HINTS = {
+    "AccessDeniedException": "this account may not use the model; ask for it under Model access, or change the region",
+    "ResourceNotFoundException": "there is no such model in this region",
+    "ThrottlingException": "too many requests; wait, or ask for a higher quota",
+    "ServiceQuotaExceededException": "the account's quota is used up",
+    "ModelTimeoutException": "the model took too long; try again",
+    "ModelNotReadyException": "the model is not ready yet; try again",
+    "ServiceUnavailableException": "the service is not available; try again",
+}
+
+
+class Client(Protocol):
+    """What is used of boto3's client for "bedrock-runtime"."""
+
+    def invoke_model(self, **request: str | bytes) -> Mapping[str, Any]:
+        """Send a request and give the answer, whose body is a stream."""
+
+
+def load_bedrock_painter(model_id: str, *, region: str | None) -> BedrockPainter:
+    """Make a painter with the machine's own AWS credentials; nothing is sent yet.
+
+    Args:
+        model_id: as Bedrock writes it, such as stability.sd3-5-large-v1:0, or an inference profile's.
+        region: such as us-west-2; None is the environment's.
+
+    Raises:
+        ModelError: boto3 is missing, no region is known, or the model does not paint from a picture.
+    """
+    try:
+        import boto3
+        import botocore.config
+        import botocore.exceptions
+    except ImportError as error:
+        raise ModelError(f"Bedrock needs boto3: {INSTALL}") from error
+    # Painting may take minutes; with the usual timeout of one, a slow picture would be asked and paid for again.
+    config = botocore.config.Config(read_timeout=_TIMEOUT_S, retries={"mode": "standard", "max_attempts": 3})
+    try:
+        client = boto3.client("bedrock-runtime", region_name=region, config=config)
+    except botocore.exceptions.NoRegionError as error:
+        raise ModelError("no AWS region is known: give one, such as us-west-2, or set AWS_REGION") from error
+    except (botocore.exceptions.BotoCoreError, ValueError) as error:
+        raise ModelError(f"Bedrock cannot be reached: {error}") from error
+    return BedrockPainter(model_id, client)
+
+
+class BedrockPainter:
+    """Paints by InvokeModel: Stable Diffusion 3 and 3.5, or Stable Image's control by structure or sketch."""
+
+    def __init__(self, model_id: str, client: Client) -> None:
+        """Check that the model paints from a picture.
+
+        Args:
+            model_id: as Bedrock writes it.
+            client: with its region and credentials.
+
+        Raises:
+            ModelError: it does not.
+        """
+        if not (_is_diffusion(model_id) or _is_control(model_id)):
+            raise ModelError(
+                f"{model_id} does not paint from a picture and a prompt; stability.sd3-5-large-v1:0 does, and "
+                "us.stability.stable-image-control-structure-v1:0"
+            )
+        self.name = f"bedrock:{model_id}"
+        self._model_id, self._client = model_id, client
+
+    def paint(self, request: PaintRequest) -> Image.Image:
+        """Give an RGB picture.
+
+        A seed of 0 asks Bedrock for chance, so the last seed takes its place, and every seed means one picture. The
+        control models know no steps, and take what the strength leaves as the weight of the picture.
+
+        Raises:
+            ModelError: the request holds what the model does not take, the service refused or failed, or a filter
+                held the result back.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        body = json.dumps(self._body(request)).encode()
+        try:
+            answer = self._client.invoke_model(
+                modelId=self._model_id, body=body, contentType="application/json", accept="application/json"
+            )
+            content = answer["body"].read()
+        except ClientError as error:
+            raise ModelError(f"{self.name}: {_refusal(error.response)}") from error
+        except BotoCoreError as error:  # no credentials, no network, no answer in time
+            raise ModelError(f"{self.name} cannot be reached: {error}") from error
+        return self._picture(content)
+
+    def _body(self, request: PaintRequest) -> dict[str, Any]:
+        """Build the request that this family of models takes."""
+        if request.steps is not None:
+            raise ModelError(f"{self.name} takes no number of steps; leave it out")
+        for text in (request.prompt, request.negative_prompt):
+            if len(text) > _MAX_PROMPT:
+                raise ModelError(f"{self.name} takes prompts of {_MAX_PROMPT:,} characters, not of {len(text):,}")
+        body: dict[str, Any] = {
+            "prompt": request.prompt,
+            "image": _encoded(request.image),
+            "seed": request.seed or _LAST_SEED,
+            "output_format": "png",
+        }
+        if request.negative_prompt:
+            body["negative_prompt"] = request.negative_prompt
+        if _is_control(self._model_id):
+            if request.guidance is not None:
+                raise ModelError(f"{self.name} takes no guidance; leave it out")
+            return body | {"control_strength": round(1 - request.strength, 4)}
+        if request.guidance is not None:
+            body["cfg_scale"] = request.guidance
+        return body | {"mode": "image-to-image", "strength": request.strength}
+
+    def _picture(self, content: bytes) -> Image.Image:
+        """Read the answer; a reason to finish means that there is no picture, whatever else is there."""
+        try:
+            answer = json.loads(content)
+            reasons = [reason for reason in answer.get("finish_reasons") or () if reason is not None]
+            images: Any = answer.get("images") or ()
+        except (ValueError, AttributeError, TypeError) as error:
+            raise ModelError(f"{self.name} answered with what is no JSON object: {content[:80]!r}") from error
+        if "Inference error" in reasons:
+            raise ModelError(f"{self.name} failed to paint: {', '.join(map(str, reasons))}; try again")
+        if reasons:
+            raise ModelError(
+                f"{self.name} held the picture back ({', '.join(map(str, reasons))}): change the prompt or the picture"
+            )
+        try:
+            return read_image(base64.b64decode(images[0], validate=True))
+        except (IndexError, KeyError, TypeError, binascii.Error, ValueError, ImageError) as error:
+            raise ModelError(f"{self.name} answered without a picture that can be read ({error})") from error
+
+
+def _is_diffusion(model_id: str) -> bool:
+    return "stability.sd3" in model_id
+
+
+def _is_control(model_id: str) -> bool:
+    return "stability." in model_id and any(kind in model_id for kind in _CONTROLS)
+
+
+def _encoded(image: Image.Image) -> str:
+    size_wh = fit_limits(image.size, shortest=_SHORTEST, max_pixels=_MAX_PIXELS)
+    if size_wh != image.size:
+        image = image.resize(size_wh, Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _refusal(response: Mapping[str, Any]) -> str:
+    """Say what the service said, and what to do about it."""
+    error = response.get("Error", {})
+    code, message = error.get("Code", "unknown error"), error.get("Message", "")
+    return ": ".join(part for part in (_HINTS.get(code, code), message) if part)

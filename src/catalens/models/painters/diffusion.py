@@ -1,0 +1,207 @@
+"""Painting with diffusers, on this machine: any model that its image-to-image pipelines know.
+
+Weights are read from safetensors only, and a model's own code is never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from PIL import Image
+
+from catalens.core.errors import ModelError
+from catalens.core.types import PaintRequest
+from catalens.models.painters.sizes import SizeWh, fit_area
+
+if TYPE_CHECKING:
+    import torch
+
+INSTALL = 'pip install "catalens[restyle]"'
+Pipeline: TypeAlias = Any
+"""An image-to-image pipeline of diffusers; the families share a way of calling, but no type."""
+
+_DTYPES = ("auto", "float32", "float16", "bfloat16")
+_USUAL_SIDE = 128
+"""Side of the latents that a model was trained at, where it does not say; 1,024 pixels for most."""
+
+
+def load_diffusion_painter(name: str, *, revision: str | None, device: str, dtype: str) -> DiffusionPainter:
+    """Load an image-to-image pipeline from a folder, the cache of the hub, or the hub; see `load_painter`.
+
+    Raises:
+        ModelError: libraries or files are missing, the model cannot do this, or the device is not there.
+    """
+    pipelines = _pipelines()
+    chosen = _device(device)
+    number = _dtype(chosen, dtype)
+    local = Path(name).expanduser()
+    folder = local if local.is_dir() else _from_hub(name, revision)
+    # Parts that were left out when the model was saved, such as the third text encoder of Stable Diffusion 3.
+    absent = {part: None for part, kind in _index(folder).items() if kind == [None, None]}
+    try:
+        pipeline = pipelines.from_pretrained(
+            str(folder), dtype=number, use_safetensors=True, local_files_only=True, **absent
+        )
+        pipeline.to(chosen)
+    except Exception as error:  # every component has a loader of its own, and errors of its own
+        raise ModelError(f"{name} cannot be loaded as an image-to-image model: {_line(error)}") from error
+    pipeline.set_progress_bar_config(disable=True)
+    shown = folder.resolve().name if local.is_dir() else name
+    return DiffusionPainter(f"{shown}@{_revision(folder)}", pipeline)
+
+
+class DiffusionPainter:
+    """Paints with a diffusers image-to-image pipeline."""
+
+    def __init__(self, name: str, pipeline: Pipeline) -> None:
+        """Keep a pipeline that is loaded.
+
+        Args:
+            name: model and revision.
+            pipeline: of `AutoPipelineForImage2Image`, on its device.
+        """
+        self.name = name
+        self._pipeline = pipeline
+        self._accepted = frozenset(inspect.signature(pipeline.__call__).parameters)
+
+    def size_for(self, size_wh: SizeWh) -> SizeWh:
+        """Give the size that a picture is painted at: the area of the model's training, sides that it can halve."""
+        pipeline = self._pipeline
+        denoiser = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
+        settings = getattr(denoiser, "config", {})
+        side = settings.get("sample_size") or getattr(pipeline, "default_sample_size", _USUAL_SIDE)
+        side = max(side) if isinstance(side, list | tuple) else side
+        halvings = 2 ** max(0, len(settings.get("down_block_types") or ()) - 1)  # of a U-Net's latents
+        scale = pipeline.vae_scale_factor
+        in_patches = scale * max(halvings, settings.get("patch_size") or 1)
+        return fit_area(size_wh, (side * scale) ** 2, max(in_patches, pipeline.image_processor.config.vae_scale_factor))
+
+    def paint(self, request: PaintRequest) -> Image.Image:
+        """Give an RGB picture of the size that `size_for` says.
+
+        Chance is drawn on the processor, so that a seed means the same on every device.
+
+        Raises:
+            ModelError: the model takes no negative prompt, holds the picture back, or fails.
+        """
+        import torch
+
+        width, height = self.size_for(request.image.size)
+        given: dict[str, Any] = {
+            "prompt": request.prompt,
+            "image": request.image.resize((width, height), Image.Resampling.LANCZOS),
+            "strength": request.strength,
+            "generator": torch.Generator("cpu").manual_seed(request.seed),
+        }
+        given |= self._options(request, width, height)
+        try:
+            with torch.inference_mode():
+                painted = self._pipeline(**given)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise ModelError(f"{self.name} failed to paint: {_line(error)}") from error
+        if any(getattr(painted, "nsfw_content_detected", None) or ()):
+            raise ModelError(f"{self.name}: the model's safety checker held the picture back; change prompt or seed")
+        picture: Image.Image = painted.images[0].convert("RGB")
+        if picture.getextrema() == ((0, 0), (0, 0), (0, 0)):
+            raise ModelError(f"{self.name} gave a black picture, which half precision may do: load it as float32")
+        return picture
+
+    def _options(self, request: PaintRequest, width: int, height: int) -> dict[str, Any]:
+        """Give what was asked for beyond the default, as far as this pipeline knows of it."""
+        asked = {
+            "negative_prompt": request.negative_prompt or None,
+            "num_inference_steps": request.steps,
+            "guidance_scale": request.guidance,
+        }
+        options = {name: value for name, value in asked.items() if value is not None}
+        strange = sorted(options.keys() - self._accepted)
+        if strange:
+            raise ModelError(f"{self.name} takes no {' and no '.join(strange)}; leave it out")
+        return options | {
+            name: value for name, value in (("width", width), ("height", height)) if name in self._accepted
+        }
+
+
+def _pipelines() -> Pipeline:
+    """Give the class that chooses the pipeline which a model belongs to."""
+    try:
+        with warnings.catch_warnings():
+            # One of the pipelines that come with it is compiled at import, in torch's old way.
+            warnings.filterwarnings("ignore", r".torch\.jit\.script. is deprecated", FutureWarning)
+            from diffusers import AutoPipelineForImage2Image
+    except ImportError as error:
+        raise ModelError(f"painting on this machine needs diffusers: {INSTALL}") from error
+    return AutoPipelineForImage2Image
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    """Read which parts a model has."""
+    file = folder / "model_index.json"
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder} is no diffusers model: it has no {file.name}") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{file} cannot be read: {error}") from error
+
+
+def _device(device: str) -> torch.device:
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise ModelError(f"there is no device {device!r}; give auto, cpu, cuda or mps") from error
+
+
+def _dtype(device: torch.device, dtype: str) -> torch.dtype:
+    import torch
+
+    if dtype not in _DTYPES:
+        raise ModelError(f"there is no dtype {dtype!r}; give {', '.join(_DTYPES)}")
+    if dtype == "auto":
+        return torch.float32 if device.type == "cpu" else torch.float16
+    found: torch.dtype = getattr(torch, dtype)
+    return found
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    """Give the folder of a hub model: as it is in the cache, else fetched."""
+    from diffusers import DiffusionPipeline
+
+    wanted = {"revision": revision, "use_safetensors": True}
+    try:
+        return Path(DiffusionPipeline.download(name, local_files_only=True, **wanted))
+    except Exception:  # noqa: BLE001 - not all of it is there, whatever says so; the second attempt tells why
+        pass
+    try:
+        return Path(DiffusionPipeline.download(name, **wanted))
+    except Exception as error:  # the hub's, the network's and the file system's errors have no common root
+        raise ModelError(
+            f"{name} is no folder here, not whole in the cache, and cannot be fetched ({_line(error)}); "
+            "without a network, give the folder of a diffusers model"
+        ) from error
+
+
+def _revision(folder: Path) -> str:
+    """Give the commit of a folder in the hub's cache; else a short hash of what its files are and how they begin."""
+    if folder.parent.name == "snapshots":
+        return folder.name[:12]
+    digest = hashlib.sha256()
+    for file in sorted(each for each in folder.rglob("*") if each.is_file()):
+        digest.update(json.dumps([file.relative_to(folder).as_posix(), file.stat().st_size]).encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(1 << 20))
+    return digest.hexdigest()[:12]
+
+
+def _line(error: Exception) -> str:
+    """Give the first line of a foreign message, which may run over pages."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,87 @@
+"""Two encoders of the same weights, side by side: how far they agree, and how fast each is."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from PIL.Image import Image
+
+from catalens.core.protocols import Encoder
+from catalens.core.types import Vectors
+
+T = TypeVar("T")
+_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """What came of encoding n items with both.
+
+    Attributes:
+        items: n.
+        least_cosine: between the two vectors of an item, of the worst item.
+        mean_cosine: over all items.
+        per_s: items per second of the encoder that is judged.
+        reference_per_s: of the one it is judged by.
+    """
+
+    items: int
+    least_cosine: float
+    mean_cosine: float
+    per_s: float
+    reference_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How an encoder compares with its reference."""
+
+    pictures: Agreement
+    texts: Agreement
+
+    @property
+    def least_cosine(self) -> float:
+        """The worst cosine of all."""
+        return min(self.pictures.least_cosine, self.texts.least_cosine)
+
+
+def compare(encoder: Encoder, reference: Encoder, pictures: Sequence[Image], texts: Sequence[str]) -> Parity:
+    """Encode the same with both, a few times in turns; speeds are medians.
+
+    Args:
+        encoder: the one that is judged.
+        reference: of the same width.
+        pictures: at least one, in RGB; few enough for one batch.
+        texts: at least one.
+    """
+    return Parity(
+        _agreement(encoder.encode_images, reference.encode_images, pictures),
+        _agreement(encoder.encode_texts, reference.encode_texts, texts),
+    )
+
+
+def _agreement(
+    encode: Callable[[Sequence[T]], Vectors], reference: Callable[[Sequence[T]], Vectors], items: Sequence[T]
+) -> Agreement:
+    cosines = (encode(items) * reference(items)).sum(axis=1)
+    taken_s, reference_s = [], []
+    for _ in range(_ROUNDS):
+        taken_s.append(_seconds(encode, items))
+        reference_s.append(_seconds(reference, items))
+    return Agreement(
+        items=len(items),
+        least_cosine=float(cosines.min()),
+        mean_cosine=float(cosines.mean()),
+        per_s=len(items) / statistics.median(taken_s),
+        reference_per_s=len(items) / statistics.median(reference_s),
+    )
+
+
+def _seconds(encode: Callable[[Sequence[T]], Vectors], items: Sequence[T]) -> float:
+    started_s = time.perf_counter()
+    encode(items)
+    return time.perf_counter() - started_s

@@ -1,0 +1,216 @@
+"""Loads a vision-language model of transformers: safe weights, the right device and numbers, no code of strangers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from PIL.Image import Image
+
+from catalens.core.errors import InputError, ModelError
+from catalens.models.readers.tokens import Foreign
+
+if TYPE_CHECKING:
+    import torch
+
+INSTALL = 'pip install "catalens[hub]"'
+DTYPES = ("auto", "float32", "float16", "bfloat16")
+Quantise = Literal["8bit", "4bit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How a model is to be loaded.
+
+    Attributes:
+        device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
+        dtype: of `DTYPES`; "auto" is the fastest that the device has.
+        quantise: keep the weights in 8 or 4 bits; None for as they are.
+    """
+
+    device: str | None = None
+    dtype: str = "auto"
+    quantise: Quantise | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A model ready to run.
+
+    Attributes:
+        name: as a user gives it, with the revision.
+        model: of transformers, for inference.
+        processor: its tokenizer and preparation of pictures.
+        device: where it is.
+        dtype: of its activations.
+    """
+
+    name: str
+    model: Any
+    processor: Any
+    device: torch.device
+    dtype: torch.dtype
+
+    def pixels(self, images: Sequence[Image]) -> torch.Tensor:
+        """Prepare pictures for the vision tower: (n, 3, height, width)."""
+        prepared = self.processor.image_processor(list(images), return_tensors="pt")
+        pixels: torch.Tensor = prepared["pixel_values"].to(self.device, self.dtype)
+        return pixels
+
+
+def need_libraries() -> None:
+    """Check that torch and transformers are there.
+
+    Raises:
+        ModelError: one is missing; the message holds the command that installs it.
+    """
+    try:
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise ModelError(f"readers of the hub need {error.name or 'more libraries'}: {INSTALL}") from error
+
+
+def read_config(folder: Path) -> Foreign:
+    """Read a model's configuration.
+
+    Raises:
+        ModelError: it is missing or damaged, or the model brings code of its own, which is never run.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder} has no configuration that transformers knows: {_first_line(error)}") from error
+
+
+def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
+    """Load a model and its processor from a folder.
+
+    Args:
+        folder: as transformers saves one.
+        name: what to call it.
+        model_class: of transformers, such as "BlipForConditionalGeneration".
+        wanted: where and how.
+
+    Raises:
+        InputError: no device or dtype is called so.
+        ModelError: files are missing or damaged, weights are missing, or it does not fit into memory.
+    """
+    import torch
+
+    transformers: Foreign = import_module("transformers")
+    device = choose_device(wanted.device)
+    dtype = choose_dtype(wanted.dtype, device)
+    settings: dict[str, Any] = {"dtype": dtype, "local_files_only": True, "output_loading_info": True}
+    if wanted.quantise:
+        settings |= {"quantization_config": _bits(wanted.quantise, dtype), "device_map": {"": str(device)}}
+    try:
+        with _quiet(transformers):
+            model, info = getattr(transformers, model_class).from_pretrained(str(folder), **settings)
+            processor = transformers.AutoProcessor.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False
+            )
+        if not wanted.quantise:
+            model = model.to(device)
+    except torch.OutOfMemoryError as error:
+        raise ModelError(f"{name} does not fit into the memory of {device}; try quantise='8bit' or '4bit'") from error
+    except ImportError as error:
+        raise ModelError(f"{name} needs another library: {_first_line(error)}") from error
+    except Exception as error:  # transformers and safetensors raise many kinds for damaged files
+        raise ModelError(f"{name} cannot be loaded from {folder}: {_first_line(error)}") from error
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(f"{folder} lacks {len(missing)} weights of {model_class}, {missing[0]} among them")
+    return Loaded(name=name, model=model.eval(), processor=processor, device=device, dtype=dtype)
+
+
+def choose_device(asked: str | None) -> torch.device:
+    """Give the device that is asked for, or the best there is.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    import torch
+
+    found = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if asked is None:
+        return torch.device(next(name for name, there in found.items() if there))
+    kind, _, number = asked.partition(":")
+    there = found.get(kind, False) and (not number or (number.isdigit() and int(number) < torch.cuda.device_count()))
+    if not there:
+        raise InputError(f"there is no device {asked!r}; there are: {', '.join(k for k, v in found.items() if v)}")
+    return torch.device(asked)
+
+
+def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
+    """Give the dtype that is asked for, or the fastest one that the device computes in.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    import torch
+
+    if asked not in DTYPES:
+        raise InputError(f"there is no dtype {asked!r}; there are: {', '.join(DTYPES)}")
+    if asked != "auto":
+        chosen: torch.dtype = getattr(torch, asked)
+        return chosen
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device.type == "mps":
+        return torch.float16
+    return torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Say whether the processor multiplies bfloat16 itself; without, it would be slower than float32."""
+    import torch
+
+    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def _bits(quantise: Quantise, dtype: torch.dtype) -> Foreign:
+    """Give the settings for weights in few bits.
+
+    Raises:
+        InputError: it is neither 8bit nor 4bit.
+        ModelError: the library is missing.
+    """
+    if quantise not in ("8bit", "4bit"):
+        raise InputError(f"quantise is {quantise!r}; it is '8bit', '4bit' or None")
+    settings: Foreign = import_module("transformers").BitsAndBytesConfig
+    if not find_spec("bitsandbytes"):
+        raise ModelError(f"weights in {quantise} need bitsandbytes: pip install bitsandbytes")
+    if quantise == "8bit":
+        return settings(load_in_8bit=True)
+    return settings(load_in_4bit=True, bnb_4bit_compute_dtype=dtype, bnb_4bit_quant_type="nf4")
+
+
+@contextmanager
+def _quiet(transformers: Foreign) -> Iterator[None]:
+    """Keep progress bars and advice of the library off the terminal while it loads."""
+    logging = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -1,0 +1,171 @@
+"""From a reader's name to a reader: which family it is, where its files are, and the nearest names for a wrong one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
+
+from catalens.core.errors import ModelError
+from catalens.core.protocols import Answerer, Captioner
+from catalens.models.readers.known import KNOWN_READERS
+from catalens.models.readers.tokens import Foreign
+
+if TYPE_CHECKING:
+    from catalens.models.readers.loading import Loaded, Quantise
+    from catalens.models.readers.reader import Family
+    from catalens.models.readers.shipped import BundleReader
+
+ACCEPTED = (
+    "starter or everyday, which come with the package; a short name such as blip-base or blip2-2.7b; a hub id such as "
+    "Salesforce/blip-vqa-base; the folder of a model; https://host/v1#model for a server of chat completions; fake"
+)
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_SERVER = re.compile(r"(remote:)?https?://")
+
+
+class Reader(Captioner, Answerer, Protocol):
+    """Describes pictures and answers questions about them; where it does only one, the other says so."""
+
+    def close(self) -> None:
+        """Let go of the weights or connections; the reader cannot be used any more."""
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+
+
+def _fake(_threads: int | None) -> Reader:
+    from catalens.models.readers.fake import FakeReader
+
+    return FakeReader()
+
+
+def _of_bundle(name: str, threads: int | None) -> BundleReader:
+    from catalens.models.bundle import load_bundle
+    from catalens.models.readers.shipped import load_bundle_reader
+    from catalens.models.registry import shipped
+
+    folder = shipped(name)
+    return load_bundle_reader(folder, load_bundle(folder, threads=threads), threads=threads)
+
+
+def _everyday(threads: int | None) -> Reader:
+    return _of_bundle("everyday", threads)
+
+
+def _starter(threads: int | None) -> Reader:
+    from catalens.models.gate import load_gate
+    from catalens.models.readers.auto import AutoReader
+    from catalens.models.registry import shipped
+
+    product = _of_bundle("starter", threads)
+    return AutoReader(product, _of_bundle("everyday", threads), load_gate(shipped("starter"), product.encoder.dim))
+
+
+SHIPPED: dict[str, Callable[[int | None], Reader]] = {"starter": _starter, "everyday": _everyday, "fake": _fake}
+"""Readers that come with the package, by name; each is made for a number of processor threads."""
+
+
+def load_reader(
+    name: str,
+    *,
+    device: str | None = None,
+    dtype: str = "auto",
+    quantise: Quantise | None = None,
+    revision: str | None = None,
+    threads: int | None = None,
+    api_key: str | None = None,
+) -> Reader:
+    """Load a reader by its name.
+
+    Args:
+        name: a shipped one (`starter`, `everyday`, `fake`), a short name (`blip-base`), a hub id, the folder of a
+            model, or `https://host/v1#model`.
+        device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
+        dtype: "float32", "float16", "bfloat16", or "auto" for the fastest that the device computes in.
+        quantise: "8bit" or "4bit" weights; None for as they are.
+        revision: a commit, branch or tag of the hub; None for the newest that is there.
+        threads: processor threads of torch, for the whole process; None leaves them as they are.
+        api_key: what a server asks for; None for none.
+
+    Raises:
+        InputError: no device or dtype is called so.
+        ModelError: nothing is called so (the message gives the nearest names), or it cannot be had.
+    """
+    if name in SHIPPED:
+        return SHIPPED[name](threads)
+    if _SERVER.match(name):
+        from catalens.models.readers.remote import connect
+
+        return connect(name.removeprefix("remote:"), api_key=api_key)
+    shown, folder = _find(name, revision)
+    from catalens.models.readers.loading import Wanted, load, need_libraries, read_config
+
+    need_libraries()
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    from catalens.models.readers.reader import TorchReader
+
+    model_class, family = _family(read_config(folder), shown)
+    wanted = Wanted(device=device, dtype=dtype, quantise=quantise)
+    return TorchReader(family(load(folder, shown, model_class, wanted)))
+
+
+def _find(name: str, revision: str | None) -> tuple[str, Path]:
+    """Give a model's name with its revision, and the folder of its files, fetched if need be."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        from catalens.models.hub.layout import find_layout
+
+        return f"{folder.resolve().name}@{find_layout(folder).revision()}", folder
+    repository = next((spec.repository for spec in KNOWN_READERS if spec.name == name.lower()), name)
+    if not _HUB_ID.fullmatch(repository):
+        raise ModelError(unknown(name))
+    from catalens.models.hub.download import cached, fetch
+
+    found = cached(repository, revision=revision) or fetch(repository, revision=revision)
+    # The cache keeps each commit in a folder of its name; a short name and the hub's own are one model.
+    return f"{repository}@{found.name[:12]}", found
+
+
+def unknown(name: str) -> str:
+    """Give the sentence that answers a name nobody knows, with the nearest known ones."""
+    known = (each for spec in KNOWN_READERS for each in (spec.name, spec.repository))
+    names = {each.lower(): each for each in (*SHIPPED, *known)}
+    near = [names[each] for each in get_close_matches(name.lower(), names, n=3)]
+    hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+    return f"there is no reader {name!r}{hint}; accepted are {ACCEPTED}"
+
+
+def _family(config: Foreign, name: str) -> tuple[str, Callable[[Loaded], Family]]:
+    """Give the class of transformers that a configuration names, and the family of ours that runs it."""
+    from catalens.models.readers.blip import BlipAnswers, BlipCaptions
+    from catalens.models.readers.blip2 import Blip2Opt, Blip2T5
+    from catalens.models.readers.chat import Chat
+    from catalens.models.readers.git import Git
+
+    architecture = (getattr(config, "architectures", None) or [""])[0]
+    blip2: Callable[[Loaded], Family] = Blip2T5 if getattr(config, "is_encoder_decoder", False) else Blip2Opt
+    families: dict[str, Callable[[Loaded], Family]] = {
+        "BlipForConditionalGeneration": BlipCaptions,
+        "BlipForQuestionAnswering": BlipAnswers,
+        "Blip2ForConditionalGeneration": blip2,
+        "GitForCausalLM": Git,
+    }
+    if architecture in families:
+        return architecture, families[architecture]
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    if config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        return "AutoModelForImageTextToText", Chat
+    raise ModelError(
+        f"{name} is a {architecture or config.model_type}, which neither describes pictures nor answers questions; "
+        "readers are BLIP, BLIP-2, GIT and the chat models of transformers' image-text-to-text family"
+    )

@@ -1,0 +1,120 @@
+"""Models at Amazon Bedrock, by the Converse operation: one request for every family of models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ReadTimeoutError,
+)
+
+from catalens.core.errors import AnswerError, ModelError
+from catalens.models.writers.patience import BusyError, patiently
+
+_BUSY = frozenset(
+    {"ThrottlingException", "ModelNotReadyException", "ServiceUnavailableException", "TooManyRequestsException"}
+)
+_NEXT_STEP: Mapping[str, str] = {
+    "AccessDeniedException": "allow bedrock:InvokeModel and ask for access to the model in the Bedrock console",
+    "ResourceNotFoundException": "check the model's id and the region",
+    "ValidationException": "check the model's id; many models need an inference profile's id, such as eu.… or us.…",
+    "ModelTimeoutException": "the model took too long; ask for a shorter text, or try again",
+    "UnrecognizedClientException": "the credentials are not valid; run `aws configure`",
+    "ExpiredTokenException": "the credentials have expired; sign in again",
+}
+_STOPPED: Mapping[str, str] = {
+    "max_tokens": "was cut off after {max_tokens} tokens; ask for a shorter text",
+    "model_context_window_exceeded": "ran out of its context window; give fewer facts, or name a larger model",
+    "guardrail_intervened": "was held back by a guardrail; look at the facts, or at the guardrail's policy",
+    "content_filtered": "was held back by the provider's filter; look at the facts",
+    "malformed_model_output": "gave an answer that Bedrock could not read; try again, or name another model",
+    "malformed_tool_use": "tried to use a tool that it was not given; name another model",
+    "tool_use": "tried to use a tool that it was not given; name another model",
+}
+
+
+class Client(Protocol):
+    """As much of boto3's `bedrock-runtime` client as is used."""
+
+    @property
+    def converse(self) -> Callable[..., Mapping[str, Any]]:
+        """Send one conversation."""
+
+
+class BedrockWriter:
+    """A `Writer` over one model; the client is boto3's `bedrock-runtime`."""
+
+    def __init__(self, client: Client, model: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.name = f"bedrock:{model}"
+        self._client, self._model, self._sleep = client, model, sleep
+
+    def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:
+        """Give the model's text; its reasoning, if it sends some, is left out.
+
+        Raises:
+            AnswerError: the model refused, was cut off, or gave nothing.
+            ModelError: it cannot be had: access, address, credentials, too busy, too slow.
+        """
+        # No temperature: some of the newest models refuse requests that set one.
+        request = {
+            "modelId": self._model,
+            "system": [{"text": system}],
+            "messages": [{"role": "user", "content": [{"text": instruction}]}],
+            "inferenceConfig": {"maxTokens": max_tokens},
+        }
+        answer = patiently(lambda: self._converse(request), what=self.name, sleep=self._sleep)
+        reason = answer.get("stopReason", "")
+        if reason in _STOPPED:
+            raise AnswerError(f"{self.name} {_STOPPED[reason].format(max_tokens=max_tokens)}")
+        content = answer.get("output", {}).get("message", {}).get("content", [])
+        text = "".join(block.get("text", "") for block in content).strip()
+        if not text:
+            raise AnswerError(
+                f"{self.name} gave no text (it stopped for {reason or 'no reason'!r}); name another model"
+            )
+        return text
+
+    def _converse(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return self._client.converse(**request)
+        except ClientError as error:
+            code, message = (error.response.get("Error", {}).get(key, "") for key in ("Code", "Message"))
+            if code in _BUSY or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 429:
+                raise BusyError(f"{code}: {message}") from error
+            step = _NEXT_STEP.get(code, "see the Bedrock documentation on this error")
+            raise ModelError(f"{self.name} failed with {code}: {message}; {step}") from error
+        except (ReadTimeoutError, ConnectTimeoutError) as error:
+            raise ModelError(f"{self.name} did not answer in time; allow more seconds, or ask for less") from error
+        except NoCredentialsError as error:
+            raise ModelError(f"{self.name} needs AWS credentials and found none; run `aws configure`") from error
+        except EndpointConnectionError as error:
+            raise ModelError(f"{self.name} cannot be reached: {error}; check the region and the network") from error
+        except BotoCoreError as error:
+            raise ModelError(f"{self.name} could not be asked: {error}") from error
+
+
+def load_bedrock(model: str, *, timeout_s: float) -> BedrockWriter:
+    """Make a writer with the credentials and the region that AWS tools use.
+
+    Raises:
+        ModelError: no region is known.
+    """
+    # The pauses are `patiently`'s: botocore's own tries would multiply with them.
+    config = Config(read_timeout=timeout_s, connect_timeout=min(timeout_s, 10.0), retries={"total_max_attempts": 1})
+    try:
+        client = boto3.Session().client("bedrock-runtime", config=config)
+    except NoRegionError as error:
+        raise ModelError(f"bedrock:{model} needs a region: set AWS_REGION, or run `aws configure`") from error
+    except BotoCoreError as error:
+        raise ModelError(f"bedrock:{model} cannot be set up: {error}") from error
+    return BedrockWriter(client, model)

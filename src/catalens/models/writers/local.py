@@ -1,0 +1,95 @@
+"""A chat model in a folder, by transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jinja2 import TemplateError
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BatchEncoding,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from catalens.core.errors import AnswerError, ModelError
+
+
+class LocalWriter:
+    """A `Writer` that takes the likeliest word each time, on an accelerator where there is one."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+        self.name = name
+        self._model, self._tokenizer = model, tokenizer
+        ends = model.generation_config.eos_token_id or tokenizer.eos_token_id
+        self._ends = frozenset(ends if isinstance(ends, list) else [ends])
+
+    def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:
+        """Give the model's text.
+
+        Raises:
+            AnswerError: it was cut off, or gave nothing.
+            ModelError: the model cannot take the instruction, or memory ran out.
+        """
+        inputs = self._inputs(system, instruction).to(self._model.device)
+        length = inputs["input_ids"].shape[1]
+        pad = self._tokenizer.pad_token_id
+        try:
+            with torch.inference_mode():
+                [ids] = self._model.generate(
+                    **inputs,
+                    max_new_tokens=max_tokens,
+                    do_sample=False,
+                    temperature=None,
+                    top_p=None,
+                    top_k=None,
+                    pad_token_id=min(self._ends) if pad is None else pad,
+                )
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise ModelError(f"{self.name} failed: {error}; give fewer facts, or name a smaller model") from error
+        written = ids[length:].tolist()
+        if len(written) >= max_tokens and written[-1] not in self._ends:
+            raise AnswerError(f"{self.name} was cut off after {max_tokens} tokens; ask for a shorter text")
+        text = str(self._tokenizer.decode(written, skip_special_tokens=True)).strip()
+        if not text:
+            raise AnswerError(f"{self.name} gave no text; name another model")
+        return text
+
+    def _inputs(self, system: str, instruction: str) -> BatchEncoding:
+        user = {"role": "user", "content": instruction}
+        try:
+            return self._template([{"role": "system", "content": system}, user])
+        except TemplateError:
+            # Some families know no system's role: it goes before the instruction then.
+            try:
+                return self._template([{"role": "user", "content": f"{system}\n\n{instruction}"}])
+            except TemplateError as error:
+                raise ModelError(f"the chat template of {self.name} refuses an instruction: {error}") from error
+
+    def _template(self, messages: list[dict[str, str]]) -> BatchEncoding:
+        text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        # The template has written the marks of begin and end already.
+        inputs: BatchEncoding = self._tokenizer(str(text), add_special_tokens=False, return_tensors="pt")
+        return inputs
+
+
+def load_local(folder: Path) -> LocalWriter:
+    """Load a chat model from a folder; nothing is downloaded and no code of the folder runs.
+
+    Raises:
+        ModelError: there is no such folder, it holds no causal model, or it has no chat template.
+    """
+    name = f"transformers:{folder.name}"
+    if not folder.is_dir():
+        raise ModelError(f"{str(folder)!r} is no folder; transformers:FOLDER takes one that holds a chat model")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto", use_safetensors=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{str(folder)!r} cannot be loaded as a chat model: {error}") from error
+    if not tokenizer.chat_template:
+        raise ModelError(f"{str(folder)!r} has no chat template, so it is no chat model; name an instruct variant")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return LocalWriter(model.to(device).eval(), tokenizer, name)

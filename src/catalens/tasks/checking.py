@@ -1,0 +1,235 @@
+"""Is a description true to its facts? What it leaves out, what it adds, and which sentence says which fact.
+
+English is read with the schema's wordings and the shipped vocabularies. In another language the writer marks the
+words of each fact, `[[colour|marineblau]]`; there, words that were added cannot be told, only numbers can.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence, Set
+from dataclasses import dataclass
+
+from catalens.tasks.composing import Sentence
+from catalens.tasks.english import find, stems
+from catalens.tasks.facts import Fact, Facts
+from catalens.tasks.lexicon import Lexicon, Phrase, kind_of, phrase_of, rivals_of
+from catalens.tasks.sayings import label_of, load_sayings, spoken
+from catalens.tasks.schema import Schema
+
+_NOT_TELLING = frozenset({("print",), ("pattern",), ("design",), ("small",), ("long",), ("short",)})
+"""Wordings that are everyday words besides."""
+
+_BETWEEN = frozenset(stems("a an the is are in of that which it has have with come comes"))
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+|\n+")
+_MARK = re.compile(r"\[\[([^\[\]|]+)\|([^\[\]]+)\]\]")
+_NUMBER = re.compile(r"\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What became of the facts in a text.
+
+    Attributes:
+        sentences: the text's own, each with the facts that it says.
+        missing: names of facts that are not said.
+        invented: (words, kind) that are not among the facts.
+        untraced: sentences that say no fact.
+        keywords: search words that were asked for and are not there.
+    """
+
+    sentences: tuple[Sentence, ...]
+    missing: tuple[str, ...] = ()
+    invented: tuple[tuple[str, str], ...] = ()
+    untraced: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Give what is wrong, in words; empty where the text is true to the facts."""
+        return (
+            *(f"the fact {name!r} is missing" for name in self.missing),
+            *(f"{words!r} ({kind}) is not among the facts" for words, kind in self.invented),
+            *(f"the sentence {sentence!r} says none of the facts" for sentence in self.untraced),
+            *(f"the search words {words!r} are missing" for words in self.keywords),
+        )
+
+
+def check(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] = ()) -> Findings:
+    """Read an English text against its facts.
+
+    A fact is said by its own words, by a wording of its label, or by an inflection of those; a word that belongs to a
+    longer one does not count ("blue" in "navy blue"). Each value of a fact must be said.
+
+    Args:
+        text: what was written.
+        facts: what it may say, all of which it must.
+        lexicon: of the schema that the facts' labels are from.
+        keywords: search words that it must hold.
+    """
+    lines = [(line, stems(line)) for line in split(text)]
+    wanted = [_Wanted.of(fact, lexicon) for fact in facts]
+    said: dict[str, set[int]] = {fact.name: set() for fact in facts}
+    told: list[set[str]] = []
+    for _, words in lines:
+        found = _mentions(words, wanted)
+        told.append({name for name, values in found.items() if values})
+        for name, values in found.items():
+            said[name] |= values
+    held = [tuple(word for word in keywords if find(stems(word), words) >= 0) for _, words in lines]
+    sentences = tuple(
+        Sentence(line, tuple(fact.name for fact in facts if fact.name in names), words)
+        for (line, _), names, words in zip(lines, told, held, strict=True)
+    )
+    return Findings(
+        sentences,
+        missing=tuple(fact.name for fact in facts if len(said[fact.name]) < len(fact.values)),
+        invented=invented(text, facts, lexicon, keywords),
+        untraced=tuple(each.text for each in sentences if not each.facts and not each.keywords),
+        keywords=tuple(word for word in keywords if not any(word in each for each in held)),
+    )
+
+
+def check_marked(text: str, facts: Facts, keywords: Sequence[str] = ()) -> Findings:
+    """Read a text of any language, in which the words of each fact are marked with its name.
+
+    >>> found = check_marked("Ein [[colour|rotes]] Kleid.", (Fact("colour", ("Red",)), Fact("type", ("Dresses",))))
+    >>> found.sentences, found.missing
+    ((Sentence(text='Ein rotes Kleid.', facts=('colour',), keywords=()),), ('type',))
+    """
+    names = {fact.name for fact in facts}
+    sentences = []
+    for line in split(text):
+        marked = {mark.group(1).strip() for mark in _MARK.finditer(line)} & names
+        plain = _MARK.sub(lambda mark: mark.group(2), line)
+        held = tuple(word for word in keywords if word.lower() in plain.lower())
+        sentences.append(Sentence(plain, tuple(fact.name for fact in facts if fact.name in marked), held))
+    said = {name for each in sentences for name in each.facts}
+    known = {word for text in (*(fact.value for fact in facts), *keywords) for word in stems(text)}
+    return Findings(
+        tuple(sentences),
+        missing=tuple(fact.name for fact in facts if fact.name not in said),
+        invented=_numbers(" ".join(each.text for each in sentences), known),
+        untraced=tuple(each.text for each in sentences if not each.facts and not each.keywords),
+        keywords=tuple(word for word in keywords if not any(word in each.keywords for each in sentences)),
+    )
+
+
+def invented(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
+    """Give the words of a text, with their kind, that tell what the facts do not."""
+    words = stems(text)
+    own = [phrase for fact in facts for phrase in _own_phrases(fact, lexicon.schema)]
+    synonyms = [(phrase, kind_of(fact.name)) for fact in facts for phrase in _every_phrase(fact, lexicon.schema)]
+    found: dict[str, str] = {}
+    for kind, terms in lexicon.kinds.items():
+        for at, end in _longest(words, terms):
+            phrase = words[at:end]
+            known = phrase in _NOT_TELLING or any(find(phrase, each) >= 0 for each in own)
+            if not known and not any(_covers(whole, phrase, same_kind=of == kind) for whole, of in synonyms):
+                found.setdefault(terms[phrase], kind)
+    said = {word for phrase in (*own, *(phrase for phrase, _ in synonyms)) for word in phrase}
+    return (*found.items(), *_numbers(text, said.union(*map(stems, keywords))))
+
+
+def split(text: str) -> list[str]:
+    """Give the sentences of a text, without the marks of lists."""
+    lines = (re.sub(r"^[\s\-*•#]+", "", line).strip() for line in _SENTENCE_END.split(text.strip()))
+    return [line for line in lines if re.search(r"\w", line)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What says a fact: the phrases of each value, and all phrases among which the longest one counts."""
+
+    name: str
+    values: Sequence[Set[Phrase]]
+    known: Set[Phrase]
+
+    @classmethod
+    def of(cls, fact: Fact, lexicon: Lexicon) -> _Wanted:
+        """Gather them once for all sentences."""
+        values = [set(_every_phrase(Fact(fact.name, (value,)), lexicon.schema)) for value in fact.values]
+        return cls(fact.name, values, set(rivals_of(fact, lexicon)).union(*values))
+
+
+def _mentions(words: Phrase, wanted: Sequence[_Wanted]) -> dict[str, set[int]]:
+    """Say which values of which facts a sentence holds."""
+    whole: list[tuple[int, int, str, int]] = []
+    apart: list[tuple[int, int, str, int]] = []
+    for fact in wanted:
+        for at, end in _longest(words, fact.known):
+            whole += [(at, end, fact.name, place) for place, own in enumerate(fact.values) if words[at:end] in own]
+        for place, own in enumerate(fact.values):
+            apart += [(at, end, fact.name, place) for phrase in own for at, end in _apart(words, phrase)]
+    found: dict[str, set[int]] = {fact.name: set() for fact in wanted}
+    for at, end, name, place in whole + apart:
+        # Only words side by side hold a shorter phrase back: "sweatshirt with a hood" says the hood too.
+        within = any(
+            other != name and start <= at and end <= stop and stop - start > end - at for start, stop, other, _ in whole
+        )
+        if not within or kind_of(name):
+            found[name].add(place)
+    return found
+
+
+def _longest(words: Phrase, known: Collection[Phrase]) -> list[tuple[int, int]]:
+    """Find phrases from left to right, at each place the longest one."""
+    most = max(map(len, known), default=0)
+    spans, at = [], 0
+    while at < len(words):
+        ends = (at + n for n in range(min(most, len(words) - at), 0, -1))
+        end = next((end for end in ends if words[at:end] in known), None)
+        if end is not None:
+            spans.append((at, end))
+        at = end or at + 1
+    return spans
+
+
+def _apart(words: Phrase, phrase: Phrase) -> list[tuple[int, int]]:
+    """Find "sleeves are short" and "short in the sleeves" for "short sleeves"."""
+    if len(phrase) != 2:
+        return []
+    spans = []
+    for at, word in enumerate(words):
+        if word in phrase:
+            other = phrase[1 - phrase.index(word)]
+            end = at + 1
+            while end < len(words) and words[end] in _BETWEEN:
+                end += 1
+            if end < len(words) and words[end] == other:
+                spans.append((at, end + 1))
+    return spans
+
+
+def _own_phrases(fact: Fact, schema: Schema) -> list[Phrase]:
+    """Give the fact's values as they are written and as the template says them."""
+    saying = load_sayings().of(fact.name)
+    said = spoken(fact, schema)
+    if saying is not None:
+        said = (*said, *map(saying.phrase, said))
+    return [phrase for words in (*fact.values, *said, fact.name.replace("_", " ")) if (phrase := phrase_of(words))]
+
+
+def _every_phrase(fact: Fact, schema: Schema) -> list[Phrase]:
+    """Give every phrase that says a fact of one or more values: its own words and its label's wordings."""
+    saying = load_sayings().of(fact.name)
+    phrases: list[Phrase] = []
+    for value, said in zip(fact.values, spoken(fact, schema), strict=True):
+        label = label_of(fact.name, value, schema)
+        by_name = label is not None and value.lower() == label.name.lower()
+        texts = [said, *(label.wordings if label else ()), *(() if by_name else (value,))]
+        if saying is not None:
+            texts += [saying.phrase(text) for text in texts]
+        if value in {"yes", "no"}:
+            texts.append(fact.name.replace("_", " "))
+        phrases += [phrase_of(text) for text in texts]
+    return [phrase for phrase in dict.fromkeys(phrases) if phrase]
+
+
+def _covers(whole: Phrase, part: Phrase, *, same_kind: bool) -> bool:
+    """Tell whether a synonym allows a word: any of it for its kind, else its head ("cream" of "face cream")."""
+    return find(part, whole) >= 0 if same_kind else whole[-len(part) :] == part
+
+
+def _numbers(text: str, known: Set[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((word, "number") for word in dict.fromkeys(stems(text)) if _NUMBER.search(word) and word not in known)

@@ -1,0 +1,90 @@
+"""The words of products: what a schema and the shipped vocabularies call colours, materials, patterns and sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+
+from catalens.tasks.english import stems
+from catalens.tasks.facts import Fact
+from catalens.tasks.sayings import load_sayings, plain_name
+from catalens.tasks.schema import Schema
+from catalens.tasks.vocabularies import load_vocabulary
+
+Phrase = tuple[str, ...]
+"""Stems of words that stand side by side."""
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "colour": ("fashion-colours",),
+    "material": ("fashion-materials",),
+    "pattern": ("fashion-patterns",),
+    "size": ("fashion-sizes", "fashion-lengths"),
+    "neckline": ("fashion-necklines", "fashion-collars"),
+    "sleeves": ("fashion-sleeves",),
+    "fit": ("fashion-fits",),
+    "fastening": ("fashion-closures",),
+    "heel": ("fashion-heels",),
+    "toe": ("fashion-toes",),
+}
+"""Kind of fact that a text must not add → vocabularies whose terms tell it."""
+
+_KIND_OF = {"colour": "colour", "material": "material", "pattern": "pattern", "print": "pattern"}
+"""Attribute → the kind that its own wordings tell too, and which is judged by itself wherever it stands."""
+
+_ARTICLES = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """The words of a schema and of the vocabularies.
+
+    Attributes:
+        schema: whose labels the facts hold.
+        kinds: kind → phrase → how it is written; told where no fact has it.
+        groups: attribute → every wording of its labels.
+    """
+
+    schema: Schema
+    kinds: Mapping[str, Mapping[Phrase, str]]
+    groups: Mapping[str, Set[Phrase]]
+
+
+def build_lexicon(schema: Schema) -> Lexicon:
+    """Gather the words by which added facts are told."""
+    kinds: dict[str, dict[Phrase, str]] = {
+        kind: {stems(term): term for name in names for term in load_vocabulary(name)} for kind, names in KINDS.items()
+    }
+    groups: dict[str, Set[Phrase]] = {}
+    for group in schema.groups:
+        said = {phrase_of(wording): wording for label in group.labels for wording in label.wordings}
+        groups[_attribute(group.name)] = groups.get(_attribute(group.name), set()) | said.keys()
+        if kind := kind_of(group.name):
+            kinds[kind] |= said
+    return Lexicon(
+        schema, {kind: {key: term for key, term in terms.items() if key} for kind, terms in kinds.items()}, groups
+    )
+
+
+def rivals_of(fact: Fact, lexicon: Lexicon) -> Set[Phrase]:
+    """Give phrases of the fact's group and kind, which a shorter one of the fact must not be taken from."""
+    rivals = lexicon.groups.get(_attribute(fact.name), frozenset()) | lexicon.kinds.get(kind_of(fact.name), {}).keys()
+    # Several values are listed with "and": the men and the women of "men and women" are not its label Unisex.
+    return rivals if len(fact.values) == 1 else {phrase for phrase in rivals if "and" not in phrase}
+
+
+def _attribute(name: str) -> str:
+    """Give one name for all names of an attribute."""
+    saying = load_sayings().of(name)
+    return saying.name if saying else plain_name(name)
+
+
+def kind_of(name: str) -> str:
+    """Give the kind that an attribute's own wordings tell; empty for most attributes."""
+    saying = load_sayings().of(name)
+    return _KIND_OF.get(saying.name, "") if saying else ""
+
+
+def phrase_of(words: str) -> Phrase:
+    """Give the stems of a wording, without its article."""
+    return stems(_ARTICLES.sub("", words))

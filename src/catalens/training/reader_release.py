@@ -1,0 +1,140 @@
+"""Put a trained reader into its bundle and measure it there.
+
+`python -m catalens.training.reader_release everyday|starter --data DATA`
+
+Every figure comes from the written graphs on `test` pictures, read as a user's command reads them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from catalens.core.images import read_image
+from catalens.core.types import Decoding
+from catalens.core.vectors import batched
+from catalens.models.bundle import load_bundle
+from catalens.models.readers.shipped import FACTS, FOLDER, BundleReader, load_bundle_reader
+from catalens.models.registry import shipped
+from catalens.tasks.caption_metrics import bleu, cider
+from catalens.tasks.captions import clean_caption
+from catalens.tasks.schema import Schema, load_schema
+from catalens.training.captions import read_captions
+from catalens.training.export import load_reader, write_reader
+from catalens.training.fashion import Product, read_products
+from catalens.training.pixels import read_photographs
+from catalens.training.questions import Fact, everyday_facts, product_facts
+from catalens.training.reading import EVERYDAY_KINDS, PRODUCT_KINDS
+
+BEAMS = Decoding(max_tokens=24, beams=4)
+Scores = dict[str, Any]
+
+
+def read_all(
+    reader: BundleReader, pictures: Sequence[bytes], facts: Sequence[Sequence[Fact]]
+) -> tuple[list[str], Scores]:
+    """Caption every picture, and answer what is known of it from all answers its kind of question has.
+
+    Returns:
+        Captions in order; and for each kind the share of right answers, beside that of the commonest one.
+    """
+    told: dict[str, set[str]] = defaultdict(set)
+    for fact in (fact for row in facts for fact in row):
+        told[fact.kind].add(fact.answer)
+    answers = {kind: sorted(each) for kind, each in told.items()}
+    said: list[str] = []
+    truth: dict[str, list[str]] = defaultdict(list)
+    right: dict[str, list[bool]] = defaultdict(list)
+    for some in batched(list(zip(pictures, facts, strict=True)), 32):
+        seen = reader.look([read_image(data, at_least=reader.input_size_wh) for data, _ in some])
+        said += [clean_caption(texts[0]) for texts in reader.caption(seen, decoding=BEAMS)]
+        asked = sorted({(fact.asked[0], fact.kind) for _, row in some for fact in row})
+        for question, kind in asked:
+            scores = reader.score(seen, question, answers[kind])
+            for (_, row), each in zip(some, scores, strict=True):
+                for fact in row:
+                    if fact.asked[0] == question:
+                        truth[kind].append(fact.answer)
+                        right[kind].append(answers[kind][int(each.argmax())] == fact.answer)
+    return said, {kind: _share(right[kind], truth[kind]) for kind in right}
+
+
+def _share(right: Sequence[bool], truth: Sequence[str]) -> Scores:
+    common = max(truth.count(answer) for answer in set(truth))
+    return {"right": round(float(np.mean(right)), 4), "majority": round(common / len(truth), 4), "rows": len(truth)}
+
+
+def everyday_scores(reader: BundleReader, data: Path) -> Scores:
+    """Measure on the everyday test pictures."""
+    captions = read_captions(data, "test")
+    facts = [[fact for fact in everyday_facts(texts) if fact.kind in EVERYDAY_KINDS] for texts in captions]
+    said, answers = read_all(reader, read_photographs(data, "test"), facts)
+    scores = bleu(said, captions)
+    return {
+        "bleu": [round(each, 4) for each in scores],
+        "cider": round(cider(said, captions), 4),
+        "answers": answers,
+        "captions": said[:20],
+    }
+
+
+def product_scores(reader: BundleReader, data: Path, zero_shot: Mapping[str, Any]) -> Scores:
+    """Measure on the test products, beside the encoder's zero-shot share of the same labels."""
+    schema = load_schema("fashion")
+    rows = list(read_products(data / "fashion", "test"))
+    facts = [[fact for fact in product_facts(row, schema) if fact.kind in PRODUCT_KINDS] for row in rows]
+    said, answers = read_all(reader, [row.picture for row in rows], facts)
+    for kind, each in answers.items():
+        each["zero_shot"] = round(float(zero_shot[kind]["top1"]), 4)
+    sentences = [i for i, row in enumerate(rows) if row.sentence]
+    return {
+        "mentions": {group: _mentioned(said, rows, schema, group) for group in ("type", "colour")},
+        "cider": round(cider([said[i] for i in sentences], [[rows[i].sentence.lower()] for i in sentences]), 4),
+        "answers": answers,
+        "captions": said[:20],
+    }
+
+
+def _mentioned(said: Sequence[str], rows: Sequence[Product], schema: Schema, group: str) -> float:
+    """Give the share of captions whose longest wording of any label is the true label's: a t-shirt is no shirt."""
+    usual = {label.name: label.wordings[0].lower() for label in schema.group(group).labels}
+    patterns = {word: re.compile(rf"\b{re.escape(word)}\b") for word in usual.values()}
+    found = []
+    for text, row in zip(said, rows, strict=True):
+        if (true := row.labels.get(group, "")) in usual:
+            held = [word for word, pattern in patterns.items() if pattern.search(text)]
+            found.append(max(held, key=len, default="") == usual[true])
+    return round(float(np.mean(found)), 4)
+
+
+def main() -> None:
+    """Run the release."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("world", choices=["everyday", "starter"])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--run", type=Path, help="[runs/reader-WORLD]")
+    options = parser.parse_args()
+    folder = shipped(options.world)
+    reader, tokenizer = load_reader(options.run or Path("runs") / f"reader-{options.world}")
+    write_reader(folder, reader, tokenizer, {})
+    encoder = load_bundle(folder)
+    made = load_bundle_reader(folder, encoder)
+    if options.world == "everyday":
+        scores = everyday_scores(made, options.data)
+    else:
+        scores = product_scores(made, options.data, encoder.facts.scores["zero_shot"])
+    file = folder / FOLDER / FACTS
+    body = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**body, "scores": scores}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(json.dumps(scores, indent=1, ensure_ascii=False))  # noqa: T201 - what was asked for
+
+
+if __name__ == "__main__":
+    main()

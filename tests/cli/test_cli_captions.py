@@ -1,0 +1,258 @@
+"""caption and ask: words for pictures, printed, beside them or in a table, and conversations."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from catalens.models.readers import load_reader
+from catalens.tasks.answers import choose
+from catalens.tasks.captions import clean_caption
+from ran import Run
+
+
+@pytest.fixture(autouse=True)
+def _fake_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATALENS_READER", "fake")
+
+
+@pytest.fixture
+def colours(tmp_path: Path) -> Path:
+    """A folder with a red and a blue picture, and one that is cut short."""
+    folder = tmp_path / "colours"
+    folder.mkdir()
+    Image.new("RGB", (20, 20), (200, 30, 30)).save(folder / "a.png")
+    Image.new("RGB", (20, 20), (30, 60, 200)).save(folder / "c.png")
+    (folder / "b.png").write_bytes((folder / "a.png").read_bytes()[:30])
+    return folder
+
+
+def texts(folder: Path, ending: str = ".txt") -> dict[str, str]:
+    return {path.name: path.read_text("utf-8") for path in sorted(folder.glob(f"*{ending}"))}
+
+
+def test_captions_are_what_the_reader_says_cleaned(run: Run, colours: Path) -> None:
+    ran = run("caption", colours, "--count", 2)
+    reader = load_reader("fake")
+    seen = reader.look([Image.open(colours / "a.png")])
+    expected = [clean_caption(each) for each in reader.caption(seen, count=2)[0]]
+    assert ran.code == 1
+    assert ran.rows[0] == {
+        "id": "a.png",
+        "source": str(colours / "a.png"),
+        "caption": expected[0],
+        "captions": expected,
+    }
+    assert [row["id"] for row in ran.rows] == ["a.png", "c.png", "b.png"]
+    assert "error" in ran.rows[2]
+    assert "1 of 3 items failed" in ran.err
+
+
+def test_a_prompt_is_gone_on_from_and_stays(run: Run, colours: Path) -> None:
+    ran = run("caption", colours / "a.png", "--prompt", "a photo of", "--max-tokens", 3)
+    assert ran.rows[0]["caption"] == "a photo of a picture that"
+
+
+def test_sidecars_hold_the_caption_and_a_second_run_skips_them(run: Run, colours: Path) -> None:
+    ran = run("caption", colours, "--sidecar", ".caption", "--prefix", "sks style,", "--suffix", ", studio")
+    assert ran.code == 1
+    assert ran.out == ""
+    assert texts(colours, ".caption") == {
+        "a.caption": "sks style, a picture that is mostly red, studio\n",
+        "c.caption": "sks style, a picture that is mostly blue, studio\n",
+    }
+    assert "2 captions written" in ran.err
+    (colours / "b.png").unlink()
+    again = run("caption", colours, "--sidecar", ".caption")
+    assert again.code == 0
+    assert "0 captions written; 2 pictures had one already" in again.err
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        ("overwrite", "a picture that is mostly red\n"),
+        ("append", "1girl, a picture that is mostly red\n"),
+        ("prepend", "a picture that is mostly red, 1girl\n"),
+    ],
+)
+def test_texts_of_another_tool_are_treated_as_asked(run: Run, colours: Path, policy: str, text: str) -> None:
+    (colours / "a.txt").write_text("1girl")
+    run("caption", colours / "a.png", "--sidecar", ".txt", "--if-exists", policy)
+    assert texts(colours) == {"a.txt": text}
+
+
+def test_a_failure_is_not_hidden_by_an_old_sidecar(run: Run, colours: Path) -> None:
+    (colours / "b.txt").write_text("old\n")
+    ran = run("caption", colours, "--sidecar", ".txt", "--if-exists", "append")
+    assert ran.code == 1
+    assert "b.png" in ran.err
+    assert texts(colours)["b.txt"] == "old\n"
+
+
+def test_a_table_has_image_and_caption_and_more_if_asked(run: Run, colours: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    assert run("caption", colours / "a.png", colours / "c.png", "--output", out).code == 0
+    assert out.read_text() == (
+        "image,caption\ncolours/a.png,a picture that is mostly red\ncolours/c.png,a picture that is mostly blue\n"
+    )
+    out = tmp_path / "metadata.jsonl"
+    columns = "file_name=image,text=caption,captions"
+    assert run("caption", colours / "a.png", "-o", out, "--columns", columns, "--count", 2, "--json").rows != []
+    assert json.loads(out.read_text()) == {
+        "file_name": "colours/a.png",
+        "text": "a picture that is mostly red",
+        "captions": ["a picture that is mostly red", "mostly red"],
+    }
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_table_of_products_gets_its_captions_in_place(run: Run, shop: Path, tmp_path: Path) -> None:
+    shutil.copytree(shop, tmp_path / "shop")
+    table = tmp_path / "shop" / "products.csv"
+    before = list(csv.DictReader(table.read_text("utf-8").splitlines()))
+    assert run("caption", table, "--output", table, "--template", "{title} ({price}): {caption}").code == 0
+    after = list(csv.DictReader(table.read_text("utf-8").splitlines()))
+    assert [{name: row[name] for name in before[0]} for row in after] == before
+    assert after[1]["caption"].startswith(f"{before[1]['title']} (100): a picture that is mostly")
+
+
+@pytest.mark.parametrize("limit", [[], ["--memory-limit", "64GB"]])
+def test_tags_and_attributes_join_the_caption_with_one_model_at_a_time_or_both(
+    run: Run, colours: Path, limit: list[str]
+) -> None:
+    arguments = ["--labels", "red,a hat,blue", "--threshold", 0, "--template", "{caption}, {tags} ({name})"]
+    ran = run("caption", colours / "a.png", *arguments, *limit)
+    assert ran.code == 0
+    (row,) = ran.rows
+    assert sorted(row["tags"]) == ["a hat", "blue", "red"]
+    kept = ", ".join(tag for tag in row["tags"] if tag != "red")
+    assert row["caption"] == f"a picture that is mostly red, {kept} (a)"
+
+
+def test_an_attribute_is_put_in_in_everyday_words(run: Run, colours: Path) -> None:
+    ran = run("caption", colours / "a.png", "--template", "{type}: {caption}", "--threshold", 0)
+    (row,) = ran.rows
+    assert row["caption"] == f"{row['attributes']['type']}: a picture that is mostly red"
+    assert row["attributes"]["type"] == row["attributes"]["type"].lower()
+
+
+def test_a_memory_limit_that_was_not_enough_is_told(run: Run, colours: Path) -> None:
+    ran = run("caption", colours / "a.png", "--memory-limit", "1MB")
+    assert ran.code == 0
+    assert "GB of memory were taken at most, more than 0.0 GB" in ran.err
+
+
+def test_pictures_from_standard_input_are_captioned(run: Run, colours: Path) -> None:
+    ran = run("caption", "-", stdin=(colours / "a.png").read_bytes())
+    assert ran.rows[0]["caption"] == "a picture that is mostly red"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--template", "{tags}"], "has no {caption}"),
+        (["--template", "{caption"], "cannot be read"),
+        (["--labels", "a,b", "--template", "{caption}"], "--labels and --encoder would do nothing"),
+        (["--into", "texts"], "--into goes with --sidecar"),
+        (["--columns", "image"], "--columns goes with --output"),
+        (["--output", "x.csv", "--columns", "image,captoin"], "there is no 'captoin'; there are image, id, source"),
+        (["--output", "x.xlsx"], "ends in .csv"),
+        (["--sidecar", "txt"], "looks like .txt"),
+        (["--memory-limit", "much"], "'much' is no size"),
+        (["--temperature", "1", "--beams", "3"], "a single beam"),
+        (["--model", "blip-bse"], "did you mean 'blip-base'"),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused_in_a_sentence(
+    run: Run, colours: Path, arguments: list[str], message: str
+) -> None:
+    ran = run("caption", colours / "a.png", *arguments)
+    assert ran.code in (2, 3)
+    assert ran.out == ""
+    assert message in ran.err
+    assert sorted(path.name for path in colours.iterdir()) == ["a.png", "b.png", "c.png"]
+
+
+def test_a_template_that_asks_for_a_column_that_is_not_there_names_those_that_are(run: Run, colours: Path) -> None:
+    ran = run("caption", colours / "a.png", "--template", "{titel}: {caption}")
+    assert ran.code == 1
+    assert "asks for {titel}; there are caption, folder, name" in ran.err
+
+
+# ask
+
+
+def test_each_question_is_answered_for_each_picture(run: Run, colours: Path) -> None:
+    ran = run("ask", colours / "a.png", colours / "c.png", "What colour is it?", "Which color?")
+    assert ran.code == 0
+    assert [[each["answer"] for each in row["answers"]] for row in ran.rows] == [["red", "red"], ["blue", "blue"]]
+    assert ran.rows[0]["answers"][1]["question"] == "Which color?"
+    assert ran.rows[0]["source"] == str(colours / "a.png")
+
+
+def test_closed_answers_have_probabilities_and_may_be_unknown(run: Run, colours: Path) -> None:
+    allowed = ["red", "green", "blue"]
+    ran = run("ask", colours / "a.png", "What colour is it?", "--answers", ",".join(allowed))
+    reader = load_reader("fake")
+    (expected,) = choose(reader, reader.look([Image.open(colours / "a.png")]), "What colour is it?", allowed)
+    (answer,) = ran.rows[0]["answers"]
+    assert answer["answer"] == expected.value == "red"
+    assert answer["probability"] == round(expected.probability, 4)
+    assert answer["probabilities"] == {name: round(share, 4) for name, share in expected.probabilities.items()}
+    unsure = run("ask", colours / "a.png", "What colour is it?", "--answers", ",".join(allowed), "--unknown-below", 1)
+    assert unsure.rows[0]["answers"][0]["answer"] == "unknown"
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_asked_about(run: Run, colours: Path) -> None:
+    ran = run("ask", colours, "What colour?")
+    assert ran.code == 1
+    assert [row["id"] for row in ran.rows if "answers" in row] == ["a.png", "c.png"]
+    assert "b.png" in ran.err
+
+
+def test_a_conversation_remembers_what_was_said(run: Run, colours: Path) -> None:
+    reader = load_reader("fake")
+    seen = reader.look([Image.open(colours / "a.png")])
+    questions = ["Is it new?", "Is it old?", "Are you sure?"]
+    ran = run("ask", colours / "a.png", questions[0], "--chat", stdin=b"Is it old?\nAre you sure?\n\nnever asked\n")
+    assert ran.code == 0
+    assert [row["question"] for row in ran.rows] == questions
+    from catalens.core.types import Turn
+
+    history: list[Turn] = []
+    for row in ran.rows:
+        assert row["answer"] == reader.answer(seen, [row["question"]], history=history)[0][0]
+        history.append(Turn(row["question"], row["answer"]))
+
+
+def test_a_conversation_ends_with_its_input(run: Run, colours: Path) -> None:
+    assert run("ask", colours / "a.png", "--chat", stdin=b"").rows == []
+    assert len(run("ask", colours / "a.png", "--chat", stdin=b"What colour?\nquit\nMore?\n").rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.png"], "there is no question"),
+        (["What colour is it?"], "there is no picture 'What colour is it?'; name pictures first"),
+        (["d.png", "What colour is it?"], "did you mean c.png"),
+        (["a.png", "c.png", "--chat"], "about one picture"),
+        (["b.png", "--chat"], "cannot be decoded|broken"),
+        (["a.png", "What?", "--unknown-below", "0.5"], "goes with --answers"),
+        (["a.png", "What?", "--answers", ","], "holds no words"),
+    ],
+)
+def test_questions_that_cannot_be_asked_are_refused_in_a_sentence(
+    run: Run, colours: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(colours)
+    ran = run("ask", *arguments)
+    assert ran.code in (1, 2)
+    assert "answers" not in ran.out
+    assert any(part in ran.err for part in message.split("|")), ran.err

@@ -1,0 +1,142 @@
+"""describe, attributes from two sources, and eval attributes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ran import Run
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "products.csv"
+    path.write_text(
+        "id,image,type,colour,material,Sleeve Length\n"
+        "1,a.jpg,Tshirts,Navy Blue,Cotton,Short Sleeves\n"
+        "2,b.jpg,Jeans,Red,,\n"
+        "3,c.jpg,,,unknown,\n"
+        "4,d.jpg,Shirts,White,Linen,Long Sleeves\n"
+    )
+    return path
+
+
+def test_a_row_becomes_sentences_that_are_traced_and_an_empty_one_is_named(run: Run, table: Path) -> None:
+    ran = run("describe", "--table", table)
+    assert ran.code == 1
+    first, second, empty, last = ran.rows
+    assert (first["id"], second["id"], last["id"]) == ("1", "2", "4")
+    assert "navy blue" in first["description"]
+    assert first["description"] == " ".join(each["text"] for each in first["sentences"])
+    assert {name for each in first["sentences"] for name in each["facts"]} == {
+        *("type", "colour", "material", "Sleeve Length")
+    }
+    assert first["facts"]["material"] == {"value": "Cotton"}
+    assert (first["writer"], first["language"]) == ("template", "English")
+    assert "pair of" in second["description"]
+    assert empty["id"] == "3"
+    assert "3: nothing is known" in ran.err
+
+
+def test_the_seed_changes_the_words_and_repeats_them(run: Run, table: Path) -> None:
+    by_seed = [run("describe", "--table", table, "--seed", seed).out for seed in (0, 0, 1, 2)]
+    assert by_seed[0] == by_seed[1]
+    assert len(set(by_seed)) == 3
+
+
+def test_pictures_are_described_by_what_is_read_from_them(run: Run, photos: list[Path]) -> None:
+    read = run("attributes", photos[0]).rows[0]["attributes"]
+    known = {name: each["value"] for name, each in read.items() if each["value"] != "unknown"}
+    ran = run("describe", photos[0])
+    if not known:
+        assert "nothing is known" in ran.err
+        return
+    assert {name: each["value"] for name, each in ran.rows[0]["facts"].items()} == known
+    assert all("confidence" in each for each in ran.rows[0]["facts"].values())
+
+
+def test_what_attributes_prints_can_be_described(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "attributes.jsonl"
+    values = {"type": {"value": "Tshirts", "confidence": 0.9, "source": "tags"}, "colour": {"value": "unknown"}}
+    lines = [{"id": "a", "source": "a.jpg", "attributes": values}, {"id": "b", "error": "broken"}]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    ran = run("describe", "--table", file)
+    assert ran.rows[0]["facts"] == {"type": {"value": "Tshirts", "confidence": 0.9}}
+    assert ran.rows[0]["source"] == "a.jpg"
+    assert "b: there are no attributes: broken" in ran.err
+
+
+def test_columns_are_chosen_and_renamed(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "shop.tsv"
+    file.write_text("sku\tbaseColour\tkind\tprice\nx\tRed\tShirts\t12\n")
+    ran = run(
+        "describe", "--table", file, "--only", "type,colour", "--column", "type=kind", "--column", "colour=baseColour"
+    )
+    assert set(ran.rows[0]["facts"]) == {"type", "colour"}
+    assert "12" not in ran.rows[0]["description"]
+    assert "no column 'size'" in run("describe", "--table", file, "--only", "size").err
+
+
+def test_a_writer_is_checked_and_what_was_wrong_is_said(run: Run, table: Path) -> None:
+    ran = run("describe", "--table", table, "--writer", "fake", "--only", "type,colour", "--json")
+    assert ran.rows[0]["writer"] == "fake"
+    assert ran.rows[0]["description"] == "The type is t-shirt. The colour is navy blue."
+    wanted = run("describe", "--table", table, "--writer", "fake", "--keywords", "gift, denim shirt").rows[0]
+    assert wanted["writer"] == "template"
+    assert wanted["problems"] == [["the search words 'gift' are missing"]] * 2
+    assert wanted["keywords_left_out"] == ["denim shirt"]
+    assert wanted["sentences"][-1]["keywords"] == ["gift"]
+
+
+def test_a_writer_that_is_not_there_ends_the_command(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("httpx", reason='a server needs httpx: pip install "catalens[remote]"')
+    file = tmp_path / "many.jsonl"
+    file.write_text("\n".join(json.dumps({"id": str(place), "colour": "red"}) for place in range(20)))
+    ran = run("describe", "--table", file, "--writer", "http://127.0.0.1:9/v1#m")
+    assert ran.code == 3
+    assert len(ran.rows) == 4, "a few failures may be the items' own"
+    assert "is the server running" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "one of the two"),
+        (["--table", "{table}", "{table}"], "one of the two"),
+        (["--table", "{table}", "--language", "German"], "the template writes English"),
+        (["--table", "{table}", "--tone", "rude"], "no tone 'rude'"),
+        (["--table", "{table}", "--writer", "gpt"], "no writer 'gpt'"),
+        (["--table", "{table}", "--column", "colour"], "give attribute=column"),
+        (["--table", "missing.csv"], "there is no missing.csv"),
+        (["--table", "{table}", "--instruction", "{table}"], "does not say where the facts go"),
+        (["--table", "{folder}"], "is no table"),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused(run: Run, table: Path, arguments: list[str], message: str) -> None:
+    ran = run("describe", *(each.format(table=table, folder=table.parent) for each in arguments))
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+
+
+def test_tags_and_answers_are_measured_and_the_better_one_is_used(run: Run, shop: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "sources.json"
+    ran = run("eval", "attributes", shop / "products.csv", "--reader", "fake", "--save", kept)
+    assert ran.code == 0, ran.err
+    assert [row["group"] for row in ran.rows] == ["type", "colour"]
+    assert all(0 <= row[name] <= 1 for row in ran.rows for name in ("tags", "answers", "majority"))
+    for row in ran.rows:
+        assert row["source"] == ("answers" if row["answers"] > row["tags"] else "tags")
+    body = json.loads(kept.read_text())
+    for group in body["groups"].values():
+        group["source"] = "answers"
+    kept.write_text(json.dumps(body))
+    answers = run("attributes", shop / "photos", "--sources", kept).rows
+    assert {answers[0]["attributes"][name]["source"] for name in ("type", "colour")} == {"answers"}
+    assert answers[0]["attributes"]["gender"]["source"] == "tags"
+    plain = run("attributes", shop / "photos").rows
+    assert {each["source"] for each in plain[0]["attributes"].values()} == {"tags"}
+    body["encoder_name"] = "other@1"
+    kept.write_text(json.dumps(body))
+    assert "measured with 'other@1'" in run("attributes", shop / "photos", "--sources", kept).err

@@ -1,0 +1,46 @@
+"""`catalens export`, from a checkpoint on disk to a folder that the other commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Tiny
+from ran import Run
+
+from catalens.models.bundle import load_bundle
+
+
+def test_a_checkpoint_becomes_a_bundle_that_can_be_used(tiny: Tiny, tmp_path: Path, run: Run) -> None:
+    folder = tmp_path / "out"
+    ran = run("export", str(tiny("clip")), str(folder), "--precision", "float16", "--texts", "a cat, a dog, a red car")
+    assert ran.code == 0, ran.err
+    [row] = ran.rows
+    assert row["folder"] == str(folder)
+    assert (row["pictures"]["items"], row["texts"]["items"]) == (32, 3)
+    assert min(row[what]["least_cosine"] for what in ("pictures", "texts")) >= 0.9999
+    assert load_bundle(folder, threads=1).facts.precision == "float16"
+    assert len(run("embed", "--texts", "a cat", "--model", str(folder)).rows[0]["vector"]) == 24
+
+
+def test_what_is_not_good_enough_is_not_kept(tiny: Tiny, tmp_path: Path, run: Run) -> None:
+    ran = run("export", str(tiny("clip")), str(tmp_path / "out"), "--precision", "int8", "--least-cosine", "1.5")
+    assert ran.code == 3
+    assert "1.5 is asked for" in ran.err
+    assert not list(tmp_path.glob("*out*"))
+
+
+@pytest.mark.parametrize("model", ["starter", "bundle"])
+def test_a_bundle_is_not_exported_again(model: str, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "bundle.json").write_text("{}", encoding="utf-8")
+    ran = run("export", model if model == "starter" else str(tmp_path / "bundle"), str(tmp_path / "out"))
+    assert ran.code == 2
+    assert "is a bundle already" in ran.err
+
+
+def test_pictures_of_ones_own(tiny: Tiny, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "shots").mkdir()
+    ran = run("export", str(tiny("clip")), str(tmp_path / "out"), "--pictures", str(tmp_path / "shots"))
+    assert ran.code == 2
+    assert "holds no pictures to compare with" in ran.err

@@ -1,0 +1,18 @@
+"""The promises of every encoder, kept by pretrained ones of each family."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from catalens.core.protocols import Encoder
+from catalens.models.registry import load_encoder
+from conftest import Tiny
+from contracts.test_encoder import *  # type: ignore[import-not-found]  # noqa: F403 - the suite runs here once more, over this file's fixture
+
+
+@pytest.fixture(params=["clip", "siglip", "siglip2", "open_clip ViT", "open_clip ResNet"], scope="module")
+def encoder(request: pytest.FixtureRequest, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    cache: Path = tmp_path_factory.mktemp("cache")
+    return load_encoder(str(tiny(request.param)), runtime="torch", device="cpu", cache=cache)

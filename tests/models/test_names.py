@@ -1,0 +1,86 @@
+"""What names of pretrained models mean, and what is said of those that mean nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from catalens.core.errors import ModelError
+from catalens.models.hub.known import KNOWN
+from catalens.models.hub.names import parse
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "name", "target"),
+    [
+        ("ViT-L-14/openai", "zoo", "ViT-L-14/openai", "openai"),
+        ("ViT-L-14::openai", "zoo", "ViT-L-14/openai", "openai"),
+        ("open_clip:ViT-H-14/laion2b_s32b_b79k", "zoo", "ViT-H-14/laion2b_s32b_b79k", "laion2b_s32b_b79k"),
+        ("RN50/openai", "zoo", "RN50/openai", "openai"),
+        ("xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k", "zoo", None, "laion5b_s13b_b90k"),
+        ("ViT-B/32", "zoo", "ViT-B-32/openai", "openai"),
+        ("ViT-L/14@336px", "zoo", "ViT-L-14-336/openai", "openai"),
+        ("RN50x4", "zoo", "RN50x4/openai", "openai"),
+        ("openai/clip-vit-base-patch32", "hub", None, "openai/clip-vit-base-patch32"),
+        ("hf_clip:patrickjohncyh/fashion-clip", "hub", "patrickjohncyh/fashion-clip", "patrickjohncyh/fashion-clip"),
+        ("google/siglip2-base-patch16-224", "hub", None, "google/siglip2-base-patch16-224"),
+        ("hf-hub:Marqo/marqo-fashionSigLIP", "hub", None, "Marqo/marqo-fashionSigLIP"),
+        ("clip-ViT-B-32", "hub", "clip-ViT-B-32", "sentence-transformers/clip-ViT-B-32"),
+        ("sentence-transformers/clip-ViT-L-14", "hub", "clip-ViT-L-14", "sentence-transformers/clip-ViT-L-14"),
+        ("s3://bucket/models/mine/", "s3", "mine", "s3://bucket/models/mine"),
+    ],
+)
+def test_a_name_means_one_place(given: str, kind: str, name: str | None, target: str) -> None:
+    place = parse(given)
+    assert (place.kind, place.name, place.target) == (kind, name or given, target)
+    assert place.open_clip == (kind == "zoo" or given.startswith("hf-hub:"))
+
+
+def test_every_known_name_is_understood() -> None:
+    assert len({each.name for each in KNOWN}) == len(KNOWN)
+    for each in KNOWN:
+        place = parse(each.name)
+        assert place.name == each.name
+        assert bool(each.repository) == (place.kind == "zoo")
+        assert each.licence
+        assert each.size_mb > 100
+
+
+def test_a_folder_that_is_there_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "openai" / "clip-vit-base-patch32").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    place = parse("openai/clip-vit-base-patch32")
+    assert (place.kind, place.name) == ("folder", "clip-vit-base-patch32")
+
+
+def test_a_file_needs_an_architecture(tmp_path: Path) -> None:
+    file = tmp_path / "mine.safetensors"
+    file.touch()
+    with pytest.raises(ModelError, match=r"does not say what shape they have; .*ViT-B-32::.*mine\.safetensors"):
+        parse(str(file))
+    place = parse(f"ViT-B-32::{file}")
+    assert (place.kind, place.name, place.architecture) == ("file", "ViT-B-32::mine.safetensors", "ViT-B-32")
+    with pytest.raises(ModelError, match=r"there is no file /not/there\.pt"):
+        parse("ViT-B-32::/not/there.pt")
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"),
+    [
+        ("VIT-L-14-openai", "ViT-L-14/openai"),
+        ("clip-vit-b32", "clip-ViT-B-32"),
+        ("fashion-clip", "patrickjohncyh/fashion-clip"),
+        ("siglip2-base-patch16-224", "google/siglip2-base-patch16-224"),
+    ],
+)
+def test_a_name_that_means_nothing_gets_the_nearest(given: str, nearest: str) -> None:
+    with pytest.raises(ModelError, match=rf"no model '{given}' \(did you mean .*'{nearest}'"):
+        parse(given)
+
+
+def test_a_name_like_no_other_gets_what_is_accepted() -> None:
+    with pytest.raises(ModelError, match=r"no model 'zzzzzz'; accepted are: .*hub id.*s3://"):
+        parse("zzzzzz")
+    with pytest.raises(ModelError, match="names no folder of a bucket"):
+        parse("s3://bucket")

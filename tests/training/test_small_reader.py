@@ -1,0 +1,182 @@
+"""The small reader: its graphs say what torch says, a picture is looked at once, and batch-mates change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: make test-train")
+pytest.importorskip("timm", reason="timm is not installed: make test-train")
+pytest.importorskip("onnx", reason="onnx is not installed: make test-train")
+
+import torch
+from PIL import Image
+
+from catalens.core.errors import InputError, ModelError
+from catalens.core.types import Decoding
+from catalens.models.bundle import load_bundle
+from catalens.models.readers.shipped import BundleReader, load_bundle_reader
+from catalens.training.export import Normalised, write_bundle, write_reader
+from catalens.training.judging import captions, closed_answers
+from catalens.training.questions import Fact
+from catalens.training.reader import Reader, Shape
+from catalens.training.reading import Pictures, Recipe, Trainer, Words, reader_tokenizer
+from catalens.training.towers import POOLED, ImageTower, TextTower
+from catalens.training.vocabulary import train_tokenizer
+
+TEXTS = [
+    "a black dog runs in the snow",
+    "two men sit on a bench",
+    "a red shirt with short sleeves",
+    "what colour is it?",
+]
+CELLS, CHANNELS = 4, 320
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    torch.manual_seed(3)
+    shape = Shape(
+        vocabulary=reader_tokenizer(TEXTS * 5, 320).get_vocab_size(),
+        cells=CELLS,
+        channels=CHANNELS,
+        means=POOLED,
+        width=32,
+        depth=2,
+        heads=2,
+    )
+    made = Reader(shape)
+    for parameter in made.parameters():  # larger than at birth, or every word is as likely as any other
+        torch.nn.init.normal_(parameter, std=0.3)
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def folder(reader: Reader, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(4)
+    out = tmp_path_factory.mktemp("bundle")
+    tokenizer = train_tokenizer(TEXTS * 5, 300)
+    facts = {
+        "name": "tiny",
+        "revision": "1",
+        "dim": 256,
+        "input_size_wh": [48, 64],
+        "resize": "squash",
+        "precision": "float16",
+        "logit_scale": 20.0,
+        "unknown_texts": [],
+        "licence": "Apache-2.0",
+        "source": "a test",
+        "scores": {},
+    }
+    text = TextTower(tokenizer.get_vocab_size(), width=32, depth=1)
+    write_bundle(out, Normalised(ImageTower().eval()), text.eval(), tokenizer, facts)
+    write_reader(out, reader, reader_tokenizer(TEXTS * 5, 320), {})
+    return out
+
+
+@pytest.fixture(scope="module")
+def shipped(folder: Path) -> BundleReader:
+    encoder = load_bundle(folder, runtime="onnxruntime")
+    return load_bundle_reader(folder, encoder, runtime="onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def images() -> list[Image.Image]:
+    rng = np.random.default_rng(0)
+    return [Image.fromarray(rng.integers(0, 256, (64, 48, 3), dtype=np.uint8)) for _ in range(3)]
+
+
+def test_the_graphs_say_what_torch_says(shipped: BundleReader, reader: Reader, images: list[Image.Image]) -> None:
+    _, features = shipped.encoder.encode_images_with(images, "features")
+    cells = features[:, : CELLS * CHANNELS].reshape(-1, 1, CELLS, CHANNELS)
+    pictures = Pictures(cells, features[:, None, CELLS * CHANNELS :], [[]] * 3, [[]] * 3)
+    words = Words(reader_tokenizer(TEXTS * 5, 320))
+    decoding = Decoding(max_tokens=8, beams=3)
+    expected = captions(reader, words, pictures, decoding)
+    assert [texts[0] for texts in shipped.caption(shipped.look(images), decoding=decoding)] == expected
+
+
+def test_a_score_is_the_log_likelihood_of_the_whole_answer(
+    shipped: BundleReader, reader: Reader, images: list[Image.Image]
+) -> None:
+    _, features = shipped.encoder.encode_images_with(images[:1], "features")
+    words, answers = Words(reader_tokenizer(TEXTS * 5, 320)), ["black", "a red shirt", "snow"]
+    [scores] = shipped.score(shipped.look(images[:1]), "what colour is it?", answers)
+    cells, means = (
+        torch.from_numpy(part)
+        for part in (
+            features[:, : CELLS * CHANNELS].reshape(-1, CELLS, CHANNELS),
+            features[:, CELLS * CHANNELS :],
+        )
+    )
+    for answer, score in zip(answers, scores, strict=True):
+        ids, wanted = words.told("what colour is it?", answer)
+        with torch.no_grad():
+            logits, _ = reader(torch.tensor([ids]), reader.nothing(1), reader.look(cells, means))
+        spoken = logits[0].log_softmax(-1)
+        total = sum(float(spoken[at, want]) for at, want in enumerate(wanted) if want >= 0)
+        assert score == pytest.approx(total, abs=0.05)
+
+
+def test_batch_mates_and_other_answers_change_nothing(shipped: BundleReader, images: list[Image.Image]) -> None:
+    seen, alone = shipped.look(images), shipped.look(images[1:2])
+    decoding = Decoding(max_tokens=6, beams=2)
+    assert shipped.caption(seen, decoding=decoding)[1] == shipped.caption(alone, decoding=decoding)[0]
+    assert shipped.answer(seen, ["what is it?", "who?"])[1] == shipped.answer(alone, ["what is it?", "who?"])[0]
+    together = shipped.score(seen, "what?", ["black", "red shirt"])[1, 0]
+    assert together == pytest.approx(float(shipped.score(alone, "what?", ["black"])[0, 0]), abs=1e-3)
+
+
+def test_a_caption_goes_on_from_its_prompt(shipped: BundleReader, images: list[Image.Image]) -> None:
+    for [text] in shipped.caption(shipped.look(images), prompt="a black dog", decoding=Decoding(max_tokens=3)):
+        assert text.startswith("a black dog")
+
+
+def test_nothing_in_gives_nothing_out(shipped: BundleReader) -> None:
+    seen = shipped.look([])
+    assert len(seen) == 0
+    assert shipped.caption(seen) == []
+    assert shipped.answer(seen, ["what?"]) == []
+    assert shipped.score(seen, "what?", ["a", "b"]).shape == (0, 2)
+
+
+def test_wrong_looks_questions_and_files_are_named(
+    shipped: BundleReader, images: list[Image.Image], folder: Path
+) -> None:
+    with pytest.raises(InputError, match="another reader"):
+        shipped.caption(images)
+    with pytest.raises(InputError, match="question is empty"):
+        shipped.answer(shipped.look(images), [" "])
+    with pytest.raises(InputError, match="answer to choose from is empty"):
+        shipped.score(shipped.look(images), "what?", ["black", ""])
+    with pytest.raises(ModelError, match="no reader"):
+        load_bundle_reader(folder / "reader", shipped.encoder)
+    words = folder / "reader" / "words.onnx"
+    whole = words.read_bytes()
+    words.write_bytes(whole[:-1])
+    with pytest.raises(ModelError, match="damaged"):
+        load_bundle_reader(folder, shipped.encoder)
+    words.write_bytes(whole)
+
+
+def test_training_learns_what_a_picture_says(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    colours = ["red", "blue", "green"]
+    kinds = rng.integers(0, 3, 96)
+    means = np.eye(3, 16, dtype=np.float16)[kinds][:, None] + rng.normal(0, 0.05, (96, 1, 16)).astype(np.float16)
+    pictures = Pictures(
+        cells=np.zeros((96, 1, CELLS, 8), np.float16),
+        means=means,
+        captions=[[f"a {colours[kind]} shirt"] for kind in kinds],
+        facts=[[Fact("colour", ("what colour is it?",), colours[kind])] for kind in kinds],
+    )
+    tokenizer = reader_tokenizer(["a red shirt", "a blue shirt", "a green shirt", "what colour is it?"] * 5, 300)
+    recipe = Recipe(epochs=25, batch=32, captions=1, questions=1, rate=3e-3, dropout=0.0, depth=1, average=0.9)
+    trainer = Trainer(recipe, pictures, tokenizer, tmp_path)
+    trainer.run(lambda reader: closed_answers(reader, trainer.words, pictures, ["colour"]))
+    said = captions(trainer.averaged(), trainer.words, pictures)
+    assert np.mean([said[i] == pictures.captions[i][0] for i in range(96)]) > 0.95
+    assert closed_answers(trainer.averaged(), trainer.words, pictures, ["colour"])["colour"] > 0.95
