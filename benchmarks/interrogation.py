@@ -229,7 +229,7 @@ def _tables(size: Size) -> Tables:
 
 
 def _picture() -> Image:
-    return draw_catalogue(1)[0].picture.convert("RGB")
+    return next(iter(draw_catalogue(1))).picture.convert("RGB")
 
 
 def _write_their_tables(tables: Tables, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import torch
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 from transformers import CLIPModel, CLIPProcessor
+from transformers.utils import logging
 
 from benchmarks.model_checkpoints import as_open_clip
 from catalens.catalogue.prefetch import Loaded, load, map_ahead
@@ -44,7 +44,8 @@ def contestants(checkpoint: Path, cache: Path) -> dict[str, Contestant]:
         checkpoint: from `write_checkpoint`.
         cache: where ours keeps what it compiles.
     """
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     model, processor = CLIPModel.from_pretrained(checkpoint).eval(), CLIPProcessor.from_pretrained(checkpoint)
     made = {
         "transformers": _transformers(model, processor, padding=True),

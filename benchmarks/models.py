@@ -20,7 +20,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.__main__ import rounded, show
+from benchmarks.__main__ import rounded
 from benchmarks.machine import machine_facts
 from benchmarks.model_checkpoints import SIZES, write_checkpoint
 from benchmarks.pictures import write_large
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for size in [options.only] if options.only else SIZES:
         document[size] = in_fresh_process(measure, size, plan)
         for subject, figures in document[size].items():
-            show(f"{size}, {subject} per second", figures)
+            _show(f"{size}: {subject}", figures)
     print(json.dumps(rounded(document)))
 
 
@@ -107,6 +107,20 @@ def race(contestants: Mapping[str, Callable[[], Vectors]], rounds: int) -> Figur
         }
         for name, each in rows.items()
     }
+
+
+def _show(title: str, figures: Figures) -> None:
+    """Print a table for people: a line for each contestant."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in ("", "per second", "times the first", "least cosine", "least cosine, centred"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, each in figures.items():
+        speed = f"{each['per_s']:,.1f}", f"{each['times_the_first']:.2f}"
+        table.add_row(name, *speed, f"{each['least_cosine']:.5f}", f"{each['least_cosine_centred']:.4f}")
+    Console(stderr=True).print(table)
 
 
 def ten_tokens(n: int) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ import torch
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from benchmarks.__main__ import rounded, show
+from benchmarks.__main__ import rounded
 from benchmarks.machine import machine_facts
 from benchmarks.plan import Figures
 from benchmarks.timing import in_turns
@@ -63,8 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with torch.inference_mode():
         for name in [options.only] if options.only else SUBJECTS:
             document[name] = SUBJECTS[name][1](size)
-            show(f"{name}: {SUBJECTS[name][0]}", document[name])
+            _show(f"{name}: {SUBJECTS[name][0]}", rounded(document[name]))
     print(json.dumps(rounded(document)))
+
+
+def _show(title: str, figures: Figures, before: str = "  ") -> None:
+    """Print figures for people."""
+    print(title, file=sys.stderr)
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            _show(f"{before}{name}", value, f"{before}  ")
+        else:
+            print(f"{before}{name}: {value}", file=sys.stderr)
 
 
 def captions(size: Size) -> Figures:

@@ -53,7 +53,7 @@ def open_clip_clip(**changes: object) -> tuple[nn.Module, Callable[[Tensor], Ten
     return model, encode
 
 
-MODELS = {
+MODELS: dict[str, Callable[[], tuple[nn.Module, Callable[[Tensor], Tensor]]]] = {
     "transformers, quick": lambda: transformers_clip("quick_gelu"),
     "transformers, gelu": lambda: transformers_clip("gelu"),
     "open_clip": open_clip_clip,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Tiny
-from ran import Run
 
 from catalens.models.bundle import load_bundle
+from conftest import Tiny
+from ran import Run
 
 
 def test_a_checkpoint_becomes_a_bundle_that_can_be_used(tiny: Tiny, tmp_path: Path, run: Run) -> None:

@@ -150,7 +150,7 @@ def test_revisions_are_the_hub_s(tiny: Tiny, tmp_path: Path) -> None:
 def test_what_cannot_be_compiled_runs_on_torch_and_says_so(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     encoder = load_encoder(str(tiny("siglip2")), runtime="onnxruntime", device="cpu", cache=tmp_path)
     assert isinstance(encoder, TorchEncoder)
     assert encoder.encode_texts(["a red shirt"]).shape == (1, 32)

@@ -24,6 +24,9 @@ from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.core.vectors import batched, unit_rows
 from catalens.models.bundle import BundleEncoder, load_bundle
+from catalens.models.facts import read_facts
+from catalens.models.readers.shipped import FACTS as READER_FACTS
+from catalens.models.readers.shipped import FOLDER
 from catalens.models.registry import CALIBRATION, shipped
 from catalens.tasks.assessment import assess
 from catalens.tasks.attributes import build_schema_bank
@@ -38,7 +41,7 @@ from catalens.training.frozen import CELLS, CHANNELS, SIDE, FrozenTower
 from catalens.training.kinds import name_texts, read_classes
 from catalens.training.pixels import read_photographs
 from catalens.training.questions import everyday_facts
-from catalens.training.release import calibrated, change_facts, encode_pictures
+from catalens.training.release import calibrated, change_facts, encode_pictures, share
 from catalens.training.towers import TextTower
 
 SOURCE = (
@@ -152,6 +155,42 @@ def _looked_at(encoder: Encoder, pictures: Sequence[bytes]) -> tuple[Vectors, ND
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
+def write_card(folder: Path) -> None:
+    """Fill what was measured, of the encoder and of its reader if it has one, into the model card."""
+    scores = read_facts(folder).scores
+    file = folder / FOLDER / READER_FACTS
+    read = json.loads(file.read_text(encoding="utf-8"))["scores"] if file.is_file() else {}
+    reader = answers = ""
+    if read:
+        bleu = " / ".join(f"{each:.3f}" for each in read["bleu"])
+        reader = f"| captions, four beams: BLEU-1 to 4 | {bleu} |\n| captions: CIDEr-D | **{read['cider']:.3f}** |"
+        rows = [
+            f"| {kind} | {each['rows']} | {each['majority']:.3f} | **{each['right']:.3f}** |"
+            for kind, each in read["answers"].items()
+        ]
+        head = "\nClosed answers of the reader, all that a kind of question has, beside the commonest one's share:\n\n"
+        answers = head + "| question | rows | commonest | right |\n|---|---|---|---|\n" + "\n".join(rows)
+    calibration = [
+        f"| {name} | {each['rows']} | {each['ece_before']:.3f} | {each['ece_after']:.3f} "
+        f"| {share(each['precision'])} | {share(each['recall'])} |"
+        for name, each in scores["calibration"].items()
+        if each["rows"]
+    ]
+    recipe = Recipe()
+    size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6
+    text = (Path(__file__).parent / "everyday_card.md").read_text(encoding="utf-8")
+    filled = text.format(
+        depth=recipe.depth,
+        branch=recipe.branch,
+        megabytes=size,
+        reader=reader,
+        answers=answers,
+        **{**scores, "calibration": "\n".join(calibration)},
+    )
+    seen = Path(__file__).parent / "everyday_looked_at.md"
+    (folder / "README.md").write_text(filled + seen.read_text(encoding="utf-8"), encoding="utf-8")
+
+
 def main() -> None:
     """Run the release."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -164,6 +203,7 @@ def main() -> None:
     encoder = load_bundle(options.out, runtime="onnxruntime")
     scores = {**found(encoder, options.data), "calibration": calibrate(encoder, options.data, options.out)}
     change_facts(options.out, scores=scores)
+    write_card(options.out)
     print(json.dumps(scores, indent=1))  # noqa: T201 - what was asked for
 
 

@@ -27,6 +27,7 @@ from catalens.tasks.caption_metrics import bleu, cider
 from catalens.tasks.captions import clean_caption
 from catalens.tasks.schema import Schema, load_schema
 from catalens.training.captions import read_captions
+from catalens.training.everyday_release import write_card
 from catalens.training.export import load_reader, write_reader
 from catalens.training.fashion import Product, read_products
 from catalens.training.pixels import read_photographs
@@ -133,6 +134,8 @@ def main() -> None:
     file = folder / FOLDER / FACTS
     body = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps({**body, "scores": scores}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.world == "everyday":
+        write_card(folder)
     print(json.dumps(scores, indent=1, ensure_ascii=False))  # noqa: T201 - what was asked for
 
 

@@ -216,7 +216,7 @@ def card(scores: Mapping[str, Any]) -> str:
     ]
     calibrated = [
         f"| {name} | {each['temperature']:.2f} | {each['ece_before']:.3f} | {each['ece_after']:.3f} "
-        f"| {_share(each['precision'])} | {_share(each['recall'])} |"
+        f"| {share(each['precision'])} | {share(each['recall'])} |"
         for name, each in scores["calibration"].items()
         if each["rows"] >= 20
     ]
@@ -233,7 +233,8 @@ def card(scores: Mapping[str, Any]) -> str:
     )
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """Give a share as the cards print it."""
     return "–" if value is None else f"{value:.3f}"
 
 
