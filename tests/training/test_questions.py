@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from catalens.tasks.schema import load_schema
 from catalens.training.fashion import Product
-from catalens.training.questions import everyday_facts, product_facts
+from catalens.training.product_questions import product_facts
+from catalens.training.questions import everyday_facts
 
 DOG = [
     "A brown dog is running in the water by the beach",

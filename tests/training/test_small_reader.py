@@ -19,8 +19,8 @@ from catalens.core.types import Decoding
 from catalens.models.bundle import load_bundle
 from catalens.models.readers.shipped import BundleReader, load_bundle_reader
 from catalens.training.export import Normalised, write_bundle, write_reader
+from catalens.training.facts import Fact
 from catalens.training.judging import captions, closed_answers
-from catalens.training.questions import Fact
 from catalens.training.reader import Reader, Shape
 from catalens.training.reading import Pictures, Recipe, Trainer, Words, reader_tokenizer
 from catalens.training.towers import POOLED, ImageTower, TextTower

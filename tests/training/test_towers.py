@@ -127,7 +127,6 @@ def test_weights_in_timms_names_are_taken_up(image: ImageTower, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("no_gradients")
-@pytest.mark.filterwarnings("ignore:.torch.jit")
 def test_the_compiled_stem_is_the_same_function(image: ImageTower) -> None:
     pytest.importorskip("openvino", reason="openvino is not installed: make test-train")
     fast = compiled_stem(image)

@@ -13,7 +13,8 @@ import json
 import math
 import random
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,127 +28,21 @@ from torch.nn import functional
 
 from catalens.tasks.schema import load_schema
 from catalens.training.captions import read_captions
+from catalens.training.everyday_head import ImageHead, Seen
+from catalens.training.everyday_recipe import STAGES, TEACHER_STEPS, UNKNOWN, Recipe, Stage
 from catalens.training.fashion import Phrasebook, Product, read_goods
 from catalens.training.frozen import Features, pooled
 from catalens.training.kinds import cut, name_texts, read_classes
-from catalens.training.losses import encode_texts
+from catalens.training.losses import encode_texts, multi_positive
 from catalens.training.towers import TextTower
 from catalens.training.vocabulary import train_tokenizer
-
-UNKNOWN = ("something else", "nothing that can be told", "noise", "a blank picture", "a picture of nothing")
-"""Texts that mean "none of these"."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """Epochs under one falling learning rate."""
-
-    epochs: int
-    rate: float
-    names: int
-    """Texts for kinds of things in a batch: those that the teacher thinks of, and others by chance."""
-    own: float
-    """Share of the batches in which every class is called by a name of its own."""
-    taught: float
-    """Weight of the names' losses beside the captions'."""
-    dropout: float
-    merges: float
-    """Share of the tokenizer's merges that are dropped (Provilkov et al. 2020)."""
-    branch_only: bool
-    """Whether all but the branch of the text tower stays as it is."""
-    batch: int
-
-
-STAGES = (
-    Stage(epochs=48, rate=1e-3, names=256, own=0.5, taught=1.0, dropout=0.2, merges=0.05, branch_only=False, batch=512),
-    # A thousand names want many steps and exact places: classes that the teacher finds nearly as likely are told apart
-    # by the smallest difference. What captions have learned stays as it is meanwhile.
-    Stage(epochs=40, rate=1e-3, names=500, own=0.7, taught=3.0, dropout=0.0, merges=0.0, branch_only=True, batch=256),
-)
-TEACHER_STEPS = 2000
-"""Batches in which the classes' half learns to give the teacher's probabilities, before all else."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """Everything else that decides the result."""
-
-    products: int = 48
-    nonsense: int = 24
-    captions: int = 1
-    """Captions of each picture in a batch."""
-    decay: float = 0.1
-    vocabulary: int = 5000
-    half: int = 256
-    """Width of each half of a vector."""
-    depth: int = 2
-    branch: int = 2
-    """Blocks of the text tower for captions, and further ones for the classes' half."""
-    average: float = 0.995
-    """Decay of the running mean of the weights, which is what is kept."""
-    seed: int = 0
-
-
-class ImageHead(nn.Module):
-    """What the frozen tower sees to unit rows (n, 2 × half): one half for the teacher's classes, one for captions.
-
-    Trained together in one space, captions cost the classes a sixth of their agreement with the teacher; each in a
-    half of its own, a text decides how much of it lies in which.
-    """
-
-    def __init__(self, half: int = 256, *, queries: int = 8, width: int = 256) -> None:
-        super().__init__()
-        self.teacher = nn.Linear(1280, half)
-        self.linear = nn.Linear(1280, half)
-        self.norm = nn.LayerNorm(1280 + 96)
-        self.up, self.down = nn.Linear(1280 + 96, 2 * width), nn.Linear(2 * width, half)
-        self.cells, self.values = nn.LayerNorm(320), nn.Linear(320, width)
-        self.look = nn.Linear(320, queries, bias=False)
-        self.mix = nn.Linear(queries * width, half)
-        self.drop = nn.Dropout(0.0)
-
-    def forward(self, maps: Tensor, means: Tensor, tops: Tensor) -> Tensor:
-        """Encode maps (n, 49, 320), means (n, 96) and pooled tops (n, 1280)."""
-        classes = functional.normalize(self.teacher(tops).float(), dim=-1)
-        words = functional.normalize(self.words(maps, means, tops).float(), dim=-1)
-        return torch.cat([classes, words], dim=1) * math.sqrt(0.5)
-
-    def words(self, maps: Tensor, means: Tensor, tops: Tensor) -> Tensor:
-        """Give the captions' half (n, half): a linear path, a wide one, and eight looks at the cells."""
-        rich = self.norm(torch.cat([tops, means], dim=1))
-        rich = self.down(self.drop(functional.gelu(self.up(self.drop(rich)))))
-        cells = self.cells(maps)
-        share = self.look(cells).softmax(dim=1)  # (n, 49, queries)
-        seen = torch.einsum("ncq,ncw->nqw", share, functional.gelu(self.values(cells))).flatten(1)
-        return self.linear(self.drop(tops)) + rich + self.mix(self.drop(seen))
-
-
-class Seen:
-    """Features of one set of pictures, with the pooled tops that the teacher reads."""
-
-    def __init__(self, features: Features, tops: NDArray[np.float16]) -> None:
-        self.features, self.tops = features, tops
-
-    def __len__(self) -> int:
-        return len(self.tops)
-
-    def take(self, rows: NDArray[np.int64], views: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        """Give maps, means and tops of some pictures, each in one view."""
-        parts = (self.features.maps, self.features.means, self.tops)
-        maps, means, tops = (torch.from_numpy(part[rows, views].astype(np.float32)) for part in parts)
-        return maps, means, tops
-
-    def whole(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Give every picture in its first view."""
-        rows = np.arange(len(self))
-        return self.take(rows, np.zeros_like(rows))
 
 
 class Trainer:
     """Holds what a step needs."""
 
-    def __init__(self, recipe: Recipe, data: Path, out: Path) -> None:
-        self.recipe, self.data, self.out = recipe, data, out
+    def __init__(self, recipe: Recipe, data: Path, out: Path, stages: Sequence[Stage] = STAGES) -> None:
+        self.recipe, self.data, self.out, self.stages = recipe, data, out, stages
         torch.manual_seed(recipe.seed)
         self.rng, self.words = np.random.default_rng(recipe.seed), random.Random(recipe.seed)
         self.train, self.val = (self._seen(split) for split in ("train", "val"))
@@ -166,7 +61,7 @@ class Trainer:
         self.models = nn.ModuleDict({"image": self.image, "text": self.text})
         self.mean = {name: value.clone() for name, value in self.models.state_dict().items()}
         self.optimiser = self._optimiser()
-        self.stage, self.done, self.steps = STAGES[0], 0, 0
+        self.stage, self.done, self.steps = stages[0], 0, 0
 
     def _seen(self, split: str) -> Seen:
         file = self.out / split
@@ -189,7 +84,7 @@ class Trainer:
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.recipe.decay},
             {"params": [*[p for p in parameters if p.ndim <= 1], self.scales], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(sets, lr=STAGES[0].rate, betas=(0.9, 0.98))
+        return torch.optim.AdamW(sets, lr=self.stages[0].rate, betas=(0.9, 0.98))
 
     def _start_as_teacher(self) -> Tensor:
         """Let the classes' half keep what tells the teacher's classes apart, and give each class's place there.
@@ -269,14 +164,14 @@ class Trainer:
         kept = [word for word in words if self.words.random() > 0.1]
         return " ".join(kept or words)
 
-    def prepare(self) -> None:
+    def prepare(self, steps: int = TEACHER_STEPS) -> None:
         """Let the classes' half give the teacher's probabilities through the table; both stay so from then on."""
         half, sharp = self.image.teacher, nn.Parameter(torch.tensor(math.log(28.0)))
         optimiser = torch.optim.AdamW([*half.parameters(), self.table, sharp], lr=1e-3, weight_decay=0.01)
         tops = torch.from_numpy(self.train.tops.reshape(-1, 1280).astype(np.float32))
-        for step in range(TEACHER_STEPS):
-            optimiser.param_groups[0]["lr"] = 1e-3 * (1 - step / TEACHER_STEPS)
-            some = tops[self.rng.integers(0, len(tops), STAGES[0].batch)]
+        for step in range(steps):
+            optimiser.param_groups[0]["lr"] = 1e-3 * (1 - step / steps)
+            some = tops[self.rng.integers(0, len(tops), self.stages[0].batch)]
             scores = functional.normalize(half(some), dim=-1) @ functional.normalize(self.table, dim=-1).T
             loss = functional.cross_entropy(sharp.exp() * scores, self.teach(some))
             optimiser.zero_grad(set_to_none=True)
@@ -289,8 +184,8 @@ class Trainer:
     def run(self) -> None:
         """Train to the end, stage by stage."""
         started = time.monotonic()
-        for number in range(self.done, len(STAGES)):
-            self._begin(STAGES[number])
+        for number in range(self.done, len(self.stages)):
+            self._begin(self.stages[number])
             for epoch in range(self.stage.epochs):
                 losses = self._epoch(epoch)
                 if epoch % 2 == 1 or epoch + 1 == self.stage.epochs:
@@ -398,15 +293,6 @@ class Trainer:
             self.mean = {name: value.clone() for name, value in state["models"].items()}
             self.table.data, self.scales.data, self.done = state["table"], state["scales"], int(state["done"])
         return file.exists()
-
-
-def multi_positive(images: Tensor, texts: Tensor, image_keys: Tensor, text_keys: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric cross-entropy between pictures and texts in which equal keys belong together."""
-    logits = scale * images @ texts.T
-    same = (image_keys[:, None] == text_keys[None, :]).float()
-    forth = functional.cross_entropy(logits, same / same.sum(1, keepdim=True))
-    back = functional.cross_entropy(logits.T, same.T / same.T.sum(1, keepdim=True))
-    return (forth + back) / 2
 
 
 def main() -> None:

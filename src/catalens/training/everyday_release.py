@@ -35,7 +35,8 @@ from catalens.tasks.schema import load_schema
 from catalens.tasks.thresholds import learn
 from catalens.training.captions import read_captions
 from catalens.training.evaluation import retrieval
-from catalens.training.everyday import UNKNOWN, ImageHead, Recipe
+from catalens.training.everyday_head import ImageHead
+from catalens.training.everyday_recipe import UNKNOWN, Recipe
 from catalens.training.export import write_bundle
 from catalens.training.frozen import CELLS, CHANNELS, SIDE, FrozenTower
 from catalens.training.kinds import name_texts, read_classes

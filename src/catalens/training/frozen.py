@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from catalens.training.fashion import read_goods
 from catalens.training.pixels import nonsense, png, read_photographs
+from catalens.training.tracing import to_openvino
 
 SIDE = 224
 """Pixels of a side: the ImageNet tower's own size; pictures are squashed to a square."""
@@ -95,7 +96,7 @@ def features(file: Path, pictures: Sequence[bytes], weights: Path, *, views: int
         n = len(pictures)
         maps = np.lib.format.open_memmap(maps_file, "w+", np.float16, (n, views, CELLS, CHANNELS))
         means = np.empty((n, views, MIDDLE), np.float16)
-        tower = openvino.convert_model(FrozenTower(weights), example_input=torch.zeros(1, SIDE, SIDE, 3).byte())
+        tower = to_openvino(FrozenTower(weights), torch.zeros(1, SIDE, SIDE, 3).byte())
         run, at = openvino.Core().compile_model(tower, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}), 0
         for batch in _batches(pictures, views, seed):
             seen = run(batch)

@@ -36,3 +36,12 @@ def contrastive(images: Tensor, texts: Tensor, keys: Tensor, scale: Tensor) -> T
     same = (keys[:, None] == keys[None, :]).float()
     target = same / same.sum(1, keepdim=True)
     return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+
+
+def multi_positive(images: Tensor, texts: Tensor, image_keys: Tensor, text_keys: Tensor, scale: Tensor) -> Tensor:
+    """Symmetric cross-entropy between pictures and texts in which equal keys belong together."""
+    logits = scale * images @ texts.T
+    same = (image_keys[:, None] == text_keys[None, :]).float()
+    forth = functional.cross_entropy(logits, same / same.sum(1, keepdim=True))
+    back = functional.cross_entropy(logits.T, same.T / same.T.sum(1, keepdim=True))
+    return (forth + back) / 2

@@ -1,4 +1,4 @@
-"""Questions with known answers, made from what five people wrote under a photograph, or from a product's labels.
+"""Questions with known answers, made from what five people wrote under a photograph.
 
 A fact counts when at least two captions say it and none says another of its kind; what is said once or
 denied is left out, so that the reader learns from agreement.
@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from catalens.tasks.schema import Schema
-from catalens.training.fashion import Product
+from catalens.training.facts import Fact
 
 PEOPLE = (
     "man|woman|boy|girl|child|kid|person|baby|toddler|lady|guy|player|rider|biker|skier|surfer|climber|hiker|worker|"
@@ -201,15 +199,6 @@ ASKED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One thing known of a picture: the ways to ask for it, and the answer."""
-
-    kind: str
-    asked: tuple[str, ...]
-    answer: str
-
-
 def everyday_facts(captions: Sequence[str]) -> list[Fact]:
     """Give what the captions of a photograph agree on, as questions and answers."""
     texts = [caption.lower() for caption in captions]
@@ -278,49 +267,3 @@ def _doing(text: str, who: str) -> str:
         return ""
     words = (STEMS.get(word, word) for word in re.findall(r"\w+", found.group(1)))
     return next((word for word in words if word in DOING), "")
-
-
-PRODUCT_ASKED = (
-    "what is the {} of the {} in this picture?",
-    "what is the {} of this {}?",
-    "what {} does the {} have?",
-    "which {} has the {}?",
-    "what is the {}?",
-    "{}?",
-)
-TYPE_ASKED = (
-    "what is this?",
-    "what type of product is this?",
-    "what kind of article is in this picture?",
-    "what product is this?",
-)
-GENDER_ASKED = (
-    "who is this {1} for?",
-    "what is the gender of the {1} in this picture?",
-    "what gender is this {1} for?",
-    "who wears this?",
-)
-
-
-def product_facts(product: Product, schema: Schema) -> list[Fact]:
-    """Give a product's labels as questions and answers; the answer is the label's own name."""
-    noun = product.labels.get("type", "product").lower()
-    facts = []
-    for group in schema.groups:
-        value = product.labels.get(group.name, "")
-        if value not in {label.name for label in group.labels}:
-            continue
-        name = group.name.replace("_", " ")
-        if group.name == "type":
-            asked: tuple[str, ...] = TYPE_ASKED
-        elif group.name == "gender":
-            asked = tuple(each.format(name, noun) for each in GENDER_ASKED)
-        else:
-            nouns = (noun, "product", "item")
-            asked = tuple(each.format(said, what) for each in PRODUCT_ASKED for what in nouns for said in _names(name))
-        facts.append(Fact(group.name, asked, value.lower()))
-    return facts
-
-
-def _names(name: str) -> tuple[str, ...]:
-    return (name, "color") if name == "colour" else (name,)

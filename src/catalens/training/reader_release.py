@@ -29,10 +29,13 @@ from catalens.tasks.schema import Schema, load_schema
 from catalens.training.captions import read_captions
 from catalens.training.everyday_release import write_card
 from catalens.training.export import load_reader, write_reader
+from catalens.training.facts import Fact
 from catalens.training.fashion import Product, read_products
 from catalens.training.pixels import read_photographs
-from catalens.training.questions import Fact, everyday_facts, product_facts
+from catalens.training.product_questions import product_facts
+from catalens.training.questions import everyday_facts
 from catalens.training.reading import EVERYDAY_KINDS, PRODUCT_KINDS
+from catalens.training.release import card
 
 BEAMS = Decoding(max_tokens=24, beams=4)
 Scores = dict[str, Any]
@@ -136,6 +139,8 @@ def main() -> None:
     file.write_text(json.dumps({**body, "scores": scores}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if options.world == "everyday":
         write_card(folder)
+    else:
+        (folder / "README.md").write_text(card(encoder.facts.scores, folder), encoding="utf-8")
     print(json.dumps(scores, indent=1, ensure_ascii=False))  # noqa: T201 - what was asked for
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from catalens.models.readers.shipped import ANSWER, ASK, CAPTION, mark_ids
-from catalens.training.questions import Fact
+from catalens.training.facts import Fact
 from catalens.training.reader import Reader, Shape
 from catalens.training.vocabulary import train_tokenizer
 

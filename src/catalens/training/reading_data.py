@@ -15,9 +15,11 @@ from catalens.tasks.schema import Schema, load_schema
 from catalens.training.captions import read_captions
 from catalens.training.fashion import OWNERS, Product, read_products
 from catalens.training.pixels import stored, tensor
-from catalens.training.questions import everyday_facts, product_facts
+from catalens.training.product_questions import product_facts
+from catalens.training.questions import everyday_facts
 from catalens.training.reading import Pictures
 from catalens.training.towers import ImageTower
+from catalens.training.tracing import to_openvino
 
 DETAILS = ("sleeve_length", "neck", "collar", "toe_shape")
 PLAIN = {"Solid"}
@@ -94,7 +96,7 @@ def _seen(
 
         image, _, _ = load_towers(run)
         example = torch.zeros(1, 3, *pixels.shape[1:3])
-        compiled = openvino.Core().compile_model(openvino.convert_model(Seeing(image), example_input=example), "CPU")
+        compiled = openvino.Core().compile_model(to_openvino(Seeing(image), example), "CPU")
         parts: list[list[NDArray[np.float16]]] = [[], []]
         for start in range(0, len(pixels), 64):
             batch = tensor(pixels[start : start + 64])

@@ -24,6 +24,8 @@ from catalens.core.vectors import batched
 from catalens.models.bundle import load_bundle
 from catalens.models.facts import FACTS
 from catalens.models.gate import Gate, save_gate
+from catalens.models.readers.shipped import FACTS as READER_FACTS
+from catalens.models.readers.shipped import FOLDER
 from catalens.models.registry import CALIBRATION, shipped
 from catalens.tasks.assessment import GroupReport, assess
 from catalens.tasks.attributes import SchemaBank, build_schema_bank, group_probabilities, read_attributes
@@ -100,7 +102,7 @@ def release(run: Path, data: Path, out: Path, revision: str) -> None:
         "elsewhere": elsewhere(encoder, bank, calibration, data),
     }
     change_facts(out, scores=scores)
-    (out / "README.md").write_text(card(scores), encoding="utf-8")
+    (out / "README.md").write_text(card(scores, out), encoding="utf-8")
 
 
 def gate_of(encoder: Encoder, data: Path, val_vectors: Vectors) -> tuple[Gate, dict[str, float]]:
@@ -207,7 +209,21 @@ def change_facts(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - values
     file.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def card(scores: Mapping[str, Any]) -> str:
+def reader_part(folder: Path) -> str:
+    """Give what the card says of the bundle's reader; nothing before it has one."""
+    file = folder / FOLDER / READER_FACTS
+    read = json.loads(file.read_text(encoding="utf-8"))["scores"] if file.is_file() else {}
+    if not read:
+        return ""
+    rows = [
+        f"| {kind} | {each['rows']} | {each['majority']:.3f} | {each['zero_shot']:.3f} | **{each['right']:.3f}** |"
+        for kind, each in read["answers"].items()
+    ]
+    text = (Path(__file__).parent / "reader_card.md").read_text(encoding="utf-8")
+    return text.format(rows="\n".join(rows), cider=read["cider"], **read["mentions"])
+
+
+def card(scores: Mapping[str, Any], folder: Path) -> str:
     """Fill the figures into the model card's text."""
     zero = [
         f"| {name} | {score['labels']} | {score['rows']} | {score['majority']:.3f} "
@@ -225,6 +241,9 @@ def card(scores: Mapping[str, Any]) -> str:
     return text.format(
         zero_shot="\n".join(zero),
         calibration="\n".join(calibrated),
+        told_products=scores["told_apart"]["products"],
+        told_everyday=scores["told_apart"]["everyday photographs"],
+        reader=reader_part(folder),
         elsewhere="\n".join(f"| {name} | {share:.3f} |" for name, share in scores["elsewhere"].items()),
         **{
             key: (f"{value:.3f}" if isinstance(value, float) and value <= 1 else f"{value:g}")

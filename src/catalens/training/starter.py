@@ -15,7 +15,6 @@ import json
 import math
 import random
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from catalens.training.augment import framed, lit, onto_backgrounds
 from catalens.training.fashion import Phrasebook, Product, label_texts, read_products
 from catalens.training.losses import contrastive, encode_texts
 from catalens.training.pixels import nonsense, read_photographs, stored, tensor
+from catalens.training.starter_recipe import Recipe
 from catalens.training.towers import ImageTower, TextTower, compiled_stem, recalibrate
 from catalens.training.vocabulary import train_tokenizer
 
@@ -51,53 +51,6 @@ OTHERS_WEIGHT = 0.15
 """Share, within a group, of the pictures that are no products."""
 PALE_COLOURS = {"White", "Off White", "Cream", "Silver"}
 """Products of these colours keep their background: it cannot be told from them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """Epochs under one falling learning rate."""
-
-    epochs: int
-    large_epochs: int
-    """The last epochs see the full input size; the others see small_hw, at two thirds of the work."""
-    rate: float
-    contrast: float
-    """Weight of the contrastive loss beside the labels'."""
-    strengths: tuple[float, float]
-    """Of the augmentation, for the small and the large epochs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """Everything that decides the result, kept beside the checkpoint."""
-
-    stages: tuple[Stage, ...] = (
-        Stage(epochs=12, large_epochs=4, rate=1e-3, contrast=1.0, strengths=(1.0, 0.4)),
-        # Titles find their pictures well enough by then; labels are still getting better.
-        Stage(epochs=6, large_epochs=3, rate=7e-4, contrast=0.3, strengths=(0.7, 0.3)),
-    )
-    batch: int = 384
-    others: int = 32
-    """Pictures of the batch that are no products."""
-    small_hw: tuple[int, int] = (128, 96)
-    large_hw: tuple[int, int] = (160, 120)
-    tower_share: float = 0.4
-    decay: float = 0.05
-    vocabulary: int = 6000
-    seed: int = 0
-
-    @property
-    def epochs(self) -> int:
-        """Epochs of all stages."""
-        return sum(stage.epochs for stage in self.stages)
-
-    def stage(self, epoch: int) -> tuple[Stage, int]:
-        """Give the stage of an epoch, and how many of the stage's epochs come before it."""
-        for stage in self.stages:
-            if epoch < stage.epochs:
-                return stage, epoch
-            epoch -= stage.epochs
-        return self.stages[-1], self.stages[-1].epochs - 1
 
 
 class Trainer:

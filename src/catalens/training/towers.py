@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from catalens.core.errors import InputError
+from catalens.training.tracing import to_openvino
 
 FROZEN_BLOCKS = 3
 """MobileNetV2's stem and first three blocks stay as ImageNet left them: most of the work, little of the meaning."""
@@ -115,7 +116,7 @@ def compiled_stem(tower: ImageTower) -> Callable[[Tensor], Tensor]:
     """Run the frozen stem on OpenVINO in its fastest type: seven times torch's speed on an AVX-512 machine."""
     import openvino
 
-    graph = openvino.convert_model(tower.stem, example_input=torch.zeros(1, 3, 160, 120))
+    graph = to_openvino(tower.stem, torch.zeros(1, 3, 160, 120))
     compiled: dict[tuple[int, ...], openvino.CompiledModel] = {}
 
     def run(pixels_nchw: Tensor) -> Tensor:
