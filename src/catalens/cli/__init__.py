@@ -92,6 +92,8 @@ app = typer.Typer(
     epilog=examples(
         "catalens demo",
         "catalens tag photo.jpg",
+        "catalens caption photos/ --sidecar .txt",
+        'catalens ask photo.jpg "what colour is it?"',
         "catalens index add shop.catalens photos/",
         'catalens search shop.catalens "red striped t-shirt"',
     )
@@ -104,7 +106,7 @@ app = typer.Typer(
 def root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),  # noqa: ARG001 - its callback acts
 ) -> None:
-    """Pictures into words that can be used: tags, attributes, and a catalogue searched by text or by picture."""
+    """Pictures into words that can be used: tags, captions, answers, prompts, descriptions, a catalogue to search."""
     Settings.from_env(os.environ)
 
 
