@@ -30,11 +30,11 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """What is measured: n items in, (n, dim) unit rows out."""
+    """What is measured: n items in, (n, dim) unit rows out; None where it would be another's over again."""
 
-    images: Callable[[Sequence[Image.Image]], Vectors]
-    files: Callable[[Sequence[Path]], Vectors]
     texts: Callable[[Sequence[str]], Vectors]
+    images: Callable[[Sequence[Image.Image]], Vectors] | None = None
+    files: Callable[[Sequence[Path]], Vectors] | None = None
 
 
 def contestants(checkpoint: Path, cache: Path) -> dict[str, Contestant]:
@@ -48,8 +48,8 @@ def contestants(checkpoint: Path, cache: Path) -> dict[str, Contestant]:
     logging.disable_progress_bar()
     model, processor = CLIPModel.from_pretrained(checkpoint).eval(), CLIPProcessor.from_pretrained(checkpoint)
     made = {
-        "transformers": _transformers(model, processor, padding=True),
-        "transformers, texts padded to 77": _transformers(model, processor, padding="max_length"),
+        "transformers": _transformers(model, processor),
+        "transformers, padded to 77": Contestant(partial(_texts, model, processor, "max_length")),
         "sentence-transformers": _sentence_transformers(checkpoint),
         "open_clip": _open_clip(as_open_clip(model)),
     }
@@ -76,24 +76,25 @@ def _in_batches(
     return images, files
 
 
-def _transformers(model: CLIPModel, processor: CLIPProcessor, *, padding: bool | str) -> Contestant:
+def _transformers(model: CLIPModel, processor: CLIPProcessor) -> Contestant:
     @torch.inference_mode()
     def encode(pictures: list[Image.Image]) -> Vectors:
         found = model.get_image_features(**processor(images=pictures, return_tensors="pt"))
         return unit_rows(found.pooler_output.numpy())
 
-    @torch.inference_mode()
-    def texts(said: Sequence[str]) -> Vectors:
-        found = model.get_text_features(**processor(text=list(said), padding=padding, return_tensors="pt"))
-        return unit_rows(found.pooler_output.numpy())
+    return Contestant(partial(_texts, model, processor, True), *_in_batches(encode))
 
-    return Contestant(*_in_batches(encode), texts)
+
+@torch.inference_mode()
+def _texts(model: CLIPModel, processor: CLIPProcessor, padding: bool | str, said: Sequence[str]) -> Vectors:  # noqa: FBT001 - transformers' own values
+    found = model.get_text_features(**processor(text=list(said), padding=padding, return_tensors="pt"))
+    return unit_rows(found.pooler_output.numpy())
 
 
 def _sentence_transformers(checkpoint: Path) -> Contestant:
     model = SentenceTransformer(str(checkpoint), device="cpu")
     encode = partial(model.encode, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
-    return Contestant(*_in_batches(encode), lambda said: encode(list(said), batch_size=len(said)))
+    return Contestant(lambda said: encode(list(said), batch_size=len(said)), *_in_batches(encode))
 
 
 def _open_clip(model: torch.nn.Module) -> Contestant:
@@ -108,7 +109,7 @@ def _open_clip(model: torch.nn.Module) -> Contestant:
     def texts(said: Sequence[str]) -> Vectors:
         return unit_rows(model.encode_text(open_clip.tokenize(list(said))).numpy())
 
-    return Contestant(*_in_batches(encode), texts)
+    return Contestant(texts, *_in_batches(encode))
 
 
 def _ours(encoder: Encoder) -> Contestant:
@@ -121,4 +122,4 @@ def _ours(encoder: Encoder) -> Contestant:
         return np.concatenate([encoder.encode_images(some) for some in batched(images, BATCH)])
 
     images, _ = _in_batches(encoder.encode_images)
-    return Contestant(images, files, encoder.encode_texts)
+    return Contestant(encoder.encode_texts, images, files)

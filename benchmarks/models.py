@@ -79,8 +79,8 @@ def measure(size: str, plan: Plan) -> Figures:
         labels = ten_tokens(plan.labels)
         everybody = contestants(checkpoint, Path(place) / "cache")
         ways: dict[str, dict[str, Callable[[], Vectors]]] = {
-            "images": {name: partial(each.images, pictures) for name, each in everybody.items()},
-            "files": {name: partial(each.files, paths) for name, each in everybody.items()},
+            "images": {name: partial(each.images, pictures) for name, each in everybody.items() if each.images},
+            "files": {name: partial(each.files, paths) for name, each in everybody.items() if each.files},
             "labels": {name: partial(each.texts, labels) for name, each in everybody.items()},
         }
         return {subject: race(way, plan.rounds) for subject, way in ways.items()}
@@ -120,7 +120,7 @@ def _show(title: str, figures: Figures) -> None:
     for name, each in figures.items():
         speed = f"{each['per_s']:,.1f}", f"{each['times_the_first']:.2f}"
         table.add_row(name, *speed, f"{each['least_cosine']:.5f}", f"{each['least_cosine_centred']:.4f}")
-    Console(stderr=True).print(table)
+    Console(stderr=True, width=100).print(table)
 
 
 def ten_tokens(n: int) -> list[str]:

@@ -75,6 +75,7 @@ class ChainSearch:
 
     def _grown(self, now: Chain) -> Chain | None:
         """Add the best phrase that is left and fits; None if there is none."""
+        self._forget_if_short_of_room(now)
         scores = np.full(len(self._phrases), -np.inf)
         fresh = np.zeros(len(self._phrases), dtype=np.bool_)
         while self._left.any():
@@ -92,6 +93,12 @@ class ChainSearch:
             fresh[some] = True
             self.scored += len(some)
         return None
+
+    def _forget_if_short_of_room(self, now: Chain) -> None:
+        """Ask of the longest phrase only, which spares thousands of questions while there is room for all."""
+        left = np.flatnonzero(self._left).tolist()
+        if left and not self._fits(self._joined(now, max(left, key=lambda at: len(self._phrases[at])))):
+            self._forget_what_does_not_fit(now)
 
     def _forget_what_does_not_fit(self, now: Chain) -> None:
         for at in np.flatnonzero(self._left).tolist():

@@ -3,7 +3,8 @@
 It is here so that the two can be compared in one run. Its habits, each kept as it is: vectors are rounded to half
 precision; a table of more than 2,048 terms is ranked in pieces that give an equal number of terms each; the farthest
 terms of such a table are put in order of nearness; the first score of a negative chain has the wrong sign; a term
-that is cut off by the encoder's limit may be taken, and the chain ends after it.
+that is cut off by the encoder's limit may be taken, and the chain ends after it (where it cuts within a word, our
+encoders cut before that word, so such a last term may be another).
 """
 
 from __future__ import annotations
