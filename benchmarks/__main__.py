@@ -38,16 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         started_s = time.perf_counter()
         document[name] = in_fresh_process(measure, name, plan)
         document[name]["took_s"] = round(time.perf_counter() - started_s, 1)
-        show(name, document[name])
+        show(f"{name}: {SUBJECTS[name]}", document[name])
     print(json.dumps(rounded(document)))
 
 
-def show(subject: str, figures: Figures) -> None:
+def show(title: str, figures: Figures) -> None:
     """Print a table for people."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{subject}: {SUBJECTS[subject]}", title_justify="left", show_header=False)
+    table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(overflow="fold")
     table.add_column(justify="right")
     for name, value in _lines(rounded(figures)):

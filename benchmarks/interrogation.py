@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         with tempfile.TemporaryDirectory() as place:
             document[size.model] = compare(size, Path(place))
-        show(f"{size.model}", document[size.model])
+        show(f"{size.model}: a prompt in mode best", document[size.model])
     print(json.dumps(rounded(document)))
 
 

@@ -82,11 +82,11 @@ def _transformers(model: CLIPModel, processor: CLIPProcessor) -> Contestant:
         found = model.get_image_features(**processor(images=pictures, return_tensors="pt"))
         return unit_rows(found.pooler_output.numpy())
 
-    return Contestant(partial(_texts, model, processor, True), *_in_batches(encode))
+    return Contestant(partial(_texts, model, processor, "longest"), *_in_batches(encode))
 
 
 @torch.inference_mode()
-def _texts(model: CLIPModel, processor: CLIPProcessor, padding: bool | str, said: Sequence[str]) -> Vectors:  # noqa: FBT001 - transformers' own values
+def _texts(model: CLIPModel, processor: CLIPProcessor, padding: str, said: Sequence[str]) -> Vectors:
     found = model.get_text_features(**processor(text=list(said), padding=padding, return_tensors="pt"))
     return unit_rows(found.pooler_output.numpy())
 

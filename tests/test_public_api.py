@@ -73,7 +73,7 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
     (wheel,) = folder.glob("*.whl")
-    assert wheel.stat().st_size <= 26_000_000
+    assert wheel.stat().st_size <= 32_000_000
     return set(zipfile.ZipFile(wheel).namelist())
 
 
@@ -114,7 +114,8 @@ def test_the_readme_has_blocks_that_run() -> None:
     assert {kind for kind, _ in RUNNABLE} == {"console", "python"}
     every = re.findall(r"```(?:console|python)\n(.*?)```", README, flags=re.DOTALL)
     left_out = set(every) - {block for _, block in RUNNABLE}
-    assert all("make " in block for block in left_out), left_out
+    # The others install, download, or talk to a server.
+    assert all(re.search("make |--model|--writer|--painter|pull", block) for block in left_out), left_out
 
 
 @pytest.mark.skipif(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from catalens.tasks.prompts.chain import Chain, ChainSearch, Score
+from catalens.tasks.prompts.chain import Chain, ChainSearch, Fits, Score
 
 
 def worth(values: dict[str, float]) -> Score:
@@ -24,8 +24,12 @@ def covering(sets: dict[str, set[int]]) -> Score:
     )
 
 
-def always(text: str) -> bool:
-    return True
+def always(prompt: str, phrases: Sequence[str]) -> np.ndarray:
+    return np.ones(len(phrases), dtype=bool)
+
+
+def up_to(letters: int) -> Fits:
+    return lambda prompt, phrases: np.array([len(f"{prompt}, {each}") <= letters for each in phrases])
 
 
 def run(score: Score, phrases: Sequence[str], *, least: int = 0, most: int = 9, lazy: bool = False) -> Chain:
@@ -59,7 +63,7 @@ def test_no_more_phrases_than_wanted_and_none_twice() -> None:
 @pytest.mark.parametrize("lazy", [False, True])
 def test_a_phrase_that_does_not_fit_gives_its_place_to_the_next(*, lazy: bool) -> None:
     values = {"start": 0.0, "a long one": 9, "b": 2, "c": 1}
-    search = ChainSearch(list(values)[1:], worth(values), lambda text: len(text) <= len("start, b"), lazy=lazy)
+    search = ChainSearch(list(values)[1:], worth(values), up_to(len("start, b")), lazy=lazy)
     assert search.run(Chain("start", 0.0), min_count=8, max_count=32).prompt == "start, b"
 
 

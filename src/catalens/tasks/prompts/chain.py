@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 Score = Callable[[str, Sequence[str]], NDArray[np.floating]]
 """A prompt and n phrases → (n,) scores of `prompt, phrase`."""
-Fits = Callable[[str], bool]
-"""Whether a text may be a prompt; one that may not be does not become one by growing."""
+Fits = Callable[[str, Sequence[str]], NDArray[np.bool_]]
+"""A prompt and n phrases → (n,) whether there is room for `prompt, phrase`; where there is none, none comes back."""
 
 LAZY_BATCH = 256
 """Phrases that a lazy search scores at once: enough to keep the processor busy."""
@@ -35,7 +35,7 @@ class ChainSearch:
     Args:
         phrases: what may be added, each at most once; of equal scores the first in this order wins.
         score: what a prompt is worth.
-        fits: prompts that do not fit are never taken.
+        fits: what there is no room for is neither scored nor taken.
         lazy: score only the phrases that may still win. What a phrase added to the prompt when it was last scored is
             taken for the most that it can add now: a phrase says less, the more is said already. That holds nearly
             always and not always, so the result may differ from the exact one; how much is to be measured.
@@ -75,34 +75,17 @@ class ChainSearch:
 
     def _grown(self, now: Chain) -> Chain | None:
         """Add the best phrase that is left and fits; None if there is none."""
-        self._forget_if_short_of_room(now)
+        left = np.flatnonzero(self._left)
+        self._left[left] = self._fits(now.prompt, [self._phrases[at] for at in left])
         scores = np.full(len(self._phrases), -np.inf)
-        fresh = np.zeros(len(self._phrases), dtype=np.bool_)
-        while self._left.any():
-            waiting = np.flatnonzero(self._left & ~fresh)
-            top = int(np.argmax(np.where(self._left, scores, -np.inf)))
-            if fresh[top] and not (len(waiting) and self._gains[waiting].max() > self._gains[top]):
-                prompt = self._joined(now, top)
-                if self._fits(prompt):
-                    return Chain(prompt, float(scores[top]), (*now.chosen, top))
-                self._forget_what_does_not_fit(now)
-                continue
+        waiting = np.flatnonzero(self._left)
+        while len(waiting) and self._gains[waiting].max() > scores.max() - now.score:
             some = waiting[np.argsort(-self._gains[waiting], kind="stable")[: self._batch]]
             scores[some] = self._score(now.prompt, [self._phrases[at] for at in some])
             self._gains[some] = scores[some] - now.score
-            fresh[some] = True
             self.scored += len(some)
-        return None
-
-    def _forget_if_short_of_room(self, now: Chain) -> None:
-        """Ask of the longest phrase only, which spares thousands of questions while there is room for all."""
-        left = np.flatnonzero(self._left).tolist()
-        if left and not self._fits(self._joined(now, max(left, key=lambda at: len(self._phrases[at])))):
-            self._forget_what_does_not_fit(now)
-
-    def _forget_what_does_not_fit(self, now: Chain) -> None:
-        for at in np.flatnonzero(self._left).tolist():
-            self._left[at] = self._fits(self._joined(now, at))
-
-    def _joined(self, now: Chain, at: int) -> str:
-        return f"{now.prompt}, {self._phrases[at]}"
+            waiting = np.setdiff1d(waiting, some)
+        if not self._left.any():
+            return None
+        top = int(np.argmax(scores))
+        return Chain(f"{now.prompt}, {self._phrases[top]}", float(scores[top]), (*now.chosen, top))

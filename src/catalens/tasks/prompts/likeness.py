@@ -20,13 +20,12 @@ from catalens.core.errors import InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.tasks.prompts.banks import Vocabulary
-from catalens.tasks.prompts.scoring import CountsTokens, PromptScorer
+from catalens.tasks.prompts.scoring import CountsTokens, PromptScorer, most_tokens
 from catalens.tasks.prompts.tables import Kind
 
 CHUNK = 2048
 MERGED: tuple[Kind, ...] = ("artist", "flavor", "medium", "movement", "site")
 NEGATIVE_MIN_COUNT = 8
-_LONG = "a " * 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +72,7 @@ class Likeness:
         self._scorer = PromptScorer(encoder)
         self.scored = 0
         """Prompts that chains have compared so far."""
-        self._most_tokens = encoder.count_tokens(_LONG)[1]
+        self._most_tokens = most_tokens(encoder)
         self._tables = raw_tables(vocabulary, self._scorer)
         self._merged = RawTable(
             [term for kind in MERGED for term in self._tables[kind].terms],

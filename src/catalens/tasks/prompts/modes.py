@@ -135,7 +135,7 @@ class Modes:
         search = ChainSearch(
             [term.text for term in terms],
             lambda prompt, phrases: np.float32(sign) * self._scorer.after(vector, prompt, phrases),
-            self._scorer.fits,
+            self._scorer.fitting,
             lazy=self._plan.search == "lazy",
         )
         begin = Chain(start.text, sign * cosine)

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from catalens.core.protocols import Encoder, PrefixEncoder
 from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import batched
 
 _BATCH_TEXTS = 256
+_LONG = "a " * 4096
 
 
 @runtime_checkable
@@ -20,6 +22,11 @@ class CountsTokens(Protocol):
 
     def count_tokens(self, text: str) -> tuple[int, int]:
         """Give how many tokens a text has, and how many are read."""
+
+
+def most_tokens(encoder: CountsTokens) -> int:
+    """Give how many tokens an encoder reads at most, its marks included."""
+    return encoder.count_tokens(_LONG)[1]
 
 
 class PromptScorer:
@@ -32,9 +39,12 @@ class PromptScorer:
             encoder: one with `encode_after` is asked for endings only.
             token_limit: a prompt may have no more tokens, its marks included; None: no more than the encoder reads.
         """
-        self._encoder, self._token_limit = encoder, token_limit
+        self._encoder = encoder
         self._prefixes = encoder if isinstance(encoder, PrefixEncoder) else None
         self._counts = encoder if isinstance(encoder, CountsTokens) else None
+        read = most_tokens(encoder) if isinstance(encoder, CountsTokens) else 0
+        self._limit = read if token_limit is None else min(read, token_limit)
+        self._sizes: dict[str, int] = {}
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
         """Give (n, dim) unit rows for n texts."""
@@ -54,7 +64,20 @@ class PromptScorer:
 
     def fits(self, text: str) -> bool:
         """Say whether a whole text is read and keeps to the limit; always, where the encoder does not count."""
+        return self._counts is None or self._counts.count_tokens(text)[0] <= self._limit
+
+    def fitting(self, prompt: str, phrases: Sequence[str]) -> NDArray[np.bool_]:
+        """Say for each of n phrases whether `prompt, phrase` fits: (n,)."""
         if self._counts is None:
-            return True
-        has, read = self._counts.count_tokens(text)
-        return has == read and (self._token_limit is None or has <= self._token_limit)
+            return np.ones(len(phrases), dtype=np.bool_)
+        # A phrase's own count has marks of begin and end, too; so where the sum keeps the limit, the whole does.
+        room = self._limit - self._counts.count_tokens(prompt)[0]
+        return np.array(
+            [self._size(each) <= room or self.fits(f"{prompt}, {each}") for each in phrases], dtype=np.bool_
+        )
+
+    def _size(self, phrase: str) -> int:
+        """Count the tokens of `, phrase` once, its marks included."""
+        if phrase not in self._sizes and self._counts is not None:
+            self._sizes[phrase] = self._counts.count_tokens(f", {phrase}")[0]
+        return self._sizes[phrase]
