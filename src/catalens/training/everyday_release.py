@@ -164,7 +164,7 @@ def write_card(folder: Path) -> None:
     reader = answers = ""
     if read:
         bleu = " / ".join(f"{each:.3f}" for each in read["bleu"])
-        reader = f"| captions, four beams: BLEU-1 to 4 | {bleu} |\n| captions: CIDEr-D | **{read['cider']:.3f}** |"
+        reader = f"| captions: BLEU-1 to 4 | {bleu} |\n| captions: CIDEr-D | **{read['cider']:.3f}** |"
         rows = [
             f"| {kind} | {each['rows']} | {each['majority']:.3f} | **{each['right']:.3f}** |"
             for kind, each in read["answers"].items()

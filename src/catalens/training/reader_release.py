@@ -37,7 +37,7 @@ from catalens.training.questions import everyday_facts
 from catalens.training.reading import EVERYDAY_KINDS, PRODUCT_KINDS
 from catalens.training.release import card
 
-BEAMS = Decoding(max_tokens=24, beams=4)
+AS_A_USER = Decoding(max_tokens=24)
 Scores = dict[str, Any]
 
 
@@ -58,7 +58,7 @@ def read_all(
     right: dict[str, list[bool]] = defaultdict(list)
     for some in batched(list(zip(pictures, facts, strict=True)), 32):
         seen = reader.look([read_image(data, at_least=reader.input_size_wh) for data, _ in some])
-        said += [clean_caption(texts[0]) for texts in reader.caption(seen, decoding=BEAMS)]
+        said += [clean_caption(texts[0]) for texts in reader.caption(seen, decoding=AS_A_USER)]
         asked = sorted({(fact.asked[0], fact.kind) for _, row in some for fact in row})
         for question, kind in asked:
             scores = reader.score(seen, question, answers[kind])
