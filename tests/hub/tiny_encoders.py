@@ -167,9 +167,17 @@ def open_clip_siglip(folder: Path) -> Path:
     T5Tokenizer(vocab=scored, extra_ids=0, pad_token="</s>").save_pretrained(folder)
     vision = {"image_size": 160, "timm_model_name": "test_vit", "timm_model_pretrained": False}
     text = {
-        "context_length": 16, "vocab_size": 200, "width": 32, "heads": 2, "layers": 2, "no_causal_mask": True,
-        "hf_tokenizer_name": "tiny/tiny", "tokenizer_kwargs": {"clean": "canonicalize"},
-        "proj_bias": True, "pool_type": "last", "norm_kwargs": {"eps": 1e-6},
+        "context_length": 16,
+        "vocab_size": 200,
+        "width": 32,
+        "heads": 2,
+        "layers": 2,
+        "no_causal_mask": True,
+        "hf_tokenizer_name": "tiny/tiny",
+        "tokenizer_kwargs": {"clean": "canonicalize"},
+        "proj_bias": True,
+        "pool_type": "last",
+        "norm_kwargs": {"eps": 1e-6},
     }
     config = {"embed_dim": 24, "init_logit_bias": -10, "custom_text": True, "vision_cfg": vision, "text_cfg": text}
     return _open_clip(folder, config, {"mean": [0.5] * 3, "std": [0.5] * 3, "resize_mode": "squash"})

@@ -64,9 +64,15 @@ def show_photographs(files: Sequence[Path], out: Path) -> None:
 
     found = read_photographs(files)
     rows = [
-        (each.record.id, " · ".join(f"{label} {score:.2f}" for label, score in each.tags), each.caption, each.encoder)
+        (
+            Path(each.record.source).name,
+            " · ".join(f"{label} {score:.2f}" for label, score in each.tags) or "unknown",
+            each.caption,
+            each.encoder,
+        )
         for each in found
     ]
     output.show_rows(rows, "photograph", "tags", "caption", "encoder", title="Photographs")
     cells = [Cell(Path(each.record.source), each.caption) for each in found]
+    output.say("captions are learned from photographs of people and dogs, and invent some where there are none")
     contact_sheet(cells, title="Photographs, and what is said of them", columns=3).save(out / "photographs.png")
