@@ -97,7 +97,7 @@ def test_a_folder_that_holds_something_is_refused(parts: EncoderParts, tmp_path:
 
 
 def test_a_tower_that_cannot_be_traced_is_named(parts: EncoderParts, tmp_path: Path) -> None:
-    class Odd(torch.nn.Module):  # type: ignore[misc]
+    class Odd(torch.nn.Module):
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             return torch.linalg.eig(pixels[:, 0, :8, :8])[0].real
 
@@ -109,7 +109,7 @@ def test_a_tower_that_cannot_be_traced_is_named(parts: EncoderParts, tmp_path: P
 def test_another_output_comes_from_the_same_run(
     parts: EncoderParts, tmp_path: Path, pictures: list[Image.Image]
 ) -> None:
-    class WithGrid(torch.nn.Module):  # type: ignore[misc]
+    class WithGrid(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.tower = parts.image

@@ -20,7 +20,7 @@ from catalens.models.runtime import RUNTIMES, Runtime, choose_runtime, load_grap
 @pytest.fixture(params=RUNTIMES)
 def runtime(request: pytest.FixtureRequest) -> Runtime:
     pytest.importorskip(request.param, reason=f"{request.param} is not installed")
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture

@@ -76,12 +76,12 @@ class ChainSearch:
     def _grown(self, now: Chain) -> Chain | None:
         """Add the best phrase that is left and fits; None if there is none."""
         left = np.flatnonzero(self._left)
-        self._left[left] = self._fits(now.prompt, [self._phrases[at] for at in left])
+        self._left[left] = self._fits(now.prompt, [self._phrases[at] for at in left.tolist()])
         scores = np.full(len(self._phrases), -np.inf)
         waiting = np.flatnonzero(self._left)
         while len(waiting) and self._gains[waiting].max() > scores.max() - now.score:
             some = waiting[np.argsort(-self._gains[waiting], kind="stable")[: self._batch]]
-            scores[some] = self._score(now.prompt, [self._phrases[at] for at in some])
+            scores[some] = self._score(now.prompt, [self._phrases[at] for at in some.tolist()])
             self._gains[some] = scores[some] - now.score
             self.scored += len(some)
             waiting = np.setdiff1d(waiting, some)
