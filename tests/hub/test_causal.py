@@ -14,6 +14,7 @@ from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
 
 from catalens.core.protocols import PrefixEncoder
 from catalens.models.hub.causal import CausalText, causal_text
+from catalens.models.packing import Pack, chain, pack
 from catalens.models.registry import load_encoder
 from conftest import Tiny
 
@@ -78,26 +79,49 @@ def texts(n: int, length: int) -> Tensor:
     return ids
 
 
+def run(causal: CausalText, packed: Pack, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    ids, sees, ends = (torch.from_numpy(each) for each in (packed.input_ids, packed.sees, packed.ends))
+    found: tuple[Tensor, Tensor] = causal(ids, sees, ends, causal.nothing() if past is None else past)
+    return found
+
+
 def test_vectors_are_those_of_the_library(pair: tuple[CausalText, Callable[[Tensor], Tensor]]) -> None:
     causal, encode = pair
     for length in (6, 11, LENGTH):
+        [(places, packed)] = pack(texts(4, length).tolist())
         with torch.inference_mode():
-            reference = encode(texts(4, length))
-            vectors, present = causal(texts(4, length))
+            reference = encode(texts(4, length))[places]
+            vectors, present = run(causal, packed)
         assert torch.cosine_similarity(vectors, reference).min() > 0.999999
         assert (vectors - reference).abs().max() < 1e-5 * reference.abs().max()
-        assert present.shape == (3, 2, 4, length, 8)
+        assert present.shape == (3, 2, 4, packed.input_ids.shape[1], 8)
+
+
+def test_texts_of_all_lengths_share_rows(
+    pair: tuple[CausalText, Callable[[Tensor], Tensor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalens.models.packing.ROW_TOKENS", 24)
+    causal, encode = pair
+    batches = [texts(7, length) for length in (6, 8, 13, LENGTH)]
+    with torch.inference_mode():
+        reference = torch.cat([encode(batch) for batch in batches])
+        whole = [row for batch in batches for row in batch.tolist()]
+        for places, packed in pack(whole):
+            vectors, _ = run(causal, packed)
+            assert (vectors - reference[places]).abs().max() < 1e-5 * reference.abs().max()
 
 
 def test_a_past_changes_no_vector(pair: tuple[CausalText, Callable[[Tensor], Tensor]]) -> None:
     causal, encode = pair
     ids = texts(4, 11)
+    [(places, endings)] = pack(ids[:, 5:].tolist())
     with torch.inference_mode():
-        reference = encode(ids)
-        _, two = causal(ids[:1, :2])
-        _, five = causal(ids[2:, 2:5], two)
-        vectors, whole = causal(ids[:, 5:], five)
-        _, at_once = causal(ids[:1])
+        reference = encode(ids)[places]
+        _, two = run(causal, chain(ids[0, :2].tolist()))
+        _, five = run(causal, chain(ids[2, 2:5].tolist()), two)
+        vectors, _ = run(causal, endings, five)
+        _, whole = run(causal, chain(ids[0, 5:].tolist()), five)
+        _, at_once = run(causal, chain(ids[0].tolist()))
     assert (vectors - reference).abs().max() < 1e-5 * reference.abs().max()
     assert (whole - at_once).abs().max() < 1e-5 * at_once.abs().max()
 

@@ -19,7 +19,6 @@ SMALL = Size(vision=Tower(64, 2), patch=32, text=Tower(64, 2), dim=24)
 
 
 def test_everybody_has_the_same_weights_and_gives_the_same_vectors(tmp_path: Path) -> None:
-    pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
     write_checkpoint(tmp_path / "checkpoint", SMALL)
     everybody = contestants(tmp_path / "checkpoint", tmp_path / "cache")
     pictures = [product.picture.resize((300, 300), Image.Resampling.LANCZOS) for product in draw_catalogue(3)]

@@ -46,7 +46,7 @@ def test_a_damaged_bundle_json_is_named(folder: Path, content: bytes) -> None:
 
 def test_another_format_says_which_one_is_read(folder: Path) -> None:
     seal(folder, format="catalens-bundle/9")
-    with pytest.raises(ModelError, match=r"'catalens-bundle/9'; this version reads 'catalens-bundle/2'"):
+    with pytest.raises(ModelError, match=r"'catalens-bundle/9'; this version reads 'catalens-bundle/3'"):
         load_bundle(folder)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from catalens.models.packing import Pack
 from catalens.models.prefix import PrefixTower
 
 DIM = 4
@@ -16,23 +17,24 @@ TABLE = np.random.default_rng(1).standard_normal((50, DIM)).astype(np.float32)
 class Summing:
     """A causal tower in small: a text's vector is the sum of its tokens, each weighed by its place.
 
-    Its past has one layer of one head; the key of a token is its weighed row, the value is its place.
+    Its past has one layer of one head; the key of a token is its weighed row, and so is its value.
     """
 
     def __init__(self) -> None:
         self.tokens_run = 0
 
-    def read(self, ids: NDArray[np.int64], past: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(past[0, 0, 0].sum(axis=0) + self._weighed(ids, past).sum(axis=1))
+    def read(self, packed: Pack, past: NDArray[np.float32]) -> NDArray[np.float32]:
+        paths = packed.sees.astype(np.float32) @ self._weighed(packed, past)
+        return np.asarray(past[0, 0, 0].sum(axis=0) + paths.reshape(-1, DIM)[packed.ends])
 
-    def grow(self, ids: NDArray[np.int64], past: NDArray[np.float32]) -> NDArray[np.float32]:
-        keys = self._weighed(ids[:1], past)
+    def grow(self, packed: Pack, past: NDArray[np.float32]) -> NDArray[np.float32]:
+        keys = self._weighed(packed, past)
         return np.concatenate([past, np.stack([keys, keys])[None]], axis=3)
 
-    def _weighed(self, ids: NDArray[np.int64], past: NDArray[np.float32]) -> NDArray[np.float32]:
-        self.tokens_run += ids.size
-        places = np.arange(past.shape[3], past.shape[3] + ids.shape[1], dtype=np.float32)
-        return np.asarray(TABLE[ids] * (1 + places[:, None]))
+    def _weighed(self, packed: Pack, past: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.tokens_run += packed.input_ids.size
+        places = packed.sees.sum(axis=2, dtype=np.float32) - 1 + past.shape[3]
+        return np.asarray(TABLE[packed.input_ids] * (1 + places[:, :, None]))
 
 
 def expected(ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:

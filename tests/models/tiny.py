@@ -44,7 +44,7 @@ def tiny_bundle(folder: Path, **changes: Any) -> Path:
 def seal(folder: Path, **changes: Any) -> None:
     """Write `bundle.json` with the right checksums of the files as they are now."""
     facts = {
-        "format": "catalens-bundle/2",
+        "format": "catalens-bundle/3",
         "name": "tiny",
         "revision": "1",
         "dim": DIM,

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from catalens.models.packing import Pack, chain, pack
 from catalens.training.towers import POOLED, ImageTower, TextTower, compiled_stem, recalibrate
 
 END = 99
@@ -39,6 +40,11 @@ def text() -> TextTower:
 def no_gradients() -> Iterator[None]:
     with torch.no_grad():
         yield
+
+
+def tensors(packed: Pack) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ids, sees, ends = (torch.from_numpy(each) for each in (packed.input_ids, packed.sees, packed.ends))
+    return ids, sees, ends
 
 
 def noise(n: int, seed: int = 0) -> torch.Tensor:
@@ -140,8 +146,14 @@ def test_the_compiled_stem_is_the_same_function(image: ImageTower) -> None:
 @pytest.mark.usefixtures("no_gradients")
 def test_a_text_after_its_beginning_is_the_whole_text(text: TextTower) -> None:
     whole = torch.tensor([[5, 6, 7, 8, END], [5, 6, 7, 9, END]])
-    _, past = text.after(whole[:1, :3], torch.zeros(2, 2, 4, 0, 16))
-    rows, grown = text.after(whole[:, 3:], past)
-    assert torch.allclose(rows, text(whole), atol=1e-5)
+    nothing = text.nothing()
+    beginning = chain(whole[0, :3].tolist())
+    [(places, rest)] = pack(whole[:, 3:].tolist())
+    _, past = text.after(*tensors(beginning), nothing)
+    rows, _ = text.after(*tensors(rest), past)
+    assert torch.allclose(rows, text(whole)[places], atol=1e-5)
+    _, grown = text.after(*tensors(chain(whole[1, 3:].tolist())), past)
     assert grown.shape == (2, 2, 4, 5, 16)
-    assert torch.allclose(text.after(whole, torch.zeros(2, 2, 4, 0, 16))[0], text(whole), atol=1e-5)
+    [(places, packed)] = pack(whole.tolist())
+    assert packed.input_ids.shape == (1, 7), "what both begin with stands there once"
+    assert torch.allclose(text.after(*tensors(packed), nothing)[0], text(whole)[places], atol=1e-5)

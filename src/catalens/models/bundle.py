@@ -9,9 +9,10 @@ can forget it. Everything that can be wrong with a folder is found when it is lo
 `text.onnx`
     takes `input_ids` (n, length) int64, every row of one length and ending with its end mark (or, where `bundle.json`
     has a `pad_id`, padded to max_tokens); gives `vectors` (n, dim).
-    A causal one also takes `past` (layers, 2, heads, before, width of a head) float32, the keys (0) and values (1) of
-    tokens that stand before all rows alike, of which there may be none (before = 0); and also gives `present`
-    (layers, 2, heads, before + length, width of a head): the past, and row 0 after it.
+    A causal one takes texts packed in rows (`catalens.models.packing`) and also `sees` (n, length, length) bool, `ends`
+    (m,) int64 and `past` (layers, 2, heads, before, width of a head) float32, the keys (0) and values (1) of tokens
+    that stand before all rows alike, of which there may be none (before = 0); and it gives `vectors` (m, dim), one for
+    each end, and `present` (layers, 2, heads, before + length, width of a head): the past, and row 0 after it.
 """
 
 from __future__ import annotations
@@ -33,13 +34,18 @@ from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
 from catalens.models.facts import FACTS, FILES, GRAPHS, BundleFacts, read_facts
 from catalens.models.fitting import fit_all
+from catalens.models.packing import Pack
 from catalens.models.prefix import PrefixTower
 from catalens.models.runtime import Graph, choose_runtime, load_graph
 from catalens.models.tokens import Tokens, alike, rows_of
 
 EXACT = ("float32", "float16")
 """Precisions whose arithmetic is float32 on every runtime."""
-_IMAGE, _TEXT, _CAUSAL = ({"pixels"}, {"vectors"}), ({"input_ids"}, {"vectors"}), ({"past"}, {"present"})
+_IMAGE, _TEXT, _CAUSAL = (
+    ({"pixels"}, {"vectors"}),
+    ({"input_ids"}, {"vectors"}),
+    ({"sees", "ends", "past"}, {"present"}),
+)
 
 
 class BundleEncoder:
@@ -144,12 +150,15 @@ class CausalBundleEncoder(BundleEncoder):
         texts = self._tokens.read([prefix + ending for ending in endings])
         return self._tower.rows(texts, prefix=self._tokens.open_end(prefix))
 
-    def _vectors(self, ids: NDArray[np.int64], past: NDArray[np.float32]) -> Vectors:
-        found = self._text.run({"input_ids": ids, "past": np.ascontiguousarray(past)}, ["vectors"])
-        return self._unit(found["vectors"], len(ids))
+    def _vectors(self, pack: Pack, past: NDArray[np.float32]) -> Vectors:
+        return self._unit(self._run(pack, past, "vectors"), len(pack.ends))
 
-    def _present(self, ids: NDArray[np.int64], past: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._text.run({"input_ids": ids, "past": np.ascontiguousarray(past)}, ["present"])["present"]
+    def _present(self, pack: Pack, past: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._run(pack, past, "present")
+
+    def _run(self, pack: Pack, past: NDArray[np.float32], output: str) -> NDArray[Any]:
+        arrays = {"input_ids": pack.input_ids, "sees": pack.sees, "ends": pack.ends}
+        return self._text.run({**arrays, "past": np.ascontiguousarray(past)}, [output])[output]
 
 
 def load_bundle(folder: Path, *, runtime: str = "auto", threads: int | None = None) -> BundleEncoder:

@@ -27,7 +27,7 @@ def compiled_folder(cache: Path, name: str, revision: str) -> Path:
         revision: the commit, or a hash of the weights.
 
     >>> compiled_folder(Path("cache"), "openai/clip-vit-base-patch32", "3d74acf").as_posix()
-    'cache/compiled/openai-clip-vit-base-patch32@3d74acf-bf16-2'
+    'cache/compiled/openai-clip-vit-base-patch32@3d74acf-bf16-3'
     """
     plain = re.sub(r"[^0-9A-Za-z.-]+", "-", name)
     return cache / "compiled" / f"{plain}@{revision}-{PRECISION}-{FORMAT.rpartition('/')[2]}"

@@ -185,7 +185,7 @@ def export_text(
     """Write a text tower as a graph that gives unit rows.
 
     Args:
-        module: ids (n, length) → (n, dim); a causal one (ids, past) → (n, dim) and the past with row 0.
+        module: ids (n, length) → (n, dim); a causal one as `CausalText`.
         file: ends in .onnx.
         precision: how the weights are kept.
         past: of no tokens, (layers, 2, heads, 0, width of a head), for a causal one.
@@ -195,13 +195,42 @@ def export_text(
         ModelError: the tower cannot be written as a graph, or onnx is not installed.
     """
     ids = torch.ones(2, length or 4, dtype=torch.int64)
-    axes = {"input_ids": {0: "n"} if length else {0: "n", 1: "length"}, "vectors": {0: "n"}}
+    axes: Mapping[str, Mapping[int, str]] = {
+        "input_ids": {0: "n"} if length else {0: "n", 1: "length"},
+        "vectors": {0: "n"},
+    }
     inputs = {"input_ids": ids}
     if past is not None:
-        # Traced with three tokens before the text; a trace over none would fold the past away.
-        inputs["past"] = past.new_zeros(*past.shape[:3], 3, past.shape[4])
-        axes |= {"past": {3: "before"}, "present": {3: "after"}}
+        inputs, axes = packed_example(past), PACKED_AXES
     _write(_Unit(module), inputs, axes, file, precision)
+
+
+PACKED_AXES: Mapping[str, Mapping[int, str]] = {
+    "input_ids": {0: "n", 1: "length"},
+    "sees": {0: "n", 1: "length", 2: "length"},
+    "ends": {0: "m"},
+    "past": {3: "before"},
+    "vectors": {0: "m"},
+    "present": {3: "after"},
+}
+"""What may change of a causal text tower's inputs and outputs."""
+
+
+def packed_example(nothing: Tensor) -> dict[str, Tensor]:
+    """Give inputs of a causal text tower to trace it with.
+
+    Args:
+        nothing: the past of no tokens, (layers, 2, heads, 0, width of a head).
+    """
+    sees = torch.ones(5, 5, dtype=torch.bool).tril().repeat(2, 1, 1)
+    # Three tokens stand before the texts; a trace over none would fold the past away.
+    past = nothing.new_zeros(*nothing.shape[:3], 3, nothing.shape[4])
+    return {
+        "input_ids": torch.ones(2, 5, dtype=torch.int64),
+        "sees": sees,
+        "ends": torch.tensor([2, 4, 9]),
+        "past": past,
+    }
 
 
 class _FromBytes(nn.Module):

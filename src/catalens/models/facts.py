@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeGuard, get_args
 from catalens.core.errors import ModelError
 from catalens.models.parts import Preprocess, Resample, Resize
 
-FORMAT = "catalens-bundle/2"
+FORMAT = "catalens-bundle/3"
 FACTS = "bundle.json"
 GRAPHS = ("image.onnx", "text.onnx")
 FILES = (*GRAPHS, "tokenizer.json")

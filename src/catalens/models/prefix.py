@@ -14,14 +14,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from catalens.models.tokens import alike, rows_of
+from catalens.models.packing import Pack, chain, pack
+from catalens.models.tokens import alike
 
 Past: TypeAlias = Any
 """Keys and values of some tokens, (layers, 2, heads, length, width of a head), as an array of NumPy or torch."""
-Read: TypeAlias = Callable[[NDArray[np.int64], Past], NDArray[np.float32]]
-"""Ids (n, length) that go on after a past → vectors (n, dim)."""
-Grow: TypeAlias = Callable[[NDArray[np.int64], Past], Past]
-"""Ids (1, length) that go on after a past → the past with them."""
+Read: TypeAlias = Callable[[Pack, Past], NDArray[np.float32]]
+"""n texts that go on after a past → vectors (n, dim)."""
+Grow: TypeAlias = Callable[[Pack, Past], Past]
+"""One text that goes on after a past → the past with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,11 @@ class PrefixTower:
         kept = self._kept = self._grown(prefix) if prefix else self._nothing
         shared = [min(_common(kept.tokens, row), len(row) - 1) for row in ids]
         out = np.empty((len(ids), self._dim), dtype=np.float32)
-        for places in alike(zip(shared, map(len, ids), strict=True)):
-            start = shared[places[0]]
-            out[places] = self._read(rows_of(ids, places)[:, start:], kept.past[..., :start, :])
+        for alike_places in alike(shared, size=len(ids)):
+            start = shared[alike_places[0]]
+            past = kept.past[..., :start, :]
+            for places, packed in pack([ids[at][start:] for at in alike_places]):
+                out[[alike_places[at] for at in places]] = self._read(packed, past)
         return out
 
     def _grown(self, prefix: Sequence[int]) -> Kept:
@@ -68,7 +71,7 @@ class PrefixTower:
         common = _common(last.tokens, prefix)
         past = last.past[..., :common, :]
         if common < len(prefix):
-            past = self._grow(np.array([prefix[common:]], dtype=np.int64), past)
+            past = self._grow(chain(prefix[common:]), past)
         return Kept(tuple(prefix), past)
 
 

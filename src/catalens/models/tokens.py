@@ -15,6 +15,7 @@ from catalens.core.vectors import batched
 TEXTS_AT_ONCE = 256
 """Texts of one length that go through a text tower together; bounds memory, not meaning."""
 
+_FEW = 4
 _SHOWN = 60
 """Letters of a text that a warning shows."""
 _log = logging.getLogger(__name__)
@@ -81,7 +82,10 @@ class Tokens:
                 text.encode()
             except UnicodeEncodeError as error:
                 raise InputError(f"a text to encode holds half a character at place {error.start}: {text!r}") from error
-        found = [(encoding.ids, encoding) for encoding in self._tokenizer.encode_batch(list(texts))]
+        # A batch goes to threads, which costs more than a few texts do.
+        few = len(texts) <= _FEW
+        encodings = map(self._tokenizer.encode, texts) if few else self._tokenizer.encode_batch(list(texts))
+        found = [(encoding.ids, encoding) for encoding in encodings]
         # The state at the first end mark is the text's vector: a causal tower has not seen what follows.
         end = self._end_id
         return [(ids[: ids.index(end) + 1] if end in ids else ids, encoding) for ids, encoding in found]

@@ -188,7 +188,7 @@ class Trainer:
             self._begin(self.stages[number])
             for epoch in range(self.stage.epochs):
                 losses = self._epoch(epoch)
-                if epoch % 2 == 1 or epoch + 1 == self.stage.epochs:
+                if epoch % 4 == 3 or epoch + 1 == self.stage.epochs:
                     scores = self.evaluate(self.val, self.val_captions)
                     now = round((time.monotonic() - started) / 60, 1)
                     self._log(stage=number, epoch=epoch + 1, minutes=now, **losses, **scores)

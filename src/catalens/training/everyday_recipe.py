@@ -33,6 +33,8 @@ STAGES = (
     # A thousand names want many steps and exact places: classes that the teacher finds nearly as likely are told apart
     # by the smallest difference. What captions have learned stays as it is meanwhile.
     Stage(epochs=18, rate=1e-3, names=500, own=0.7, taught=3.0, dropout=0.0, merges=0.0, branch_only=True, batch=256),
+    # Every name in every batch, and few captions, which only keep the two halves in proportion.
+    Stage(epochs=36, rate=1e-3, names=1000, own=0.8, taught=3.0, dropout=0.0, merges=0.0, branch_only=True, batch=64),
 )
 TEACHER_STEPS = 2000
 """Batches in which the classes' half learns to give the teacher's probabilities, before all else."""

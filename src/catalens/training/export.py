@@ -12,6 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from catalens.models.export import PACKED_AXES, packed_example
 from catalens.models.facts import FACTS, FILES, FORMAT
 from catalens.models.readers import shipped
 from catalens.training.reader import Reader, Shape
@@ -48,15 +49,15 @@ class Looking(nn.Module):
 
 
 class After(nn.Module):
-    """A text tower that goes on from a past, which may be empty."""
+    """A text tower over packed texts that go on from a past, which may be empty."""
 
     def __init__(self, tower: TextTower) -> None:
         super().__init__()
         self.tower = tower
 
-    def forward(self, input_ids: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, input_ids: Tensor, sees: Tensor, ends: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Give unit rows, and the past with row 0 after it."""
-        return self.tower.after(input_ids, past)
+        return self.tower.after(input_ids, sees, ends, past)
 
 
 def write_bundle(folder: Path, image: nn.Module, text: TextTower, tokenizer: Tokenizer, facts: dict[str, Any]) -> None:
@@ -79,22 +80,25 @@ def write_bundle(folder: Path, image: nn.Module, text: TextTower, tokenizer: Tok
         folder / "image.onnx",
         as_bytes=facts["precision"] == "int8",
     )
-    heads = text.blocks[0].heads
-    past = torch.zeros(text.layers, 2, heads, 3, text.token.weight.shape[1] // heads)
-    write_graph(
-        After(text),
-        {"input_ids": torch.randint(0, 100, (2, 7)), "past": past},
-        ["vectors", "present"],
-        {"input_ids": {0: "n", 1: "length"}, "past": {3: "before"}, "vectors": {0: "n"}, "present": {3: "after"}},
-        folder / "text.onnx",
-        as_bytes=True,
-    )
+    write_text(folder, text)
     tokenizer.save(str(folder / "tokenizer.json"))
     same = {"resample": "bicubic", "pad_id": None, "max_tokens": 64, "logit_bias": None}
     probe = {text: tokenizer.encode(text).ids for text in ("a red striped t-shirt", "a black dog, running")}
     end = {"end_id": tokenizer.get_vocab_size() - 1}
     body = {"format": FORMAT, **same, **end, **facts, "probe": probe, "sha256": sums(folder, FILES)}
     (folder / FACTS).write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_text(folder: Path, text: TextTower) -> None:
+    """Write the text graph of a bundle."""
+    write_graph(
+        After(text),
+        packed_example(text.nothing()),
+        ["vectors", "present"],
+        PACKED_AXES,
+        folder / "text.onnx",
+        as_bytes=True,
+    )
 
 
 def write_reader(bundle: Path, reader: Reader, tokenizer: Tokenizer, scores: Mapping[str, Any]) -> None:

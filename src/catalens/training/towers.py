@@ -148,6 +148,8 @@ class Block(nn.Module):
     def after(self, x: Tensor, past: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Go on from the keys and values (2, heads, before, width / heads) that stand before all rows alike.
 
+        The mask (n, 1, length, before + length) says what each token sees.
+
         Returns:
             The same as without a past, and row 0's keys and values with the past before them.
         """
@@ -205,34 +207,39 @@ class TextTower(nn.Module):
         """Encode a batch; what stands after the end token is ignored."""
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
         x = self.blocks(self.token(input_ids) + self.position(places))
-        return self._at_end(input_ids, x, self.branch(x))
+        rows, ends = torch.arange(input_ids.shape[0], device=input_ids.device), input_ids.argmax(dim=1)
+        return self._vectors(x[rows, ends], self.branch(x)[rows, ends])
 
-    def after(self, input_ids: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode texts whose beginning, the same for all, was seen before: (layers, 2, heads, before, width / heads).
+    def after(self, input_ids: Tensor, sees: Tensor, ends: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode packed texts (see `catalens.models.packing`) whose beginning, the same for all, was seen before.
+
+        Args:
+            input_ids: (n, length).
+            sees: (n, length, length) bool, whether a token sees another of its row.
+            ends: (m,), where the end token of each text is, in row-major order.
+            past: (layers, 2, heads, before, width / heads).
 
         Returns:
-            (n, dim) unit rows, and the past with row 0's keys and values after it.
+            (m, dim) unit rows, and the past with row 0's keys and values after it.
         """
-        before, length, presents = past.shape[3], input_ids.shape[1], []
-        places = torch.arange(length, device=input_ids.device) + before
-        mask = torch.arange(before + length, device=input_ids.device)[None, :] <= places[:, None]
-        x = self.token(input_ids) + self.position(places)
-        ends = []
+        x = self.token(input_ids) + self.position(sees.sum(dim=2) - 1 + past.shape[3])
+        mask = torch.cat([sees.new_ones(*sees.shape[:2], past.shape[3]), sees], dim=2)[:, None]
+        states, presents = [], []
         for blocks, olds in ((self.blocks, past[: len(self.blocks)]), (self.branch, past[len(self.blocks) :])):
             for block, old in zip(blocks, olds, strict=True):
                 x, present = block.after(x, old, mask)
                 presents.append(present)
-            ends.append(x)
-        return self._at_end(input_ids, *ends), torch.stack(presents)
+            states.append(x.flatten(0, 1)[ends])
+        return self._vectors(*states), torch.stack(presents)
 
-    @property
-    def layers(self) -> int:
-        """Blocks that keep keys and values."""
-        return len(self.blocks) + len(self.branch)
+    def nothing(self) -> Tensor:
+        """Give the past of no tokens: (layers, 2, heads, 0, width / heads)."""
+        heads, width = self.blocks[0].heads, self.token.weight.shape[1]
+        return self.token.weight.new_empty(len(self.blocks) + len(self.branch), 2, heads, 0, width // heads)
 
-    def _at_end(self, input_ids: Tensor, x: Tensor, further: Tensor) -> Tensor:
-        rows, end = torch.arange(input_ids.shape[0], device=input_ids.device), input_ids.argmax(dim=1)
-        parts = [self.project(self.norm(x[rows, end]))]
+    def _vectors(self, x: Tensor, further: Tensor) -> Tensor:
+        """Unit rows from the states (n, width) of end tokens, without the branch's blocks and with them."""
+        parts = [self.project(self.norm(x))]
         if self.branch_norm is not None and self.branch_project is not None:
-            parts.insert(0, self.branch_project(self.branch_norm(further[rows, end])))
+            parts.insert(0, self.branch_project(self.branch_norm(further)))
         return functional.normalize(torch.cat(parts, dim=1).float(), dim=-1)

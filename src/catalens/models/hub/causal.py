@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Layer(nn.Module):
-    """A pre-norm transformer layer in which a token sees itself, those before it, and the past."""
+    """A pre-norm transformer layer in which a token sees the past, and of its own row what it is allowed to see."""
 
     def __init__(
         self, heads: int, norms: tuple[nn.Module, nn.Module], qkv: nn.Linear, out: nn.Linear, mlp: nn.Module
@@ -23,36 +23,36 @@ class Layer(nn.Module):
         self.norm1, self.norm2 = norms
         self.qkv, self.out, self.mlp = qkv, out, mlp
 
-    def forward(self, x: Tensor, past: Tensor, *, last_only: bool) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, hidden: Tensor, past: Tensor, *, ends: Tensor | None) -> tuple[Tensor, Tensor]:
         """Run a batch.
 
         Args:
             x: (n, length, width).
+            hidden: (n, length, length), minus infinity where a token must not see another of its row, else 0.
             past: keys and values (2, heads, before, width / heads) that stand before every row.
-            last_only: give the last token's state only; no later layer asks for the others.
+            ends: (m,) places in row-major order whose states alone are wanted; None: all.
 
         Returns:
-            (n, length, width) or (n, 1, width), and the past with the keys and values of row 0.
+            (n, length, width) or (m, width), and the past with the keys and values of row 0.
 
         Source:
             Juravsky et al. 2024, "Hydragen", for the shared part of attention as one product.
         """
         n, length, width = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(n, length, 3, self.heads, width // self.heads).permute(2, 3, 0, 1, 4)
-        later = torch.full((length, length), float("-inf"), dtype=x.dtype, device=x.device).triu(1)
-        if last_only:
-            x, q, later = x[:, -1:], q[:, :, -1:], later[-1:]
-        q = q * (width // self.heads) ** -0.5  # (heads, n, length or 1, width / heads)
+        q = q * (width // self.heads) ** -0.5  # (heads, n, length, width / heads)
         keys, values = past
-        before, asking = keys.shape[1], q.shape[2]
+        before = keys.shape[1]
         # ONNX reads a size of 0 as "keep the old one", so the past's length, which may be 0, is left to be worked out.
-        all_queries = q.reshape(self.heads, n * asking, width // self.heads)
-        towards_past = (all_queries @ keys.transpose(1, 2)).view(self.heads, n, asking, -1)
-        towards_own = q @ k.transpose(2, 3) + later
+        all_queries = q.reshape(self.heads, n * length, width // self.heads)
+        towards_past = (all_queries @ keys.transpose(1, 2)).view(self.heads, n, length, -1)
+        towards_own = q @ k.transpose(2, 3) + hidden
         weights = torch.cat([towards_past, towards_own], dim=-1).softmax(dim=-1)
-        from_past = weights[..., :before].reshape(self.heads, n * asking, -1) @ values
-        seen = from_past.view(q.shape) + weights[..., before:] @ v
-        x = x + self.out(seen.permute(1, 2, 0, 3).flatten(2))
+        from_past = weights[..., :before].reshape(self.heads, n * length, -1) @ values
+        seen = (from_past.view(q.shape) + weights[..., before:] @ v).permute(1, 2, 0, 3).flatten(2)
+        if ends is not None:
+            x, seen = x.flatten(0, 1)[ends], seen.flatten(0, 1)[ends]
+        x = x + self.out(seen)
         x = x + self.mlp(self.norm2(x))
         return x, torch.cat([past, torch.stack([k[:, 0], v[:, 0]])], dim=2)
 
@@ -76,25 +76,27 @@ class CausalText(nn.Module):
         self.register_buffer("position", position.detach())
         self.layers = nn.ModuleList(layers)
 
-    def forward(self, input_ids: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Run texts of one length.
+    def forward(self, input_ids: Tensor, sees: Tensor, ends: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Run rows of packed texts (see `catalens.models.packing`).
 
         Args:
-            input_ids: (n, length) int64; each row ends with its end mark, whose state is the text's vector.
-            past: (layers, 2, heads, before, width / heads) of tokens that stand before every row; None for none.
+            input_ids: (n, length) int64.
+            sees: (n, length, length) bool, whether a token sees another of its row.
+            ends: (m,) int64, where the end mark of each text is, whose state is its vector.
+            past: (layers, 2, heads, before, width / heads) of tokens that stand before every row.
 
         Returns:
-            Vectors (n, dim), not of unit length, and the past with row 0: (…, before + length, width / heads).
+            Vectors (m, dim), not of unit length, and the past with row 0: (…, before + length, width / heads).
         """
-        past = self.nothing() if past is None else past
-        before, length = past.shape[3], input_ids.shape[1]
-        places = torch.arange(before, before + length, device=input_ids.device)
+        # A token's place in its text is the number of tokens that it sees besides itself.
+        places = sees.sum(dim=2) - 1 + past.shape[3]
+        hidden = torch.zeros_like(sees, dtype=self.position.dtype).masked_fill(~sees, float("-inf"))
         x = self.token(input_ids) + self.position[places]
         presents = []
         for at, layer in enumerate(self.layers):
-            x, present = layer(x, past[at], last_only=at == len(self.layers) - 1)
+            x, present = layer(x, hidden, past[at], ends=ends if at == len(self.layers) - 1 else None)
             presents.append(present)
-        return self.project(self.norm(x[:, 0])), torch.stack(presents)
+        return self.project(self.norm(x)), torch.stack(presents)
 
     def nothing(self) -> Tensor:
         """Give the past of no tokens: (layers, 2, heads, 0, width / heads)."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from catalens.core.errors import ModelError
 from catalens.core.types import Vectors
 from catalens.models.hub.causal import CausalText, causal_text
 from catalens.models.hub.encoder import TorchEncoder
+from catalens.models.packing import Pack
 from catalens.models.parts import EncoderParts
 from catalens.models.prefix import PrefixTower
 
@@ -34,7 +33,7 @@ class CausalTorchEncoder(TorchEncoder):
         self._tower = PrefixTower(self._vectors, self._present, text.nothing(), parts.dim)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Give (n, dim) unit rows for n texts, those of one length together.
+        """Give (n, dim) unit rows for n texts, packed together.
 
         Raises:
             InputError: a text is not a str, or holds half a character.
@@ -52,15 +51,19 @@ class CausalTorchEncoder(TorchEncoder):
         texts = self._tokens.read([prefix + ending for ending in endings])
         return self._tower.rows(texts, prefix=self._tokens.open_end(prefix))
 
-    def _vectors(self, ids: NDArray[np.int64], past: torch.Tensor) -> Vectors:
-        return self._rows(lambda batch: self._causal(batch, past)[0], torch.from_numpy(ids).to(self._device))
+    def _vectors(self, pack: Pack, past: torch.Tensor) -> Vectors:
+        return self._rows(lambda ends: self._run(pack, ends, past)[0], torch.from_numpy(pack.ends).to(self._device))
 
-    def _present(self, ids: NDArray[np.int64], past: torch.Tensor) -> torch.Tensor:
+    def _present(self, pack: Pack, past: torch.Tensor) -> torch.Tensor:
         try:
             with torch.inference_mode():
-                return self._causal(torch.from_numpy(ids).to(self._device), past)[1]
+                return self._run(pack, torch.from_numpy(pack.ends).to(self._device), past)[1]
         except RuntimeError as error:
-            raise ModelError(f"{self.name} failed on a prefix of {ids.shape[1]} tokens: {error}") from error
+            raise ModelError(f"{self.name} failed on a prefix of {pack.input_ids.shape[1]} tokens: {error}") from error
+
+    def _run(self, pack: Pack, ends: torch.Tensor, past: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        ids, sees = (torch.from_numpy(each).to(self._device) for each in (pack.input_ids, pack.sees))
+        return self._causal(ids, sees, ends, past)
 
 
 def torch_encoder(parts: EncoderParts, *, device: str | None = None, dtype: str | None = None) -> TorchEncoder:

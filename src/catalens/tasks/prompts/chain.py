@@ -16,7 +16,7 @@ Score = Callable[[str, Sequence[str]], NDArray[np.floating]]
 Fits = Callable[[str, Sequence[str]], NDArray[np.bool_]]
 """A prompt and n phrases → (n,) whether there is room for `prompt, phrase`; where there is none, none comes back."""
 
-LAZY_BATCH = 256
+LAZY_BATCH = 64
 """Phrases that a lazy search scores at once: enough to keep the processor busy."""
 
 
@@ -46,7 +46,7 @@ class ChainSearch:
 
     def __init__(self, phrases: Sequence[str], score: Score, fits: Fits, *, lazy: bool = False) -> None:
         self._phrases, self._score, self._fits = phrases, score, fits
-        self._batch = LAZY_BATCH if lazy else len(phrases)
+        self._lazy = lazy
         self._left = np.ones(len(phrases), dtype=np.bool_)
         self._gains = np.full(len(phrases), np.inf)
         self.scored = 0
@@ -77,15 +77,25 @@ class ChainSearch:
         """Add the best phrase that is left and fits; None if there is none."""
         left = np.flatnonzero(self._left)
         self._left[left] = self._fits(now.prompt, [self._phrases[at] for at in left.tolist()])
-        scores = np.full(len(self._phrases), -np.inf)
         waiting = np.flatnonzero(self._left)
-        while len(waiting) and self._gains[waiting].max() > scores.max() - now.score:
-            some = waiting[np.argsort(-self._gains[waiting], kind="stable")[: self._batch]]
-            scores[some] = self._score(now.prompt, [self._phrases[at] for at in some.tolist()])
-            self._gains[some] = scores[some] - now.score
-            self.scored += len(some)
-            waiting = np.setdiff1d(waiting, some)
-        if not self._left.any():
+        if not len(waiting):
             return None
+        scores = np.full(len(self._phrases), -np.inf)
+        if self._lazy and np.isfinite(self._gains[waiting]).all():
+            self._score_hopeful(now, waiting, scores)
+        else:
+            self._score_some(now, waiting, scores)
         top = int(np.argmax(scores))
         return Chain(f"{now.prompt}, {self._phrases[top]}", float(scores[top]), (*now.chosen, top))
+
+    def _score_hopeful(self, now: Chain, waiting: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+        """Score phrases, those that gained most before others, until no other can win."""
+        waiting = waiting[np.argsort(-self._gains[waiting], kind="stable")]
+        while len(waiting) and self._gains[waiting[0]] > scores.max() - now.score:
+            some, waiting = waiting[:LAZY_BATCH], waiting[LAZY_BATCH:]
+            self._score_some(now, some, scores)
+
+    def _score_some(self, now: Chain, some: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+        scores[some] = self._score(now.prompt, [self._phrases[at] for at in some.tolist()])
+        self._gains[some] = scores[some] - now.score
+        self.scored += len(some)
