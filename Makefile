@@ -56,11 +56,12 @@ starter: $(VENV)/.train  ## train the shipped encoder again from its seed (hours
 	$(BIN)/python -m catalens.training.reading starter --data $(CATALENS_DATA) --epochs 6
 	$(BIN)/python -m catalens.training.reader_release starter --data $(CATALENS_DATA)
 
-everyday: $(VENV)/.train  ## train the shipped everyday encoder and reader again from their seeds (two hours)
+everyday: $(VENV)/.train  ## train the shipped everyday encoder and reader again from their seeds (three hours)
 	$(BIN)/python -m catalens.training.frozen --data $(CATALENS_DATA) --out runs/everyday
 	$(BIN)/python -m catalens.training.everyday --data $(CATALENS_DATA) --out runs/everyday
 	$(BIN)/python -m catalens.training.everyday_release --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.reading everyday --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.rewarding everyday --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.reader_release everyday --data $(CATALENS_DATA)
 
 clean:           ## remove the virtual environment and caches

@@ -87,7 +87,8 @@ def _transformers(model: CLIPModel, processor: CLIPProcessor) -> Contestant:
 
 @torch.inference_mode()
 def _texts(model: CLIPModel, processor: CLIPProcessor, padding: str, said: Sequence[str]) -> Vectors:
-    found = model.get_text_features(**processor(text=list(said), padding=padding, return_tensors="pt"))
+    given = processor(text=list(said), padding=padding, max_length=77, return_tensors="pt")
+    found = model.get_text_features(**given)
     return unit_rows(found.pooler_output.numpy())
 
 

@@ -183,3 +183,28 @@ def test_a_cache_that_cannot_be_written_is_named(parts: EncoderParts, tmp_path: 
     (tmp_path / "compiled").write_text("a file where the folder should be")
     with pytest.raises(ModelError, match=r"cannot be kept in .*compiled"):
         compiled_encoder(parts, compiled_folder(tmp_path, parts.name, parts.revision), "onnxruntime", 1)
+
+
+@pytest.mark.parametrize(
+    ("least_cosine", "least_gain", "precision"), [(0.999, 0.0, "int8"), (1.1, 0.0, "bf16"), (0.999, 1e9, "bf16")]
+)
+def test_pictures_are_computed_in_bytes_where_that_agrees_and_pays(
+    parts: EncoderParts,
+    tmp_path: Path,
+    pictures: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+    least_cosine: float,
+    least_gain: float,
+    precision: Precision,
+) -> None:
+    monkeypatch.setattr("catalens.models.compiled.LEAST_COSINE", least_cosine)
+    monkeypatch.setattr("catalens.models.compiled.LEAST_GAIN", least_gain)
+    folder = compiled_folder(tmp_path, parts.name, parts.revision)
+    encoder = compiled_encoder(parts, folder, "onnxruntime", 1)
+    assert encoder.facts.precision == precision
+    stored = {tensor.data_type for tensor in onnx.load(folder / "image.onnx").graph.initializer}
+    assert (onnx.TensorProto.INT8 in stored) == (precision == "int8")
+    assert [each.name for each in folder.parent.iterdir()] == [folder.name], "nothing is left beside it"
+    exact = TorchEncoder(parts, device="cpu")
+    assert (encoder.encode_images(pictures) * exact.encode_images(pictures)).sum(axis=1).min() > 0.999
+    assert (encoder.encode_texts(TEXTS) * exact.encode_texts(TEXTS)).sum(axis=1).min() > 0.9999

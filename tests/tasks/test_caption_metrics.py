@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from catalens.core.errors import InputError
-from catalens.tasks.caption_metrics import bleu, cider, rouge_l
+from catalens.tasks.caption_metrics import Cider, bleu, cider, rouge_l
 from catalens.tasks.caption_words import caption_words
 
 ROWS = [
@@ -131,3 +131,9 @@ def test_what_cannot_be_scored_is_said(score: object) -> None:
         score(["a"], [["a"], ["b"]])
     with pytest.raises(InputError, match="caption 2, 'b', has no reference"):
         score(["a", "b"], [["a"], []])
+
+
+def test_single_captions_have_the_corpus_score_as_their_mean() -> None:
+    scorer = Cider(REFERENCES)
+    scores = [scorer.score(row, candidate) for row, candidate in enumerate(CANDIDATES)]
+    assert sum(scores) / len(scores) == pytest.approx(cider(CANDIDATES, REFERENCES), rel=1e-12)

@@ -18,11 +18,12 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Decoding
 from catalens.models.bundle import load_bundle
 from catalens.models.readers.shipped import BundleReader, load_bundle_reader
-from catalens.training.export import Normalised, write_bundle, write_reader
+from catalens.training.export import Normalised, load_reader, write_bundle, write_reader
 from catalens.training.facts import Fact
 from catalens.training.judging import captions, closed_answers
 from catalens.training.reader import Reader, Shape
 from catalens.training.reading import Pictures, Recipe, Trainer, Words, reader_tokenizer
+from catalens.training.rewarding import Reward, Rewarding
 from catalens.training.towers import POOLED, ImageTower, TextTower
 from catalens.training.vocabulary import train_tokenizer
 
@@ -180,3 +181,29 @@ def test_training_learns_what_a_picture_says(tmp_path: Path) -> None:
     said = captions(trainer.averaged(), trainer.words, pictures)
     assert np.mean([said[i] == pictures.captions[i][0] for i in range(96)]) > 0.95
     assert closed_answers(trainer.averaged(), trainer.words, pictures, ["colour"])["colour"] > 0.95
+
+
+def test_captions_that_are_rewarded_become_likelier(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    kinds = rng.integers(0, 3, 60)
+    colours = ["red", "blue", "green"]
+    pictures = Pictures(
+        cells=np.zeros((60, 1, CELLS, 8), np.float16),
+        means=np.eye(3, 16, dtype=np.float16)[kinds][:, None],
+        captions=[[f"a {colours[kind]} shirt on a chair", f"one {colours[kind]} shirt"] for kind in kinds],
+        facts=[[Fact("colour", ("what colour is it?",), colours[kind])] for kind in kinds],
+    )
+    tokenizer = reader_tokenizer([text for texts in pictures.captions for text in texts] + ["what colour is it?"], 300)
+    recipe = Recipe(epochs=6, batch=20, captions=1, questions=1, rate=3e-3, dropout=0.0, depth=1, average=0.9)
+    Trainer(recipe, pictures, tokenizer, tmp_path).run(lambda _: {})
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    reader, _ = load_reader(tmp_path)
+    reward = Reward(rounds=10, batch=20, rate=1e-3, average=0.9)
+    rewarding = Rewarding(reward, recipe, reader, pictures, tokenizer, tmp_path)
+    _, before = rewarding.rewarded(np.arange(60))
+    rewarding.go_on()
+    _, after = rewarding.rewarded(np.arange(60))
+    assert after > before + 0.5, "CIDEr-D, of ten"
+    drawn = rewarding.draw(torch.zeros(2, CELLS, 8), torch.zeros(2, 16))
+    assert len(drawn) == 2 * reward.drawn
+    assert not {rewarding.words.caption, rewarding.words.ask, rewarding.words.end} & {i for row in drawn for i in row}

@@ -51,7 +51,7 @@ def read_photographs(files: Sequence[Path]) -> list[Read]:
     with load_reader("starter") as reader:
         for batch in encoded(entries([str(file) for file in files]), worlds.encoder, whole=True):
             captions = reader.caption(reader.look(batch.images))
-            rows = zip(batch.records, worlds.read(batch), captions, strict=True)
+            rows = zip(batch.records, worlds.read(batch.images, batch.vectors), captions, strict=True)
             for record, (encoder, answers), said in rows:
                 tags = [(tag.label, tag.score) for each in answers.values() for tag in each.values]
                 found.append(Read(record, tags[:_TAGS], clean_caption(said[0]), encoder))

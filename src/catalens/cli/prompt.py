@@ -19,14 +19,13 @@ from catalens.cli.jobs import (
     run_words,
 )
 from catalens.cli.options import Json, Model, Pictures, examples, reader_for, reader_name, settings
+from catalens.cli.worlds import by_picture
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
     from catalens.catalogue.jobs import Values
     from catalens.core.types import Record
 
-_VOCABULARIES = {"starter": "fashion"}
-"""What an encoder's own vocabulary is, where it does not know the words of the general one."""
 _CAPTION = "What it begins with"
 _SEARCH = "How it is searched"
 
@@ -117,8 +116,9 @@ def prompt(
 ) -> None:
     """Find the words that would make these pictures, for a model that paints.
 
-    A prompt is a caption and the terms that bring the whole nearest to the picture, with a cosine for each. A run that
-    was cut short goes on where it was when the same command is given again.
+    A prompt is a caption and the terms that bring the whole nearest to the picture, with a cosine for each. Without
+    a model of yours, each picture gets the shipped encoder that knows its world. A run that was cut short goes on where
+    it was when the same command is given again.
     """
     from catalens.cli.prompting import CHECKED, VALUES, Wanted, prompt_stages, prompt_table
     from catalens.tasks.interrogation import Plan, load_tables
@@ -138,9 +138,9 @@ def prompt(
         compatible=like is not None,
     )
     reads = caption is None and not no_caption and mode != "negative"
-    model = model or settings().model
-    vocabulary = vocabulary or _VOCABULARIES.get(model)
-    wanted = Wanted(plan=plan, tables=load_tables(vocabulary), model=model, caption=caption, check=check)
+    load_tables(vocabulary)  # what is wrong with them is said before any picture is read
+    model = None if by_picture(model) else model or settings().model
+    wanted = Wanted(plan=plan, vocabulary=vocabulary, model=model, caption=caption, check=check)
     stages = prompt_stages((lambda: reader_for(captioner)) if reads else None, wanted)
     destination = Destination(
         text="prompt",

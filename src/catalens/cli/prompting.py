@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalens.cli import output
 from catalens.cli.options import encoder_for, label_folder
+from catalens.cli.worlds import PRODUCT, Worlds
 from catalens.core.errors import CatalensError
 
 if TYPE_CHECKING:
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
     from catalens.catalogue.jobs import Picture, Stage, Step, Values
     from catalens.core.protocols import Encoder
-    from catalens.core.types import Record
+    from catalens.core.types import Record, Vectors
     from catalens.models.readers import Reader
     from catalens.tasks.interrogation import Plan, Prompt, Tables, Term, Vocabulary
 
-CAPTION = "caption"
-VALUES = ("prompt", "cosine", "tokens", CAPTION, "terms", "left_out", "runners_up")
+CAPTION, ENCODER = "caption", "encoder"
+VALUES = ("prompt", "cosine", "tokens", ENCODER, CAPTION, "terms", "left_out", "runners_up")
 CHECKED = ("exact_cosine", "loss")
 _LONG_SEARCHES = ("best", "negative")
 
@@ -32,15 +33,15 @@ class Wanted:
 
     Attributes:
         plan: for the task.
-        tables: what it is made of.
-        model: the encoder's name.
+        vocabulary: where its terms come from; None: what the encoder knows.
+        model: the encoder's name; None: each picture has the shipped one that knows its world.
         caption: what every prompt begins with, a template with the names of columns; None where a reader says it.
         check: search exactly as well, and say what the lazy search lost.
     """
 
     plan: Plan
-    tables: Tables
-    model: str
+    vocabulary: str | None
+    model: str | None
     caption: str | None
     check: bool
 
@@ -69,28 +70,35 @@ def _reader_step(reader: Reader) -> Step:
     return Step(run, size_wh=getattr(reader, "input_size_wh", None), close=reader.close)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A picture's vector, and what can find words for it."""
+
+    encoder: Encoder
+    vocabulary: Vocabulary
+    vector: Vectors
+
+
 def _encoder_step(wanted: Wanted) -> Step:
     from catalens.catalogue.jobs import Step
-    from catalens.tasks.interrogation import interrogate
+    from catalens.tasks.interrogation import load_tables
 
-    encoder = encoder_for(wanted.model)
-    vocabulary = _vocabulary(encoder, wanted.tables)
+    def reader(encoder: Encoder, world: str) -> Callable[[Vectors], list[_Seen]]:
+        # The starter knows products only, and has no use for the words of painters.
+        own = "fashion" if world == PRODUCT and encoder.name.startswith("starter@") else None
+        vocabulary = _vocabulary(encoder, load_tables(wanted.vocabulary or own))
+        return lambda vectors: [_Seen(encoder, vocabulary, vector) for vector in vectors]
+
+    worlds: Worlds[_Seen] = Worlds(reader, None if wanted.model is None else encoder_for(wanted.model))
     losses: list[float] = []
 
     def run(pictures: Sequence[Picture]) -> list[Values | CatalensError]:
         captions = [_caption(picture, wanted.caption) for picture in pictures]
         good = [at for at, caption in enumerate(captions) if isinstance(caption, str)]
-        vectors = encoder.encode_images([pictures[at].image for at in good])
-        texts = [str(captions[at]) for at in good]
-        prompts = interrogate(encoder, vocabulary, vectors, texts, wanted.plan)
-        values = [values_of(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
-        if wanted.check:
-            exact = interrogate(encoder, vocabulary, vectors, texts, replace(wanted.plan, search="exact"))
-            values = [
-                value | {"exact_cosine": _short(best.cosine), "loss": _short(_loss(wanted.plan, best, prompt))}
-                for value, best, prompt in zip(values, exact, prompts, strict=True)
-            ]
-            losses.extend(float(value["loss"]) for value in values)
+        images = [pictures[at].image for at in good]
+        seen = [each for _, each in worlds.read(images, worlds.encoder.encode_images(images))]
+        values = _found(seen, [str(captions[at]) for at in good], wanted)
+        losses.extend(float(value["loss"]) for value in values if "loss" in value)
         found = dict(zip(good, values, strict=True))
         return [caption if isinstance(caption, CatalensError) else found[at] for at, caption in enumerate(captions)]
 
@@ -101,7 +109,29 @@ def _encoder_step(wanted: Wanted) -> Step:
 
     # Long searches are kept in the job's journal after every few pictures.
     batch_size = 4 if wanted.plan.mode in _LONG_SEARCHES else 32
-    return Step(run, size_wh=encoder.input_size_wh, batch_size=batch_size, close=close)
+    return Step(run, size_wh=worlds.size_wh or worlds.encoder.input_size_wh, batch_size=batch_size, close=close)
+
+
+def _found(seen: Sequence[_Seen], captions: Sequence[str], wanted: Wanted) -> list[dict[str, Any]]:
+    """Give the values of each picture; those of one encoder are searched together."""
+    import numpy as np
+
+    from catalens.tasks.interrogation import interrogate
+
+    values: dict[int, dict[str, Any]] = {}
+    for name in dict.fromkeys(each.encoder.name for each in seen):
+        places = [at for at, each in enumerate(seen) if each.encoder.name == name]
+        first, vectors = seen[places[0]], np.stack([seen[at].vector for at in places])
+        texts = [captions[at] for at in places]
+        prompts = interrogate(first.encoder, first.vocabulary, vectors, texts, wanted.plan)
+        values |= {at: values_of(prompt, captions[at], name) for at, prompt in zip(places, prompts, strict=True)}
+        if wanted.check:
+            exact = replace(wanted.plan, search="exact")
+            best = interrogate(first.encoder, first.vocabulary, vectors, texts, exact)
+            for at, nearest, prompt in zip(places, best, prompts, strict=True):
+                loss = _short(_loss(wanted.plan, nearest, prompt))
+                values[at] |= {"exact_cosine": _short(nearest.cosine), "loss": loss}
+    return [values[at] for at in range(len(seen))]
 
 
 def _vocabulary(encoder: Encoder, tables: Tables) -> Vocabulary:
@@ -131,12 +161,13 @@ def _caption(picture: Picture, template: str | None) -> str | CatalensError:
         return error
 
 
-def values_of(prompt: Prompt, caption: str) -> dict[str, Any]:
-    """Give a prompt as JSON values."""
+def values_of(prompt: Prompt, caption: str, encoder: str) -> dict[str, Any]:
+    """Give a prompt as JSON values, with the caption that it begins with and the encoder that found it."""
     return {
         "prompt": prompt.text,
         "cosine": _short(prompt.cosine),
         "tokens": prompt.tokens,
+        ENCODER: encoder,
         CAPTION: caption,
         "terms": [_term(term) for term in prompt.terms],
         "left_out": list(prompt.left_out),

@@ -100,7 +100,7 @@ def _run(found: Iterable[Entry], worlds: Worlds[list[dict[str, Any]]], *, as_jso
     rows: list[tuple[str, str, str]] = []
     with output.progress("tagging", quiet=as_json) as update:
         for batch in encoded(found, worlds.encoder, size_wh=worlds.size_wh):
-            for record, (encoder, tags) in zip(batch.records, worlds.read(batch), strict=True):
+            for record, (encoder, tags) in zip(batch.records, worlds.read(batch.images, batch.vectors), strict=True):
                 if as_json:
                     output.emit({"id": record.id, "source": record.source, "tags": tags, "encoder": encoder})
                 else:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from catalens.cli.encoding import Batch
 from catalens.cli.options import encoder_for
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from catalens.core.protocols import Encoder
     from catalens.core.types import Vectors
 
@@ -47,16 +48,21 @@ class Worlds(Generic[Row]):
 
         return read_facts(shipped(EVERYDAY)).input_size_wh if self._gate else None
 
-    def read(self, batch: Batch) -> list[tuple[str, Row]]:
-        """Give, for each picture, the name of the encoder that knows it, and what was read."""
+    def read(self, images: Sequence[Image], vectors: Vectors) -> list[tuple[str, Row]]:
+        """Give, for each picture, the name of the encoder that knows it, and what was read.
+
+        Args:
+            images: n of them.
+            vectors: theirs, (n, dim), from `encoder`.
+        """
         import numpy as np
 
-        if self._gate is None or not len(batch.images):
-            return self._named(EVERYDAY if self.encoder.name.startswith("everyday@") else PRODUCT, batch.vectors)
-        sold = self._gate.products(batch.vectors)
-        rows = {True: iter(self._named(PRODUCT, batch.vectors[np.flatnonzero(sold)]))}
+        if self._gate is None or not len(images):
+            return self._named(EVERYDAY if self.encoder.name.startswith("everyday@") else PRODUCT, vectors)
+        sold = self._gate.products(vectors)
+        rows = {True: iter(self._named(PRODUCT, vectors[np.flatnonzero(sold)]))}
         if not sold.all():
-            others = [image for image, own in zip(batch.images, sold, strict=True) if not own]
+            others = [image for image, own in zip(images, sold, strict=True) if not own]
             encoder = self._encoder(EVERYDAY)
             rows[False] = iter(self._named(EVERYDAY, encoder.encode_images(others)))
         return [next(rows[bool(own)]) for own in sold]

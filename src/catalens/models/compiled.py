@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import statistics
+import tempfile
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from catalens.core.errors import ModelError
 from catalens.models.bundle import BundleEncoder, load_bundle
-from catalens.models.facts import FACTS, FORMAT, Precision
+from catalens.models.facts import FACTS, FORMAT, GRAPHS, Precision
+from catalens.models.runtime import Graph, choose_runtime, load_graph
 
 if TYPE_CHECKING:
     from catalens.models.parts import EncoderParts
 
 PRECISION: Precision = "bf16"
-"""Measured as fast as any and close to float32 (docs/decisions); where bfloat16 is missing, it is float32."""
+"""Close to float32; where the processor has no bfloat16, it is float32."""
+LEAST_COSINE = 0.999
+"""Pictures are computed in bytes where that agrees with float32 to this, on a few made-up ones."""
+LEAST_GAIN = 1.2
+"""How many times as fast bytes must be to be worth it."""
 
 
 def compiled_folder(cache: Path, name: str, revision: str) -> Path:
@@ -57,6 +69,7 @@ def compiled_encoder(parts: EncoderParts, folder: Path, runtime: str, threads: i
         made = beside(folder)
         try:
             write_bundle(parts, made, PRECISION)
+            _try_bytes(parts, made, runtime, threads)
             settle(made, folder)
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -65,3 +78,50 @@ def compiled_encoder(parts: EncoderParts, folder: Path, runtime: str, threads: i
         if not is_compiled(folder):
             raise ModelError(f"{parts.name} cannot be kept in {folder}: {error}") from error
     return load_bundle(folder, runtime=runtime, threads=threads)
+
+
+def _try_bytes(parts: EncoderParts, folder: Path, runtime: str, threads: int | None) -> None:
+    """Put an image graph of bytes in the place of a bundle's own, if it agrees and this machine is faster with it.
+
+    The text graph stays: its vectors lose more, and packing has made it fast (docs/decisions/008-bytes.md).
+    """
+    from catalens.models.export import export_image, seal
+
+    chosen, name = choose_runtime(runtime), GRAPHS[0]
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+        file = Path(place) / name
+        export_image(parts.image, file, preprocess=parts.preprocess, precision="int8")
+        pixels = _made_up(parts.preprocess.size_wh)
+        exact = _vectors(load_graph(folder / name, chosen, threads=threads, exact=True), pixels)
+        halves, in_bytes = (load_graph(each, chosen, threads=threads) for each in (folder / name, file))
+        agree = (exact * _vectors(in_bytes, pixels)).sum(axis=1).min() >= LEAST_COSINE
+        if not agree or _seconds(halves, pixels) < LEAST_GAIN * _seconds(in_bytes, pixels):
+            return
+        for old in folder.glob(f"{name}*"):
+            old.unlink()
+        for new in Path(place).iterdir():
+            new.replace(folder / new.name)
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    seal(folder, {**facts, "precision": "int8"})
+
+
+def _made_up(size_wh: tuple[int, int], n: int = 4) -> NDArray[np.uint8]:
+    """Draw pictures with large shapes and fine grain, as photographs have: (n, height, width, 3)."""
+    width, height = size_wh
+    rng = np.random.default_rng(0)
+    coarse = rng.random((n, 4, 4, 3)).repeat(-(-height // 4), axis=1).repeat(-(-width // 4), axis=2)
+    pixels = coarse[:, :height, :width] * 200 + rng.random((n, height, width, 3)) * 55
+    return pixels.astype(np.uint8)
+
+
+def _vectors(graph: Graph, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    return graph.run({"pixels": pixels}, ["vectors"])["vectors"]
+
+
+def _seconds(graph: Graph, pixels: NDArray[np.uint8]) -> float:
+    taken_s = []
+    for _ in range(3):
+        started_s = time.perf_counter()
+        _vectors(graph, pixels)
+        taken_s.append(time.perf_counter() - started_s)
+    return statistics.median(taken_s)

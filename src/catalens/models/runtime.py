@@ -23,6 +23,9 @@ RUNTIMES: dict[Runtime, str] = {
     "openvino": 'pip install "catalens[openvino]"',
 }
 """Runtime → the command that installs it."""
+BYTES_GROUP = 256
+"""Where weights are bytes, OpenVINO makes bytes of what they are multiplied with, so many values under one scale; its
+own choice of 32 is a little closer and a third slower (docs/decisions/008-bytes.md)."""
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 """Arrays by the names of a graph's inputs or outputs."""
 Compute: TypeAlias = Callable[[Arrays, Sequence[str]], list[NDArray[Any]]]
@@ -96,7 +99,8 @@ def load_graph(file: Path, runtime: Runtime, *, threads: int | None = None, exac
         file: the graph; what it keeps outside itself lies beside it.
         runtime: what runs it.
         threads: processor threads; None uses every core the process may use.
-        exact: compute in float32; otherwise OpenVINO takes the fastest type the processor has, such as bfloat16.
+        exact: compute in float32; otherwise OpenVINO takes the fastest type the processor has, such as bfloat16, and
+            bytes where weights are bytes.
 
     Raises:
         ModelError: the file is damaged, or is no graph.
@@ -146,6 +150,9 @@ def _openvino(file: Path, threads: int, *, exact: bool) -> Graph:
     settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
     if exact:
         settings["INFERENCE_PRECISION_HINT"] = "f32"
+        settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
+    else:
+        settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = BYTES_GROUP
     compiled = core.compile_model(model, "CPU", settings)
     takes = {each.any_name: (each.partial_shape, each.element_type) for each in model.inputs}
     inputs = {

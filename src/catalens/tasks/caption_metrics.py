@@ -81,20 +81,39 @@ def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> flo
         Vedantam et al. 2015, section 5.1 (sigma 6, n from 1 to 4); clipped counts and the length of the reference
         implementation, which counts pairs of words.
     """
-    rows = [
-        (_ngrams(words), [_ngrams(other) for other in others]) for words, others in _checked(candidates, references)
-    ]
-    seen_in = Counter(
-        ngram for _, others in rows for ngram in {ngram for other in others for n in other for ngram in n}
-    )
-    total = 0.0
-    for counts, others in rows:
-        weights = _weights(counts, seen_in, len(rows))
-        for other in others:
-            apart = counts[1].total() - other[1].total()
-            likeness = _likeness(weights, _weights(other, seen_in, len(rows)))
-            total += likeness * math.exp(-(apart**2) / (2 * _SIGMA**2)) / len(others)
-    return 10 * total / len(rows)
+    _checked(candidates, references)
+    scorer = Cider(references)
+    return sum(scorer.score(row, candidate) for row, candidate in enumerate(candidates)) / len(candidates)
+
+
+class Cider:
+    """CIDEr-D of single captions, with what people said of n pictures weighed once.
+
+    Args:
+        references: of each picture; how rare words are is learned from all of them.
+    """
+
+    def __init__(self, references: Sequence[Sequence[str]]) -> None:
+        rows = [[_ngrams(caption_words(other)) for other in others] for others in references]
+        self._seen_in = Counter(ngram for others in rows for ngram in {gram for n in others for of in n for gram in of})
+        self._pictures = len(rows)
+        self._rows = [[(self._weigh(other), other[1].total()) for other in others] for others in rows]
+
+    def score(self, row: int, candidate: str) -> float:
+        """Score a caption of the picture at a place: in [0, 10]."""
+        counts = _ngrams(caption_words(candidate))
+        weights, total = self._weigh(counts), 0.0
+        for other, pairs in self._rows[row]:
+            apart = counts[1].total() - pairs
+            total += _likeness(weights, other) * math.exp(-(apart**2) / (2 * _SIGMA**2))
+        return 10 * total / len(self._rows[row])
+
+    def _weigh(self, counts: Sequence[Counter[_Ngram]]) -> _Weights:
+        """Weigh each run of words by how often it is here and in how few pictures' references."""
+        known = math.log(self._pictures)
+        return [
+            {gram: times * (known - math.log(max(1, self._seen_in[gram]))) for gram, times in n.items()} for n in counts
+        ]
 
 
 def rouge_l(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> float:
@@ -145,12 +164,6 @@ def _checked(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> 
 def _ngrams(words: Sequence[str]) -> list[Counter[_Ngram]]:
     """Count the runs of 1 to 4 words."""
     return [Counter(zip(*(words[start:] for start in range(n)), strict=False)) for n in range(1, _LONGEST + 1)]
-
-
-def _weights(counts: Sequence[Counter[_Ngram]], seen_in: Counter[_Ngram], n_pictures: int) -> _Weights:
-    """Weigh each run of words by how often it is here and in how few pictures' references."""
-    known = math.log(n_pictures)
-    return [{gram: times * (known - math.log(max(1, seen_in[gram]))) for gram, times in n.items()} for n in counts]
 
 
 def _likeness(candidate: _Weights, reference: _Weights) -> float:

@@ -36,7 +36,7 @@ from catalens.tasks.thresholds import learn
 from catalens.training.captions import read_captions
 from catalens.training.evaluation import retrieval
 from catalens.training.everyday_head import ImageHead
-from catalens.training.everyday_recipe import UNKNOWN, Recipe
+from catalens.training.everyday_recipe import LEAN, UNKNOWN, Recipe
 from catalens.training.export import write_bundle
 from catalens.training.frozen import CELLS, CHANNELS, SIDE, FrozenTower
 from catalens.training.kinds import name_texts, read_classes
@@ -77,6 +77,8 @@ def load_everyday(run: Path, weights: Path) -> tuple[Whole, TextTower, Tokenizer
     head = ImageHead(recipe.half)
     text = TextTower(tokenizer.get_vocab_size(), recipe.half, depth=recipe.depth, branch=recipe.branch)
     nn.ModuleDict({"image": head, "text": text}).load_state_dict(state["models"])
+    assert text.branch_project is not None
+    text.branch_project.weight.data *= LEAN
     return Whole(FrozenTower(weights), head).eval(), text.eval(), tokenizer, float(state["scales"][1].exp())
 
 
@@ -198,7 +200,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/everyday"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=shipped("everyday"))
-    parser.add_argument("--revision", default="1")
+    parser.add_argument("--revision", default="2")
     options = parser.parse_args()
     write_everyday(options.run, options.data, options.out, options.revision)
     encoder = load_bundle(options.out, runtime="onnxruntime")
