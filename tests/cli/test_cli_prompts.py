@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from catalens.catalogue.drawn import draw_catalogue
 from catalens.cli.prompting import prompt_table
 from catalens.core.images import read_image
 from catalens.core.types import Record
@@ -153,3 +154,16 @@ def test_a_person_sees_the_prompt_its_terms_and_what_came_next() -> None:
     shown = console.export_text()
     for words in ("a.png", "prompt, 6 tokens", "0.300", "0.250", "next flavor", "[blue]", "no room"):
         assert words in shown
+
+
+def test_without_a_model_each_picture_gets_the_encoder_that_knows_its_world(
+    run: Run, tmp_path: Path, terms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CATALENS_MODEL", raising=False)
+    skimage = pytest.importorskip("skimage", reason="scikit-image, whose wheel has photographs, is not installed")
+    product = next(iter(draw_catalogue(1)))
+    product.picture.save(tmp_path / "product.png")
+    cat = Path(skimage.__file__).parent / "data" / "chelsea.png"
+    rows = run("prompt", tmp_path / "product.png", cat, *SHORT, "--vocabulary", terms, "--caption", "a photo").rows
+    assert [row["encoder"].partition("@")[0] for row in rows] == ["starter", "everyday"]
+    assert all(row["prompt"].startswith("a photo") for row in rows)
