@@ -145,6 +145,7 @@ def test_a_person_sees_the_prompt_its_terms_and_what_came_next() -> None:
         "prompt": "a dress, red",
         "cosine": 0.3,
         "tokens": 6,
+        "encoder": "fake-16",
         "terms": [{"term": "red", "kind": "flavor", "cosine": 0.25}],
         "left_out": ["[blue]"],
         "runners_up": [{"term": "soft light", "kind": "flavor", "cosine": 0.2}],
@@ -152,7 +153,7 @@ def test_a_person_sees_the_prompt_its_terms_and_what_came_next() -> None:
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(prompt_table(Record("a.png", "a.png"), values))
     shown = console.export_text()
-    for words in ("a.png", "prompt, 6 tokens", "0.300", "0.250", "next flavor", "[blue]", "no room"):
+    for words in ("a.png", "prompt, 6 tokens, by fake-16", "0.300", "0.250", "next flavor", "[blue]", "no room"):
         assert words in shown
 
 

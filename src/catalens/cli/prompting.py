@@ -194,7 +194,9 @@ def prompt_table(record: Record, values: Values) -> Table:
 
     tokens = "" if values["tokens"] is None else f", {values['tokens']} tokens"
     made = output.table("words", "what", "cosine#", title=record.id)
-    made.add_row(Text(values["prompt"], style="bold"), f"prompt{tokens}", f"{values['cosine']:.3f}")
+    made.add_row(
+        Text(values["prompt"], style="bold"), f"prompt{tokens}, by {values[ENCODER]}", f"{values['cosine']:.3f}"
+    )
     for term in values["terms"]:
         made.add_row(Text(term["term"]), term["kind"], f"{term['cosine']:.3f}")
     for term in values["runners_up"]:
