@@ -61,8 +61,8 @@ everyday: $(VENV)/.train  ## train the shipped everyday encoder and reader again
 	$(BIN)/python -m catalens.training.everyday --data $(CATALENS_DATA) --out runs/everyday
 	$(BIN)/python -m catalens.training.everyday_release --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.reading everyday --data $(CATALENS_DATA)
-	$(BIN)/python -m catalens.training.rewarding everyday --data $(CATALENS_DATA)
-	$(BIN)/python -m catalens.training.reader_release everyday --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.rewarding --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.reader_release everyday --data $(CATALENS_DATA) --run runs/rewarded-everyday
 
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -138,9 +138,9 @@ def prompt(
         compatible=like is not None,
     )
     reads = caption is None and not no_caption and mode != "negative"
-    load_tables(vocabulary)  # what is wrong with them is said before any picture is read
+    tables = None if vocabulary is None else load_tables(vocabulary)
     model = None if by_picture(model) else model or settings().model
-    wanted = Wanted(plan=plan, vocabulary=vocabulary, model=model, caption=caption, check=check)
+    wanted = Wanted(plan=plan, tables=tables, model=model, caption=caption, check=check)
     stages = prompt_stages((lambda: reader_for(captioner)) if reads else None, wanted)
     destination = Destination(
         text="prompt",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalens.cli import output
 from catalens.cli.options import encoder_for, label_folder
-from catalens.cli.worlds import PRODUCT, Worlds
+from catalens.cli.worlds import Worlds
 from catalens.core.errors import CatalensError
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ class Wanted:
 
     Attributes:
         plan: for the task.
-        vocabulary: where its terms come from; None: what the encoder knows.
+        tables: what it is made of; None: what the encoder knows.
         model: the encoder's name; None: each picture has the shipped one that knows its world.
         caption: what every prompt begins with, a template with the names of columns; None where a reader says it.
         check: search exactly as well, and say what the lazy search lost.
     """
 
     plan: Plan
-    vocabulary: str | None
+    tables: Tables | None
     model: str | None
     caption: str | None
     check: bool
@@ -83,10 +83,10 @@ def _encoder_step(wanted: Wanted) -> Step:
     from catalens.catalogue.jobs import Step
     from catalens.tasks.interrogation import load_tables
 
-    def reader(encoder: Encoder, world: str) -> Callable[[Vectors], list[_Seen]]:
+    def reader(encoder: Encoder, _world: str) -> Callable[[Vectors], list[_Seen]]:
         # The starter knows products only, and has no use for the words of painters.
-        own = "fashion" if world == PRODUCT and encoder.name.startswith("starter@") else None
-        vocabulary = _vocabulary(encoder, load_tables(wanted.vocabulary or own))
+        own = "fashion" if encoder.name.startswith("starter@") else None
+        vocabulary = _vocabulary(encoder, wanted.tables or load_tables(own))
         return lambda vectors: [_Seen(encoder, vocabulary, vector) for vector in vectors]
 
     worlds: Worlds[_Seen] = Worlds(reader, None if wanted.model is None else encoder_for(wanted.model))

@@ -150,9 +150,9 @@ def load_towers(run: Path) -> tuple[ImageTower, TextTower, Tokenizer]:
     return image.eval(), text.eval(), tokenizer
 
 
-def load_reader(run: Path, checkpoint: str = "checkpoint.pt") -> tuple[Reader, Tokenizer]:
-    """Read a checkpoint of a reader's run, the last one by itself."""
-    state = torch.load(run / checkpoint, weights_only=True, map_location="cpu")
+def load_reader(run: Path) -> tuple[Reader, Tokenizer]:
+    """Read the last checkpoint of a reader's run."""
+    state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     reader = Reader(Shape(**state["shape"]))
     reader.load_state_dict(state["reader"])
     return reader.eval(), Tokenizer.from_file(str(run / "tokenizer.json"))

@@ -146,9 +146,7 @@ class Trainer:
 
     def loss(self, rows: NDArray[np.int64]) -> Tensor:
         """Run one batch."""
-        train, recipe = self.train, self.recipe
-        views = self.rng.integers(0, train.cells.shape[1], len(rows))
-        cells, means = (torch.from_numpy(part[rows, views].astype(np.float32)) for part in (train.cells, train.means))
+        cells, means = self.seen(rows)
         texts = [text for row in rows for text in self._texts(int(row))]
         ids, wanted = padded([text[0] for text in texts], 0), padded([text[1] for text in texts], -100)
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -156,12 +154,24 @@ class Trainer:
             states, _ = self.model.states(ids, self.model.nothing(len(ids)), memory)
             # Only where something is to be said: logits of thousands of words are most of the work.
             logits = self.model.next_words(states[wanted >= 0])
-        return functional.cross_entropy(logits.float(), wanted[wanted >= 0], label_smoothing=recipe.smoothing)
+        return functional.cross_entropy(logits.float(), wanted[wanted >= 0], label_smoothing=self.recipe.smoothing)
+
+    def seen(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Give the cells and means of some pictures, each in a view drawn by chance."""
+        train = self.train
+        views = self.rng.integers(0, train.cells.shape[1], len(rows))
+        cells, means = (torch.from_numpy(part[rows, views].astype(np.float32)) for part in (train.cells, train.means))
+        return cells, means
+
+    def usable(self) -> NDArray[np.int64]:
+        """Give the places of the pictures of which something is said and something is known."""
+        train = self.train
+        return np.array([i for i in range(len(train)) if train.captions[i] and train.facts[i]])
 
     def run(self, judge: Callable[[Reader], dict[str, float]]) -> None:
         """Train to the end; `judge` measures the mean weights now and then."""
         recipe, started = self.recipe, time.monotonic()
-        usable = np.array([i for i in range(len(self.train)) if self.train.captions[i] and self.train.facts[i]])
+        usable = self.usable()
         steps = len(usable) // recipe.batch
         for epoch in range(recipe.epochs):
             self.model.train()
@@ -169,14 +179,8 @@ class Trainer:
             for step in range(steps):
                 at = epoch * steps + step
                 share = min(1.0, (at + 1) / 200) * 0.5 * (1 + math.cos(math.pi * at / (steps * recipe.epochs)))
-                for part in self.optimiser.param_groups:
-                    part["lr"] = max(share, 0.01) * recipe.rate
                 loss = self.loss(order[step * recipe.batch : (step + 1) * recipe.batch])
-                self.optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-                self.optimiser.step()
-                self._average(min(recipe.average, (1 + at) / (10 + at)))
+                self._learn(loss, max(share, 0.01) * recipe.rate, min(recipe.average, (1 + at) / (10 + at)))
                 losses.append(loss.item())
                 if step % 50 == 0:
                     self._log(epoch=epoch, step=step, minutes=minutes(started), loss=round(float(np.mean(losses)), 3))
@@ -189,6 +193,16 @@ class Trainer:
         model = Reader(self.shape)
         model.load_state_dict(self.mean)
         return model.eval()
+
+    def _learn(self, loss: Tensor, rate: float, average: float) -> None:
+        """Take one step down a loss, and let the mean weights follow."""
+        for part in self.optimiser.param_groups:
+            part["lr"] = rate
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self._average(average)
 
     @torch.no_grad()
     def _average(self, decay: float) -> None:

@@ -1,6 +1,6 @@
 """Go on with a trained reader by what its captions are worth.
 
-`python -m catalens.training.rewarding everyday --data DATA`
+`python -m catalens.training.rewarding --data DATA --reader runs/reader-everyday --out runs/rewarded-everyday`
 
 Likelihood teaches a reader the next word after people's words; what is wanted is a whole caption near to what people
 said. So captions are drawn, each is rewarded by its CIDEr-D against the picture's own, and those better than the
@@ -14,7 +14,6 @@ Source:
 from __future__ import annotations
 
 import argparse
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,8 +30,6 @@ from catalens.training.judging import closed_answers, judge_captions
 from catalens.training.reader import Reader
 from catalens.training.reading import EVERYDAY_KINDS, LONGEST, Pictures, Recipe, Trainer, minutes, padded
 
-LIKELIHOOD = "likelihood.pt"
-"""What it starts from: the checkpoint of `reading`, kept, for its own takes that one's place."""
 END = " endofcaption"
 """A word that ends captions and references alike: without it, "a man in a" is worth as much as a whole sentence."""
 
@@ -69,22 +66,17 @@ class Rewarding(Trainer):
     def go_on(self) -> None:
         """Train to the end, and keep the mean weights after every round."""
         reward, started, at = self.reward, time.monotonic(), 0
-        usable = np.array([i for i in range(len(self.train)) if self.train.captions[i] and self.train.facts[i]])
+        usable = self.usable()
         steps = len(usable) // reward.batch
         for turn in range(reward.rounds):
             order, worth = self.rng.permutation(usable), []
             for step in range(steps):
-                for part in self.optimiser.param_groups:
-                    part["lr"] = reward.rate * min(1.0, (at + 1) / 20) * (1 - 0.9 * at / (steps * reward.rounds))
+                rate = reward.rate * min(1.0, (at + 1) / 20) * (1 - 0.9 * at / (steps * reward.rounds))
                 rows = order[step * reward.batch : (step + 1) * reward.batch]
                 loss, mean = self.rewarded(rows)
-                loss = loss + reward.answers * self.loss(rows)
-                self.optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-                self.optimiser.step()
                 at += 1
-                self._average(min(reward.average, (1 + at) / (10 + at)))
+                average = min(reward.average, (1 + at) / (10 + at))
+                self._learn(loss + reward.answers * self.loss(rows), rate, average)
                 worth.append(mean)
                 if step % 25 == 0:
                     self._log(round=turn, step=step, minutes=minutes(started), reward=round(float(np.mean(worth)), 3))
@@ -93,10 +85,7 @@ class Rewarding(Trainer):
 
     def rewarded(self, rows: NDArray[np.int64]) -> tuple[Tensor, float]:
         """Draw captions and give the loss that makes the better ones likelier, and what they are worth on average."""
-        views = self.rng.integers(0, self.train.cells.shape[1], len(rows))
-        cells, means = (
-            torch.from_numpy(part[rows, views].astype(np.float32)) for part in (self.train.cells, self.train.means)
-        )
+        cells, means = self.seen(rows)
         drawn = self.draw(cells, means)
         texts = [self.words.tokenizer.decode(ids).strip() for ids in drawn]
         finished = [END if len(ids) < LONGEST else "" for ids in drawn]
@@ -139,18 +128,18 @@ def main() -> None:
     from catalens.training.reading_data import everyday_pictures
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("world", choices=["everyday"])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("runs/reader-everyday"))
+    parser.add_argument("--run", type=Path, default=Path("runs/everyday"), help="where the encoder was trained")
+    parser.add_argument("--reader", type=Path, default=Path("runs/reader-everyday"), help="what it goes on from")
+    parser.add_argument("--out", type=Path, default=Path("runs/rewarded-everyday"))
     for name, value in asdict(Reward()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     options = vars(parser.parse_args())
-    data, out = options.pop("data"), options.pop("out")
-    options.pop("world")
-    train, val = (everyday_pictures(data, Path("runs/everyday"), split) for split in ("train", "val"))
-    if not (out / LIKELIHOOD).exists():
-        shutil.copy(out / "checkpoint.pt", out / LIKELIHOOD)
-    reader, tokenizer = load_reader(out, LIKELIHOOD)
+    data, run, begun, out = (options.pop(name) for name in ("data", "run", "reader", "out"))
+    train, val = (everyday_pictures(data, run, split) for split in ("train", "val"))
+    reader, tokenizer = load_reader(begun)
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(out / "tokenizer.json"))
     trainer = Rewarding(Reward(**options), Recipe(captions=1), reader, train, tokenizer, out)
     trainer.go_on()
     words = trainer.words
