@@ -43,7 +43,8 @@ class Chain:
 
 def run(chain: Chain, decoding: Decoding, count: int = 1) -> list[list[list[int]]]:
     prompt = np.full((chain.pictures, 1), 1, dtype=np.int64)
-    return draw(chain.step, prompt, chain.nothing(), count=count, decoding=decoding, marks=MARKS)
+    drawn = draw(chain.step, prompt, chain.nothing(), count=count, decoding=decoding, marks=MARKS)
+    return [[text.ids for text in texts] for texts in drawn]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -80,6 +81,15 @@ def test_several_texts_are_different_and_come_best_first() -> None:
         assert len({tuple(text) for text in texts}) == 4
         worth = [chain.log_likelihood(picture, [1], text, 4) / (len(text) + 1) ** LENGTH for text in texts]
         assert worth == sorted(worth, reverse=True)
+
+
+def test_a_text_is_worth_its_log_likelihood_over_a_power_of_its_length() -> None:
+    chain = Chain(1, seed=4)
+    prompt = np.full((1, 1), 1, dtype=np.int64)
+    [texts] = draw(chain.step, prompt, chain.nothing(), count=3, decoding=Decoding(max_tokens=4, beams=5), marks=MARKS)
+    for text in texts:
+        likelihood = chain.log_likelihood(0, [1], text.ids, 4)
+        assert text.worth == pytest.approx(likelihood / (len(text.ids) + 1) ** LENGTH, rel=1e-4)
 
 
 def test_chance_comes_from_the_seed_and_not_from_the_batch() -> None:

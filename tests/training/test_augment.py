@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
 
-from catalens.training.augment import background, framed, lit, onto_backgrounds
+from catalens.training.augment import background, framed, lit, onto_backgrounds, overlaid
 from catalens.training.pixels import STORED_HW, decode, nonsense, stored, tensor
 
 HEIGHT, WIDTH = STORED_HW
@@ -152,3 +152,14 @@ def test_decoded_pictures_are_kept_beside_the_run(tmp_path: Path) -> None:
     first = stored(tmp_path / "run" / "some.npy", [buffer.getvalue()], pad=False)
     again = stored(tmp_path / "run" / "some.npy", [], pad=False)
     assert np.array_equal(first, again)
+
+
+def test_pictures_lie_over_others_by_the_shares_that_are_told() -> None:
+    pixels = noise(16)
+    mixed, shares = overlaid(pixels, 0.4, chance(2), np.random.default_rng(0))
+    assert shares.shape == (16, 16)
+    assert shares.sum(1).allclose(torch.ones(16))
+    assert (shares >= 0).all()
+    assert (shares.diagonal() >= 0.5).all(), "a picture is never more another one than itself"
+    assert (shares.diagonal() < 0.99).any()
+    assert mixed.allclose(torch.einsum("ij,jchw->ichw", shares, pixels), atol=1e-5)

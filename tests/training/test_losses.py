@@ -11,7 +11,7 @@ pytest.importorskip("timm", reason="timm is not installed: make test-train")
 import torch
 from tokenizers import Tokenizer
 
-from catalens.training.losses import contrastive, encode_texts
+from catalens.training.losses import contrastive, encode_texts, of_labels
 from catalens.training.towers import TextTower
 from catalens.training.vocabulary import END, train_tokenizer
 
@@ -44,6 +44,31 @@ def test_pairs_that_match_cost_nothing_and_strangers_much() -> None:
     twice = torch.eye(5)[[0, 0, 2, 3, 4]]
     shared = contrastive(twice, twice, torch.tensor([0, 0, 2, 3, 4]), torch.tensor(50.0))
     assert float(shared) < float(contrastive(twice, twice, keys, torch.tensor(50.0))) + 1e-6
+
+
+def test_a_mixed_picture_belongs_to_both_texts_by_their_shares() -> None:
+    rng = np.random.default_rng(1)
+    images, texts = (torch.tensor(rng.standard_normal((3, 6))).float() for _ in range(2))
+    shares = torch.tensor([[0.7, 0.3, 0.0], [0.0, 1.0, 0.0], [0.0, 0.2, 0.8]])
+    loss = contrastive(images, texts, torch.arange(3), torch.tensor(2.0), shares)
+    forth, back = (2.0 * images @ texts.T).log_softmax(1), (2.0 * images @ texts.T).log_softmax(0)
+    of_texts = shares / shares.sum(0)
+    assert float(loss) == pytest.approx(-float((shares * forth).sum() + (of_texts * back).sum()) / 6, rel=1e-5)
+    alone = contrastive(images, texts, torch.arange(3), torch.tensor(2.0))
+    assert float(contrastive(images, texts, torch.arange(3), torch.tensor(2.0), torch.eye(3))) == pytest.approx(
+        float(alone)
+    )
+
+
+def test_the_labels_of_a_mixed_picture_count_by_their_shares() -> None:
+    logits = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    targets = torch.tensor([2, -100, 0])
+    chances = logits.log_softmax(1)
+    assert float(of_labels(logits, targets)) == pytest.approx(-float(chances[0, 2] + chances[2, 0]) / 2, rel=1e-6)
+    assert float(of_labels(logits, targets, torch.eye(3))) == pytest.approx(float(of_labels(logits, targets)), rel=1e-6)
+    shares = torch.tensor([[0.6, 0.4, 0.0], [0.1, 0.9, 0.0], [0.0, 0.0, 1.0]])
+    expected = -float(0.6 * chances[0, 2] + 0.1 * chances[1, 2] + chances[2, 0]) / 1.7
+    assert float(of_labels(logits, targets, shares)) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.fixture(scope="module")

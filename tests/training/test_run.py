@@ -27,8 +27,8 @@ from catalens.training.pixels import nonsense
 from catalens.training.starter import Trainer
 from catalens.training.starter_recipe import Recipe, Stage
 
-STAGE = Stage(epochs=1, large_epochs=1, rate=1e-3, contrast=1.0, strengths=(1.0, 0.4))
-RECIPE = Recipe(stages=(STAGE,), batch=48, others=8, small_hw=(64, 48), large_hw=(64, 48), vocabulary=400)
+STAGE = Stage(epochs=1, large_epochs=1, rate=1e-3, contrast=1.0, strengths=(1.0, 0.4), batch=48)
+RECIPE = Recipe(stages=(STAGE,), others=8, small_hw=(64, 48), large_hw=(64, 48), vocabulary=400)
 SIZE_WH = (48, 64)
 TEXTS = ["a red striped t-shirt", "watch", "a long text about shoes " * 40, ""]
 
@@ -103,6 +103,34 @@ def test_a_run_goes_on_from_its_checkpoint_and_does_not_start_again(data: Path, 
     assert all(value.isfinite().all() for part in ("image", "text") for value in done[part].values())
     trainer.run()
     assert len(log(out)) == 2, "a finished run has nothing left to do"
+
+
+def test_a_stage_that_trains_the_whole_tower_keeps_the_mean_of_its_weights(data: Path, out: Path) -> None:
+    begun = state(out)
+    whole = replace(STAGE, epochs=1, whole=True, mixing=0.4, batch=24)
+    stages = (*[STAGE] * begun["epoch"], whole)
+    trainer = Trainer(Recipe(stages=stages, others=8, small_hw=(64, 48), large_hw=(64, 48), vocabulary=400), data, out)
+    assert trainer.resume()
+    trainer.run()
+    done = state(out)
+    assert begun["mean"] == {}
+    for part in ("image", "text"):
+        before, after, mean = begun[part], done[part], done["mean"][part]
+        assert mean.keys() == after.keys()
+        moved = [name for name in after if not torch.equal(after[name], before[name])]
+        assert moved
+        # Six steps with a memory of 0.998: the mean has hardly left where the stage began.
+        behind = [
+            name for name in moved if (mean[name] - before[name]).abs().max() < (mean[name] - after[name]).abs().max()
+        ]
+        assert len(behind) > 0.9 * len(moved)
+    stem = {name for name in done["image"] if name.startswith("stem.") and "running" not in name}
+    assert any(not torch.equal(done["image"][name], begun["image"][name]) for name in stem)
+    for name in done["image"]:
+        if "running" in name and not name.startswith("norm."):
+            assert torch.equal(done["image"][name], begun["image"][name]), "norms keep their statistics"
+    image, _, _ = load_towers(out)
+    assert torch.equal(image.project.weight, done["mean"]["image"]["project.weight"])
 
 
 def test_the_bundle_of_a_run_gives_torchs_vectors(out: Path, tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from copy import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from PIL import Image
 from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Decoding
 from catalens.models.bundle import load_bundle
+from catalens.models.readers.believing import UNKNOWN, Belief, Believer
 from catalens.models.readers.shipped import BundleReader, load_bundle_reader
 from catalens.training.export import Normalised, load_reader, write_bundle, write_reader
 from catalens.training.facts import Fact
@@ -134,6 +138,70 @@ def test_batch_mates_and_other_answers_change_nothing(shipped: BundleReader, ima
 def test_a_caption_goes_on_from_its_prompt(shipped: BundleReader, images: list[Image.Image]) -> None:
     for [text] in shipped.caption(shipped.look(images), prompt="a black dog", decoding=Decoding(max_tokens=3)):
         assert text.startswith("a black dog")
+
+
+def believing(shipped: BundleReader, **changes: Any) -> BundleReader:
+    """The same reader, told how far to believe its captions."""
+    belief = Belief(**{"weight": 0.0, "names": (), "margin": 0.1, "least_name": -1.0, "least": -1.0, **changes})
+    reader = copy(shipped)
+    reader._believer = Believer(shipped.encoder, belief)
+    return reader
+
+
+def test_the_caption_nearest_to_the_picture_comes_first(shipped: BundleReader, images: list[Image.Image]) -> None:
+    seen, decoding = shipped.look(images), Decoding(max_tokens=8, beams=4)
+    likeliest = shipped.caption(seen, count=4, decoding=decoding)
+    nearest = believing(shipped, weight=1e4).caption(seen, count=4, decoding=decoding)
+    assert believing(shipped).caption(seen, count=4, decoding=decoding) == likeliest
+    for before, after, vector in zip(likeliest, nearest, seen.vectors, strict=True):
+        assert sorted(before) == sorted(after)
+        cosines = shipped.encoder.encode_texts(after) @ vector
+        assert cosines.tolist() == sorted(cosines.tolist(), reverse=True)
+    best = believing(shipped, weight=1e4).caption(seen, decoding=decoding)
+    assert best == [texts[:1] for texts in nearest], "what is chosen does not depend on how many are asked for"
+
+
+def test_a_name_nearer_than_every_caption_is_said_instead(shipped: BundleReader, images: list[Image.Image]) -> None:
+    seen, decoding = shipped.look(images), Decoding(max_tokens=8, beams=2)
+    names = (("a cat", "a kitten"), ("a dog",), ("snow",))
+    told = believing(shipped, names=names, margin=-2.0).caption(seen, decoding=decoding)
+    owner = {"a cat": "a cat", "a kitten": "a cat", "a dog": "a dog", "snow": "snow"}
+    cosines = seen.vectors @ shipped.encoder.encode_texts([f"a photo of {name}" for name in owner]).T
+    plain = shipped.caption(seen, decoding=decoding)
+    for [text], [caption], row in zip(told, plain, cosines, strict=True):
+        nearest = list(owner)[int(row.argmax())]
+        says_it = any(name.split()[-1] in caption.split() for name, first in owner.items() if first == owner[nearest])
+        assert text == (caption if says_it else f"a photo of {owner[nearest]}")
+    far = believing(shipped, names=names, margin=2.0).caption(seen, decoding=decoding)
+    assert far == plain, "no name is nearer by so much"
+    assert believing(shipped, names=names, margin=-2.0, least_name=1.1).caption(seen, decoding=decoding) == plain
+
+
+def test_a_caption_near_nothing_is_not_said(shipped: BundleReader, images: list[Image.Image]) -> None:
+    doubting, seen = believing(shipped, least=1.1), shipped.look(images)
+    assert doubting.caption(seen) == [[UNKNOWN]] * 3
+    [first, second] = doubting.caption(seen, count=2)[0]
+    assert first == UNKNOWN
+    assert second != UNKNOWN
+    for [text] in doubting.caption(seen, prompt="a black dog", decoding=Decoding(max_tokens=3)):
+        assert text.startswith("a black dog"), "who gives the beginning has said what it is"
+    assert UNKNOWN not in doubting.caption(seen, decoding=Decoding(max_tokens=5, temperature=1.0))[0]
+
+
+def test_what_a_reader_believes_is_kept_in_its_bundle(shipped: BundleReader, reader: Reader, folder: Path) -> None:
+    facts, words = folder / "reader" / "reader.json", reader_tokenizer(TEXTS * 5, 320)
+    belief = Belief(weight=4.0, names=(("a cat", "a kitten"),), margin=0.1, least_name=0.2, least=0.1)
+    write_reader(folder, reader, words, {}, belief)
+    loaded = load_bundle_reader(folder, shipped.encoder, runtime="onnxruntime")
+    assert loaded._believer is not None
+    assert loaded._believer.belief == belief
+    whole = json.loads(facts.read_text())
+    for wrong in ({**whole["belief"], "margin": "much"}, {"weight": 1}, [1]):
+        facts.write_text(json.dumps({**whole, "belief": wrong}))
+        with pytest.raises(ModelError, match="belief"):
+            load_bundle_reader(folder, shipped.encoder, runtime="onnxruntime")
+    write_reader(folder, reader, words, {})
+    assert load_bundle_reader(folder, shipped.encoder, runtime="onnxruntime")._believer is None
 
 
 def test_nothing_in_gives_nothing_out(shipped: BundleReader) -> None:

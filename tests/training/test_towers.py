@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from catalens.models.packing import Pack, chain, pack
+from catalens.training.fixed_norms import with_fixed_norms
 from catalens.training.towers import POOLED, ImageTower, TextTower, compiled_stem, recalibrate
 
 END = 99
@@ -141,6 +142,37 @@ def test_the_compiled_stem_is_the_same_function(image: ImageTower) -> None:
         assert fast(pixels).shape == slow.shape
         # It may run in bfloat16, of three digits.
         assert nn.functional.cosine_similarity(fast(pixels).flatten(1), slow.flatten(1)).min() > 0.999
+
+
+def test_fixed_norms_are_evaluation_mode_and_train_the_same_parameters() -> None:
+    torch.manual_seed(8)
+    tower = folded(8).double()
+    for layer in tower.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.running_mean, std=0.1)
+            nn.init.uniform_(layer.running_var, 0.5, 2.0)
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+    tower.requires_grad_(requires_grad=True)
+    pixels = noise(2, seed=9)[:, :, :45, :31].double()  # odd sizes: padding differs on the two sides
+    gradients = []
+    for ways in ((), tuple(with_fixed_norms(part) for part in tower.parts)):
+        tower.ways = ways
+        tower.zero_grad()
+        trunk = tower.trunk(pixels)
+        trunk.pow(2).sum().backward()
+        gradients.append({name: each.grad for name, each in tower.named_parameters() if each.grad is not None})
+        if not ways:
+            slow = trunk.detach()
+    assert (trunk - slow).abs().max() < 1e-4 * slow.abs().max()
+    assert gradients[0].keys() == gradients[1].keys()
+    assert any(name.startswith("stem.") for name in gradients[0])
+    for name, wanted in gradients[0].items():
+        assert (gradients[1][name] - wanted).abs().max() <= 1e-3 * wanted.abs().max(), name
+
+
+def test_only_layers_of_mobilenet_have_fixed_norms() -> None:
+    with pytest.raises(TypeError, match="Linear is not a layer"):
+        with_fixed_norms(nn.Sequential(nn.Linear(2, 2)))
 
 
 @pytest.mark.usefixtures("no_gradients")

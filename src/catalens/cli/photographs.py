@@ -73,7 +73,5 @@ def show_photographs(files: Sequence[Path], out: Path) -> None:
         for each in found
     ]
     output.show_rows(rows, "photograph", "tags", "caption", "encoder", title="Photographs")
-    # What is tagged can be trusted further than what is told.
-    cells = [Cell(Path(each.record.source), ", ".join(tag for tag, _ in each.tags) or each.caption) for each in found]
-    output.say("captions are learned from photographs of people and dogs, and invent some where there are none")
+    cells = [Cell(Path(each.record.source), each.caption) for each in found]
     contact_sheet(cells, title="Photographs, and what is said of them", columns=3).save(out / "photographs.png")

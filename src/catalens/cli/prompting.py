@@ -61,11 +61,13 @@ def prompt_stages(load_reader: Callable[[], Reader] | None, wanted: Wanted) -> l
 
 def _reader_step(reader: Reader) -> Step:
     from catalens.catalogue.jobs import Step
+    from catalens.models.readers.believing import UNKNOWN
     from catalens.tasks.captions import clean_caption
 
     def run(pictures: Sequence[Picture]) -> list[Values]:
         captions = reader.caption(reader.look([picture.image for picture in pictures]))
-        return [{CAPTION: clean_caption(said[0])} for said in captions]
+        # A prompt begins with the nearest term rather than with "something unknown".
+        return [{CAPTION: "" if said[0] == UNKNOWN else clean_caption(said[0])} for said in captions]
 
     return Step(run, size_wh=getattr(reader, "input_size_wh", None), close=reader.close)
 

@@ -185,7 +185,10 @@ def load_bundle(folder: Path, *, runtime: str = "auto", threads: int | None = No
             )
     tokenizer = _load_tokenizer(folder / "tokenizer.json", facts)
     chosen, exact = choose_runtime(runtime), facts.precision in EXACT
-    image, text = (load_graph(folder / name, chosen, threads=threads, exact=exact) for name in GRAPHS)
+    image, text = (
+        load_graph(folder / name, chosen, threads=threads, exact=each)
+        for name, each in zip(GRAPHS, (exact or facts.exact_image, exact), strict=True)
+    )
     _check_names(image, *_IMAGE)
     causal = "past" in text.inputs
     _check_names(text, *((a | b for a, b in zip(_TEXT, _CAUSAL, strict=True)) if causal else _TEXT))

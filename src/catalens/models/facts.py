@@ -56,6 +56,8 @@ class BundleFacts:
     licence: str
     source: str
     scores: Mapping[str, Any]
+    exact_image: bool = False
+    """The image graph's arithmetic is float32 whatever the precision: a reader looks at its features."""
 
     @property
     def preprocess(self) -> Preprocess:
@@ -93,7 +95,10 @@ def _facts(raw: object) -> BundleFacts:
             raise ValueError(f"it has no {key!r}, which is {what}")
         if not fits(raw[key]):
             raise ValueError(f"{key!r} is {raw[key]!r}; it should be {what}")
+    if not isinstance(raw.get("exact_image", False), bool):
+        raise ValueError(f"'exact_image' is {raw['exact_image']!r}; it should be true or false, or not there")
     values = {key: raw[key] for key in _VALUES}
+    values["exact_image"] = raw.get("exact_image", False)
     values["input_size_wh"] = tuple(raw["input_size_wh"])
     values["unknown_texts"] = tuple(raw["unknown_texts"])
     values["probe"] = {text: tuple(ids) for text, ids in raw["probe"].items()}

@@ -54,6 +54,28 @@ def lit(pixels: Tensor, generator: torch.Generator, *, strength: float) -> Tenso
     return out
 
 
+def overlaid(
+    pixels: Tensor, alpha: float, generator: torch.Generator, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Lay every picture (n, 3, height, width) over another one of the batch (mixup, Zhang et al. 2018).
+
+    Args:
+        pixels: the batch.
+        alpha: shares are drawn from Beta(alpha, alpha): the smaller, the nearer to one picture alone.
+        generator: where the pairs come from.
+        rng: where the shares come from.
+
+    Returns:
+        The pictures, and (n, n) shares of each old one in each new one.
+    """
+    n = len(pixels)
+    share = torch.from_numpy(rng.beta(alpha, alpha, n).astype(np.float32))
+    share = torch.maximum(share, 1.0 - share)
+    other = torch.randperm(n, generator=generator)
+    mixed = torch.lerp(pixels[other], pixels, share[:, None, None, None])
+    return mixed, torch.diag(share) + (1.0 - share)[:, None] * functional.one_hot(other, n)
+
+
 def background(picture_hwc: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     """Find the white background joined to the edge, or None where it cannot be told from the product."""
     pale = picture_hwc.min(axis=2) >= PALE

@@ -26,6 +26,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from catalens.models.allocator import keep_memory
 from catalens.tasks.schema import load_schema
 from catalens.training.captions import read_captions
 from catalens.training.everyday_head import ImageHead, Seen
@@ -304,6 +305,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=type(value), default=value)
     options = vars(parser.parse_args())
     data, out = options.pop("data"), options.pop("out")
+    keep_memory()
     trainer = Trainer(Recipe(**options), data, out)
     if not trainer.resume():
         trainer.prepare()

@@ -92,6 +92,7 @@ def write_everyday(run: Path, data: Path, out: Path, revision: str) -> None:
         "input_size_wh": [SIDE, SIDE],
         "resize": "squash",
         "precision": "int8",
+        "exact_image": True,
         "logit_scale": scale,
         "unknown_texts": list(UNKNOWN),
         "licence": "Apache-2.0; trained on Flickr8k, whose photographs are for research and education",

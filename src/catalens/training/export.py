@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from catalens.models.export import PACKED_AXES, packed_example
 from catalens.models.facts import FACTS, FILES, FORMAT
 from catalens.models.readers import shipped
+from catalens.models.readers.believing import Belief
 from catalens.training.reader import Reader, Shape
 from catalens.training.storing import write_graph
 from catalens.training.towers import ImageTower, TextTower
@@ -101,8 +103,10 @@ def write_text(folder: Path, text: TextTower) -> None:
     )
 
 
-def write_reader(bundle: Path, reader: Reader, tokenizer: Tokenizer, scores: Mapping[str, Any]) -> None:
-    """Write a trained reader into its encoder's bundle."""
+def write_reader(
+    bundle: Path, reader: Reader, tokenizer: Tokenizer, scores: Mapping[str, Any], belief: Belief | None = None
+) -> None:
+    """Write a trained reader into its encoder's bundle, and how far its captions are believed."""
     folder = bundle / shipped.FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     shape = reader.shape
@@ -131,7 +135,7 @@ def write_reader(bundle: Path, reader: Reader, tokenizer: Tokenizer, scores: Map
         as_bytes=True,
     )
     tokenizer.save(str(folder / "tokenizer.json"))
-    body = {"sha256": sums(folder, shipped.FILES), "scores": scores}
+    body = {"sha256": sums(folder, shipped.FILES), "belief": belief and asdict(belief), "scores": scores}
     (folder / shipped.FACTS).write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
 
 
@@ -141,12 +145,13 @@ def sums(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def load_towers(run: Path) -> tuple[ImageTower, TextTower, Tokenizer]:
-    """Read a run's last checkpoint."""
+    """Read a run's last checkpoint: the running mean of the weights, where there is one."""
     state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
     image, text = ImageTower(), TextTower(tokenizer.get_vocab_size())
-    image.load_state_dict(state["image"])
-    text.load_state_dict(state["text"])
+    weights = state["mean"] or state
+    image.load_state_dict(weights["image"])
+    text.load_state_dict(weights["text"])
     return image.eval(), text.eval(), tokenizer
 
 

@@ -36,7 +36,7 @@ def captions(reader: Reader, words: Words, pictures: Pictures, decoding: Decodin
         n = memory.shape[2]
         prompt = np.full((n, 1), words.caption, dtype=np.int64)
         drawn = draw(step, prompt, reader.nothing(n).numpy(), count=1, decoding=decoding, marks=marks)
-        out += [words.tokenizer.decode(texts[0]).strip() for texts in drawn]
+        out += [words.tokenizer.decode(texts[0].ids).strip() for texts in drawn]
     return out
 
 

@@ -27,15 +27,38 @@ def encode_texts(tower: TextTower, tokenizer: Tokenizer, texts: Sequence[str], *
     return torch.cat(rows)[torch.from_numpy(np.argsort(np.array(order)))]
 
 
-def contrastive(images: Tensor, texts: Tensor, keys: Tensor, scale: Tensor) -> Tensor:
+def contrastive(images: Tensor, texts: Tensor, keys: Tensor, scale: Tensor, shares: Tensor | None = None) -> Tensor:
     """Symmetric cross-entropy in which rows of the same text share the target.
 
     Source: Radford et al. 2021, section 2.3; shared positives as in Khosla et al. 2020.
+
+    Args:
+        images: (n, dim) unit rows.
+        texts: (n, dim) unit rows.
+        keys: (n,), equal for equal texts.
+        scale: what cosines are multiplied by.
+        shares: (n, n), how much of each text's product is in each picture; without it each picture shows its own.
     """
     logits = scale * images @ texts.T
     same = (keys[:, None] == keys[None, :]).float()
-    target = same / same.sum(1, keepdim=True)
-    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+    if shares is not None:
+        same = shares @ same
+    forth = functional.cross_entropy(logits, same / same.sum(1, keepdim=True))
+    back = functional.cross_entropy(logits.T, same.T / same.T.sum(1, keepdim=True))
+    return (forth + back) / 2
+
+
+def of_labels(logits: Tensor, targets: Tensor, shares: Tensor | None = None) -> Tensor:
+    """Cross-entropy of pictures (n, labels) against label positions (n,), -100 where there is none.
+
+    With shares (n, n) of the products in each picture, a picture's target is as mixed as it is (Zhang et al. 2018).
+    """
+    if shares is None:
+        return functional.cross_entropy(logits, targets, ignore_index=-100)
+    known = targets >= 0
+    wanted = functional.one_hot(targets.clamp_min(0), logits.shape[1]).float() * known[:, None]
+    wanted = shares @ wanted
+    return -(wanted * logits.log_softmax(1)).sum() / wanted.sum()
 
 
 def multi_positive(images: Tensor, texts: Tensor, image_keys: Tensor, text_keys: Tensor, scale: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from catalens.core.images import read_image
 from catalens.core.types import Decoding
 from catalens.core.vectors import batched
 from catalens.models.bundle import load_bundle
+from catalens.models.readers.believing import Belief
 from catalens.models.readers.shipped import FACTS, FOLDER, BundleReader, load_bundle_reader
 from catalens.models.registry import shipped
 from catalens.tasks.caption_metrics import bleu, cider
@@ -38,6 +39,8 @@ from catalens.training.reading import EVERYDAY_KINDS, PRODUCT_KINDS
 from catalens.training.release import card
 
 AS_A_USER = Decoding(max_tokens=24)
+WEIGHT, MARGIN, LEAST_NAME, LEAST = 4.0, 0.12, 0.25, 0.10
+"""Of the everyday reader's `Belief`; chosen on `val` (docs/decisions/006-readers.md)."""
 Scores = dict[str, Any]
 
 
@@ -73,6 +76,12 @@ def read_all(
 def _share(right: Sequence[bool], truth: Sequence[str]) -> Scores:
     common = max(truth.count(answer) for answer in set(truth))
     return {"right": round(float(np.mean(right)), 4), "majority": round(common / len(truth), 4), "rows": len(truth)}
+
+
+def everyday_belief() -> Belief:
+    """Give how far everyday captions are believed; they give way to the subjects that pictures are tagged with."""
+    names = tuple(tuple(label.wordings) for label in load_schema("everyday").group("subject").labels)
+    return Belief(weight=WEIGHT, names=names, margin=MARGIN, least_name=LEAST_NAME, least=LEAST)
 
 
 def everyday_scores(reader: BundleReader, data: Path) -> Scores:
@@ -135,7 +144,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = shipped(options.world)
     reader, tokenizer = load_reader(options.run or Path("runs") / f"reader-{options.world}")
-    write_reader(folder, reader, tokenizer, {})
+    write_reader(folder, reader, tokenizer, {}, everyday_belief() if options.world == "everyday" else None)
     encoder = load_bundle(folder)
     made = load_bundle_reader(folder, encoder)
     if options.world == "everyday":

@@ -24,6 +24,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
+from catalens.models.allocator import keep_memory
 from catalens.models.readers.shipped import ANSWER, ASK, CAPTION, mark_ids
 from catalens.training.facts import Fact
 from catalens.training.reader import Reader, Shape
@@ -132,6 +133,11 @@ class Trainer:
             betas=(0.9, 0.98),
         )
 
+    def go_on_from(self, reader: Reader) -> None:
+        """Begin with the weights of a finished reader of the same shape."""
+        self.model.load_state_dict(reader.state_dict())
+        self.mean = {name: value.clone() for name, value in self.model.state_dict().items()}
+
     def _texts(self, row: int) -> list[tuple[list[int], list[int]]]:
         """Give the texts of one picture for one step: as many for every picture."""
         recipe, draw = self.recipe, self.random
@@ -235,6 +241,7 @@ def padded(rows: Sequence[list[int]], fill: int) -> Tensor:
 
 def main() -> None:
     """Run the one documented command."""
+    from catalens.training.export import load_reader
     from catalens.training.judging import closed_answers, judge_captions
     from catalens.training.reading_data import everyday_pictures, product_pictures, texts_of
 
@@ -243,21 +250,27 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--run", type=Path, help="where the encoder was trained [runs/WORLD]")
     parser.add_argument("--out", type=Path, help="[runs/reader-WORLD]")
+    parser.add_argument("--reader", type=Path, help="a finished run to go on from, such as one on an older encoder")
     for name, value in asdict(Recipe()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     options = vars(parser.parse_args())
     world, data = options.pop("world"), options.pop("data")
     run = options.pop("run") or Path("runs") / world
-    out = options.pop("out") or Path("runs") / f"reader-{world}"
+    out, begun = options.pop("out") or Path("runs") / f"reader-{world}", options.pop("reader")
     out.mkdir(parents=True, exist_ok=True)
+    keep_memory()
     recipe = Recipe(**options)
     pictures = everyday_pictures if world == "everyday" else product_pictures
     train, val = (pictures(data, run, split) for split in ("train", "val"))
     file = out / "tokenizer.json"
-    if not file.exists():
+    older, tokenizer = load_reader(begun) if begun else (None, None)
+    if tokenizer is not None:
+        tokenizer.save(str(file))
+    elif not file.exists():
         reader_tokenizer(texts_of([train]), recipe.vocabulary).save(str(file))
-    tokenizer = Tokenizer.from_file(str(file))
-    trainer = Trainer(recipe, train, tokenizer, out)
+    trainer = Trainer(recipe, train, Tokenizer.from_file(str(file)), out)
+    if older is not None:
+        trainer.go_on_from(older)
     kinds = EVERYDAY_KINDS if world == "everyday" else PRODUCT_KINDS
 
     def judge(reader: Reader) -> dict[str, float]:

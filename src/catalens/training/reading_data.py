@@ -96,7 +96,9 @@ def _seen(
 
         image, _, _ = load_towers(run)
         example = torch.zeros(1, 3, *pixels.shape[1:3])
-        compiled = openvino.Core().compile_model(to_openvino(Seeing(image), example), "CPU")
+        # Float32, as the bundle computes them: in bfloat16 the cells differ by 6 %, and answers with them.
+        hint = {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled = openvino.Core().compile_model(to_openvino(Seeing(image), example), "CPU", hint)
         parts: list[list[NDArray[np.float16]]] = [[], []]
         for start in range(0, len(pixels), 64):
             batch = tensor(pixels[start : start + 64])

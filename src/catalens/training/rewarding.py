@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from catalens.models.allocator import keep_memory
 from catalens.tasks.caption_metrics import Cider
 from catalens.training.export import load_reader
 from catalens.training.judging import closed_answers, judge_captions
@@ -57,9 +58,8 @@ class Rewarding(Trainer):
     ) -> None:
         super().__init__(recipe, train, words, out)
         self.reward = reward
-        self.model.load_state_dict(reader.state_dict())
+        self.go_on_from(reader)
         self.model.eval()  # no dropout: what was drawn is what is judged
-        self.mean = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.cider = Cider([[f"{text}{END}" for text in texts] for texts in train.captions])
         self.generator = torch.Generator().manual_seed(recipe.seed)
 
@@ -135,6 +135,7 @@ def main() -> None:
     for name, value in asdict(Reward()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     options = vars(parser.parse_args())
+    keep_memory()
     data, run, begun, out = (options.pop(name) for name in ("data", "run", "reader", "out"))
     train, val = (everyday_pictures(data, run, split) for split in ("train", "val"))
     reader, tokenizer = load_reader(begun)

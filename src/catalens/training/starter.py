@@ -15,6 +15,7 @@ import json
 import math
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
+from catalens.models.allocator import keep_memory
 from catalens.tasks.schema import Schema, load_schema
-from catalens.training.augment import framed, lit, onto_backgrounds
+from catalens.training.augment import framed, lit, onto_backgrounds, overlaid
 from catalens.training.fashion import Phrasebook, Product, label_texts, read_products
-from catalens.training.losses import contrastive, encode_texts
+from catalens.training.fixed_norms import with_fixed_norms
+from catalens.training.losses import contrastive, encode_texts, of_labels
 from catalens.training.pixels import nonsense, read_photographs, stored, tensor
 from catalens.training.starter_recipe import Recipe
 from catalens.training.towers import ImageTower, TextTower, compiled_stem, recalibrate
@@ -78,7 +81,10 @@ class Trainer:
         self.scale = torch.nn.Parameter(torch.tensor(math.log(20.0)))
         self.group_scales = torch.nn.Parameter(torch.full((len(self.groups),), math.log(15.0)))
         self.image.load_imagenet(data / "init" / "mobilenet_v2_imagenet.safetensors")
-        self.image.stem.requires_grad_(requires_grad=False)
+        self.fast_stem: Callable[[Tensor], Tensor] | None = None
+        """The stem on a faster runtime, for the stages in which it stays as it is."""
+        self.mean: dict[str, dict[str, Tensor]] = {}
+        """Running means of the towers' weights, in a stage that keeps them."""
         self.optimiser = self._optimiser()
         self.epoch = 0
 
@@ -104,7 +110,8 @@ class Trainer:
         return out
 
     def _optimiser(self) -> torch.optim.AdamW:
-        tower = [p for part in (self.image.fine, self.image.coarse) for p in part.parameters()]
+        parts = (self.image.stem, self.image.fine, self.image.coarse)
+        tower = [p for part in parts for p in part.parameters() if p.requires_grad]
         rest = [*self.image.norm.parameters(), *self.image.project.parameters(), *self.text.parameters()]
         share = self.recipe.tower_share
         sets: list[dict[str, Any]] = []
@@ -114,7 +121,7 @@ class Trainer:
             )
             sets.append({"params": [p for p in parameters if p.ndim <= 1], "base": base, "weight_decay": 0.0})
         sets.append({"params": [self.scale, self.group_scales], "base": 1.0, "weight_decay": 0.0})
-        return torch.optim.AdamW(sets, lr=self.recipe.stages[0].rate, betas=(0.9, 0.98))
+        return torch.optim.AdamW(sets, betas=(0.9, 0.98))
 
     def prepare(self) -> None:
         """Measure the batch norms before the first step."""
@@ -146,7 +153,11 @@ class Trainer:
 
     def loss(self, rows: NDArray[np.int64], strength: float) -> dict[str, Tensor]:
         """Run one batch through both losses."""
+        stage, _ = self.recipe.stage(self.epoch)
+        n, shares = len(rows), None
         pixels = self._sample(rows, strength)
+        if stage.mixing:
+            pixels[:n], shares = overlaid(pixels[:n], stage.mixing, self.generator, self.rng)
         said = [self.phrases.say(self.products[row]) for row in rows]
         unknown = self.words.choice(UNKNOWN)
         labels = [label_texts(self.schema, name, self.words.choice) for name in self.groups]
@@ -157,9 +168,8 @@ class Trainer:
         texts, wordings = encoded[: len(said)], encoded[len(said) :]
         places = {text: i for i, text in enumerate(dict.fromkeys(said))}
         keys = torch.tensor([places[text] for text in said])
-        n = len(rows)
-        pairs = contrastive(images[:n], texts, keys, self.scale.exp().clamp(max=100.0))
-        out = {"contrast": self.recipe.stage(self.epoch)[0].contrast * pairs}
+        pairs = contrastive(images[:n], texts, keys, self.scale.exp().clamp(max=100.0), shares)
+        out = {"contrast": stage.contrast * pairs}
         targets, start, unknown_row = self.targets[torch.from_numpy(rows)], 0, wordings[-1:]
         for column, (name, texts_of) in enumerate(zip(self.groups, labels, strict=True)):
             bank = torch.cat([wordings[start : start + len(texts_of)], unknown_row])
@@ -168,17 +178,18 @@ class Trainer:
             elsewhere = torch.full((len(images) - n,), len(texts_of))
             weight = WEIGHTS.get(name, OTHER_WEIGHT)
             if (targets[:, column] >= 0).any():
-                out[name] = weight * functional.cross_entropy(logits[:n], targets[:, column], ignore_index=-100)
+                out[name] = weight * of_labels(logits[:n], targets[:, column], shares)
             apart = weight * OTHERS_WEIGHT * functional.cross_entropy(logits[n:], elsewhere)
             out["else"] = out.get("else", torch.zeros(())) + apart
         return out
 
     def run(self) -> None:
         """Train to the end, an epoch at a time."""
-        size, started = self.recipe.batch, time.monotonic()
-        steps = len(self.products) // size
+        started = time.monotonic()
         for epoch in range(self.epoch, self.recipe.epochs):
             self._begin(epoch)
+            size = self.recipe.stage(epoch)[0].batch
+            steps = len(self.products) // size
             order = self.rng.permutation(len(self.products))
             for step in range(steps):
                 losses = self._step(order[step * size : (step + 1) * size], step, steps)
@@ -196,7 +207,17 @@ class Trainer:
         self.words.seed(self.recipe.seed + epoch)
         self.rng = np.random.default_rng(self.recipe.seed + epoch)
         self.generator.manual_seed(self.recipe.seed + epoch)
-        self.image.train()
+        stage, before = self.recipe.stage(epoch)
+        self.image.stem.requires_grad_(stage.whole)
+        if before == 0:
+            self.optimiser, self.mean = self._optimiser(), {}
+        if stage.whole:
+            self.image.eval()
+            self.image.norm.train()
+            self.image.ways = tuple(with_fixed_norms(part) for part in self.image.parts)
+        else:
+            self.image.train()
+            self.image.ways = (self.fast_stem or self.image.stem, *self.image.parts[1:])
 
     def _step(self, rows: NDArray[np.int64], step: int, steps: int) -> dict[str, float]:
         stage, before = self.recipe.stage(self.epoch)
@@ -211,7 +232,18 @@ class Trainer:
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for part in self.optimiser.param_groups for p in part["params"]], 2.0)
         self.optimiser.step()
+        if stage.whole:
+            self._remember()
         return {"loss": round(loss.item(), 3), **{name: round(value.item(), 3) for name, value in losses.items()}}
+
+    def _remember(self) -> None:
+        """Move the running means towards what the weights are now."""
+        for name, tower in (("image", self.image), ("text", self.text)):
+            now = tower.state_dict()
+            mean = self.mean.setdefault(name, {key: value.clone() for key, value in now.items()})
+            for key, value in now.items():
+                if value.is_floating_point():
+                    mean[key].lerp_(value, 1.0 - self.recipe.memory)
 
     def _log(self, **values: object) -> None:
         with (self.out / "log.jsonl").open("a") as file:
@@ -226,6 +258,7 @@ class Trainer:
             "scale": self.scale.data,
             "group_scales": self.group_scales.data,
             "optimiser": self.optimiser.state_dict(),
+            "mean": self.mean,
             "groups": self.groups,
         }
         part = self.out / "checkpoint.part"
@@ -241,11 +274,12 @@ class Trainer:
         self.image.load_state_dict(state["image"])
         self.text.load_state_dict(state["text"])
         self.scale.data, self.group_scales.data = state["scale"], state["group_scales"]
-        bases = [part["base"] for part in self.optimiser.param_groups]
-        self.optimiser.load_state_dict(state["optimiser"])
-        for part, base in zip(self.optimiser.param_groups, bases, strict=True):
-            part["base"] = base
-        self.epoch = int(state["epoch"])
+        self.mean, self.epoch = state["mean"], int(state["epoch"])
+        stage, before = self.recipe.stage(self.epoch)
+        self.image.stem.requires_grad_(stage.whole)
+        self.optimiser = self._optimiser()
+        if before:  # every stage begins with an optimiser of its own
+            self.optimiser.load_state_dict(state["optimiser"])
         return True
 
 
@@ -257,10 +291,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    keep_memory()
     trainer = Trainer(Recipe(seed=options.seed), options.data, options.out)
     if not trainer.resume():
         trainer.prepare()
-    trainer.image.fast_stem = compiled_stem(trainer.image)
+    trainer.fast_stem = compiled_stem(trainer.image)
     trainer.run()
 
 

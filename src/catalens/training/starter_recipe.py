@@ -17,6 +17,11 @@ class Stage:
     """Weight of the contrastive loss beside the labels'."""
     strengths: tuple[float, float]
     """Of the augmentation, for the small and the large epochs."""
+    batch: int = 384
+    mixing: float = 0.0
+    """Two products lie over each other by shares drawn from Beta(mixing, mixing); 0 leaves each by itself."""
+    whole: bool = False
+    """The stem is trained too, norms keep their statistics, and a running mean of all weights is what is shipped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +32,26 @@ class Recipe:
         Stage(epochs=12, large_epochs=4, rate=1e-3, contrast=1.0, strengths=(1.0, 0.4)),
         # Titles find their pictures well enough by then; labels are still getting better.
         Stage(epochs=6, large_epochs=3, rate=7e-4, contrast=0.3, strengths=(0.7, 0.3)),
+        # By then the features know the training pictures by heart: 0.95 of the types there, 0.86 elsewhere.
+        Stage(
+            epochs=12,
+            large_epochs=7,
+            rate=7e-4,
+            contrast=0.4,
+            strengths=(0.8, 0.5),
+            batch=256,
+            mixing=0.2,
+            whole=True,
+        ),
     )
-    batch: int = 384
     others: int = 32
     """Pictures of the batch that are no products."""
     small_hw: tuple[int, int] = (128, 96)
     large_hw: tuple[int, int] = (160, 120)
     tower_share: float = 0.4
     decay: float = 0.05
+    memory: float = 0.998
+    """What the running mean of the weights keeps of itself at each step."""
     vocabulary: int = 6000
     seed: int = 0
 

@@ -33,12 +33,13 @@ class ImageTower(nn.Module):
         super().__init__()
         net = timm.create_model("mobilenetv2_100", pretrained=False, num_classes=0, pad_type="same")
         self.stem = nn.Sequential(net.conv_stem, net.bn1, *net.blocks[:FROZEN_BLOCKS])
-        self.fast_stem: Callable[[Tensor], Tensor] | None = None
-        """The stem on a faster runtime, while training; never part of the exported graph."""
+        self.ways: tuple[Callable[[Tensor], Tensor], ...] = ()
+        """Faster ways for what `parts` are, while training; never part of the exported graph."""
         self.fine = nn.Sequential(*net.blocks[FROZEN_BLOCKS:4])  # stride 16, 64 channels
         self.coarse = nn.Sequential(*net.blocks[4:], net.conv_head, net.bn2)  # stride 32, 1280 channels
         self.norm = nn.BatchNorm1d(POOLED)
         self.project = nn.Linear(POOLED, dim)
+        self.stem.requires_grad_(requires_grad=False)
 
     def train(self, mode: bool = True) -> ImageTower:  # noqa: FBT001, FBT002 - torch's own signature
         """As usual, but the frozen stem never leaves evaluation mode."""
@@ -46,17 +47,22 @@ class ImageTower(nn.Module):
         self.stem.eval()
         return self
 
+    @property
+    def parts(self) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential, nn.Sequential]:
+        """The frozen stem, the middle, and the end up to its last map but one and from there on."""
+        return self.stem, self.fine, self.coarse[:-2], self.coarse[-2:]
+
     def trunk(self, pixels_nchw: Tensor) -> Tensor:
         """Give pooled features (n, 1376): what is there, and beside it the finer maps' colours and textures."""
         return self.seen(pixels_nchw)[1]
 
     def seen(self, pixels_nchw: Tensor) -> tuple[Tensor, Tensor]:
         """Give the cells (n, height × width / 32², 320) of the last map but one, and the pooled features (n, 1376)."""
-        with torch.no_grad():
-            low = (self.fast_stem or self.stem)(pixels_nchw)
-        fine = self.fine(low)
-        cells = self.coarse[:-2](fine)
-        coarse = self.coarse[-2:](cells)
+        see_low, see_fine, see_cells, see_coarse = self.ways or self.parts
+        low = see_low(pixels_nchw)
+        fine = see_fine(low)
+        cells = see_cells(fine)
+        coarse = see_coarse(cells)
         pooled = torch.cat([part.float().mean((2, 3)) for part in (low, fine, coarse)], dim=1)
         return cells.flatten(2).transpose(1, 2), pooled
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from catalens.core.errors import ModelError
 from catalens.core.types import PaintRequest
+from catalens.models.allocator import keep_memory
 from catalens.models.painters.sizes import SizeWh, fit_area
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def load_diffusion_painter(name: str, *, revision: str | None, device: str, dtyp
     pipelines = _pipelines()
     chosen = _device(device)
     number = _dtype(chosen, dtype)
+    if chosen.type == "cpu":
+        keep_memory()
     local = Path(name).expanduser()
     folder = local if local.is_dir() else _from_hub(name, revision)
     # Parts that were left out when the model was saved, such as the third text encoder of Stable Diffusion 3.

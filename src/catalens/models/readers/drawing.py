@@ -18,9 +18,17 @@ Floats = NDArray[np.float32]
 Step = Callable[[Ids, Floats], tuple[Floats, Floats]]
 """(rows, length) ids and a past (depth, 2, rows, heads, before, width) → (rows, vocabulary) logits of the next
 word, and the keys and values of the new ids. The rows of a picture follow each other."""
-LENGTH = 0.8
+LENGTH = 0.6
 """Power of its length by which a text's log-likelihood is divided when beams are compared (Wu et al. 2016)."""
 NEVER = np.float32(-1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A text as ids, without its end, and what it is worth: its log-likelihood over a power of its length."""
+
+    ids: list[int]
+    worth: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +39,8 @@ class Marks:
     never: tuple[int, ...]
 
 
-def draw(
-    step: Step, prompt: Ids, past: Floats, *, count: int, decoding: Decoding, marks: Marks
-) -> list[list[list[int]]]:
-    """Give, for each of n pictures, `count` texts as ids, without their end, the likeliest first.
+def draw(step: Step, prompt: Ids, past: Floats, *, count: int, decoding: Decoding, marks: Marks) -> list[list[Drawn]]:
+    """Give, for each of n pictures, `count` texts, the likeliest first.
 
     Args:
         step: the model.
@@ -118,11 +124,11 @@ def _by_chance(scores: Floats, chances: list[list[np.random.Generator]], decodin
     return words
 
 
-def _ranked(said: NDArray[np.int64], totals: Floats, count: int, marks: Marks) -> list[list[list[int]]]:
+def _ranked(said: NDArray[np.int64], totals: Floats, count: int, marks: Marks) -> list[list[Drawn]]:
     out = []
     for texts, scores in zip(said, totals, strict=True):
         ended = [text.tolist() for text in texts]
         cut = [text[: text.index(marks.end)] if marks.end in text else text for text in ended]
-        order = sorted(range(len(cut)), key=lambda i: -float(scores[i]) / (len(cut[i]) + 1) ** LENGTH)
-        out.append([cut[i] for i in order[:count]])
+        drawn = [Drawn(ids, float(score) / (len(ids) + 1) ** LENGTH) for ids, score in zip(cut, scores, strict=True)]
+        out.append(sorted(drawn, key=lambda each: -each.worth)[:count])
     return out

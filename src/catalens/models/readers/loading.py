@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from PIL.Image import Image
 
 from catalens.core.errors import InputError, ModelError
+from catalens.models.allocator import keep_memory
 from catalens.models.readers.tokens import Foreign
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     transformers: Foreign = import_module("transformers")
     device = choose_device(wanted.device)
     dtype = choose_dtype(wanted.dtype, device)
+    if device.type == "cpu":
+        keep_memory()
     settings: dict[str, Any] = {"dtype": dtype, "local_files_only": True, "output_loading_info": True}
     if wanted.quantise:
         settings |= {"quantization_config": _bits(wanted.quantise, dtype), "device_map": {"": str(device)}}

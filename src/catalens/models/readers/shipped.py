@@ -23,7 +23,8 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Seen
 from catalens.core.types import GREEDY, Decoding, Scores, Turn, Vectors
 from catalens.models.bundle import BundleEncoder
-from catalens.models.readers.drawing import Floats, Ids, Marks, Step, draw
+from catalens.models.readers.believing import Belief, Believer, Said
+from catalens.models.readers.drawing import Drawn, Floats, Ids, Marks, Step, draw
 from catalens.models.runtime import Graph, choose_runtime, load_graph
 
 FOLDER = "reader"
@@ -52,8 +53,11 @@ class BundleSeen:
 class BundleReader:
     """A `Captioner` and an `Answerer` over the graphs of a bundle."""
 
-    def __init__(self, encoder: BundleEncoder, look: Graph, words: Graph, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, encoder: BundleEncoder, look: Graph, words: Graph, tokenizer: Tokenizer, belief: Belief | None = None
+    ) -> None:
         self.encoder, self.name = encoder, encoder.name
+        self._believer = Believer(encoder, belief) if belief else None
         self.input_size_wh = encoder.input_size_wh
         self._look, self._words, self._tokenizer = look, words, tokenizer
         self._caption, self._ask, self._answer, self._end = mark_ids(tokenizer)
@@ -74,20 +78,26 @@ class BundleReader:
         return BundleSeen(vectors, self._look.run({"features": features})["memory"])
 
     def caption(self, seen: Seen, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY) -> list[list[str]]:
-        """Give `count` captions of each picture, the likeliest first; they go on from the prompt and hold it.
+        """Give `count` captions of each picture, the best first; they go on from the prompt and hold it.
 
-        Where the caller leaves it to the model, it searches with `BEAMS` beams.
+        Where the caller leaves it to the model, it searches with `BEAMS` beams. In bundles that say how, the encoder's
+        cosine with the picture helps to choose among what beams find; and without a prompt, a caption that is nowhere
+        near the picture gives way to the name of what is, or to "a picture of something unknown".
 
         Raises:
             InputError: the look was another reader's.
-            ModelError: the graph failed.
+            ModelError: a graph failed.
         """
-        memory = self._memory(seen)
+        seen = self._own(seen)
         if decoding.temperature is None and decoding.beams == 1 and decoding.repetition_penalty == 1.0:
             decoding = replace(decoding, beams=BEAMS)
         ids = [self._caption, *self._read(prompt)]
-        drawn = self._draw(memory, ids, count, decoding)
-        return [[self._said([*ids[1:], *text]) for text in texts] for texts in drawn]
+        believer = self._believer if decoding.temperature is None else None
+        drawn = self._draw(seen.memory, ids, max(count, decoding.beams) if believer else count, decoding)
+        said = [[Said(self._said([*ids[1:], *text.ids]), text.worth) for text in texts] for texts in drawn]
+        if believer is None:
+            return [[each.text for each in texts] for texts in said]
+        return [texts[:count] for texts in believer.rank(said, seen.vectors, free=not prompt)]
 
     def answer(
         self,
@@ -103,9 +113,9 @@ class BundleReader:
             InputError: the look was another reader's, or a question is empty.
             ModelError: the graph failed.
         """
-        memory = self._memory(seen)
+        memory = self._own(seen).memory
         columns = [
-            [self._said(texts[0]) for texts in self._draw(memory, self._asked(question), 1, decoding)]
+            [self._said(texts[0].ids) for texts in self._draw(memory, self._asked(question), 1, decoding)]
             for question in questions
         ]
         return [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in range(len(seen))]
@@ -124,7 +134,7 @@ class BundleReader:
             InputError: the look was another reader's, or the question or an answer is empty.
             ModelError: the graph failed.
         """
-        memory, asked = self._memory(seen), self._asked(question)
+        memory, asked = self._own(seen).memory, self._asked(question)
         n, out = len(seen), np.empty((len(seen), len(answers)), dtype=np.float32)
         if not n or not answers:
             return out
@@ -153,7 +163,7 @@ class BundleReader:
     def close(self) -> None:
         """Nothing is held that the next collection of garbage does not free."""
 
-    def _draw(self, memory: Floats, prompt: list[int], count: int, decoding: Decoding) -> list[list[list[int]]]:
+    def _draw(self, memory: Floats, prompt: list[int], count: int, decoding: Decoding) -> list[list[Drawn]]:
         n = memory.shape[2]
         if not n:
             return []
@@ -186,10 +196,10 @@ class BundleReader:
     def _said(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids)).strip()
 
-    def _memory(self, seen: Seen) -> Floats:
+    def _own(self, seen: Seen) -> BundleSeen:
         if not isinstance(seen, BundleSeen):
             raise InputError(f"{type(seen).__name__} is another reader's look; look with {self.name} first")
-        return seen.memory
+        return seen
 
 
 def load_bundle_reader(
@@ -204,7 +214,7 @@ def load_bundle_reader(
         threads: processor threads; None uses every core.
 
     Raises:
-        ModelError: the bundle has no reader, or a file of it is missing, damaged or changed.
+        ModelError: the bundle has no reader, or a file of it is missing, damaged or changed, or its facts are.
     """
     place = folder / FOLDER
     try:
@@ -219,7 +229,8 @@ def load_bundle_reader(
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return BundleReader(encoder, look, words, tokenizer)
+    belief = Belief.read(facts["belief"]) if facts.get("belief") else None
+    return BundleReader(encoder, look, words, tokenizer, belief)
 
 
 def mark_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
