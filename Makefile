@@ -53,7 +53,8 @@ starter: $(VENV)/.train  ## train the shipped encoder again from its seed (hours
 	$(BIN)/python -m catalens.training.starter --data $(CATALENS_DATA) --out runs/starter
 	$(BIN)/python -m catalens.training.release --data $(CATALENS_DATA) --run runs/starter
 	$(BIN)/python scripts/learn_cutoff.py --data $(CATALENS_DATA)
-	$(BIN)/python -m catalens.training.reading starter --data $(CATALENS_DATA) --epochs 6
+	$(BIN)/python -m catalens.training.reading starter --data $(CATALENS_DATA) --epochs 4 --captions 1 --questions 4 --batch 96 \
+	  --depth 2 --vocabulary 2500 --rate 0.0008 --dropout 0.1
 	$(BIN)/python -m catalens.training.reader_release starter --data $(CATALENS_DATA)
 
 everyday: $(VENV)/.train  ## train the shipped everyday encoder and reader again from their seeds (three hours)

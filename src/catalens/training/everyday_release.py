@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/everyday"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=shipped("everyday"))
-    parser.add_argument("--revision", default="2")
+    parser.add_argument("--revision", default="3")
     options = parser.parse_args()
     write_everyday(options.run, options.data, options.out, options.revision)
     encoder = load_bundle(options.out, runtime="onnxruntime")

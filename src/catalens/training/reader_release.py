@@ -39,8 +39,6 @@ from catalens.training.reading import EVERYDAY_KINDS, PRODUCT_KINDS
 from catalens.training.release import card
 
 AS_A_USER = Decoding(max_tokens=24)
-WEIGHT, MARGIN, LEAST_NAME, LEAST = 4.0, 0.12, 0.25, 0.10
-"""Of the everyday reader's `Belief`; chosen on `val` (docs/decisions/006-readers.md)."""
 Scores = dict[str, Any]
 
 
@@ -78,10 +76,15 @@ def _share(right: Sequence[bool], truth: Sequence[str]) -> Scores:
     return {"right": round(float(np.mean(right)), 4), "majority": round(common / len(truth), 4), "rows": len(truth)}
 
 
-def everyday_belief() -> Belief:
-    """Give how far everyday captions are believed; they give way to the subjects that pictures are tagged with."""
+def belief_of(world: str) -> Belief:
+    """Give how far captions are believed, as chosen on `val` (docs/decisions/006-readers.md).
+
+    Everyday ones give way to the subjects that pictures are tagged with; a product's caption names its type already.
+    """
+    if world == "starter":
+        return Belief(weight=0.0, names=(), margin=0.0, least_name=1.0, least=0.35)
     names = tuple(tuple(label.wordings) for label in load_schema("everyday").group("subject").labels)
-    return Belief(weight=WEIGHT, names=names, margin=MARGIN, least_name=LEAST_NAME, least=LEAST)
+    return Belief(weight=4.0, names=names, margin=0.12, least_name=0.25, least=0.10)
 
 
 def everyday_scores(reader: BundleReader, data: Path) -> Scores:
@@ -144,7 +147,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = shipped(options.world)
     reader, tokenizer = load_reader(options.run or Path("runs") / f"reader-{options.world}")
-    write_reader(folder, reader, tokenizer, {}, everyday_belief() if options.world == "everyday" else None)
+    write_reader(folder, reader, tokenizer, {}, belief_of(options.world))
     encoder = load_bundle(folder)
     made = load_bundle_reader(folder, encoder)
     if options.world == "everyday":

@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/starter"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=shipped("starter"))
-    parser.add_argument("--revision", default="1")
+    parser.add_argument("--revision", default="3")
     options = parser.parse_args()
     release(options.run, options.data, options.out, options.revision)
 
