@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed: make test-train")
 
-from catalens.training.kinds import TEMPLATES, cut, name_texts, read_classes
+from catalens.training.kinds import SEVERAL, TEMPLATES, cut, many, name_texts, read_classes
 
 
 def test_classes_are_named_and_are_kinds_of_everyday_things() -> None:
@@ -45,3 +45,21 @@ def test_names_that_two_classes_share_say_which_is_meant() -> None:
     of_cranes = {text for text, place in zip(texts, owner, strict=True) if place in {134, 517}}
     assert TEMPLATES[0].format("crane, wading bird") in of_cranes
     assert "crane" not in of_cranes
+
+
+@pytest.mark.parametrize(
+    ("one", "several"),
+    [("cat", "cats"), ("bus", "bus"), ("fox", "foxes"), ("glass", "glasses"), ("puppy", "puppies"), ("jay", "jays"),
+     ("crane, wading bird", "cranes, wading bird")],
+)  # fmt: skip
+def test_names_in_the_plural(one: str, several: str) -> None:
+    assert many(one) == several
+
+
+def test_some_batches_speak_of_several_and_the_others_of_one() -> None:
+    classes = read_classes()
+    said = [set(cut(classes, random.Random(seed), own=1.0)[0]) for seed in range(40)]
+    several = [texts & {template.format("goldfishes") for template in SEVERAL} for texts in said]
+    assert 2 <= sum(map(bool, several)) <= 20
+    for texts, found in zip(said, several, strict=True):
+        assert not (found and texts & {template.format("tench") for template in TEMPLATES[1:]}), "never both at once"

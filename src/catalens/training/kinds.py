@@ -12,6 +12,10 @@ import torch
 from torch import Tensor
 
 TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {}", "the {}", "a close-up of a {}", "a photo of the {}")
+SEVERAL = ("{}", "a photo of {}", "a picture of {}", "photos of {}", "the {}")
+"""Templates for names in the plural."""
+PLURAL = 0.25
+"""Share of the batches whose names are in the plural."""
 ALIASES = {
     "dog": ("dog", "puppy", "pet dog"),
     "cat": ("cat", "kitten", "pet cat"),
@@ -67,6 +71,22 @@ def name_texts(classes: Sequence[Class]) -> tuple[list[str], list[int]]:
     return texts, owner
 
 
+def many(name: str) -> str:
+    """Put a name into the plural by the usual rules; what follows a comma stays.
+
+    >>> many("tabby cat"), many("fox"), many("puppy"), many("crane, bird")
+    ('tabby cats', 'foxes', 'puppies', 'cranes, bird')
+    """
+    head, comma, kind = name.partition(",")
+    if head.endswith(("s", "x", "z", "ch", "sh")):
+        ended = head if head.endswith("s") and not head.endswith("ss") else f"{head}es"
+    elif head.endswith("y") and head[-2:-1] not in "aeiou":
+        ended = f"{head[:-1]}ies"
+    else:
+        ended = f"{head}s"
+    return f"{ended}{comma}{kind}"
+
+
 def cut(classes: Sequence[Class], rng: random.Random, *, own: float) -> tuple[list[str], Tensor]:
     """Say every class by its own name or by a kind above it, at random.
 
@@ -78,7 +98,8 @@ def cut(classes: Sequence[Class], rng: random.Random, *, own: float) -> tuple[li
     Returns:
         m different texts, and each class's place among them, (1000,): probabilities of classes said alike add up.
     """
-    template = rng.choice(TEMPLATES)
+    plural = rng.random() < PLURAL
+    template = rng.choice(SEVERAL if plural else TEMPLATES)
     chosen: dict[str, str] = {}
     places: dict[str, int] = {}
     rows = []
@@ -88,7 +109,7 @@ def cut(classes: Sequence[Class], rng: random.Random, *, own: float) -> tuple[li
         # A kind has one wording a cut, or its classes would compete with each other.
         word = chosen.setdefault(kind, rng.choice(ALIASES.get(kind, (kind,)))) if kind else _own(each, rng, owners)
         rows.append(places.setdefault(word, len(places)))
-    return [template.format(word) for word in places], torch.tensor(rows)
+    return [template.format(many(word) if plural else word) for word in places], torch.tensor(rows)
 
 
 def _own(each: Class, rng: random.Random, owners: Counter[str]) -> str:
