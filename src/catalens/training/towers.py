@@ -42,14 +42,14 @@ class ImageTower(nn.Module):
         self.stem.requires_grad_(requires_grad=False)
 
     def train(self, mode: bool = True) -> ImageTower:  # noqa: FBT001, FBT002 - torch's own signature
-        """As usual, but the frozen stem never leaves evaluation mode."""
+        """As usual, but the stem never leaves evaluation mode."""
         super().train(mode)
         self.stem.eval()
         return self
 
     @property
     def parts(self) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential, nn.Sequential]:
-        """The frozen stem, the middle, and the end up to its last map but one and from there on."""
+        """The stem, the middle, and the end up to its last map but one and from there on."""
         return self.stem, self.fine, self.coarse[:-2], self.coarse[-2:]
 
     def trunk(self, pixels_nchw: Tensor) -> Tensor:
