@@ -10,13 +10,16 @@ import open_clip
 import pytest
 import torch
 from PIL.Image import Image
-from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel, SiglipModel
+from PIL.Image import new as new_image
+from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel, Siglip2Model, SiglipModel
 from transformers.models.siglip import SiglipImageProcessorPil, SiglipTokenizer
-from transformers.models.siglip2 import Siglip2Tokenizer
+from transformers.models.siglip2 import Siglip2ImageProcessorPil, Siglip2Tokenizer
 
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
 from catalens.models.hub.encoder import TorchEncoder
+from catalens.models.hub.naflex import size_wh
+from catalens.models.parts import Patches
 from catalens.models.registry import load_encoder
 from conftest import Tiny
 
@@ -45,9 +48,11 @@ def inner_clip(folder: Path, images: list[Image], texts: list[str]) -> tuple[Vec
 
 
 def siglip(folder: Path, images: list[Image], texts: list[str]) -> tuple[Vectors, Vectors, float, float | None]:
-    model = SiglipModel.from_pretrained(folder).eval()
+    naflex = (folder / "config.json").read_text().count('"siglip2"') > 0
+    model = (Siglip2Model if naflex else SiglipModel).from_pretrained(folder).eval()
+    processor = Siglip2ImageProcessorPil if naflex else SiglipImageProcessorPil
     kind = SiglipTokenizer if (folder / "spiece.model").is_file() else Siglip2Tokenizer
-    pixels = SiglipImageProcessorPil.from_pretrained(folder)(images=images, return_tensors="pt")
+    pixels = processor.from_pretrained(folder)(images=images, return_tensors="pt")
     asked = {"padding": "max_length", "max_length": 16, "truncation": True, "return_tensors": "pt"}
     ids = kind.from_pretrained(folder)(texts, **asked).input_ids
     with torch.inference_mode():
@@ -71,6 +76,7 @@ REFERENCES: dict[str, Reference] = {
     "sentence-transformers": inner_clip,
     "siglip": siglip,
     "siglip2": siglip,
+    "siglip2 NaFlex": siglip,
     "open_clip ViT": opened,
     "open_clip ResNet": opened,
     "open_clip SigLIP": opened,
@@ -105,6 +111,21 @@ def test_sentence_transformers_itself_gives_the_same(tiny: Tiny, pictures: list[
     # Its pictures are resized by torchvision, not by Pillow.
     for rows, inputs in ((encoder.encode_texts(TEXTS), TEXTS), (encoder.encode_images(pictures[:3]), pictures[:3])):
         assert (rows * unit_rows(np.asarray(theirs.encode(inputs)))).sum(axis=1).min() >= 0.999
+
+
+def test_naflex_keeps_the_shape_of_every_picture(tiny: Tiny, tmp_path: Path) -> None:
+    encoder = load_encoder(str(tiny("siglip2 NaFlex")), runtime="torch", device="cpu", cache=tmp_path)
+    wide = new_image("RGB", (640, 40), "white")
+    wide.paste("navy", (0, 0, 320, 40))
+    shapes = [wide, wide.rotate(90, expand=True), wide.resize((64, 64)), new_image("RGB", (1, 900), "red")]
+    alone = np.concatenate([encoder.encode_images([each]) for each in shapes])
+    together = encoder.encode_images([*shapes, *shapes[::-1]])
+    assert np.allclose(together[:4], alone, atol=1e-6)
+    assert np.allclose(together[:3:-1], alone, atol=1e-6)
+    # Sixteen patches of eight pixels: sixteen beside each other, sixteen above each other, four by four.
+    assert [size_wh(each.size, Patches(8, 16)) for each in shapes] == [(128, 8), (8, 128), (32, 32), (8, 128)]
+    # Stretched to the square of a fixed size, the first and the third would be the same picture.
+    assert (alone[0] * alone[2]).sum() < 0.999
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

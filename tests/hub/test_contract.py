@@ -12,7 +12,10 @@ from conftest import Tiny
 from contracts.test_encoder import *  # type: ignore[import-not-found]  # noqa: F403 - the suite runs here once more, over this file's fixture
 
 
-@pytest.fixture(params=["clip", "siglip", "siglip2", "open_clip ViT", "open_clip ResNet"], scope="module")
+FAMILIES = ["clip", "siglip", "siglip2", "siglip2 NaFlex", "open_clip ViT", "open_clip ResNet"]
+
+
+@pytest.fixture(params=FAMILIES, scope="module")
 def encoder(request: pytest.FixtureRequest, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     cache: Path = tmp_path_factory.mktemp("cache")
     return load_encoder(str(tiny(request.param)), runtime="torch", device="cpu", cache=cache)

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from catalens.core.errors import InputError, ModelError
 from catalens.models.bundle import BundleEncoder
 from catalens.models.hub.encoder import TorchEncoder
+from catalens.models.hub.naflex import NaflexEncoder
 from catalens.models.registry import load_encoder
 from conftest import Tiny
 
@@ -92,18 +93,11 @@ def test_missing_weights_are_never_random(tiny: Tiny, tmp_path: Path) -> None:
         load_encoder(str(folder), runtime="torch", device="cpu", cache=tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("kind", "said"),
-    [
-        ("siglip2", "is a NaFlex model of SigLIP 2, .*google/siglip2-base-patch16-224"),
-        ("bert", "of the kind 'bert'; encoders of transformers are of the kind clip or siglip"),
-    ],
-)
-def test_other_kinds_of_models_are_refused_by_name(tiny: Tiny, kind: str, said: str, tmp_path: Path) -> None:
+def test_other_kinds_of_models_are_refused_by_name(tiny: Tiny, tmp_path: Path) -> None:
     folder = copied(tiny, "clip", tmp_path / "mine")
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "model_type": kind}))
-    with pytest.raises(ModelError, match=said):
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
+    with pytest.raises(ModelError, match="of the kind 'bert'; encoders of transformers are of the kind clip, siglip"):
         load_encoder(str(folder), runtime="torch", device="cpu", cache=tmp_path)
 
 
@@ -124,6 +118,25 @@ def test_preprocessing_that_cannot_be_kept_is_refused(
     file.write_text(json.dumps({**json.loads(file.read_text()), **said}))
     with pytest.raises(ModelError, match=reason):
         load_encoder(str(folder), runtime="torch", device="cpu", cache=tmp_path)
+
+
+@pytest.mark.parametrize("most", [0, 2.5, "many"])
+def test_a_naflex_model_must_say_how_many_patches_in_whole_numbers(tiny: Tiny, most: object, tmp_path: Path) -> None:
+    folder = copied(tiny, "siglip2 NaFlex", tmp_path / "mine")
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "max_num_patches": most}))
+    with pytest.raises(ModelError, match=r"preprocessor_config\.json asks for .* patches of 8 pixels"):
+        load_encoder(str(folder), runtime="torch", device="cpu", cache=tmp_path)
+
+
+def test_a_naflex_model_is_run_by_torch_and_not_exported(
+    tiny: Tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = str(tiny("siglip2 NaFlex"))
+    encoder = load_encoder(name, device="cpu", cache=tmp_path)
+    assert isinstance(encoder, NaflexEncoder)
+    assert "keeps the shape of pictures, and a bundle's are all of one size" in caplog.text
+    assert not list((tmp_path / "compiled").glob("*"))
 
 
 def test_a_long_text_is_cut_at_a_word_and_said(tiny: Tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -19,12 +19,14 @@ from transformers import (
     CLIPImageProcessorPil,
     CLIPModel,
     CLIPTokenizer,
+    Siglip2Config,
+    Siglip2Model,
     SiglipConfig,
     SiglipModel,
     T5Tokenizer,
 )
 from transformers.models.siglip import SiglipImageProcessorPil, SiglipTokenizer
-from transformers.models.siglip2 import Siglip2Tokenizer
+from transformers.models.siglip2 import Siglip2ImageProcessorPil, Siglip2Tokenizer
 
 SIZE = 32
 SENTENCES = (
@@ -105,9 +107,8 @@ def siglip(folder: Path) -> Path:
     return folder
 
 
-def siglip2(folder: Path) -> Path:
-    """SigLIP 2 of a fixed size: the model is SigLIP's, the vocabulary is Gemma's, lower case."""
-    torch.manual_seed(3)
+def _gemma(folder: Path) -> int:
+    """A vocabulary of Gemma's kind, lower case; gives its size."""
     letters = sorted({"▁", *"".join(SENTENCES).replace(" ", ""), *"abcdefghijklmnopqrstuvwxyz"})
     merges = [("▁", "a"), ("r", "e"), ("▁", "s"), ("h", "i"), ("▁s", "hi"), ("o", "f"), ("▁", "of")]
     words = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *(f"<0x{byte:02X}>" for byte in range(256)), *letters]
@@ -119,7 +120,32 @@ def siglip2(folder: Path) -> Path:
         single="$A <eos>", special_tokens=[("<eos>", 1)]
     )
     tokenizer.save_pretrained(folder)
-    _siglip_model(folder, len(words), {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 1})
+    return len(words)
+
+
+GEMMA_MARKS = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 1}
+
+
+def siglip2(folder: Path) -> Path:
+    """SigLIP 2 of a fixed size: the model is SigLIP's, the vocabulary is Gemma's."""
+    torch.manual_seed(3)
+    _siglip_model(folder, _gemma(folder), GEMMA_MARKS)
+    return folder
+
+
+def naflex(folder: Path) -> Path:
+    """SigLIP 2 that keeps the shape of pictures, in at most 16 patches."""
+    torch.manual_seed(7)
+    text = {**TOWER, **GEMMA_MARKS, "max_position_embeddings": 16, "projection_size": 32}
+    vision = {**TOWER, "num_patches": 16, "patch_size": 8}
+    config = Siglip2Config(text_config={**text, "vocab_size": _gemma(folder)}, vision_config=vision)
+    model = Siglip2Model(config)
+    # Random positions of a trained size, so that what becomes of them in another shape can be seen.
+    torch.nn.init.normal_(model.vision_model.embeddings.position_embedding.weight, std=0.5)
+    torch.nn.init.constant_(model.logit_bias, -10.0)
+    torch.nn.init.constant_(model.logit_scale, 4.7)
+    model.save_pretrained(folder)
+    Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16).save_pretrained(folder)
     return folder
 
 
@@ -201,6 +227,7 @@ BUILDERS = {
     "sentence-transformers": sentence_transformers,
     "siglip": siglip,
     "siglip2": siglip2,
+    "siglip2 NaFlex": naflex,
     "open_clip ViT": open_clip_vit,
     "open_clip ResNet": open_clip_resnet,
     "open_clip SigLIP": open_clip_siglip,

@@ -101,6 +101,8 @@ def write_bundle(parts: EncoderParts, folder: Path, precision: Precision) -> Non
     Raises:
         ModelError: a tower cannot be written as a graph, or onnx is not installed.
     """
+    if parts.patches is not None:
+        raise ModelError(f"{parts.name} keeps the shape of pictures, and a bundle's are all of one size")
     export_image(parts.image, folder / "image.onnx", preprocess=parts.preprocess, precision=precision)
     causal = causal_text(parts.text) if parts.pad_id is None else None
     export_text(

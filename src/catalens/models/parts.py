@@ -37,6 +37,14 @@ class Preprocess:
     std: tuple[float, float, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """What a tower that keeps the shape of pictures cuts them into: at most `most` squares of `side` pixels."""
+
+    side: int
+    most: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderParts:
     """A pretrained encoder in pieces.
@@ -57,6 +65,8 @@ class EncoderParts:
         logit_bias: None for a softmax (CLIP), a number for sigmoids (SigLIP).
         licence: SPDX identifier or words; "unknown" where the model does not say.
         source: where it came from, in words.
+        unknown_texts: texts that mean "none of these", where the model was trained to know them.
+        patches: for a tower that keeps the shape of pictures; None where all are of the preprocess's size.
     """
 
     name: str
@@ -74,3 +84,4 @@ class EncoderParts:
     licence: str
     source: str
     unknown_texts: Sequence[str] = ()
+    patches: Patches | None = None

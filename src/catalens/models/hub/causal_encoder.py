@@ -11,6 +11,7 @@ from catalens.core.errors import ModelError
 from catalens.core.types import Vectors
 from catalens.models.hub.causal import CausalText, causal_text
 from catalens.models.hub.encoder import TorchEncoder
+from catalens.models.hub.naflex import NaflexEncoder
 from catalens.models.packing import Pack
 from catalens.models.parts import EncoderParts
 from catalens.models.prefix import PrefixTower
@@ -73,6 +74,8 @@ def torch_encoder(parts: EncoderParts, *, device: str | None = None, dtype: str 
         InputError: there is no such device or type.
         ModelError: it does not fit there.
     """
+    if parts.patches is not None:
+        return NaflexEncoder(parts, parts.patches, device=device, dtype=dtype)
     causal = causal_text(parts.text) if parts.pad_id is None else None
     if causal is None:
         return TorchEncoder(parts, device=device, dtype=dtype)

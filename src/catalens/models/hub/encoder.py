@@ -14,7 +14,7 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
 from catalens.models.fitting import fit_all
-from catalens.models.parts import EncoderParts
+from catalens.models.parts import EncoderParts, Preprocess
 from catalens.models.tokens import Tokens, alike, rows_of
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -57,9 +57,7 @@ class TorchEncoder:
         """
         if not images:
             return np.empty((0, self.dim), dtype=np.float32)
-        pixels = torch.from_numpy(fit_all(images, self.parts.preprocess, self._pool)).to(self._device)
-        scaled = (pixels.permute(0, 3, 1, 2).float() / 255 - self._mean) / self._std
-        return self._rows(self._image, scaled.to(self._dtype))
+        return self._encode(images, self.parts.preprocess)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         """Give (n, dim) unit rows for n texts, those of one length together.
@@ -81,6 +79,11 @@ class TorchEncoder:
             InputError: the text is not a str, or holds half a character.
         """
         return self._tokens.count(text)
+
+    def _encode(self, images: Sequence[Image], preprocess: Preprocess) -> Vectors:
+        pixels = torch.from_numpy(fit_all(images, preprocess, self._pool)).to(self._device)
+        scaled = (pixels.permute(0, 3, 1, 2).float() / 255 - self._mean) / self._std
+        return self._rows(self._image, scaled.to(self._dtype))
 
     def _placed(self, module: torch.nn.Module) -> torch.nn.Module:
         try:

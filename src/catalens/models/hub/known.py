@@ -72,6 +72,7 @@ KNOWN = (
     Known("google/siglip-base-patch16-224", "SigLIP base; English", "Apache-2.0", 813),
     Known("google/siglip-so400m-patch14-384", "SigLIP So400m at 384 pixels; English", "Apache-2.0", 3511),
     Known("google/siglip2-base-patch16-224", "SigLIP 2 base; many languages", "Apache-2.0", 1501),
+    Known("google/siglip2-base-patch16-naflex", "SigLIP 2 base that keeps the shape of pictures", "Apache-2.0", 1501),
     Known("google/siglip2-so400m-patch14-384", "SigLIP 2 So400m at 384 pixels; many languages", "Apache-2.0", 4544),
     Known("patrickjohncyh/fashion-clip", "CLIP ViT-B/32 tuned on fashion products; transformers", "MIT", 605),
     Known("hf-hub:Marqo/marqo-fashionCLIP", "CLIP ViT-B/16 tuned on fashion products; open_clip", "Apache-2.0", 599),

@@ -121,11 +121,11 @@ def _transformers_parts(layout: Layout, name: str, revision: str) -> EncoderPart
 
         return siglip_parts(layout, name, revision)
     if kind == "siglip2":
-        raise ModelError(
-            f"{name} is a NaFlex model of SigLIP 2, which keeps the shape of pictures and is not supported; "
-            "those of a fixed size are, such as google/siglip2-base-patch16-224"
-        )
-    raise ModelError(f"{name} is a model of the kind {kind!r}; encoders of transformers are of the kind clip or siglip")
+        from catalens.models.hub.siglip import naflex_parts
+
+        return naflex_parts(layout, name, revision)
+    known = "clip, siglip or siglip2"
+    raise ModelError(f"{name} is a model of the kind {kind!r}; encoders of transformers are of the kind {known}")
 
 
 def _repository(place: Place) -> tuple[str, str]:

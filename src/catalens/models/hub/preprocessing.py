@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from catalens.core.errors import ModelError
 from catalens.models.hub.layout import read_json
-from catalens.models.parts import Preprocess
+from catalens.models.parts import Patches, Preprocess
 
 _FILTERS: Mapping[int, Literal["lanczos", "bilinear", "bicubic"]] = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
 """Pillow's number of a filter → its name."""
@@ -26,7 +26,8 @@ _SIGLIP = {
     "image_mean": (0.5, 0.5, 0.5),
     "image_std": (0.5, 0.5, 0.5),
 }
-DEFAULTS: Mapping[str, Mapping[str, Any]] = {"clip": _CLIP, "siglip": _SIGLIP}
+_NAFLEX = {**_SIGLIP, "size": {"height": 256, "width": 256}, "resample": 2, "patch_size": 16, "max_num_patches": 256}
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {"clip": _CLIP, "siglip": _SIGLIP, "siglip2": _NAFLEX}
 """What transformers' image processor of a family does where the file says nothing."""
 
 
@@ -40,13 +41,7 @@ def transformers_preprocess(folder: Path, family: str) -> Preprocess:
     Raises:
         ModelError: the file is missing, or says what no picture of these families goes through.
     """
-    file = folder / "preprocessor_config.json"
-    if file.is_file():
-        said = read_json(file)
-    else:
-        file = folder / "processor_config.json"
-        said = read_json(file).get("image_processor") or {}
-    facts = {**DEFAULTS[family], **{key: value for key, value in said.items() if value is not None}}
+    file, facts = _facts(folder, family)
     try:
         size_wh, resize = _resizing(facts)
         made = Preprocess(
@@ -61,6 +56,19 @@ def transformers_preprocess(folder: Path, family: str) -> Preprocess:
     if not all(facts.get(step, True) for step in ("do_resize", "do_rescale", "do_normalize")):
         raise ModelError(f"{file} leaves out resizing, rescaling or normalising; an encoder's pictures need all three")
     return made
+
+
+def transformers_patches(folder: Path, family: str) -> Patches:
+    """Read from the same files how many patches a picture that keeps its shape may have.
+
+    Raises:
+        ModelError: the file is missing, or holds no whole numbers.
+    """
+    file, facts = _facts(folder, family)
+    side, most = facts["patch_size"], facts["max_num_patches"]
+    if not (isinstance(side, int) and isinstance(most, int) and side > 0 and most > 0):
+        raise ModelError(f"{file} asks for {most!r} patches of {side!r} pixels; both must be whole numbers above 0")
+    return Patches(side, most)
 
 
 def open_clip_preprocess(facts: Mapping[str, Any], name: str) -> Preprocess:
@@ -81,6 +89,17 @@ def open_clip_preprocess(facts: Mapping[str, Any], name: str) -> Preprocess:
         mean=_three(facts["mean"]),
         std=_three(facts["std"]),
     )
+
+
+def _facts(folder: Path, family: str) -> tuple[Path, dict[str, Any]]:
+    """Give the file that says what is done to a picture, and what it says over what the family does anyway."""
+    file = folder / "preprocessor_config.json"
+    if file.is_file():
+        said = read_json(file)
+    else:
+        file = folder / "processor_config.json"
+        said = read_json(file).get("image_processor") or {}
+    return file, {**DEFAULTS[family], **{key: value for key, value in said.items() if value is not None}}
 
 
 def _resizing(facts: Mapping[str, Any]) -> tuple[tuple[int, int], Literal["crop", "squash"]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 
 from catalens.core.errors import ModelError
 from catalens.models.hub.layout import Layout, licence_of, read_json
-from catalens.models.hub.preprocessing import transformers_preprocess
+from catalens.models.hub.naflex import NaflexImage
+from catalens.models.hub.preprocessing import transformers_patches, transformers_preprocess
 from catalens.models.hub.tokenizing import siglip_tokenizer
-from catalens.models.hub.weights import load_transformers
+from catalens.models.hub.weights import Foreign, load_transformers
 from catalens.models.parts import EncoderParts
 
 
@@ -48,15 +50,34 @@ def siglip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
     """
     from transformers import SiglipModel
 
-    tokenizer = siglip_tokenizer(layout.folder)
     model = load_transformers(SiglipModel, layout)
-    text = model.config.text_config
+    return _parts(layout, name, revision, model, family="siglip", image=SiglipImage(model))
+
+
+def naflex_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
+    """Load a SigLIP 2 model of the NaFlex kind, which keeps the shape of pictures.
+
+    Raises:
+        ModelError: files are missing, damaged or of another model.
+    """
+    from transformers import Siglip2Model
+
+    model = load_transformers(Siglip2Model, layout)
+    patches = transformers_patches(layout.folder, "siglip2")
+    parts = _parts(layout, name, revision, model, family="siglip2", image=NaflexImage(model, patches.side))
+    return replace(parts, patches=patches)
+
+
+def _parts(
+    layout: Layout, name: str, revision: str, model: Foreign, *, family: str, image: nn.Module
+) -> EncoderParts:
+    tokenizer, text = siglip_tokenizer(layout.folder), model.config.text_config
     return EncoderParts(
         name=name,
         revision=revision,
         dim=text.projection_size,
-        preprocess=transformers_preprocess(layout.folder, "siglip"),
-        image=SiglipImage(model),
+        preprocess=transformers_preprocess(layout.folder, family),
+        image=image,
         text=SiglipText(model),
         tokenizer=tokenizer,
         max_tokens=text.max_position_embeddings,
@@ -65,7 +86,7 @@ def siglip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
         logit_scale=float(torch.exp(model.logit_scale.detach())),
         logit_bias=float(model.logit_bias.detach()),
         licence=licence_of(layout.folder),
-        source="transformers SiglipModel",
+        source=f"transformers {type(model).__name__}",
     )
 
 
