@@ -11,7 +11,6 @@ from catalens.models.registry import load_encoder
 from conftest import Tiny
 from contracts.test_encoder import *  # type: ignore[import-not-found]  # noqa: F403 - the suite runs here once more, over this file's fixture
 
-
 FAMILIES = ["clip", "siglip", "siglip2", "siglip2 NaFlex", "open_clip ViT", "open_clip ResNet"]
 
 

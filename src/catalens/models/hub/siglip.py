@@ -68,9 +68,7 @@ def naflex_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
     return replace(parts, patches=patches)
 
 
-def _parts(
-    layout: Layout, name: str, revision: str, model: Foreign, *, family: str, image: nn.Module
-) -> EncoderParts:
+def _parts(layout: Layout, name: str, revision: str, model: Foreign, *, family: str, image: nn.Module) -> EncoderParts:
     tokenizer, text = siglip_tokenizer(layout.folder), model.config.text_config
     return EncoderParts(
         name=name,
