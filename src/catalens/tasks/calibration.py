@@ -25,6 +25,9 @@ NEVER = math.inf
 _FORMAT = "catalens calibration 1"
 _TEMPERATURES = (0.02, 50.0)
 _ECE_BINS = 15
+_SPREAD = 0.4
+"""How far from 0 logarithms of temperatures lie: of 0.1 to 2, what predicts held-out rows of the fashion schema's groups
+best (five folds of `val`, groups of 14 to 1,500 rows)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +151,7 @@ def expected_calibration_error(confidences: Scores, correct: NDArray[np.bool_]) 
 def fit_temperature(loss: Callable[[float], float], rows: int) -> float:
     """Find the best temperature by golden-section search over its logarithm.
 
-    A weak pull towards 1, worth one row, keeps a small table whose rows are all right from asking for certainty.
+    A pull towards 1, which many rows outweigh, keeps a small table from asking for certainty, or for none.
 
     Args:
         loss: temperature → mean negative log-likelihood, which has one valley (it is convex in 1 / temperature).
@@ -158,11 +161,11 @@ def fit_temperature(loss: Callable[[float], float], rows: int) -> float:
         In [0.02, 50].
 
     Source:
-        Guo et al. 2017, section 4.2 (temperature scaling); the pull is a log-normal prior with deviation 1.
+        Guo et al. 2017, section 4.2 (temperature scaling); the pull is a log-normal prior of deviation `_SPREAD`.
     """
 
     def cost(log_temperature: float) -> float:
-        return loss(math.exp(log_temperature)) + 0.5 * log_temperature**2 / rows
+        return loss(math.exp(log_temperature)) + 0.5 * (log_temperature / _SPREAD) ** 2 / rows
 
     low, high = (math.log(end) for end in _TEMPERATURES)
     ratio = (math.sqrt(5.0) - 1.0) / 2.0
