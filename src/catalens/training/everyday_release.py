@@ -37,7 +37,7 @@ from catalens.training.captions import read_captions
 from catalens.training.evaluation import retrieval
 from catalens.training.everyday_head import ImageHead
 from catalens.training.everyday_recipe import LEAN, UNKNOWN, Recipe
-from catalens.training.export import write_bundle
+from catalens.training.export import revision_of, write_bundle
 from catalens.training.frozen import CELLS, CHANNELS, SIDE, FrozenTower
 from catalens.training.kinds import name_texts, read_classes
 from catalens.training.pixels import read_photographs
@@ -201,9 +201,9 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/everyday"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=shipped("everyday"))
-    parser.add_argument("--revision", default="3")
+    parser.add_argument("--revision", help="what these weights are called; without it by a hash of them")
     options = parser.parse_args()
-    write_everyday(options.run, options.data, options.out, options.revision)
+    write_everyday(options.run, options.data, options.out, options.revision or revision_of(options.run))
     encoder = load_bundle(options.out, runtime="onnxruntime")
     scores = {**found(encoder, options.data), "calibration": calibrate(encoder, options.data, options.out)}
     change_facts(options.out, scores=scores)

@@ -144,6 +144,15 @@ def sums(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
 
 
+def revision_of(run: Path) -> str:
+    """Name what a run made by its weights, so that no other weights are ever taken for them.
+
+    Indexes, banks of labels and calibrations are kept under an encoder's name and revision.
+    """
+    with (run / "checkpoint.pt").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:8]
+
+
 def load_towers(run: Path) -> tuple[ImageTower, TextTower, Tokenizer]:
     """Read a run's last checkpoint: the running mean of the weights, where there is one."""
     state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")

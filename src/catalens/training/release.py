@@ -55,18 +55,18 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/starter"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=shipped("starter"))
-    parser.add_argument("--revision", default="3")
+    parser.add_argument("--revision", help="what these weights are called; without it by a hash of them")
     options = parser.parse_args()
     release(options.run, options.data, options.out, options.revision)
 
 
-def release(run: Path, data: Path, out: Path, revision: str) -> None:
-    """Write the bundle, its calibration and its card."""
-    from catalens.training.export import Normalised, load_towers, write_bundle
+def release(run: Path, data: Path, out: Path, revision: str | None = None) -> None:
+    """Write the bundle, its calibration and its card; without a revision it is called by a hash of its weights."""
+    from catalens.training.export import Normalised, load_towers, revision_of, write_bundle
 
     facts: dict[str, Any] = {
         "name": "starter",
-        "revision": revision,
+        "revision": revision or revision_of(run),
         "dim": 256,
         "input_size_wh": [120, 160],
         "resize": "pad",
