@@ -128,6 +128,51 @@ def test_hybrid_finds_what_either_finds_and_puts_first_what_both_find(index: Mem
     assert len(search(index, encoder, filtered, k=1)) == 1
 
 
+@pytest.mark.parametrize("mode", ["vector", "keyword", "hybrid"])
+def test_the_minimum_comes_before_the_cut(encoder: FakeEncoder, mode: Mode) -> None:
+    index = MemoryIndex(encoder.name, encoder.dim)
+    records = [Record(f"{at}", "", {"title": "dress"}) for at in range(300)]
+    index.add(records, encoder.encode_texts([*(f"other {at}" for at in range(299)), "dress"]))
+    found = search(index, encoder, Query(texts=(Weighted("dress"),), mode=mode), k=5, min_score=0.8)
+    assert ids(found) == ["299"]
+
+
+def test_what_cannot_count_in_a_search_by_words_is_refused(index: MemoryIndex) -> None:
+    dress = Weighted("dress")
+    with pytest.raises(InputError, match=r"pictures.*vector or hybrid"):
+        Query(texts=(dress,), images=(Weighted("a.jpg"),), mode="keyword")
+    with pytest.raises(InputError, match="pictures"):
+        Query(texts=(dress,), images=(Weighted("a.jpg", -1.0),), mode="keyword")
+    with pytest.raises(InputError, match=r"'ratio 4' weighs 3.*'ratio 4:3:1'"):
+        Query(texts=(parse_weighted("ratio 4:3"),), mode="keyword")
+    with pytest.raises(InputError, match=r"'floral' weighs 0\.5"):
+        Query(texts=(dress, parse_weighted("floral:0.5", minus=True)), mode="keyword")
+    Query(texts=(Weighted("dress", 2.0), Weighted("floral", -0.5)), images=(Weighted("a.jpg"),), mode="hybrid")
+
+
+def test_by_words_what_has_all_the_unwanted_ones_is_left_out(index: MemoryIndex, encoder: FakeEncoder) -> None:
+    def found(*unwanted: str) -> list[str]:
+        terms = (Weighted("red"), *(Weighted(one, -1.0) for one in unwanted))
+        return sorted(ids(search(index, encoder, Query(texts=terms, mode="keyword"))))
+
+    assert found() == ["floral red dress", "red dress", "red shoes"]
+    assert found("Floral") == ["red dress", "red shoes"]
+    assert found("floral shoes") == ["floral red dress", "red dress", "red shoes"]
+    assert found("floral", "shoes") == ["red dress"]
+
+
+def test_in_hybrid_the_words_speak_for_no_record_with_the_unwanted_ones(
+    index: MemoryIndex, encoder: FakeEncoder
+) -> None:
+    far = {"red dress": 1.0, "floral": -0.01}  # too little to change the order by vector
+    terms = tuple(Weighted(value, weight) for value, weight in far.items())
+    by_vector = ids(search(index, encoder, Query(texts=terms)))
+    by_words = ["red dress", "red shoes"]
+    ranks = {one: [ranking.index(one) for ranking in (by_vector, by_words) if one in ranking] for one in TITLES}
+    expected = sorted(by_vector, key=lambda one: -sum(1 / (61 + rank) for rank in ranks[one]))
+    assert ids(search(index, encoder, Query(texts=terms, mode="hybrid"))) == expected
+
+
 def test_fusion_adds_reciprocal_ranks() -> None:
     a, b, c, d = (Hit(Record(one, ""), 0.5) for one in "abcd")
     # a: 1/61 + 1/63, b: 1/62 + 1/61, c: 1/63, d: 1/62

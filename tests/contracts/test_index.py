@@ -225,6 +225,24 @@ def test_keywords_rank_by_words_and_ignore_case_accents_and_endings(index: Index
     assert [record.id for record in index.keyword("shirt", 5, parse_filter('title = "Blue shirts"'))] == ["p1"]
 
 
+def test_keywords_leave_out_what_has_all_words_of_an_unwanted_text(index: Index) -> None:
+    titles = ["Red dress", "Red floral dress", "Red long dress", "Red dress with long sleeves", "Rote Blüten"]
+    index.add([Record(f"p{at}", "", {"title": title}) for at, title in enumerate(titles)], vectors_of(5))
+
+    def found(*without: str) -> list[str]:
+        return sorted(record.id for record in index.keyword("red dress", 5, without=without))
+
+    assert found() == ["p0", "p1", "p2", "p3"]
+    assert found("FLORALS") == ["p0", "p2", "p3"]
+    assert found("long sleeve") == ["p0", "p1", "p2"]
+    assert found("long - sleeve", "floral") == ["p0", "p2"]
+    assert found("", "!", '"') == ["p0", "p1", "p2", "p3"]
+    assert found(" ".join(f"word{at}" for at in range(2000)), *(f"term{at}" for at in range(500)), "floral") == [
+        *("p0", "p2", "p3")
+    ]
+    assert index.keyword("blüten", 5, parse_filter("title exists"), without=["Rote"]) == []
+
+
 HOSTILE = [
     "",
     " ",
@@ -249,6 +267,7 @@ HOSTILE = [
 def test_nothing_typed_is_syntax(index: Index, text: str) -> None:
     index.add(records_of(3), vectors_of(3))
     assert isinstance(index.keyword(text, 5), list)
+    assert isinstance(index.keyword("item", 5, without=[text, text]), list)
 
 
 def test_a_pasted_page_is_a_keyword_query_too(index: Index) -> None:

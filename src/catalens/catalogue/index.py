@@ -204,12 +204,12 @@ class EmbeddedIndex:
         with self._reading() as state:
             return self._scan(state, query, None)[1]
 
-    def keyword(self, text: str, k: int, where: Filter | None = None) -> list[Record]:
-        """Give at most k records with any of the words in their id or text fields, best (BM25) first."""
+    def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
+        """Give at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
         check_k(k)
         condition, parameters = filter_to_sql(where) if where else ("1", [])
         with self._reading():
-            found = keywords.find(self._connection, text, condition=condition, parameters=parameters)
+            found = keywords.find(self._connection, text, without=without, condition=condition, parameters=parameters)
             rows = list(islice(found, k))
             records = tables.records_of(self._connection, rows)
         return [records[row] for row in rows]

@@ -11,7 +11,7 @@ Source:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 _MAX_WORDS = 64
 
@@ -27,17 +27,23 @@ def put(connection: sqlite3.Connection, row: int, text: str) -> None:
 
 
 def find(
-    connection: sqlite3.Connection, text: str, *, condition: str = "1", parameters: Iterable[str] = ()
+    connection: sqlite3.Connection,
+    text: str,
+    *,
+    without: Sequence[str] = (),
+    condition: str = "1",
+    parameters: Iterable[str] = (),
 ) -> Iterator[int]:
     """Give row numbers of records with any of the words, best first, lazily; ties in row order.
 
     Args:
         connection: has the table `words`, and `record` if the condition speaks of it.
         text: anything a person may type; nothing in it is syntax.
+        without: texts of the same kind; a record that has all the words of one is left out.
         condition: SQL over `record`, applied before the ranking.
         parameters: of the condition.
     """
-    query = _any_word(text)
+    query = _expression(text, without)
     if not query:
         return
     joined = "" if condition == "1" else "JOIN record ON record.row = words.rowid"
@@ -49,13 +55,19 @@ def find(
         yield row
 
 
-def _any_word(text: str) -> str:
-    """Quote each word, so that FTS5's operators and a person's punctuation are only text.
+def _expression(text: str, without: Sequence[str]) -> str:
+    """Ask FTS5 for any word of a text, but for all words of any text that is not wanted.
 
-    >>> _any_word("red t-shirt OR")
-    '"red" OR "t-shirt" OR "OR"'
+    >>> _expression("red t-shirt OR", ["long sleeves", "floral"])
+    '("red" OR "t-shirt" OR "OR") NOT (("long" "sleeves") OR ("floral"))'
     """
+    wanted = " OR ".join(_quoted(text)[:_MAX_WORDS])
+    unwanted = " OR ".join(f"({' '.join(words)})" for words in map(_quoted, without) if words)
+    return f"({wanted}) NOT ({unwanted})" if wanted and unwanted else wanted
+
+
+def _quoted(text: str) -> list[str]:
+    """Quote each word, so that FTS5's operators and a person's punctuation are only text."""
     # What cannot be stored cannot be found: NUL ends SQLite's strings, lone surrogates are no text.
     cleaned = text.replace("\0", " ").encode(errors="replace").decode()
-    words = dict.fromkeys(cleaned.split())
-    return " OR ".join('"' + word.replace('"', '""') + '"' for word in list(words)[:_MAX_WORDS])
+    return ['"' + word.replace('"', '""') + '"' for word in dict.fromkeys(cleaned.split())]

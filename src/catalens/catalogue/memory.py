@@ -92,8 +92,8 @@ class MemoryIndex:
         """Give (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
         return self._cosines(self._passed(None), check_vectors(vector, (self.dim,)))
 
-    def keyword(self, text: str, k: int, where: Filter | None = None) -> list[Record]:
-        """Give at most k records with any of the words in their id or text fields, best (BM25) first."""
+    def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
+        """Give at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
         check_k(k)
         entries = list(self._entries.values())
         table = sqlite3.connect(":memory:")
@@ -101,7 +101,7 @@ class MemoryIndex:
             keywords.create(table)
             for row, entry in enumerate(entries):
                 keywords.put(table, row, words_of(entry.record))
-            found = (entries[row].record for row in keywords.find(table, text))
+            found = (entries[row].record for row in keywords.find(table, text, without=without))
             passed = (record for record in found if where is None or matches(where, record.fields))
             return list(islice(passed, k))
         finally:

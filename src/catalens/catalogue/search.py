@@ -44,7 +44,11 @@ class Query:
         texts: terms in words.
         images: terms in pictures.
         where: the records that may be found at all.
-        mode: by vectors, by the words of the texts, or by both rankings fused.
+        mode: by vectors, by the words of the texts, or by both rankings fused. By words, a record that has all
+            the words of an unwanted text is left out; pictures and weights say nothing, and are refused.
+
+    Raises:
+        InputError: nothing is looked for, or something that the mode cannot look for.
     """
 
     texts: tuple[Weighted[str], ...] = ()
@@ -57,6 +61,20 @@ class Query:
             raise InputError("nothing is looked for; give a text or a picture, beside what is not wanted")
         if self.mode != "vector" and not self.words:
             raise InputError(f"a {self.mode} search looks for words; give a text, or search by vector")
+        if self.mode == "keyword":
+            self._check_words()
+
+    def _check_words(self) -> None:
+        """Refuse what could change nothing in a ranking by words."""
+        if self.images:
+            raise InputError("a keyword search looks for words, not for pictures; search by vector or hybrid")
+        for term in self.texts:
+            weight = f"{abs(term.weight):g}"
+            if weight != "1":
+                raise InputError(
+                    f"{term.value!r} weighs {weight}, and a keyword search does not weigh; leave the weight out, "
+                    f"search by vector or hybrid, or write {f'{term.value}:{weight}:1'!r} if it is none"
+                )
 
     @property
     def weights(self) -> list[float]:
@@ -67,6 +85,11 @@ class Query:
     def words(self) -> str:
         """The wanted texts, as one."""
         return " ".join(term.value for term in self.texts if term.weight > 0)
+
+    @property
+    def unwanted(self) -> list[str]:
+        """The unwanted texts."""
+        return [term.value for term in self.texts if term.weight < 0]
 
 
 def parse_weighted(text: str, *, minus: bool = False) -> Weighted[str]:
@@ -139,6 +162,7 @@ def search(
 
     Returns:
         At most k hits. In the modes with words, the order is by words, or fused, and the score is still the cosine.
+        What is not wanted lowers the cosine; by words it leaves records out; fused, it does either to its ranking.
 
     Raises:
         CatalogueError: the index was filled by another encoder, or cannot be read.
@@ -156,8 +180,7 @@ def search(
     if query.mode == "vector":
         return index.query(vector, k, query.where, floor)
     depth = max(k, _MIN_DEPTH)
-    by_words = _scored(index, index.keyword(query.words, depth, query.where), vector)
-    rankings = [[hit for hit in by_words if hit.score >= floor]]
+    rankings = [_by_words(index, query, vector, depth, floor)]
     if query.mode == "hybrid":
         rankings.insert(0, index.query(vector, depth, query.where, floor))
     return fuse(rankings)[:k]
@@ -177,6 +200,17 @@ def fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
             hits.setdefault(hit.record.id, hit)
             sums[hit.record.id] = sums.get(hit.record.id, 0.0) + 1 / (_FUSION_K + rank)
     return [hits[one] for one in sorted(hits, key=lambda one: -sums[one])]
+
+
+def _by_words(index: Index, query: Query, vector: Vectors, depth: int, floor: float) -> list[Hit]:
+    """Give the `depth` best by words among those that reach the floor, looking deeper until there are so many."""
+    asked = depth
+    while True:
+        found = index.keyword(query.words, asked, query.where, without=query.unwanted)
+        hits = [hit for hit in _scored(index, found, vector) if hit.score >= floor]
+        if len(hits) >= depth or len(found) < asked:
+            return hits[:depth]
+        asked *= 4
 
 
 def _scored(index: Index, records: Sequence[Record], vector: Vectors) -> list[Hit]:

@@ -62,7 +62,11 @@ def search(
         list[str] | None, typer.Option(help="A picture that hits should be like; like.jpg:2 counts twice.")
     ] = None,
     minus: Annotated[
-        list[str] | None, typer.Option(help="A text that hits should not be like; floral:0.5 counts half.")
+        list[str] | None,
+        typer.Option(
+            help="A text that hits should not be like; floral:0.5 counts half. By keyword, what has all its words "
+            "is left out."
+        ),
     ] = None,
     minus_image: Annotated[list[str] | None, typer.Option(help="A picture that hits should not be like.")] = None,
     where: Where = None,
@@ -83,7 +87,8 @@ def search(
 ) -> None:
     """Search a catalogue by text, by picture, or by both, with weights and minus terms.
 
-    The score is a cosine: higher is more alike, and only comparable within one kind of query.
+    The score is a cosine: higher is more alike, and only comparable within one kind of query. By keyword, words alone
+    decide: no pictures and no weights. In hybrid, pictures and weights count for the likeness.
     """
     from catalens.catalogue.cutoff import read_cutoff
     from catalens.catalogue.index import EmbeddedIndex

@@ -187,5 +187,8 @@ class Index(Protocol):
     def scores(self, vector: Vectors) -> Scores:
         """Give (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
 
-    def keyword(self, text: str, k: int, where: Filter | None = None) -> list[Record]:
-        """Give at most k records that have any of the words, best first; no text is an error."""
+    def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
+        """Give at most k records with any of the words in id or text fields, best first; no text is an error.
+
+        A record with all the words of one of the texts in `without` is left out.
+        """
