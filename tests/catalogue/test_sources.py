@@ -134,6 +134,44 @@ class TestCsv:
         assert "quote left open" in str(errors(found)[0].error)
         assert any(isinstance(entry, Item) for entry in found)
 
+    @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+    @pytest.mark.parametrize(
+        ("rows", "place", "opened"),
+        [
+            ('2,images/2.png,"open\n4,images/1.png,x\n5,images/1.png,y', "lines 3 to 5", 3),
+            ('"2\n3",images/2.png,"open\n4,images/1.png,x', "lines 3 to 5", 4),
+            ('2,images/2.png,"', "line 3", 3),
+        ],
+    )
+    def test_a_quote_that_is_never_closed_hides_no_row(
+        self, tmp_path: Path, rows: str, place: str, opened: int, end: str
+    ) -> None:
+        first, last = open_source(self.write(tmp_path, f"id,image,title\n1,images/1.png,ok\n{rows}{end}"))
+        assert first.id == "1"
+        assert isinstance(last, Outcome)
+        assert last.error == (
+            f"products.csv, {place}: the quote opened in line {opened} is never closed, so nothing from line 3 to the "
+            'end was read; close it, or write "" where a value has a quote mark'
+        )
+
+    def test_a_quote_closed_by_that_of_another_row_merges_nothing(self, tmp_path: Path) -> None:
+        text = 'id,image,title\n1,images/1.png,"open\n2,images/2.png,"x"\n3,images/2.png,"two\nlines"\n'
+        bad, good = open_source(self.write(tmp_path, text))
+        assert isinstance(bad, Outcome)
+        assert str(bad.error).startswith("products.csv, lines 2 to 3: ")
+        assert "is a quote left open?" in str(bad.error)
+        assert isinstance(good, Item)
+        assert good.fields == {"title": "two\nlines"}
+
+    def test_careless_quotes_within_a_line_are_read_as_before(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path, 'id,image,title\n1,images/1.png,"Rib" tee 5"\n2,images/2.png,a "b" c\n')
+        assert [item.fields["title"] for item in items(open_source(path))] == ['Rib tee 5"', 'a "b" c']
+
+    def test_a_header_with_an_open_quote_is_refused(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path, 'id,image,"title\n1,images/1.png,a\n')
+        with pytest.raises(InputError, match=r"products\.csv: the quote opened in line 1 is never closed"):
+            open_source(path)
+
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
     def test_encodings_are_found_out(self, tmp_path: Path, encoding: str) -> None:
         path = self.write(tmp_path, "id,image,title\n1,images/1.png,Crème brûlée\n".encode(encoding))
@@ -150,6 +188,16 @@ class TestCsv:
     def test_the_delimiter_is_found_out(self, tmp_path: Path, delimiter: str) -> None:
         text = delimiter.join(("id", "image", '"title, long"')) + "\n" + delimiter.join(("1", "images/1.png", "a, b"))
         assert items(open_source(self.write(tmp_path, text)))[0].fields == {"title, long": "a, b"}
+
+    @pytest.mark.parametrize("name", ["products.tsv", "products.tab", "products.TSV.gz"])
+    def test_a_file_that_says_it_has_tabs_is_split_at_tabs(self, tmp_path: Path, name: str) -> None:
+        text = b"image\ttitle, colour, size\nimages/1.png\ta, b, c\n"
+        path = self.write(tmp_path, gzip.compress(text) if name.endswith(".gz") else text, name)
+        assert items(open_source(path))[0].fields == {"title, colour, size": "a, b, c"}
+
+    def test_a_file_that_only_says_it_has_tabs_is_read_all_the_same(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path, "image,title\nimages/1.png,a\n", "products.tsv")
+        assert items(open_source(path))[0].fields == {"title": "a"}
 
     def test_repeated_names_are_told_apart(self, tmp_path: Path) -> None:
         path = self.write(tmp_path, "id,image,tag,tag,\n1,images/1.png,a,b,c\n", "products.tsv.csv")

@@ -22,6 +22,7 @@ from catalens.core.types import FieldValue
 
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BROKEN_FILE = (OSError, EOFError, zlib.error)
+_WITH_TABS = (".tsv", ".tab")
 
 # Accented letters stand among plain ones, one or two at a time; runs of them are another script in
 # another encoding. The single bytes are undefined in Windows-1252, or half of every Japanese kana.
@@ -67,17 +68,19 @@ def _decode(line: bytes) -> str:
 def csv_header(path: Path, encoding: str | None = None) -> tuple[list[str], str]:
     """Read the names of the columns and find the delimiter among comma, semicolon, tab and bar.
 
-    Repeated names are numbered, as spreadsheets libraries do: `tag`, `tag.1`.
+    A .tsv or .tab file has tabs if its header has one, else what the header has most of. Repeated
+    names are numbered, as spreadsheets libraries do: `tag`, `tag.1`.
 
     Raises:
         InputError: the file is empty or cannot be read.
     """
     try:
-        first = next(read_lines(path, encoding), "")
-        delimiter = max(",;\t|", key=re.sub(r'"[^"]*"', "", first).count)
-        cells = next(csv.reader(read_lines(path, encoding), delimiter=delimiter), [])
-    except (*_BROKEN_FILE, csv.Error, UnicodeError) as error:
-        raise InputError(f"cannot read the header of {path}: {error}") from error
+        delimiter = _delimiter(path, next(read_lines(path, encoding), ""))
+    except (*_BROKEN_FILE, UnicodeError) as broken:
+        raise InputError(f"cannot read the header of {path}: {broken}") from broken
+    _, cells, error = next(_records(path, encoding, delimiter), ("", (), None))
+    if error:
+        raise InputError(f"cannot read the header of {path}: {error}")
     if not any(cell.strip() for cell in cells):
         raise InputError(f"{path} has no header: its first line must name the columns")
     names: list[str] = []
@@ -85,6 +88,12 @@ def csv_header(path: Path, encoding: str | None = None) -> tuple[list[str], str]
         repeats = sum(name == cell or name.startswith(f"{cell}.") for name in names)
         names.append(f"{cell}.{repeats}" if cell in names else cell)
     return names, delimiter
+
+
+def _delimiter(path: Path, header: str) -> str:
+    unquoted = re.sub(r'"[^"]*"', "", header)
+    says_tabs = path.name.lower().removesuffix(".gz").endswith(_WITH_TABS)
+    return "\t" if says_tabs and "\t" in unquoted else max(",;\t|", key=unquoted.count)
 
 
 def csv_rows(path: Path, encoding: str | None = None, *, repair: Repair | None = None) -> Iterator[Row]:
@@ -107,10 +116,32 @@ def csv_rows(path: Path, encoding: str | None = None, *, repair: Repair | None =
         yield Row(path, place, number, {} if error else dict(zip(header, cells, strict=True)), error)
 
 
+class _Lines:
+    """Hands lines to the csv module, keeps those of the row at hand, and knows when there are no more."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self.held: list[str] = []
+        self.ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines, None)
+        if line is None:
+            self.ended = True
+            raise StopIteration
+        self.held.append(line)
+        return line
+
+
 def _records(path: Path, encoding: str | None, delimiter: str) -> Iterator[tuple[str, Sequence[str], str | None]]:
     """Give (place, cells, error) for each record, the header and empty lines too."""
-    reader = csv.reader(read_lines(path, encoding), delimiter=delimiter)
+    lines = _Lines(read_lines(path, encoding))
+    reader = csv.reader(lines, delimiter=delimiter)
     while True:
+        lines.held.clear()
         first, cells, error = reader.line_num + 1, [""], None
         try:
             cells = next(reader)
@@ -121,8 +152,38 @@ def _records(path: Path, encoding: str | None, delimiter: str) -> Iterator[tuple
         except (*_BROKEN_FILE, UnicodeError) as broken:
             yield f"line {first}", (), f"the rest of the file cannot be read: {broken}"
             return
-        lines = f"line {first}" if reader.line_num <= first else f"lines {first} to {reader.line_num}"
-        yield lines, cells, error
+        place = f"line {first}" if reader.line_num <= first else f"lines {first} to {reader.line_num}"
+        if error is None and (lines.ended or len(lines.held) > 1):
+            error = _open_quote(lines, cells, first, delimiter)
+        yield place, cells, error
+
+
+def _open_quote(lines: _Lines, cells: Sequence[str], first: int, delimiter: str) -> str | None:
+    """Say what is wrong with a row that took in lines which may be rows of their own; None if nothing is.
+
+    The csv module reads carelessly placed quotes as well as it can, which is right within a line. A row
+    of several lines is trusted only if its quotes are placed strictly, and one that was still inside a
+    quote when the file ended is none.
+
+    Args:
+        lines: those of the row are held.
+        cells: what the csv module made of them.
+        first: the number of the first of them.
+        delimiter: between cells.
+    """
+    if lines.ended:
+        inside = cells[-1]
+        ends = inside.count("\n") or inside.count("\r")
+        opened = first + len(lines.held) - ends - (not inside.endswith(("\n", "\r")))
+        return (
+            f"the quote opened in line {opened} is never closed, so nothing from line {first} to the end was read; "
+            'close it, or write "" where a value has a quote mark'
+        )
+    try:
+        list(csv.reader(lines.held, delimiter=delimiter, strict=True))
+    except csv.Error as broken:
+        return f"not a readable row ({broken}); is a quote left open? None of these lines was read"
+    return None
 
 
 def json_rows(path: Path, encoding: str | None = None) -> Iterator[Row]:
