@@ -103,6 +103,24 @@ def test_an_ending_that_is_none_is_refused(ending: str) -> None:
         Sidecars("caption", ending=ending)
 
 
+@pytest.mark.parametrize("ending", [".jpg", ".PNG", ".caption.webp", ".csv", ".JSONL", ".tsv.gz", ".parquet"])
+def test_a_text_is_never_called_a_picture_or_a_table(ending: str) -> None:
+    with pytest.raises(
+        InputError, match=rf"{ending.lower().rpartition('.')[2]} files are (pictures|tables).*\.caption"
+    ):
+        Sidecars("caption", ending=ending)
+
+
+@pytest.mark.parametrize("name", ["scan.ppm", "a.PPM"])
+def test_a_picture_of_any_ending_is_never_taken_for_its_own_text(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"P6 1 1 255 abc")
+    out = Sidecars("caption", ending=path.suffix, if_exists="overwrite")
+    with pytest.raises(InputError, match="the picture itself"):
+        out.write(Record(path.name, str(path)), caption("new"))
+    assert path.read_bytes() == b"P6 1 1 255 abc"
+
+
 def test_a_sidecar_that_is_no_text_is_left_alone(picture: Record) -> None:
     path = Path(picture.source).with_suffix(".txt")
     path.write_bytes(b"\xff\xfe\x00")

@@ -12,6 +12,7 @@ from typing import BinaryIO, Literal, get_args
 
 from catalens.catalogue.stages import Values
 from catalens.core.errors import InputError
+from catalens.core.folders import IMAGE_EXTENSIONS
 from catalens.core.types import Record
 
 IfExists = Literal["skip", "overwrite", "append", "prepend"]
@@ -19,6 +20,8 @@ IF_EXISTS: tuple[IfExists, ...] = get_args(IfExists)
 """What may be done where a picture has a text already."""
 
 _BETWEEN = ", "
+_TABLES = frozenset({".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz"})
+"""Endings, in lower case, of the files that are read as tables."""
 
 
 class Sidecars:
@@ -36,10 +39,14 @@ class Sidecars:
             folder: where to put the files, under the pictures' ids; None puts them beside the pictures.
 
         Raises:
-            InputError: the ending is none.
+            InputError: the ending is none, or that of a picture or a table, which such a text would look like.
         """
         if not ending.startswith(".") or len(ending) < 2 or PurePath("a" + ending).name != "a" + ending:
             raise InputError(f"a sidecar's ending looks like .txt or .caption, not {ending!r}")
+        last = PurePath("a" + ending).suffix.lower()
+        if last in IMAGE_EXTENSIONS or last in _TABLES:
+            kind = "pictures" if last in IMAGE_EXTENSIONS else "tables"
+            raise InputError(f"{last} files are {kind}; a sidecar's ending looks like .txt or .caption, not {ending!r}")
         self._text, self._ending, self._if_exists, self._folder = text, ending, if_exists, folder
         self._owners: dict[Path, str] = {}
 
@@ -47,7 +54,8 @@ class Sidecars:
         """Give the file of a picture.
 
         Raises:
-            InputError: the picture is no file of its own and there is no folder, or another picture has that file.
+            InputError: the picture is no file of its own and there is no folder, or that file is the picture itself or
+                another's.
         """
         if self._folder is not None:
             inside = [part for part in PurePath(record.id).parts if part not in ("..", PurePath(record.id).anchor)]
@@ -58,6 +66,8 @@ class Sidecars:
             raise InputError(
                 "the picture is no file of its own, so nothing can lie beside it; name a folder or a table"
             )
+        if path == Path(record.source):
+            raise InputError(f"its text would go to {path}, which is the picture itself; give another ending")
         owner = self._owners.setdefault(path, record.source)
         if owner != record.source:
             raise InputError(f"its text would go to {path}, which is that of {owner}; rename one of the pictures")
