@@ -95,7 +95,7 @@ def test_a_picture_that_is_none_is_named(index: MemoryIndex, encoder: FakeEncode
 
 
 def test_another_encoder_is_refused(index: MemoryIndex) -> None:
-    with pytest.raises(CatalogueError, match=r"fake-32.*fake-8.*reencode"):
+    with pytest.raises(CatalogueError, match=r"fake-32.*fake-8.*reencode CATALOGUE --model fake-8"):
         search(index, FakeEncoder(dim=8), text("red"))
 
 

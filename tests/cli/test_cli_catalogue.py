@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny import seal, tiny_bundle
 
 from catalens.catalogue.index import EmbeddedIndex
 from catalens.core.images import read_image
@@ -94,6 +95,41 @@ def test_reencoding_brings_a_catalogue_to_the_encoder_in_use(run: Run, catalogue
     assert (ran.code, "6 records" in ran.err) == (0, True)
     picture = shop / "photos" / f"{ids[0]}.png"
     assert run("search", catalogue, "--image", picture, "-k", 1).rows[0]["score"] == pytest.approx(1, abs=1e-3)
+
+
+def test_a_catalogue_is_searched_and_extended_by_the_encoder_that_filled_it(
+    run: Run, catalogue: Path, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny_bundle(tmp_path / "tiny")
+    assert run("index", "reencode", catalogue, "--model", "tiny").code == 0
+    refused = run("search", catalogue, "hat")  # the environment names the fake
+    assert refused.code == 3
+    assert "--model tiny" in refused.err
+    monkeypatch.delenv("CATALENS_MODEL")
+    assert len(run("search", catalogue, "hat").rows) == 6
+    assert run("index", "add", catalogue, shop / "products.csv").rows[-1]["unchanged"] == 6
+    assert "tiny@1 already" in run("index", "reencode", catalogue).err
+    seal(tmp_path / "tiny", revision="2")
+    for arguments in (("search", catalogue, "hat"), ("index", "add", catalogue, shop / "photos")):
+        ran = run(*arguments)
+        assert ran.code == 3
+        assert f"tiny@2; re-encode it with: catalens index reencode {catalogue} --model tiny" in ran.err
+    assert run("index", "reencode", catalogue).code == 0
+    assert run("index", "info", catalogue).rows[0]["encoder"] == "tiny@2"
+
+
+def test_a_catalogue_whose_encoder_is_not_here_is_refused_and_nothing_is_fetched(
+    run: Run, catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [row["id"] for row in run("index", "list", catalogue).rows]
+    with EmbeddedIndex.open(catalogue) as index:
+        index.reencode("openai/clip-vit-base-patch32@3d74acf", 24, [(ids, FakeEncoder(24).encode_texts(ids))])
+    monkeypatch.delenv("CATALENS_MODEL")
+    ran = run("search", catalogue, "hat")
+    assert ran.code == 3
+    assert "use that encoder with --model openai/clip-vit-base-patch32" in ran.err
+    assert f"catalens index reencode {catalogue} --model starter" in ran.err
 
 
 def test_reencoding_keeps_everything_unless_told_to_drop_what_is_gone(

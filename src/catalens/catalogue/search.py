@@ -10,6 +10,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 import numpy as np
 
 from catalens.catalogue.cutoff import Cutoff
+from catalens.catalogue.mismatch import refusal
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.filters import Filter
 from catalens.core.images import Source, read_image
@@ -169,10 +170,7 @@ def search(
         InputError: the query or k makes no sense, or a picture cannot be read.
     """
     if encoder.name != index.encoder_name:
-        raise CatalogueError(
-            f"the catalogue was filled by {index.encoder_name} and cannot be searched with {encoder.name}; "
-            "use that encoder, or re-encode it with: catalens index reencode CATALOGUE"
-        )
+        raise CatalogueError(refusal(index.encoder_name, encoder.name))
     vector = query_vector(encoder, query)
     floor = -1.0 if min_score is None else min_score
     if cutoff is not None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalens.catalogue import keywords
+from catalens.catalogue.mismatch import refusal, way_out
 from catalens.core.errors import CatalogueError
 
 APPLICATION_ID = 0x0CA7A1E5
@@ -158,14 +159,13 @@ def check_encoder(path: Path, state: State, encoder_name: str | None, dim: int |
     Raises:
         CatalogueError: names both, and the command that re-encodes.
     """
-    way_out = f"re-encode it with: catalens index reencode {path}"
-    if encoder_name not in (None, state.encoder):
-        raise CatalogueError(
-            f"{path} was filled by {state.encoder} and cannot be searched or extended with {encoder_name}; "
-            f"use that encoder, or {way_out}"
-        )
+    if encoder_name is not None and encoder_name != state.encoder:
+        raise CatalogueError(refusal(state.encoder, encoder_name, path))
     if dim not in (None, state.dim):
-        raise CatalogueError(f"{path} holds vectors {state.dim} wide and {state.encoder} is {dim} wide now; {way_out}")
+        raise CatalogueError(
+            f"{path} holds vectors {state.dim} wide and {state.encoder} is {dim} wide now; "
+            f"{way_out(state.encoder, path)}"
+        )
 
 
 def read_state(connection: sqlite3.Connection) -> State:

@@ -11,7 +11,8 @@ import typer
 
 from catalens.cli import inputs, output
 from catalens.cli.encoding import Tally, encoded
-from catalens.cli.options import Catalogue, Json, Model, Where, encoder_for, examples
+from catalens.cli.filled import encoder_of
+from catalens.cli.options import Catalogue, Json, Model, Where, examples
 from catalens.cli.records import fields_line
 from catalens.core.errors import InputError
 
@@ -100,7 +101,7 @@ def add(
         encoding=encoding,
         languages=language or ("en",),
     )
-    encoder = encoder_for(model)
+    encoder = encoder_of(catalogue, model)
     tally = Tally(as_json=output.wants_json(json))
     with EmbeddedIndex.open(catalogue, encoder_name=encoder.name, dim=encoder.dim) as index:
         with output.progress("indexing", opened.total) as update:
@@ -217,8 +218,8 @@ def reencode(
     drop: Annotated[bool, typer.Option("--drop", help="Forget records whose picture cannot be read any more.")] = False,
     model: Model = None,
 ) -> None:
-    """Encode every picture again with another encoder; until that is done, all is as before."""
-    encoder = encoder_for(model)
+    """Encode every picture again, with another encoder or a newer revision; until that is done, all is as before."""
+    encoder = encoder_of(catalogue, model)
     tally = Tally(as_json=False)
     with _open(catalogue, write=True) as index:
         if index.encoder_name == encoder.name:

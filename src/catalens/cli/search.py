@@ -11,7 +11,8 @@ import typer
 
 from catalens.cli import inputs, output
 from catalens.cli.encoding import encode_words
-from catalens.cli.options import Catalogue, Json, Model, Where, encoder_for, examples
+from catalens.cli.filled import encoder_of
+from catalens.cli.options import Catalogue, Json, Model, Where, examples
 from catalens.cli.records import check_picture_name, fields_line, picture_of, save_picture, title_of
 from catalens.core.errors import InputError
 
@@ -97,9 +98,9 @@ def search(
     check_picture_name(sheet)
     path = inputs.existing(catalogue)
     query = _query(texts or [], image or [], minus or [], minus_image or [], where, mode)
-    encoder = encoder_for(model)
+    encoder = encoder_of(path, model)
     limit = read_cutoff(_cutoff_file(cutoff, encoder)) if cutoff else None
-    with EmbeddedIndex.open(path, read_only=True) as index:
+    with EmbeddedIndex.open(path, encoder_name=encoder.name, read_only=True) as index:
         hits = search_index(index, encoder, query, k=k, min_score=min_score, cutoff=limit)
     _show(hits, as_json=output.wants_json(json))
     if sheet is not None:
@@ -188,7 +189,7 @@ def learn(
 
     answers = _read_judged(inputs.existing(judged))
     path = inputs.existing(catalogue)
-    encoder = encoder_for(model)
+    encoder = encoder_of(path, model)
     vectors = encode_words(list(answers), encoder)
     with EmbeddedIndex.open(path, encoder_name=encoder.name, read_only=True) as index:
         asked = zip(vectors, answers.values(), strict=True)

@@ -99,6 +99,30 @@ def find_place(name: str) -> Place:
     return parse(name, among=others) if reader is None else Place(reader.name, "hub", reader.repository)
 
 
+def name_here(encoder_name: str, *, cache: Path | None = None) -> str | None:
+    """Give the name that loads an encoder, from what it calls itself; None where its files are not on this machine.
+
+    What is here may be another revision of it. Nothing is fetched, and nothing loaded.
+
+    Args:
+        encoder_name: as an index remembers it, such as "everyday@3".
+        cache: the folder for things that can be made again; None is `default_cache()`.
+
+    >>> name_here("everyday@1"), name_here("nobody@1")
+    ('everyday', None)
+    """
+    name = encoder_name.rpartition("@")[0]
+    if name in SHIPPED or (Path(name) / "bundle.json").is_file():
+        return name
+    from catalens.models.hub.loading import files_here
+
+    try:
+        files = files_here(find_place(name), cache=cache or default_cache())
+    except ModelError:
+        return None
+    return name if files is not None else None
+
+
 def load_encoder(
     name: str = "starter",
     *,
