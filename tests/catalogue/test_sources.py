@@ -3,7 +3,9 @@
 import gzip
 import json
 import os
+from base64 import b64encode
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +24,10 @@ def drawn(colour: str = "red") -> bytes:
     stream = BytesIO()
     Image.new("RGB", (12, 16), colour).save(stream, "PNG")
     return stream.getvalue()
+
+
+def data_address(colour: str) -> str:
+    return f"data:image/png;base64,{b64encode(drawn(colour)).decode()}"
 
 
 def draw(*paths: Path) -> None:
@@ -204,9 +210,43 @@ class TestCsv:
         assert items(open_source(path))[0].fields == {"tag": "a", "tag.1": "b"}
 
     def test_addresses_are_not_fetched(self, tmp_path: Path) -> None:
-        path = self.write(tmp_path, "id,image_url\n1,https://example.com/1.jpg\n2,data:image/png;base64,xx\n")
-        found = errors(open_source(path))
-        assert "'https://example.com/1.jpg': pictures are not fetched; download" in str(found[0].error)
+        path = self.write(tmp_path, "id,image_url\n1,https://example.com/1.jpg\n")
+        (outcome,) = errors(open_source(path))
+        assert "'https://example.com/1.jpg': pictures are not fetched; download" in str(outcome.error)
+
+    @pytest.mark.parametrize("id", ["id,", ""])
+    def test_pictures_may_stand_in_the_table_as_data_addresses(self, tmp_path: Path, id: str) -> None:
+        rows = [
+            (1, data_address("red")),
+            (2, "images/2.png"),
+            (3, data_address("blue")),
+            (4, "data:image/png;base64,xx"),
+        ]
+        text = f"{id}image,title\n\n" + "".join(f'{f"{n}," if id else ""}"{cell}",a\n' for n, cell in rows)
+        path = self.write(tmp_path, text)
+        *good, bad = open_source(path)
+        found = items(good)
+        assert [item.picture for item in found] == [drawn("red"), tmp_path / "images/2.png", drawn("blue")]
+        assert [item.id for item in found] == (
+            ["1", "2", "3"] if id else ["products[0]", "images/2.png", "products[2]"]
+        )
+        assert [item.source for item in found] == [
+            f"{path}#image[0]", str(tmp_path / "images/2.png"), f"{path}#image[2]"
+        ]  # fmt: skip
+        assert isinstance(bad, Outcome)
+        assert str(bad.error).startswith("products.csv, line 6: the picture given as a data: address: ")
+
+    def test_pictures_in_the_table_are_found_again_in_any_order(self, tmp_path: Path) -> None:
+        colours = ["red", "green", "blue"]
+        text = "image,title\n" + "".join(f'"{data_address(colour)}","a\nb"\n' for colour in colours)
+        path = self.write(tmp_path, text)
+        for row in (0, 1, 2, 1, 2, 0):
+            assert read_picture(f"{path}#image[{row}]") == drawn(colours[row])
+        for gone in (f"{path}#image[3]", f"{path}#other[0]", f"{path}#title[0]"):
+            with pytest.raises(InputError, match="there is no picture any more"):
+                read_picture(gone)
+        path.write_text(f'image\n"{data_address("white")}"\n')
+        assert read_picture(f"{path}#image[0]") == drawn("white")
 
     def test_names_that_no_file_can_have(self, tmp_path: Path) -> None:
         path = self.write(tmp_path, f"id,image\n1,{'x' * 5000}.png\n2,a\0b.png\n3,images\n4,C:\\pics\\1.png\n")
@@ -265,6 +305,18 @@ class TestJsonLines:
         (tmp_path / "a.ndjson").write_text('{"id": 1}\n{"id": 2, "image": "1.png"}\n')
         assert [entry.id for entry in open_source(tmp_path / "a.ndjson")] == ["1", "2"]
 
+    @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+    def test_pictures_may_stand_in_the_lines_as_data_addresses(self, tmp_path: Path, name: str) -> None:
+        rows = [{"image": data_address("red"), "title": "a"}, {"image": {"bytes": data_address("blue")}}]
+        text = "\n" + "\n\n".join(map(json.dumps, rows))
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+        found = items(open_source(path))
+        assert [item.picture for item in found] == [drawn("red"), drawn("blue")]
+        assert [item.source for item in found] == [f"{path}#image[0]", f"{path}#image[1]"]
+        assert [item.fields for item in found] == [{"title": "a"}, {}]
+        assert [read_picture(item.source) for item in found] == [drawn("red"), drawn("blue")]
+
 
 class TestParquet:
     pa = pytest.importorskip("pyarrow", reason='reading parquet needs pip install "catalens[parquet]"')
@@ -311,6 +363,30 @@ class TestParquet:
         for gone in (f"{path}#image[5]", f"{path}#other[0]", f"{tmp_path}/no.parquet#image[0]"):
             with pytest.raises(InputError, match="parquet"):
                 read_picture(gone)
+
+    def test_a_row_group_is_read_once_for_the_rows_that_follow_each_other(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import pyarrow.parquet as pq
+
+        read: list[int] = []
+        whole = pq.ParquetFile.read_row_group
+
+        def counted(file: pq.ParquetFile, group: int, **how: object) -> object:
+            read.append(group)
+            return whole(file, group, **how)
+
+        monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+        pictures = [os.urandom(20) for _ in range(12)]
+        path = self.write(tmp_path / "x.parquet", {"image": pictures}, row_group_size=5)
+        assert [read_picture(f"{path}#image[{row}]") for row in range(12)] == pictures
+        assert read == [0, 1, 2]
+        with ThreadPoolExecutor(4) as threads:
+            rows = [*range(12)] * 5
+            found = threads.map(read_picture, [f"{path}#image[{row}]" for row in rows])
+            assert list(found) == [pictures[row] for row in rows]
+        self.write(path, {"image": pictures[::-1]}, row_group_size=6)
+        assert read_picture(f"{path}#image[11]") == pictures[0]
 
     def test_a_folder_of_shards_is_one_source(self, tmp_path: Path) -> None:
         for name in ("b", "a"):

@@ -127,10 +127,11 @@ def local_file(text: str, folder: Path) -> Path:
     Raises:
         InputError: an address, nothing of that name, or not a plain file.
     """
-    if "://" in text or text.startswith("data:"):
+    if "://" in text:
         raise InputError(
             f"the picture is at the address {text[:80]!r}: pictures are not fetched; "
-            "download them and give paths relative to the table, or put their bytes into a parquet column"
+            "download them and give paths relative to the table, or put their bytes into a parquet column, "
+            "or as data: addresses into JSON lines"
         )
     path = folder / text
     if "\\" in text and not os.path.exists(path):  # noqa: PTH110 - never raises

@@ -50,7 +50,7 @@ def open_source(
             with `metadata.csv` or `metadata.jsonl` beside its pictures, or with the layout of Kaggle's
             Fashion Product Images or of Amazon Berkeley Objects.
         layout: one of `LAYOUTS`; None finds it out.
-        image_column: column of a table with a path or bytes; None looks for a usual name.
+        image_column: column of a table with a path, bytes or a `data:` address; None looks for a usual name.
         id_column: column of a table with unique ids; None looks for a usual name.
         encoding: of a text table; None finds it out, line by line.
         languages: for texts in several languages, best first.

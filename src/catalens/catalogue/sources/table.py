@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from catalens.catalogue.sources.arrow import cell_address, open_parquet, parquet_rows, picture_columns
+from catalens.catalogue.sources.arrow import open_parquet, parquet_rows, picture_columns
+from catalens.catalogue.sources.cells import cell_address, held_picture, is_data_address
 from catalens.catalogue.sources.items import Item, Row, Source, flat_fields, local_file
 from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows, number_or_text
 from catalens.core.errors import InputError
@@ -31,7 +32,7 @@ class Columns:
     """Which column of a table is what.
 
     Attributes:
-        image: holds a path, bytes, or a struct of `bytes` and `path`.
+        image: holds a path, bytes, a `data:` address, or a struct of `bytes` and `path`.
         id: holds the id; None where ids come from paths or row numbers.
         numeric_text: cells are text, and those that look like numbers become numbers.
     """
@@ -46,7 +47,7 @@ class Columns:
             value = row.values.get(self.id)
             return "" if value is None else str(value).strip()
         path = row.values.get(self.image)
-        if isinstance(path, str):
+        if isinstance(path, str) and not is_data_address(path):
             return path.strip().replace("\\", "/").removeprefix("./")
         return f"{row.file.stem}[{row.number}]"
 
@@ -61,17 +62,19 @@ class Columns:
 
     def _picture(self, row: Row) -> Path | bytes:
         value = row.values.get(self.image)
+        if (picture := held_picture(value)) is not None:
+            return picture
         if isinstance(value, Mapping):
-            value = value.get("bytes") or value.get("path")
+            value = value.get("path")
         match value:
-            case bytes() if value:
-                return value
             case str() if value.strip():
                 return local_file(value.strip(), row.file.parent)
             case None | b"" | str():
                 raise InputError(f"nothing in the picture's column {self.image!r}")
             case _:
-                raise InputError(f"column {self.image!r} holds {value!r:.40}; a path or bytes are needed")
+                raise InputError(
+                    f"column {self.image!r} holds {value!r:.40}; a path, bytes or a data: address are needed"
+                )
 
 
 def csv_source(path: Path, *, image: str | None, id: str | None, encoding: str | None) -> Source:

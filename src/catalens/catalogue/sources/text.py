@@ -148,7 +148,7 @@ def _records(path: Path, encoding: str | None, delimiter: str) -> Iterator[tuple
         except StopIteration:
             return
         except csv.Error as broken:
-            error = f"not a readable row ({broken}); is a quote left open?"
+            error = f"not a readable row ({broken}); is a quote left open, or a picture too large for a cell?"
         except (*_BROKEN_FILE, UnicodeError) as broken:
             yield f"line {first}", (), f"the rest of the file cannot be read: {broken}"
             return
@@ -184,6 +184,19 @@ def _open_quote(lines: _Lines, cells: Sequence[str], first: int, delimiter: str)
     except csv.Error as broken:
         return f"not a readable row ({broken}); is a quote left open? None of these lines was read"
     return None
+
+
+def text_rows(path: Path) -> Iterator[Row]:
+    """Read the rows of JSON lines or of CSV, whichever the first line is.
+
+    Raises:
+        InputError: the file cannot be read, or has no header.
+    """
+    try:
+        first = next((line for line in read_lines(path) if line.strip()), "")
+    except (*_BROKEN_FILE, UnicodeError) as broken:
+        raise InputError(f"cannot read {path}: {broken}") from broken
+    return json_rows(path) if first.lstrip().startswith("{") else csv_rows(path)
 
 
 def json_rows(path: Path, encoding: str | None = None) -> Iterator[Row]:
