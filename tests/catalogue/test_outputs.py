@@ -187,6 +187,42 @@ def test_a_row_that_is_there_is_treated_as_asked(picture: Record, ending: str, i
     assert [row["caption"] for row in rows_of(path)] == [text, "other"]
 
 
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("columns", [COLUMNS | {"all": "captions"}, {"image": "image", "all": "captions"}], ids=str)
+def test_several_texts_stay_apart_and_further_ones_are_added_once(
+    picture: Record, ending: str, columns: dict[str, str]
+) -> None:
+    path = Path(picture.source).parents[1] / f"captions{ending}"
+
+    def run(said: list[str], if_exists: IfExists) -> list[str]:
+        table = Table(path, "caption", several="captions", columns=columns, if_exists=if_exists)
+        for _ in range(2):  # a job that goes on may give a result twice
+            table.write(picture, {"caption": said[0], "captions": said})
+        table.finish()
+        (row,) = rows_of(path)
+        assert set(row) == set(columns)
+        found: list[str] = json.loads(row["all"]) if ending in (".csv", ".tsv") else row["all"]
+        return found
+
+    first, others = ["a shirt; red", 'a "red" shirt, [folded]'], ["shirt", "one shirt"]
+    assert run(first, "skip") == first
+    assert Table(path, "caption", several="captions", columns=columns).holds(picture)
+    assert run(others, "append") == [*first, *others]
+    assert run(first, "prepend") == [*first, *others], "it begins with them already"
+    assert run(["cap"], "prepend") == ["cap", *first, *others]
+    assert run(others, "overwrite") == others
+
+
+def test_a_text_of_another_tool_is_the_first_of_several(picture: Record) -> None:
+    path = Path(picture.source).parents[1] / "captions.csv"
+    path.write_text("image,captions\nphotos/shirt.front.jpg,a [red] shirt\n")
+    columns = {"image": "image", "captions": "captions"}
+    table = Table(path, "caption", several="captions", columns=columns, if_exists="append")
+    table.write(picture, {"caption": "a shirt", "captions": ["a shirt", "one shirt"]})
+    table.finish()
+    assert json.loads(rows_of(path)[0]["captions"]) == ["a [red] shirt", "a shirt", "one shirt"]
+
+
 def test_a_table_of_somebody_s_own_gets_a_column_and_keeps_everything(picture: Record) -> None:
     path = Path(picture.source).parents[1] / "products.csv"
     path.write_text('sku;image;title\n001;./photos/shirt.front.jpg;"Shirt; red"\n002;photos/gone.jpg;Hat\n;;\n')

@@ -112,6 +112,19 @@ def test_a_table_has_image_and_caption_and_more_if_asked(run: Run, colours: Path
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.parametrize("columns", [[], ["--columns", "image,captions"]], ids=str)
+def test_a_table_holds_every_caption_that_was_asked_for(
+    run: Run, colours: Path, tmp_path: Path, columns: list[str]
+) -> None:
+    out = tmp_path / "out.csv"
+    assert run("caption", colours / "a.png", "--count", 3, "--output", out, *columns).code == 0
+    (row,) = csv.DictReader(out.read_text("utf-8").splitlines())
+    expected = ["a picture that is mostly red", "mostly red", "something red"]
+    assert json.loads(row["captions"]) == expected
+    assert row.get("caption", expected[0]) == expected[0]
+    assert ("caption" in row) == (not columns)
+
+
 def test_a_table_of_products_gets_its_captions_in_place(run: Run, shop: Path, tmp_path: Path) -> None:
     shutil.copytree(shop, tmp_path / "shop")
     table = tmp_path / "shop" / "products.csv"

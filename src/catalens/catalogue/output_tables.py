@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from catalens.catalogue.outputs import IfExists, lines, merged, write_atomically
+from catalens.catalogue.outputs import IfExists, merged, write_atomically
 from catalens.catalogue.sources.arrow import open_parquet
 from catalens.catalogue.sources.items import Row
 from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows
@@ -31,7 +31,15 @@ _IDENTIFYING = ("image", "id")
 class Table:
     """Rows of a file, one for each picture."""
 
-    def __init__(self, path: Path, text: str, *, columns: Mapping[str, str], if_exists: IfExists = "skip") -> None:
+    def __init__(
+        self,
+        path: Path,
+        text: str,
+        *,
+        columns: Mapping[str, str],
+        several: str | None = None,
+        if_exists: IfExists = "skip",
+    ) -> None:
         """Read the table if it is there.
 
         Args:
@@ -39,6 +47,8 @@ class Table:
             text: the name of the value that `if_exists` is about.
             columns: column → name of the value that it gets: "image" (the path), "id", "source", or a name among
                 what the stages find. The image or the id must be among them: rows are told apart by these.
+            several: the name of a list of texts whose first is `text`, and which may stand in its place; in CSV and
+                TSV it is a JSON list, for a text may hold whatever would stand between two.
             if_exists: what to do with a picture whose row has a text already.
 
         Raises:
@@ -47,14 +57,15 @@ class Table:
         if path.suffix.lower() not in ENDINGS:
             raise InputError(f"{path} cannot be written as a table: give a name that ends in {', '.join(ENDINGS)}")
         self._keys = [column for column, value in columns.items() if value in _IDENTIFYING]
-        texts = [column for column, value in columns.items() if value == text]
-        if not self._keys or not texts:
+        self._lists = [column for column, value in columns.items() if value == several]
+        self._texts = [column for column, value in columns.items() if value == text] + self._lists
+        if not self._keys or not self._texts:
             raise InputError(
                 f"the columns {', '.join(columns)} do not do: there must be one for image or id, and one for {text}"
             )
         if path.suffix.lower() == ".parquet":
             _require_pyarrow()
-        self._path, self._text, self._if_exists = path, texts[0], if_exists
+        self._path, self._if_exists = path, if_exists
         self._columns = dict(columns)
         self._folder = path.absolute().parent
         self._delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
@@ -68,7 +79,7 @@ class Table:
     def holds(self, record: Record) -> bool:
         """Say whether the picture's row has a text that is to stay."""
         rows = self._of.get(self._key(self._row(record, {})), [])
-        return self._if_exists == "skip" and bool(rows) and all(row.get(self._text) for row in rows)
+        return self._if_exists == "skip" and bool(rows) and all(row.get(self._texts[0]) for row in rows)
 
     def write(self, record: Record, values: Values) -> None:
         """Take the row of a picture; the file is written by `finish`.
@@ -85,11 +96,10 @@ class Table:
         if key not in self._of:
             self._add({}, key)
         for old in self._of[key]:
-            old_text = old.get(self._text)
-            if not old_text or self._if_exists == "overwrite":
+            if not old.get(self._texts[0]) or self._if_exists == "overwrite":
                 old.update(row)
             elif self._if_exists != "skip":
-                old.update(row | {self._text: merged(str(old_text), lines(row[self._text]), self._if_exists)})
+                old.update(row | {column: self._joined(old.get(column), row[column]) for column in self._texts})
 
     def finish(self) -> None:
         """Write the whole table.
@@ -103,6 +113,11 @@ class Table:
             self._path.suffix.lower(), self._write_csv
         )
         write_atomically(self._path, write)
+
+    def _joined(self, old: object, new: str | Sequence[str]) -> str | list[str]:
+        if isinstance(new, str):
+            return merged(str(old or ""), new, self._if_exists)
+        return _merged_lists(_listed(old), list(new), self._if_exists)
 
     def _row(self, record: Record, values: Values) -> dict[str, Any]:
         known = {"id": record.id, "source": record.source, "image": self._from_here(record.source), **values}
@@ -143,7 +158,9 @@ class Table:
         text = io.TextIOWrapper(file, "utf-8", newline="")
         writer = csv.writer(text, delimiter=self._delimiter, lineterminator="\n")
         writer.writerow(self._order)
-        writer.writerows([_cell(row.get(column)) for column in self._order] for row in self._rows)
+        writer.writerows(
+            [_cell(row.get(column), joined=column not in self._lists) for column in self._order] for row in self._rows
+        )
         text.flush()
         text.detach()
 
@@ -173,15 +190,30 @@ def _checked(row: Row) -> Mapping[str, Any]:
     return row.values
 
 
-def _cell(value: object) -> object:
-    """Give a value as a spreadsheet holds it: lists of words joined, everything deeper as JSON."""
-    if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(each, str) for each in value):
+def _cell(value: object, *, joined: bool) -> object:
+    """Give a value as a spreadsheet holds it: lists of words joined where that is wanted, everything else as JSON."""
+    if isinstance(value, str) or not isinstance(value, Mapping | Sequence):
+        return value
+    if joined and isinstance(value, Sequence) and all(isinstance(each, str) for each in value):
         return "; ".join(value)
-    return (
-        json.dumps(value, ensure_ascii=False)
-        if isinstance(value, Mapping | Sequence) and not isinstance(value, str)
-        else value
-    )
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _listed(value: object) -> list[str]:
+    """Give the texts of a list, or of a cell that is a JSON list; any other text is the only one."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:  # a sentence in brackets
+            return [str(value)]
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)] if value else []
+
+
+def _merged_lists(old: list[str], new: list[str], if_exists: IfExists) -> list[str]:
+    """Give what a picture's texts become; what was added already is not added again."""
+    if if_exists == "append":
+        return old if old[-len(new) :] == new else [*old, *new]
+    return old if old[: len(new)] == new else [*new, *old]
 
 
 def _require_pyarrow() -> None:

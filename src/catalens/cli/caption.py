@@ -44,7 +44,9 @@ def register(app: typer.Typer) -> None:
 def caption(
     pictures: Pictures,
     prompt: Annotated[str, typer.Option(help="Words that the caption goes on from.", show_default=False)] = "",
-    count: Annotated[int, typer.Option(min=1, help="Captions for each picture; a text file has one a line.")] = 1,
+    count: Annotated[
+        int, typer.Option(min=1, help="Captions for each picture: one a line in a text file, a list in a table.")
+    ] = 1,
     max_tokens: Annotated[int, typer.Option(min=1, help="At most so many pieces of words.")] = 40,
     beams: Annotated[int, typer.Option(min=1, help="Beginnings that are kept, for the likeliest whole caption.")] = 1,
     temperature: Annotated[
@@ -131,9 +133,9 @@ def caption(
     stages = caption_stages(lambda: reader_for(model, quantise), wanted, tagging if has_tags else None)
     destination = Destination(
         text="caption",
+        several="captions",
         known=["caption", *(["captions"] if count > 1 else []), *(["tags", "attributes"] if has_tags else [])],
         sidecar=sidecar,
-        sidecar_text="captions",
         into=into,
         table=output,
         columns=columns,

@@ -95,19 +95,20 @@ class Destination:
 
     Attributes:
         text: the name of the value that is the result.
+        several: the name of the list of all such results of a picture, where there may be more than one: what text
+            files hold, and a table too if it is among `known`.
         known: the names of all values that are for the user; a table may also have image, id and source.
         sidecar: the ending of text files; None for none.
-        sidecar_text: the name of the value that they hold, if another than `text`.
         into: the folder for them.
         table: a file; None for none.
-        columns: what the flag says; None takes image and `text`.
+        columns: what the flag says; None takes image, `text`, and `several` if it is among `known`.
         if_exists: what to do with a text that is there.
     """
 
     text: str
     known: Sequence[str]
+    several: str | None = None
     sidecar: str | None = None
-    sidecar_text: str | None = None
     into: Path | None = None
     table: Path | None = None
     columns: str | None = None
@@ -128,10 +129,12 @@ class Destination:
             raise InputError("--columns goes with --output: they are the table's")
         made: list[Output] = []
         if self.sidecar is not None:
-            text = self.sidecar_text or self.text
-            made.append(Sidecars(text, ending=self.sidecar, if_exists=self.if_exists, folder=self.into))
+            made.append(
+                Sidecars(self.several or self.text, ending=self.sidecar, if_exists=self.if_exists, folder=self.into)
+            )
         if self.table is not None:
-            made.append(Table(self.table, self.text, columns=self._columns(), if_exists=self.if_exists))
+            columns = self._columns()
+            made.append(Table(self.table, self.text, several=self.several, columns=columns, if_exists=self.if_exists))
         return made
 
     def journal(self, job: object, pictures: Sequence[str]) -> Journal | None:
@@ -153,7 +156,7 @@ class Destination:
         return Journal(settings().cache / "jobs" / f"{digest}.part", about)
 
     def _columns(self) -> dict[str, str]:
-        pairs = dict.fromkeys(["image", self.text], "")
+        pairs = dict.fromkeys(["image", self.text, *([self.several] if self.several in self.known else [])], "")
         if self.columns is not None:
             pairs = {
                 name.strip(): value.strip() for name, _, value in (p.partition("=") for p in self.columns.split(","))
@@ -206,7 +209,7 @@ def run_words(
         elif not outputs and show is not None:
             show(record, values)
         elif not outputs:
-            rows.append((record.id, lines(values[destination.sidecar_text or destination.text])))
+            rows.append((record.id, lines(values[destination.several or destination.text])))
 
     tally = Tally(as_json=as_json)
     with output.progress("reading pictures", quiet=as_json) as update:
