@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from catalens.catalogue.drawn import draw_catalogue
 from catalens.core.errors import InputError
 from catalens.models.fitting import fit
 from catalens.models.parts import Preprocess, Resize
@@ -52,6 +53,16 @@ def test_cropping_keeps_the_middle_and_squashing_keeps_all() -> None:
     squashed = fit(picture, preprocess("squash"))
     assert squashed[0, 0].tolist() == squashed[0, 7].tolist() == [255, 0, 0]
     assert squashed[0, 4, 2] > 200
+
+
+@pytest.mark.parametrize("resize", ["squash", "crop", "crop_even"])
+def test_a_large_picture_may_be_halved_first_and_a_small_one_is_as_before(resize: Resize) -> None:
+    large = next(draw_catalogue(1)).picture.resize((900, 1200), Image.Resampling.LANCZOS)
+    exact, near = (fit(large, preprocess(resize, (224, 224)), exact=each).astype(float) for each in (True, False))
+    assert 0 < np.abs(exact - near).mean() < 1
+    small = large.resize((300, 400), Image.Resampling.LANCZOS)
+    exact, near = (fit(small, preprocess(resize, (224, 224)), exact=each) for each in (True, False))
+    assert np.array_equal(exact, near)
 
 
 def test_what_cannot_be_fitted_is_refused() -> None:

@@ -40,7 +40,7 @@ from catalens.models.runtime import Graph, choose_runtime, load_graph
 from catalens.models.tokens import Tokens, alike, rows_of
 
 EXACT = ("float32", "float16")
-"""Precisions whose arithmetic is float32 on every runtime."""
+"""Precisions whose arithmetic is float32 on every runtime, and whose pictures are resized to the letter."""
 _IMAGE, _TEXT, _CAUSAL = (
     ({"pixels"}, {"vectors"}),
     ({"input_ids"}, {"vectors"}),
@@ -61,6 +61,7 @@ class BundleEncoder:
         self.unknown_texts: Sequence[str] = facts.unknown_texts
         self._tokens = Tokens(tokenizer, max_tokens=facts.max_tokens, pad_id=facts.pad_id, end_id=facts.end_id)
         self._image, self._text = image, text
+        self._exact = facts.precision in EXACT
         self._pool = ThreadPoolExecutor(thread_name_prefix="resize")
 
     def encode_images(self, images: Sequence[Picture]) -> Vectors:
@@ -72,7 +73,7 @@ class BundleEncoder:
         """
         if not images:
             return np.empty((0, self.dim), dtype=np.float32)
-        pixels = fit_all(images, self.facts.preprocess, self._pool)
+        pixels = fit_all(images, self.facts.preprocess, self._pool, exact=self._exact)
         return self._unit(self._image.run({"pixels": pixels}, ["vectors"])["vectors"], len(images))
 
     def encode_images_with(self, images: Sequence[Picture], output: str) -> tuple[Vectors, NDArray[Any]]:
@@ -86,7 +87,7 @@ class BundleEncoder:
             InputError: a picture is not RGB.
             ModelError: the image graph has no such output, failed, or gave what is no vector.
         """
-        pixels = fit_all(images, self.facts.preprocess, self._pool)
+        pixels = fit_all(images, self.facts.preprocess, self._pool, exact=self._exact)
         found = self._image.run({"pixels": pixels}, ["vectors", output])
         return self._unit(found["vectors"], len(images)), found[output]
 
