@@ -183,6 +183,19 @@ def test_nothing_found_is_no_error(run: Run, catalogue: Path) -> None:
     assert "nothing found" in ran.err
 
 
+def test_a_filter_on_a_field_that_no_record_has_says_which_there_are(run: Run, catalogue: Path) -> None:
+    where = ("--where", "Price < 500 and colour exists")
+    for ran in (run("search", catalogue, "dress", *where), run("index", "list", catalogue, *where)):
+        assert (ran.code, ran.out) == (0, "")
+        assert "no record has a field 'Price'; there are: price, " in ran.err
+        assert "'colour'" not in ran.err
+    for where_text in ("price < 0", 'colour = "red"'):
+        assert "no record" not in run("search", catalogue, "dress", "--where", where_text).err
+    refused = run("index", "list", catalogue, "--where", "")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--where is empty" in refused.err
+
+
 def test_hits_are_drawn_on_a_sheet(run: Run, catalogue: Path, tmp_path: Path) -> None:
     ran = run("search", catalogue, "dress", "--sheet", tmp_path / "hits.png", "-k", 3)
     assert ran.code == 0
@@ -193,6 +206,9 @@ def test_hits_are_drawn_on_a_sheet(run: Run, catalogue: Path, tmp_path: Path) ->
     ("arguments", "message"),
     [
         (["dress", "--where", "price <"], "filter, column"),
+        (["dress", "--where", ""], "--where is empty"),
+        (["dress", "--where", " "], "--where is empty"),
+        (["dress", "--cutoff", ""], "holds no cut-off"),
         (["dress", "--image", "nobody.png"], "there is no nobody.png"),
         ([], "nothing is looked for"),
         (["dress:0"], "weight"),
@@ -261,6 +277,24 @@ def test_a_cutoff_needs_a_catalogue_with_a_background(run: Run, catalogue: Path,
     assert "too small" in ran.err
     judged.write_text("question,id\nhat,1\n")
     assert "columns query and id" in run("search", "learn", catalogue, judged).err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("query,id\ncafé,1\n".encode("latin-1"), "is no UTF-8 text (byte 0xe9 in line 2)"),
+        (b'query,id\n"a hat,1\na tie,2\n', "is a quote left open?"),
+    ],
+)
+def test_judged_queries_that_cannot_be_read_are_refused(
+    run: Run, catalogue: Path, tmp_path: Path, content: bytes, message: str
+) -> None:
+    judged = tmp_path / "judged.csv"
+    judged.write_bytes(content)
+    ran = run("search", "learn", catalogue, judged)
+    assert (ran.code, ran.out) == (2, "")
+    assert "judged.csv" in ran.err
+    assert message in ran.err
 
 
 def test_a_cutoff_is_learned_and_used(run: Run, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 from catalens.cli import inputs, output
 from catalens.cli.encoding import Tally, encoded
 from catalens.cli.filled import encoder_of
+from catalens.cli.filtering import filter_of, say_unknown_fields
 from catalens.cli.options import Catalogue, Json, Model, Where, examples
 from catalens.cli.records import fields_line
 from catalens.core.errors import InputError
@@ -159,15 +160,19 @@ def list_records(
     json: Json = False,
 ) -> None:
     """List records with their fields, in the order in which they were added."""
-    from itertools import islice
+    from itertools import chain, islice
 
-    from catalens.catalogue.filters import parse_filter
     from catalens.core.filters import matches
 
-    condition = parse_filter(where) if where else None
+    condition = filter_of(where)
     with _open(catalogue) as index:
         chosen = (each for each in index.records() if condition is None or matches(condition, each.fields))
-        records = islice(chosen, limit)
+        first = next(chosen, None)
+        if first is None:
+            output.say("nothing found")
+            say_unknown_fields(index, condition)
+            return
+        records = islice(chain([first], chosen), limit)
         if output.wants_json(json):
             for record in records:
                 output.emit({"id": record.id, "source": record.source, "fields": dict(record.fields)})

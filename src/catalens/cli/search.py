@@ -12,6 +12,7 @@ import typer
 from catalens.cli import inputs, output
 from catalens.cli.encoding import encode_words
 from catalens.cli.filled import encoder_of
+from catalens.cli.filtering import filter_of, say_unknown_fields
 from catalens.cli.options import Catalogue, Json, Model, Where, examples
 from catalens.cli.records import check_picture_name, fields_line, picture_of, save_picture, title_of
 from catalens.core.errors import InputError
@@ -99,10 +100,13 @@ def search(
     path = inputs.existing(catalogue)
     query = _query(texts or [], image or [], minus or [], minus_image or [], where, mode)
     encoder = encoder_of(path, model)
-    limit = read_cutoff(_cutoff_file(cutoff, encoder)) if cutoff else None
+    limit = read_cutoff(_cutoff_file(cutoff, encoder)) if cutoff is not None else None
     with EmbeddedIndex.open(path, encoder_name=encoder.name, read_only=True) as index:
         hits = search_index(index, encoder, query, k=k, min_score=min_score, cutoff=limit)
-    _show(hits, as_json=output.wants_json(json))
+        _show(hits, as_json=output.wants_json(json))
+        if not hits:
+            output.say("nothing found")
+            say_unknown_fields(index, query.where)
     if sheet is not None:
         _write_sheet(hits, sheet, title=" ".join([*(texts or []), *(f"like {each}" for each in image or [])]))
 
@@ -115,7 +119,6 @@ def _query(
     where: str | None,
     mode: Mode,
 ) -> Query:
-    from catalens.catalogue.filters import parse_filter
     from catalens.catalogue.search import Query, Weighted, parse_weighted
 
     def picture(text: str, *, minus: bool = False) -> Weighted[Source]:
@@ -127,7 +130,7 @@ def _query(
     return Query(
         texts=(*map(parse_weighted, texts), *(parse_weighted(text, minus=True) for text in minus)),
         images=(*map(picture, images), *(picture(text, minus=True) for text in minus_images)),
-        where=parse_filter(where) if where else None,
+        where=filter_of(where),
         mode=mode.value,
     )
 
@@ -158,8 +161,6 @@ def _show(hits: Sequence[Hit], *, as_json: bool) -> None:
     elif hits:
         rows = [(rank, hit.score, hit.record.id, fields_line(hit.record)) for rank, hit in enumerate(hits, start=1)]
         output.show_rows(rows, "#", "score#", "id", "fields")
-    if not hits:
-        output.say("nothing found")
 
 
 def _write_sheet(hits: Sequence[Hit], path: Path, *, title: str) -> None:
@@ -203,14 +204,19 @@ def learn(
 
 
 def _read_judged(path: Path) -> dict[str, set[str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        table = csv.DictReader(file)
-        if not {"query", "id"} <= set(table.fieldnames or ()):
-            raise InputError(
-                f"{path} needs the columns query and id; it has {', '.join(table.fieldnames or ()) or 'none'}"
-            )
-        answers: dict[str, set[str]] = {}
-        for row in table:
-            relevant = answers.setdefault(row["query"], set())
-            relevant |= {row["id"]} if row["id"] else set()
+    answers: dict[str, set[str]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file, strict=True)
+            if not {"query", "id"} <= set(table.fieldnames or ()):
+                raise InputError(
+                    f"{path} needs the columns query and id; it has {', '.join(table.fieldnames or ()) or 'none'}"
+                )
+            for row in table:
+                relevant = answers.setdefault(row["query"], set())
+                relevant |= {row["id"]} if row["id"] else set()
+    except UnicodeDecodeError as error:
+        raise inputs.not_text(path, error) from error
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read as CSV ({error}); is a quote left open?") from error
     return answers

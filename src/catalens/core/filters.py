@@ -153,6 +153,21 @@ def matches(where: Filter, fields: Mapping[str, FieldValue]) -> bool:
             return not matches(part, fields)
 
 
+def fields_of(where: Filter) -> set[str]:
+    """Give the names of the fields that a filter looks at.
+
+    >>> sorted(fields_of(And((Compare("price", "<", 500), Not(Exists("colour"))))))
+    ['colour', 'price']
+    """
+    match where:
+        case Compare(name) | OneOf(name) | Exists(name):
+            return {name}
+        case And(parts) | Or(parts):
+            return {name for part in parts for name in fields_of(part)}
+        case Not(part):
+            return fields_of(part)
+
+
 def _compare(held: FieldValue | None, operator: Operator, value: FieldValue) -> bool:
     if operator == "!=":
         return not _compare(held, "=", value)
