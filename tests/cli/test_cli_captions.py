@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from catalens.core.protocols import Seen
+from catalens.core.types import GREEDY, Decoding, Turn
 from catalens.models.readers import load_reader
+from catalens.models.readers.fake import FakeReader
+from catalens.models.readers.names import SHIPPED
 from catalens.tasks.answers import choose
 from catalens.tasks.captions import clean_caption
 from ran import Run
@@ -179,6 +184,10 @@ def test_pictures_from_standard_input_are_captioned(run: Run, colours: Path) -> 
         (["--sidecar", "txt"], "looks like .txt"),
         (["--memory-limit", "much"], "'much' is no size"),
         (["--temperature", "1", "--beams", "3"], "a single beam"),
+        (["--top-p", "0.5"], "--top-p goes with --temperature"),
+        (["--seed", "7"], "--seed goes with --temperature"),
+        (["--min-tokens", "9", "--max-tokens", "4"], "min_tokens is 9; it lies between 0 and max_tokens 4"),
+        (["--repetition-penalty", "0"], "repetition_penalty is 0.0"),
         (["--model", "blip-bse"], "did you mean 'blip-base'"),
     ],
 )
@@ -190,6 +199,37 @@ def test_flags_that_make_no_sense_are_refused_in_a_sentence(
     assert ran.out == ""
     assert message in ran.err
     assert sorted(path.name for path in colours.iterdir()) == ["a.png", "b.png", "c.png"]
+
+
+@pytest.mark.parametrize("command", [["caption"], ["ask", "What is it?"]], ids=["caption", "ask"])
+def test_every_way_of_drawing_words_reaches_the_reader(
+    run: Run, colours: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    asked: list[Decoding] = []
+
+    class Remembering(FakeReader):
+        def caption(
+            self, seen: Seen, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
+        ) -> list[list[str]]:
+            asked.append(decoding)
+            return super().caption(seen, prompt=prompt, count=count, decoding=decoding)
+
+        def answer(
+            self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+        ) -> list[list[str]]:
+            asked.append(decoding)
+            return super().answer(seen, questions, history=history, decoding=decoding)
+
+    monkeypatch.setitem(SHIPPED, "fake", lambda _threads: Remembering())
+    name, *questions = command
+    by_chance = ["--temperature", 0.7, "--top-p", 0.9, "--seed", 3]
+    others = ["--max-tokens", 9, "--min-tokens", 2, "--repetition-penalty", 1.5]
+    assert run(name, colours / "a.png", *questions, *by_chance, *others).code == 0
+    assert run(name, colours / "a.png", *questions, "--beams", 4).code == 0
+    assert asked == [
+        Decoding(max_tokens=9, min_tokens=2, temperature=0.7, top_p=0.9, seed=3, repetition_penalty=1.5),
+        Decoding(beams=4),
+    ]
 
 
 def test_a_template_that_asks_for_a_column_that_is_not_there_names_those_that_are(run: Run, colours: Path) -> None:
@@ -236,8 +276,6 @@ def test_a_conversation_remembers_what_was_said(run: Run, colours: Path) -> None
     ran = run("ask", colours / "a.png", questions[0], "--chat", stdin=b"Is it old?\nAre you sure?\n\nnever asked\n")
     assert ran.code == 0
     assert [row["question"] for row in ran.rows] == questions
-    from catalens.core.types import Turn
-
     history: list[Turn] = []
     for row in ran.rows:
         assert row["answer"] == reader.answer(seen, [row["question"]], history=history)[0][0]
@@ -259,6 +297,10 @@ def test_a_conversation_ends_with_its_input(run: Run, colours: Path) -> None:
         (["b.png", "--chat"], "cannot be decoded|broken"),
         (["a.png", "What?", "--unknown-below", "0.5"], "goes with --answers"),
         (["a.png", "What?", "--answers", ","], "holds no words"),
+        (["a.png", "What?", "--answers", "a,b", "--beams", "3"], "--beams would do nothing"),
+        (["a.png", "What?", "--answers", "a,b", "--temperature", "1"], "--temperature would do nothing"),
+        (["a.png", "What?", "--top-p", "0.5"], "--top-p goes with --temperature"),
+        (["a.png", "What?", "--chat", "--min-tokens", "50"], "min_tokens is 50"),
     ],
 )
 def test_questions_that_cannot_be_asked_are_refused_in_a_sentence(

@@ -11,6 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from catalens.cli import inputs, output
+from catalens.cli.decoding import (
+    BeamsFlag,
+    MaxTokensFlag,
+    MinTokensFlag,
+    RepetitionPenaltyFlag,
+    SeedFlag,
+    TemperatureFlag,
+    TopPFlag,
+    changed,
+    check_flags,
+)
 from catalens.cli.encoding import Tally
 from catalens.cli.options import Json, QuantiseFlag, ReaderModel, examples, reader_for
 from catalens.core.errors import InputError
@@ -67,8 +78,13 @@ def ask(
     chat: Annotated[
         bool, typer.Option("--chat", help="Go on asking about one picture; an empty line ends it.")
     ] = False,
-    max_tokens: Annotated[int, typer.Option(min=1, help="At most so many pieces of words in an answer.")] = 40,
-    beams: Annotated[int, typer.Option(min=1, help="Beginnings that are kept, for the likeliest whole answer.")] = 1,
+    max_tokens: MaxTokensFlag = 40,
+    min_tokens: MinTokensFlag = 0,
+    beams: BeamsFlag = 1,
+    temperature: TemperatureFlag = None,
+    top_p: TopPFlag = 1.0,
+    seed: SeedFlag = 0,
+    repetition_penalty: RepetitionPenaltyFlag = 1.0,
     model: ReaderModel = None,
     quantise: QuantiseFlag = None,
     json: Json = False,
@@ -86,7 +102,20 @@ def ask(
     if not questions and not chat:
         raise InputError('there is no question; give one in quotes after the pictures, such as "What colour is it?"')
     closed = list(dict.fromkeys(inputs.words(answers))) if answers is not None else []
-    decoding = Decoding(max_tokens=max_tokens, beams=beams)
+    decoding = Decoding(
+        max_tokens=max_tokens,
+        min_tokens=min_tokens,
+        beams=beams,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        repetition_penalty=repetition_penalty,
+    )
+    check_flags(decoding)
+    if closed and (idle := changed(decoding)):
+        raise InputError(
+            f"{idle[0]} would do nothing: with --answers nothing is written, the reader judges what is given"
+        )
 
     def load() -> tuple[Reader, Ask]:
         reader = reader_for(model, quantise)

@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalens.cli import inputs
+from catalens.cli.decoding import (
+    BeamsFlag,
+    MaxTokensFlag,
+    MinTokensFlag,
+    RepetitionPenaltyFlag,
+    SeedFlag,
+    TemperatureFlag,
+    TopPFlag,
+    check_flags,
+)
 from catalens.cli.jobs import (
     ColumnsFlag,
     Destination,
@@ -47,14 +57,13 @@ def caption(
     count: Annotated[
         int, typer.Option(min=1, help="Captions for each picture: one a line in a text file, a list in a table.")
     ] = 1,
-    max_tokens: Annotated[int, typer.Option(min=1, help="At most so many pieces of words.")] = 40,
-    beams: Annotated[int, typer.Option(min=1, help="Beginnings that are kept, for the likeliest whole caption.")] = 1,
-    temperature: Annotated[
-        float | None,
-        typer.Option(help="Draw words by chance; above 1 bolder, below 1 safer.", show_default=False),
-    ] = None,
-    top_p: Annotated[float, typer.Option(help="With a temperature: draw from the likeliest words only.")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Where chance comes from.")] = 0,
+    max_tokens: MaxTokensFlag = 40,
+    min_tokens: MinTokensFlag = 0,
+    beams: BeamsFlag = 1,
+    temperature: TemperatureFlag = None,
+    top_p: TopPFlag = 1.0,
+    seed: SeedFlag = 0,
+    repetition_penalty: RepetitionPenaltyFlag = 1.0,
     template: Annotated[
         str | None,
         typer.Option(
@@ -114,11 +123,18 @@ def caption(
     """
     from catalens.cli.captioning import Tagging, Wanted, caption_stages
     from catalens.core.types import Decoding
-    from catalens.models.readers.checks import check_decoding
     from catalens.tasks.schema import load_schema
 
-    decoding = Decoding(max_tokens=max_tokens, beams=beams, temperature=temperature, top_p=top_p, seed=seed)
-    check_decoding(decoding, count)
+    decoding = Decoding(
+        max_tokens=max_tokens,
+        min_tokens=min_tokens,
+        beams=beams,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        repetition_penalty=repetition_penalty,
+    )
+    check_flags(decoding, count)
     written = template if template is not None else "{caption}, {tags}" if labels else "{caption}"
     wanted = Wanted(prompt=prompt, count=count, decoding=decoding, template=written, prefix=prefix, suffix=suffix)
     tagging = Tagging(

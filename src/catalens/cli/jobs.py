@@ -156,7 +156,9 @@ class Destination:
         return Journal(settings().cache / "jobs" / f"{digest}.part", about)
 
     def _columns(self) -> dict[str, str]:
-        pairs = dict.fromkeys(["image", self.text, *([self.several] if self.several in self.known else [])], "")
+        pairs = {"image": "", self.text: ""}
+        if self.several is not None and self.several in self.known:
+            pairs[self.several] = ""
         if self.columns is not None:
             pairs = {
                 name.strip(): value.strip() for name, _, value in (p.partition("=") for p in self.columns.split(","))
