@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,24 @@ def test_hits_are_drawn_on_a_sheet(run: Run, catalogue: Path, tmp_path: Path) ->
     assert read_image(tmp_path / "hits.png").width > 400
 
 
+def test_a_sheet_is_never_written_over_a_folder(run: Run, catalogue: Path, tmp_path: Path) -> None:
+    (tmp_path / "hits.png").mkdir()
+    ran = run("search", catalogue, "dress", "--sheet", tmp_path / "hits.png")
+    assert (ran.code, ran.out) == (2, "")
+    assert "hits.png cannot be written: it is no file" in ran.err
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="whoever may do anything is refused nothing"
+)
+def test_a_folder_that_takes_no_files_is_named_before_the_work(run: Run, catalogue: Path, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    ran = run("search", catalogue, "dress", "--sheet", closed / "hits.png")
+    assert (ran.code, ran.out) == (2, "")
+    assert "no permission" in ran.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -214,6 +233,7 @@ def test_hits_are_drawn_on_a_sheet(run: Run, catalogue: Path, tmp_path: Path) ->
         (["dress:0"], "weight"),
         (["dress", "--cutoff", "auto"], "no cut-off came with fake-16"),
         (["dress", "--sheet", "hits.doc"], "hits.doc cannot be written"),
+        (["dress", "--sheet", "nodir/x.png"], "there is no folder nodir, so no nodir/x.png"),
     ],
 )
 def test_a_search_that_makes_no_sense_is_refused(run: Run, catalogue: Path, arguments: list[str], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,14 +43,31 @@ def save_picture(picture: Image, path: Path) -> None:
     """Write a picture in the format that its name ends in, and say so.
 
     Raises:
-        InputError: the name ends in none of them.
+        InputError: the name ends in none of them, or the file cannot be written.
     """
-    check_picture_name(path)
+    check_picture_file(path)
     picture.save(path)
     output.say(f"written: {path}")
 
 
-def check_picture_name(path: Path | None) -> None:
-    """Refuse a name that no picture can be written to, before the work begins."""
-    if path is not None and path.suffix.lower() not in PICTURE_ENDINGS:
+def check_picture_file(path: Path | None) -> None:
+    """Refuse a file that no picture can be written to, before the work begins."""
+    if path is None:
+        return
+    if path.suffix.lower() not in PICTURE_ENDINGS:
         raise InputError(f"{path} cannot be written: give a name that ends in {', '.join(PICTURE_ENDINGS)}")
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work begins.
+
+    Raises:
+        InputError: there is no such folder, it takes no files, or there is something else by that name.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}, so no {path}; make it, or name another")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} cannot be written: it is no file; give the name of one")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f"{path} cannot be written: there is no permission; name another file or folder")

@@ -14,7 +14,7 @@ from catalens.cli.encoding import encode_words
 from catalens.cli.filled import encoder_of
 from catalens.cli.filtering import filter_of, say_unknown_fields
 from catalens.cli.options import Catalogue, Json, Model, Where, examples
-from catalens.cli.records import check_picture_name, fields_line, picture_of, save_picture, title_of
+from catalens.cli.records import check_picture_file, check_writable, fields_line, picture_of, save_picture, title_of
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def search(
     from catalens.catalogue.index import EmbeddedIndex
     from catalens.catalogue.search import search as search_index
 
-    check_picture_name(sheet)
+    check_picture_file(sheet)
     path = inputs.existing(catalogue)
     query = _query(texts or [], image or [], minus or [], minus_image or [], where, mode)
     encoder = encoder_of(path, model)
@@ -189,6 +189,7 @@ def learn(
     from catalens.catalogue.index import EmbeddedIndex
 
     answers = _read_judged(inputs.existing(judged))
+    check_writable(out)
     path = inputs.existing(catalogue)
     encoder = encoder_of(path, model)
     vectors = encode_words(list(answers), encoder)

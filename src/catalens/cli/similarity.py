@@ -12,7 +12,7 @@ import typer
 from catalens.cli import inputs, output
 from catalens.cli.encoding import Tally, encode_all, encode_words
 from catalens.cli.options import Json, Model, PicturesOrNone, Texts, encoder_for, examples
-from catalens.cli.records import check_picture_name, picture_of, save_picture
+from catalens.cli.records import check_picture_file, picture_of, save_picture
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def similarity(
     words = inputs.words(texts) if texts else []
     if not pictures and not words:
         raise InputError("nothing to compare: give pictures, --texts, or both")
-    check_picture_name(plot)
+    check_picture_file(plot)
     found = inputs.entries(pictures or [])
     encoder = encoder_for(model)
     tally = Tally(as_json=output.wants_json(json))
