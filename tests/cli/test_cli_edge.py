@@ -66,6 +66,7 @@ def test_every_example_is_understood(name: str) -> None:
 def test_the_first_help_page_names_exit_codes_and_variables(run: Run) -> None:
     said = " ".join(run("--help").out.split())
     assert "0 done · 1 some items failed · 2 wrong input · 3 the model or the catalogue failed" in said
+    assert "4 a fault of Catalens itself" in said
     assert "CATALENS_CACHE" in said
 
 
@@ -102,6 +103,51 @@ def test_debugging_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CATALENS_DEBUG", "1")
     with pytest.raises(InputError, match=r"there is no nobody\.jpg"):
         run("tag", "nobody.jpg")
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        (
+            "RuntimeError('the screw is loose')",
+            4,
+            "RuntimeError: the screw is loose\nerror: this is a fault of Catalens",
+        ),
+        ("UnicodeDecodeError('utf-8', b'x', 0, 1, 'odd')", 4, "a fault of Catalens; please report it"),
+        ("OSError(28, 'No space left on device')", 4, "No space left on device"),
+        ("KeyboardInterrupt()", 130, ""),
+    ],
+)
+def test_a_fault_is_no_failed_item_and_shows_where_it_is(fault: str, code: int, said: str) -> None:
+    program = f"""
+from catalens import cli
+def fail(*_): raise {fault}
+cli.inputs.entries = fail
+cli.main()
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "tag", "photo.jpg"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (code, "")
+    assert said in ran.stderr
+    assert ("Traceback" in ran.stderr) is (code == 4)
+
+
+def test_debugging_keeps_the_exit_code() -> None:
+    ran = subprocess.run(
+        [*CATALENS, "tag", "nobody.jpg"],
+        capture_output=True,
+        text=True,
+        env=environment(CATALENS_DEBUG="1"),
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert "Traceback" in ran.stderr
+    assert "fault of Catalens" not in ran.stderr
 
 
 def test_a_place_that_cannot_be_written_is_named(run: Run, photos: list[Path], tmp_path: Path) -> None:

@@ -60,6 +60,25 @@ def test_labels_come_from_a_file_and_denied_ones_are_left_out(run: Run, photos: 
     assert [each["label"] for each in ran.rows[0]["tags"]] == ["a cat"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["tag", "--labels"], ["tag", "--labels", "a,b", "--deny"], ["embed", "--texts"], ["similarity", "--texts"]],
+)
+def test_words_that_are_no_utf8_are_refused_by_name(
+    run: Run, photos: list[Path], tmp_path: Path, command: list[str]
+) -> None:
+    words = tmp_path / "latin.txt"
+    words.write_text("a hat\na café\n", encoding="latin-1")
+    ran = run(command[0], photos[0], *command[1:], words)
+    assert (ran.code, ran.out) == (2, "")
+    assert "latin.txt is no UTF-8 text (byte 0xe9 in line 2); save it as UTF-8" in ran.err
+
+
+def test_many_labels_are_no_path(run: Run, photos: list[Path]) -> None:
+    labels = ", ".join(f"a label of number {number}" for number in range(50))
+    assert run("tag", photos[0], "--labels", labels, "--top", 3).code == 0
+
+
 def test_a_vocabulary_is_kept_in_the_cache(
     run: Run, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Any, TypeAlias
 
 import typer
@@ -38,6 +39,10 @@ from catalens.settings import KNOWN, Settings
 Click: TypeAlias = Any
 """What belongs to Click, which Typer keeps to itself."""
 EXIT_CODES: tuple[tuple[type[CatalensError], int], ...] = ((InputError, 2), (ModelError, 3), (CatalogueError, 3))
+FAULT = 4
+"""The exit code of a fault in the program: Python's own, 1, would say that some items failed."""
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
 
 class _Edge(TyperGroup):
@@ -55,8 +60,9 @@ class _Edge(TyperGroup):
             if _debugging():
                 raise
             output.say(f"error: {error}", style="red")
-            code = next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 3)
-            raise typer.Exit(code) from error
+            raise typer.Exit(_exit_code(error)) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(INTERRUPTED) from error
         except BrokenPipeError as error:
             # The reader (`| head -1`) has what it wanted; the null device takes what Python flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -66,6 +72,12 @@ class _Edge(TyperGroup):
                 raise
             output.say(f"error: {error.filename}: {(error.strerror or str(error)).lower()}", style="red")
             raise typer.Exit(2) from error
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, CatalensError):
+        return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 3)
+    return 2 if isinstance(error, OSError) and error.filename is not None else FAULT
 
 
 def _debugging() -> bool:
@@ -98,6 +110,7 @@ app = typer.Typer(
         'catalens search shop.catalens "red striped t-shirt"',
     )
     + "\n\n[bold]Exit codes:[/]\n  0 done · 1 some items failed · 2 wrong input · 3 the model or the catalogue failed"
+    + " · 4 a fault of Catalens itself, with its traceback"
     + f"\n\n[bold]Environment:[/]\n{VARIABLES}",
 )
 
@@ -132,5 +145,12 @@ for commands in (
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; a fault of the program shows its traceback and has an exit code of its own."""
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 - whatever it is, no script may take it for items that failed
+        traceback.print_exc()
+        code = _exit_code(error)
+        if code == FAULT:
+            output.say("error: this is a fault of Catalens; please report it with the lines above", style="red")
+        sys.exit(code)

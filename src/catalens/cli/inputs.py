@@ -79,17 +79,31 @@ def words(value: str) -> list[str]:
     ['a red dress', 'a blue shirt']
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or the file is no UTF-8 text.
     """
     path = Path(value)
-    if path.suffix in {".txt", ".csv", ".tsv"} or path.is_file():
-        lines = existing(path).read_text(encoding="utf-8-sig").splitlines()
+    if path.suffix in {".txt", ".csv", ".tsv"} or os.path.isfile(value):  # noqa: PTH113 - many words are no path
+        lines = text_of(existing(path)).splitlines()
         found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     else:
         found = [word.strip() for word in value.split(",") if word.strip()]
     if not found:
         raise InputError(f"{value!r} holds no words: give some between commas, or a text file with one a line")
     return found
+
+
+def text_of(path: Path) -> str:
+    """Read a text file.
+
+    Raises:
+        InputError: it is no UTF-8; the message says in which line it is not.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        raise InputError(f"{path} is no UTF-8 text (byte 0x{byte:02x} in line {line}); save it as UTF-8") from error
 
 
 def is_table(path: Path) -> bool:

@@ -205,19 +205,17 @@ def learn(
 
 
 def _read_judged(path: Path) -> dict[str, set[str]]:
+    lines = [f"{line}\n" for line in inputs.text_of(path).split("\n")]
     answers: dict[str, set[str]] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file, strict=True)
-            if not {"query", "id"} <= set(table.fieldnames or ()):
-                raise InputError(
-                    f"{path} needs the columns query and id; it has {', '.join(table.fieldnames or ()) or 'none'}"
-                )
-            for row in table:
-                relevant = answers.setdefault(row["query"], set())
-                relevant |= {row["id"]} if row["id"] else set()
-    except UnicodeDecodeError as error:
-        raise inputs.not_text(path, error) from error
+        table = csv.DictReader(lines, strict=True)
+        if not {"query", "id"} <= set(table.fieldnames or ()):
+            raise InputError(
+                f"{path} needs the columns query and id; it has {', '.join(table.fieldnames or ()) or 'none'}"
+            )
+        for row in table:
+            relevant = answers.setdefault(row["query"], set())
+            relevant |= {row["id"]} if row["id"] else set()
     except csv.Error as error:
         raise InputError(f"{path} cannot be read as CSV ({error}); is a quote left open?") from error
     return answers
