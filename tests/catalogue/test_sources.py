@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 from PIL import Image
 
-from catalens.catalogue.sources import Entry, Item, open_source, read_picture
+from catalens.catalogue.sources import Entry, Item, Layout, open_source, read_picture
 from catalens.core.errors import InputError
 from catalens.core.types import Outcome
 
@@ -63,7 +63,10 @@ class TestFolder:
         draw(tmp_path / "a.png")
         (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
         os.mkfifo(tmp_path / "pipe.jpg")
-        assert [outcome.id for outcome in errors(open_source(tmp_path))] == ["gone.png", "pipe.jpg"]
+        gone, pipe = errors(open_source(tmp_path))
+        assert (gone.id, pipe.id) == ("gone.png", "pipe.jpg")
+        assert "there is no picture file" in str(gone.error)
+        assert "is a folder, pipe or device; a picture is a plain file" in str(pipe.error)
 
     def test_a_name_that_is_not_text_is_an_outcome(self, tmp_path: Path) -> None:
         try:
@@ -559,6 +562,11 @@ class TestUnusable:
     def test_a_layout_forced_on_what_has_not_got_it(self, tmp_path: Path, layout: str) -> None:
         with pytest.raises(InputError, match=tmp_path.name if layout != "web" else "known are folder, csv"):
             open_source(tmp_path, layout=layout)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("layout", ["csv", "jsonl"])
+    def test_a_folder_that_is_said_to_be_a_table(self, tmp_path: Path, layout: Layout) -> None:
+        with pytest.raises(InputError, match=f"{tmp_path.name} is a folder, and the layout '{layout}' is of a file"):
+            open_source(tmp_path, layout=layout)
 
     def test_options_that_would_be_ignored_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"'sku'.*for a table only"):

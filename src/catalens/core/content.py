@@ -56,6 +56,8 @@ def read_content(source: object, *, max_bytes: int) -> tuple[bytes, str]:
         _check_size(memoryview(source).nbytes, name, max_bytes)
         return bytes(source), name
     if isinstance(source, str):
+        if not source:
+            raise ImageError("an empty text is no picture; give a path, base64 text or a data: address")
         if source[:5].lower() == "data:":
             return _from_data_address(source, max_bytes)
         name = "the picture given as base64 text"
@@ -82,9 +84,10 @@ def _from_file(path: str, max_bytes: int) -> bytes:
         status = Path(path).stat()
         if stat.S_ISDIR(status.st_mode):
             may_be_read = os.access(path, os.R_OK | os.X_OK)
-            raise ImageError(f"{shown}: a folder{', not a picture' if may_be_read else ' that may not be read'}")
+            what = "not a picture; give one of the pictures in it" if may_be_read else "which may not be read; allow it"
+            raise ImageError(f"{shown}: a folder, {what}")
         if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{shown}: a pipe, socket or device; give a plain file")
+            raise ImageError(f"{shown}: a pipe, socket or device; give a plain file, or what it holds as bytes")
         _check_size(status.st_size, shown, max_bytes)
         with Path(path).open("rb") as file:
             content = file.read(status.st_size + 1)

@@ -146,6 +146,8 @@ def plain_file(path: Path) -> Path:
         InputError: nothing there, a folder, a pipe, or a name that no file can have.
     """
     if not os.path.isfile(path):  # noqa: PTH113 - unlike Path.is_file it never raises, whatever the name
+        if os.path.exists(path):  # noqa: PTH110 - never raises
+            raise InputError(f"{path} is a folder, pipe or device; a picture is a plain file")
         raise InputError(f"there is no picture file {path}")
     return path
 

@@ -61,6 +61,8 @@ def open_source(
     full = Path(path).expanduser().absolute()
     chosen, full = (layout, full) if layout and full.exists() else _recognise(full)
     _check_fits(chosen, image_column or id_column, encoding)
+    if chosen in ("csv", "jsonl") and full.is_dir():
+        raise InputError(f"{full} is a folder, and the layout {chosen!r} is of a file; give the file, or no layout")
     match chosen:
         case "folder":
             return folder_source(full)
