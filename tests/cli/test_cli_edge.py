@@ -150,10 +150,23 @@ def test_debugging_keeps_the_exit_code() -> None:
     assert "fault of Catalens" not in ran.stderr
 
 
-def test_a_place_that_cannot_be_written_is_named(run: Run, photos: list[Path], tmp_path: Path) -> None:
-    ran = run("embed", photos[0], "--out", tmp_path / "no" / "folder.npz")
-    assert ran.code == 2
-    assert "folder.npz: no such file or directory" in ran.err
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["embed", "photos", "--out", "no/vectors.npz"],
+        ["similarity", "photos", "--plot", "no/heat.png"],
+        ["tag", "learn", "products.csv", "--out", "no/learned.json"],
+        ["eval", "attributes", "products.csv", "--reader", "fake", "--save", "no/sources.json"],
+    ],
+)
+def test_a_place_that_cannot_be_written_is_named_before_any_work(
+    run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(shop)
+    monkeypatch.setenv("CATALENS_MODEL", "not-even-loaded")
+    ran = run(*command)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"there is no folder no, so no {command[-1]}; make it, or name another" in ran.err
 
 
 def test_a_pipe_gets_json_lines_and_messages_stay_out_of_it(broken: Path) -> None:

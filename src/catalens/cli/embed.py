@@ -11,6 +11,7 @@ import typer
 from catalens.cli import inputs, output
 from catalens.cli.encoding import Tally, encode_all, encode_words, encoded
 from catalens.cli.options import Json, Model, PicturesOrNone, Texts, encoder_for, examples
+from catalens.cli.records import check_writable
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ def embed(
 
     Pictures and texts of one encoder share a space, so a product of two vectors is a cosine.
     """
-    if out is not None and out.suffix != ".npz":
-        raise InputError(f"--out {out}: give a name that ends in .npz")
+    if out is not None:
+        if out.suffix != ".npz":
+            raise InputError(f"--out {out}: give a name that ends in .npz")
+        check_writable(out)
     words = inputs.words(texts) if texts else []
     if not pictures and not words:
         raise InputError("nothing to embed: give pictures, --texts, or both")

@@ -13,6 +13,7 @@ from catalens.cli import inputs, output
 from catalens.cli.encoding import encoded
 from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Columns, Json, Model, Table, encoder_for, label_folder, reader_for, reader_name
+from catalens.cli.records import check_writable
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def attributes(
     from catalens.tasks.schema import load_schema
 
     path, groups = inputs.existing(table), load_schema(schema)
+    if save is not None:
+        check_writable(save)
     encoder, answerer = encoder_for(model), reader_for(reader)
     as_json = output.wants_json(json)
     labelled = read_labelled(path, groups, column or [], encoder, as_json=as_json)

@@ -10,6 +10,7 @@ import typer
 from catalens.cli import inputs, output
 from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Columns, Json, Model, Table, encoder_for, examples, label_folder
+from catalens.cli.records import check_writable
 
 if TYPE_CHECKING:
     from catalens.tasks.assessment import GroupReport
@@ -49,6 +50,7 @@ def learn(
     from catalens.tasks.thresholds import learn as learn_thresholds
 
     path, groups = inputs.existing(table), load_schema(schema)
+    check_writable(out)
     encoder = encoder_for(model)
     as_json = output.wants_json(json)
     labelled = read_labelled(path, groups, column or [], encoder, as_json=as_json)
