@@ -59,6 +59,22 @@ class TestQwen2Vl(Over, CaptionerContract, AnswererContract):
     name = "qwen2-vl"
 
 
+class TestQwen25Vl(Over, CaptionerContract, AnswererContract):
+    name = "qwen2.5-vl"
+
+
+class TestSmolVlm(Over, CaptionerContract, AnswererContract):
+    name = "smolvlm"
+
+
+class TestIdefics3(Over, CaptionerContract, AnswererContract):
+    name = "idefics3"
+
+
+class TestInternVl(Over, CaptionerContract, AnswererContract):
+    name = "internvl"
+
+
 class TestGemma3(Over, CaptionerContract, AnswererContract):
     name = "gemma3"
 

@@ -15,7 +15,15 @@ from catalens.models.readers.writing import write
 from reader_contract import pictures
 
 QUESTIONS = ["What colour is it?", "Is it a red dress with short sleeves?", "What?"]
-MARKS = {"llava": "<image>", "qwen2-vl": "<|image_pad|>", "gemma3": "<start_of_image>"}
+MARKS = {
+    "llava": "<image>",
+    "qwen2-vl": "<|image_pad|>",
+    "qwen2.5-vl": "<|image_pad|>",
+    "gemma3": "<start_of_image>",
+    "smolvlm": "<image>",
+    "idefics3": "<image>",
+    "internvl": "<IMG_CONTEXT>",
+}
 WAYS: dict[str, tuple[Decoding, int, Settings]] = {
     "greedy": (Decoding(max_tokens=8), 1, {"max_new_tokens": 8}),
     "at least": (Decoding(max_tokens=8, min_tokens=5), 1, {"max_new_tokens": 8, "min_new_tokens": 5}),

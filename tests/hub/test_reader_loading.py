@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_readers import BUILD, save
+from tiny_parts import bert_like, save
+from tiny_readers import BUILD
 
 from catalens.core.errors import CatalensError, InputError, ModelError
 from catalens.core.types import Decoding
@@ -113,7 +114,6 @@ def test_missing_weights_are_never_made_up(blip: Path, tmp_path: Path) -> None:
 
 def test_a_model_that_reads_no_pictures_is_refused(tmp_path: Path) -> None:
     import transformers
-    from tiny_readers import bert_like
 
     config = transformers.BertConfig(vocab_size=80, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
     save(tmp_path / "bert", transformers.BertModel(config), bert_like())

@@ -21,7 +21,11 @@ TOWERS: dict[str, Callable[[Any], list[Any]]] = {
     "blip2-t5": lambda model: [model.vision_model, model.qformer],
     "llava": lambda model: [model.model.vision_tower],
     "qwen2-vl": lambda model: [model.model.visual],
+    "qwen2.5-vl": lambda model: [model.model.visual],
     "gemma3": lambda model: [model.model.vision_tower],
+    "smolvlm": lambda model: [model.model.vision_model],
+    "idefics3": lambda model: [model.model.vision_model],
+    "internvl": lambda model: [model.model.vision_tower],
 }
 
 
