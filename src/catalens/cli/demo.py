@@ -12,6 +12,7 @@ import typer
 
 from catalens.cli import inputs, output
 from catalens.cli.attributes import schema_reader
+from catalens.cli.demo_folder import CATALOGUE, begin_folder, check_folder, without_folder
 from catalens.cli.encoding import Tally
 from catalens.cli.options import Json, Model, encoder_for, examples
 from catalens.cli.records import title_of
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 Truth = Mapping[str, str]
 """Group name → what is true of one picture."""
 
-CATALOGUE = "demo.catalens"
 _HITS = 5
 
 
@@ -43,7 +43,9 @@ def demo(
     pictures: Annotated[
         str | None, typer.Option(help="Your own folder or table instead of drawn products.", show_default=False)
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder for everything that is made.")] = Path("catalens-demo"),
+    out: Annotated[
+        Path, typer.Option(help="The folder for everything that is made: new, empty, or an earlier demo's.")
+    ] = Path("catalens-demo"),
     count: Annotated[int, typer.Option(min=1, max=10_000, help="How many products to draw.")] = 68,
     model: Model = None,
     json: Json = False,
@@ -55,9 +57,10 @@ def demo(
     """
     from catalens.catalogue.sources import open_source
 
-    own = open_source(inputs.existing(pictures)) if pictures is not None else None
+    own = without_folder(open_source(inputs.existing(pictures)), out) if pictures is not None else None
+    check_folder(out)
     encoder = encoder_for(model)
-    out.mkdir(parents=True, exist_ok=True)
+    begin_folder(out)
     source, truths = (own, {}) if own is not None else draw(count, out)
     tally = Tally(as_json=json)
     seen = _look(source, truths, encoder, out / CATALOGUE, tally)
@@ -109,8 +112,6 @@ def _look(source: Source, truths: Mapping[str, Truth], encoder: Encoder, catalog
     from catalens.catalogue.ingest import ingest
     from catalens.catalogue.search import Query, Weighted, search
 
-    for old in catalogue.parent.glob(f"{catalogue.name}*"):
-        old.unlink()
     read = schema_reader(encoder, "fashion", None, None)
     with EmbeddedIndex.open(catalogue, encoder_name=encoder.name, dim=encoder.dim) as index:
         with output.progress("indexing", source.total) as update:
