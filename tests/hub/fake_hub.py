@@ -21,11 +21,13 @@ class Hub:
 
     Attributes:
         folders: repository → the folder that holds it.
+        revisions: branches and tags, which all are one commit.
         asked: the paths of every request.
         url: where it is.
     """
 
     folders: dict[str, Path] = field(default_factory=dict)
+    revisions: set[str] = field(default_factory=lambda: {"main"})
     asked: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -89,7 +91,7 @@ def _answered(hub: Hub, path: str) -> tuple[int, bytes, dict[str, str]]:
     if file:
         content = (folder / file[3]).read_bytes()
         return 200, content, {"X-Repo-Commit": COMMIT, "ETag": f'"{_tag(content)}"'}
-    if found[3] not in (None, "main", COMMIT):
+    if found[3] not in (None, COMMIT, *hub.revisions):
         return 404, b"{}", {"X-Error-Code": "RevisionNotFound"}
     return 200, json.dumps(_tree(folder) if found[2] == "tree" else _info(found[1], folder)).encode(), {}
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import tiny_encoders
+import tiny_readers
 from fake_hub import COMMIT, Hub, serve
 from huggingface_hub import constants
 from open_clip.pretrained import get_pretrained_cfg
 from safetensors.torch import save_file
 
-from catalens.core.errors import ModelError
+from catalens.core.errors import InputError, ModelError
 from catalens.models.hub.download import cached, fetch
 from catalens.models.hub.known import KNOWN
 from catalens.models.hub.loading import files_here, find_files, load_parts
 from catalens.models.hub.names import parse
+from catalens.models.painters.loading import load_painter
+from catalens.models.readers import load_reader
 from catalens.models.registry import load_encoder
 from conftest import Tiny
 from ran import Run
@@ -92,6 +95,37 @@ def test_a_revision_pins(tiny: Tiny, hub: Hub) -> None:
     assert cached(FASHION, revision=COMMIT) is not None
     with pytest.raises(ModelError, match=f"{FASHION} has no revision 'v9'"):
         fetch(FASHION, revision="v9")
+
+
+def test_a_name_can_pin_a_revision_which_then_needs_no_hub(tiny: Tiny, hub: Hub, run: Run, tmp_path: Path) -> None:
+    hub.folders[FASHION] = tiny("clip")
+    hub.revisions = {"v1"}
+    [pulled] = run("models", "pull", FASHION, "--revision", "v1", "--json").rows
+    asked = len(hub.asked)
+    encoder = load_encoder(f"{FASHION}@v1", runtime="torch", device="cpu", cache=tmp_path)
+    assert encoder.name == f"{FASHION}@{COMMIT[:12]}"
+    [known] = run("models", "info", f"{FASHION}@v1", "--json").rows
+    assert known["folder"] == pulled["folder"]
+    assert len(hub.asked) == asked
+    ran = run("embed", "--texts", "a", "--model", f"{FASHION}@v2")
+    assert (ran.code, f"{FASHION} has no revision 'v2'" in ran.err) == (3, True)
+
+
+def test_a_reader_s_name_can_pin_a_revision(hub: Hub, tmp_path: Path) -> None:
+    hub.folders["Salesforce/blip-image-captioning-base"] = tiny_readers.BUILD["blip"](tmp_path / "blip")
+    hub.revisions = {"v1"}
+    for name in ("blip-base@v1", "Salesforce/blip-image-captioning-base@v1"):
+        with load_reader(name, device="cpu", dtype="float32") as reader:
+            assert reader.name == f"Salesforce/blip-image-captioning-base@{COMMIT[:12]}"
+    with pytest.raises(InputError, match="blip-base@v1 names a revision, and 'v2' is given too"):
+        load_reader("blip-base@v1", revision="v2")
+
+
+@pytest.mark.parametrize("load", [load_encoder, load_reader, load_painter])
+def test_what_has_no_revisions_says_so(load: Callable[[str], object], tmp_path: Path) -> None:
+    for name in (str(tmp_path), "fake", *(["starter"] if load is not load_painter else [])):
+        with pytest.raises(ModelError, match=f"{name} has no revisions; only models of the hub do"):
+            load(f"{name}@v1")
 
 
 def test_a_broken_download_is_fetched_again(tiny: Tiny, hub: Hub, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from catalens.core.errors import ModelError
+from catalens.core.errors import InputError, ModelError
 from catalens.models.hub.known import KNOWN
 from catalens.models.hub.names import parse
 
@@ -35,6 +35,41 @@ def test_a_name_means_one_place(given: str, kind: str, name: str | None, target:
     place = parse(given)
     assert (place.kind, place.name, place.target) == (kind, name or given, target)
     assert place.open_clip == (kind == "zoo" or given.startswith("hf-hub:"))
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "revision"),
+    [
+        ("openai/clip-vit-base-patch32@main", "openai/clip-vit-base-patch32", "main"),
+        ("openai/clip-vit-base-patch32@refs/pr/7", "openai/clip-vit-base-patch32", "refs/pr/7"),
+        ("ViT-L-14::openai@v1.0", "ViT-L-14/openai", "v1.0"),
+        ("ViT-L/14@336px@3d74acf", "ViT-L-14-336/openai", "3d74acf"),
+        ("open_clip:ViT-L/14@336px", "ViT-L-14-336/openai", None),
+        ("hf-hub:Marqo/marqo-fashionSigLIP@main", "hf-hub:Marqo/marqo-fashionSigLIP", "main"),
+        ("clip-ViT-B-32@main", "clip-ViT-B-32", "main"),
+        ("s3://bucket/mine@2", "mine@2", None),
+    ],
+)
+def test_what_follows_an_at_is_a_revision(given: str, name: str, revision: str | None) -> None:
+    place = parse(given)
+    assert (place.name, place.revision) == (name, revision)
+
+
+def test_a_folder_has_no_revisions_but_may_have_an_at_in_its_name(tmp_path: Path) -> None:
+    (tmp_path / "mine@2").mkdir()
+    assert parse(str(tmp_path / "mine@2")).revision is None
+    with pytest.raises(ModelError, match="mine@2 has no revisions; only models of the hub do"):
+        parse(f"{tmp_path / 'mine@2'}@v1")
+    for name in ("nonsense@v1", "openai/clip@"):
+        with pytest.raises(ModelError, match=f"no model '{name}'"):
+            parse(name)
+
+
+def test_two_revisions_at_once_are_refused() -> None:
+    place = parse("openai/clip-vit-base-patch32@v1")
+    assert place.at(None) == place.at("v1") == place
+    with pytest.raises(InputError, match="patch32@v1 names a revision, and 'v2' is given too; give one"):
+        place.at("v2")
 
 
 def test_every_known_name_is_understood() -> None:

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from catalens.models.hub.loading import Files
     from catalens.models.registry import ModelSpec
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="As in `catalens models`, or any other name of the hub.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="As in `catalens models`, or any other of the hub, also as NAME@REVISION.")
+]
 Revision = Annotated[
-    str | None, typer.Option(help="A commit, branch or tag of the hub; the newest by itself.", show_default=False)
+    str | None, typer.Option(help="A commit, branch or tag of the hub; main by itself.", show_default=False)
 ]
 
 
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
             "catalens models",
             "catalens models pull ViT-L-14/openai",
             "catalens tag photo.jpg --model ViT-L-14/openai",
+            "catalens tag photo.jpg --model patrickjohncyh/fashion-clip@main",
             "catalens tag photo.jpg --model path/to/bundle",
         )
     )(models)

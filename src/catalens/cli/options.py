@@ -62,14 +62,20 @@ Columns = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", metavar="NAME", help="Encoder: a name from `catalens models`, any of the hub, or a folder."
+        "--model",
+        "-m",
+        metavar="NAME",
+        help="Encoder: a name from `catalens models` or any of the hub, also as NAME@REVISION, or a folder.",
     ),
 ]
 
 ReaderModel = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", metavar="NAME", help="Reader, which captions and answers: a name from `catalens models`."
+        "--model",
+        "-m",
+        metavar="NAME",
+        help="Reader, which captions and answers: a name from `catalens models`, also as NAME@REVISION, or a folder.",
     ),
 ]
 

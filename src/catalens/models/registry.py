@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from catalens.core.errors import ModelError
 from catalens.models.hub.known import KNOWN, Known
-from catalens.models.hub.names import Place, parse
+from catalens.models.hub.names import NO_REVISIONS, Place, parse, split_revision
 from catalens.models.readers.known import KNOWN_READERS, KnownReader
 
 if TYPE_CHECKING:
@@ -92,11 +92,14 @@ def find_place(name: str) -> Place:
     """Say where the files of a model of the hub are, for encoders and readers.
 
     Raises:
-        ModelError: the name means nothing; the message gives the nearest known ones.
+        ModelError: the name means nothing (the message gives the nearest known ones), or has no revisions.
     """
-    reader = next((each for each in KNOWN_READERS if each.name == name), None)
+    bare, revision = split_revision(name)
+    if revision is not None and bare in (*SHIPPED, "fake"):
+        raise ModelError(NO_REVISIONS.format(name=bare))
+    reader = next((each for each in KNOWN_READERS if each.name == bare), None)
     others = (*SHIPPED, "fake", *(each.name for each in KNOWN_READERS))
-    return parse(name, among=others) if reader is None else Place(reader.name, "hub", reader.repository)
+    return parse(name, among=others) if reader is None else Place(reader.name, "hub", reader.repository).at(revision)
 
 
 def name_here(encoder_name: str, *, cache: Path | None = None) -> str | None:
@@ -140,16 +143,17 @@ def load_encoder(
 
     Args:
         name: a name of `list_models()`; any open_clip pair, hub id or sentence-transformers name (see
-            `catalens.models.hub.names.parse`); or the folder of a bundle or of a model.
+            `catalens.models.hub.names.parse`), with @REVISION or without; or the folder of a bundle or of a model.
         runtime: what runs it: "auto", "onnxruntime", "openvino", or "torch" for a model as its own library has it.
         threads: processor threads of a bundle or a compiled model; None uses every core.
-        revision: a commit, branch or tag of the hub; None takes what is in the cache, else the newest.
+        revision: a commit, branch or tag of the hub; None takes the name's own, or the branch `main`: as it is in the
+            cache, else the newest.
         device: where torch runs it, such as "cpu" or "cuda:0"; None takes the best.
         dtype: "float32", "float16" or "bfloat16" for torch; None is the device's usual one.
         cache: the folder for things that can be made again; None is `default_cache()`.
 
     Raises:
-        InputError: no runtime, device or type is called so.
+        InputError: no runtime, device or type is called so, or the name asks for another revision.
         ModelError: nothing is called so (the message gives the nearest names), or it cannot be had or loaded.
     """
     if name == "fake":
@@ -159,7 +163,7 @@ def load_encoder(
     folder = shipped(name) if name in SHIPPED else Path(name).expanduser()
     if name in SHIPPED or (folder / "bundle.json").is_file():
         return _bundle(folder, runtime, threads)
-    if any(name in (each.name, each.repository) for each in KNOWN_READERS):
+    if any(split_revision(name)[0] in (each.name, each.repository) for each in KNOWN_READERS):
         raise ModelError(f"{name} is a reader, which captions and answers; an encoder is wanted, such as starter")
     from catalens.models.hub.loading import find_files, load_parts
 

@@ -26,7 +26,7 @@ def cached(repository: str, *, revision: str | None = None, open_clip: bool = Fa
 
     Args:
         repository: such as "openai/clip-vit-base-patch32".
-        revision: a commit, branch or tag; None is the one that was fetched last.
+        revision: a commit, branch or tag; None is the branch `main`, as it was when it was fetched last.
         open_clip: whether open_clip's files are meant.
         weights: the file that holds the weights, where it has a name of its own.
     """
@@ -59,7 +59,7 @@ def fetch(repository: str, *, revision: str | None = None, open_clip: bool = Fal
 
     Args:
         repository: such as "openai/clip-vit-base-patch32".
-        revision: a commit, branch or tag; None is the newest.
+        revision: a commit, branch or tag; None is the newest of the branch `main`.
         open_clip: whether open_clip's weights are wanted.
         weights: the file that holds the weights, where it has a name of its own, or `NO_WEIGHTS`.
 

@@ -45,14 +45,17 @@ def files_here(place: Place, *, cache: Path, revision: str | None = None) -> Fil
     Args:
         place: what a name means.
         cache: the folder for things that can be made again; what comes from a bucket lies there.
-        revision: a commit, branch or tag of the hub; None is the one that was fetched last.
+        revision: a commit, branch or tag of the hub; None is the name's own, or else the branch `main`, as it was when
+            it was fetched last.
 
     Raises:
+        InputError: the name asks for another revision.
         ModelError: a folder is none of a model.
     """
+    place = place.at(revision)
     if place.kind in ("hub", "zoo"):
         repository, file = _repository(place)
-        folder = cached(repository, revision=revision, open_clip=place.open_clip, weights=file)
+        folder = cached(repository, revision=place.revision, open_clip=place.open_clip, weights=file)
         return None if folder is None else _from_hub(place, folder, file)
     if place.kind == "s3":
         copy = prefix_folder(place.target, cache)
@@ -66,20 +69,20 @@ def find_files(place: Place, *, cache: Path, revision: str | None = None, refres
     Args:
         place: what a name means.
         cache: the folder for things that can be made again; what comes from a bucket lies there.
-        revision: a commit, branch or tag of the hub.
+        revision: a commit, branch or tag of the hub; None is the name's own, or else the branch `main`.
         refresh: ask the hub or the bucket what changed.
 
     Raises:
+        InputError: the name asks for another revision.
         ModelError: they cannot be had; the message says what works instead.
     """
-    if revision is not None and place.kind not in ("hub", "zoo"):
-        raise ModelError(f"{place.name} has no revisions; only models of the hub do")
-    here = None if refresh else files_here(place, cache=cache, revision=revision)
+    place = place.at(revision)
+    here = None if refresh else files_here(place, cache=cache)
     if here is not None:
         return here
     if place.kind in ("hub", "zoo"):
         repository, file = _repository(place)
-        folder = fetch(repository, revision=revision, open_clip=place.open_clip, weights=file)
+        folder = fetch(repository, revision=place.revision, open_clip=place.open_clip, weights=file)
         return _from_hub(place, folder, file)
     folder = fetch_prefix(place.target, cache) if place.kind == "s3" else Path(place.target)
     return _from_folder(place, folder)

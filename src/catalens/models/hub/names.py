@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from catalens.core.errors import ModelError
+from catalens.core.errors import InputError, ModelError
 from catalens.models.hub.known import KNOWN
 
 ACCEPTED = (
     "a name from `catalens models`; an open_clip pair such as ViT-L-14/openai; a hub id such as "
     "openai/clip-vit-base-patch32, or hf-hub:org/name for open_clip's; a sentence-transformers name such as "
-    "clip-ViT-B-32; a folder; ARCH::weights.safetensors; s3://bucket/prefix"
+    "clip-ViT-B-32; any of these with @REVISION; a folder; ARCH::weights.safetensors; s3://bucket/prefix"
 )
+
+NO_REVISIONS = "{name} has no revisions; only models of the hub do"
+"""What is said of a name with @ that can have none."""
 
 _ZOO = re.compile(r"(ViT|RN\d|EVA0\d|MobileCLIP|PE-Core|coca_|convnext_|nllb-clip|roberta-|xlm-roberta)[^/\s]*")
 _TAG = re.compile(r"[\w.-]+")
 _OPENAI = re.compile(r"(ViT-[BL]/\d+(@\d+px)?|RN\d+(x\d+)?)")
+_PINNED = re.compile(r"(?P<name>.+)@(?P<revision>\w[\w./-]*)")
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 _SENTENCE_TRANSFORMERS = ("clip-ViT-B-32", "clip-ViT-B-16", "clip-ViT-L-14")
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
@@ -36,6 +40,7 @@ class Place:
         target: the repository, the tag, the path, or the address.
         architecture: open_clip's name of it, for "zoo" and "file".
         open_clip: whether the name asks for open_clip's files where a repository has those of others too.
+        revision: the hub's commit, branch or tag that the name asks for; None where it asks for none.
     """
 
     name: str
@@ -43,27 +48,63 @@ class Place:
     target: str
     architecture: str = ""
     open_clip: bool = False
+    revision: str | None = None
+
+    def at(self, revision: str | None) -> Place:
+        """Give the same place at a revision; None leaves the one of the name.
+
+        Raises:
+            InputError: the name asks for another revision.
+            ModelError: the place has no revisions.
+        """
+        if revision is None or revision == self.revision:
+            return self
+        if self.kind not in ("hub", "zoo"):
+            raise ModelError(NO_REVISIONS.format(name=self.target))
+        if self.revision is not None:
+            raise InputError(f"{self.name}@{self.revision} names a revision, and {revision!r} is given too; give one")
+        return replace(self, revision=revision)
 
 
 def parse(name: str, *, among: tuple[str, ...] = ()) -> Place:
-    """Say what a name means.
+    """Say what a name means; what follows an @ is a revision.
 
     Args:
         name: as a user gives it.
         among: other names that are known, to be told to who mistypes one.
 
     Raises:
-        ModelError: it is none of the names that are accepted; the message gives the nearest known ones.
+        ModelError: it is none of the names that are accepted (the message gives the nearest known ones), or has no
+            revisions.
 
-    >>> parse("ViT-L-14::openai")
-    Place(name='ViT-L-14/openai', kind='zoo', target='openai', architecture='ViT-L-14', open_clip=True)
+    >>> parse("ViT-L-14::openai@main").name
+    'ViT-L-14/openai'
     >>> parse("clip-ViT-B-32").target
     'sentence-transformers/clip-ViT-B-32'
     """
-    place = _local(name) or _prefixed(name) or _zoo(name) or _hub(name)
+    bare, revision = split_revision(name)
+    place = _local(bare) or _prefixed(bare) or _zoo(bare) or _hub(bare)
     if place is None:
         raise ModelError(unknown(name, among))
-    return place
+    return place.at(revision)
+
+
+def split_revision(name: str) -> tuple[str, str | None]:
+    """Split NAME@REVISION; a path that is there, an address or a name such as ViT-L/14@336px stays whole.
+
+    >>> split_revision("openai/clip-vit-base-patch32@main"), split_revision("ViT-L/14@336px")
+    (('openai/clip-vit-base-patch32', 'main'), ('ViT-L/14@336px', None))
+    """
+    found = _PINNED.fullmatch(name)
+    if (
+        found is None
+        or _OPENAI.fullmatch(name.removeprefix("open_clip:"))
+        or name.startswith("s3://")
+        or name.endswith(_WEIGHTS)
+        or Path(name).expanduser().exists()
+    ):
+        return name, None
+    return found["name"], found["revision"]
 
 
 def unknown(name: str, among: tuple[str, ...] = ()) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from catalens.core.errors import ModelError
 from catalens.core.protocols import Answerer, Captioner
+from catalens.models.hub.names import NO_REVISIONS, Place, split_revision
 from catalens.models.readers.known import KNOWN_READERS
 from catalens.models.readers.tokens import Foreign
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from catalens.models.readers.shipped import BundleReader
 
 ACCEPTED = (
-    "starter or everyday, which come with the package; a short name such as blip-base or blip2-2.7b; a hub id such as "
-    "Salesforce/blip-vqa-base; the folder of a model; https://host/v1#model for a server of chat completions; fake"
+    "starter or everyday, which come with the package; a short name such as blip-base or blip2-2.7b, or a hub id such "
+    "as Salesforce/blip-vqa-base, with @REVISION or without; the folder of a model; https://host/v1#model for a server "
+    "of chat completions; fake"
 )
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _SERVER = re.compile(r"(remote:)?https?://")
@@ -84,17 +86,18 @@ def load_reader(
     """Load a reader by its name.
 
     Args:
-        name: a shipped one (`starter`, `everyday`, `fake`), a short name (`blip-base`), a hub id, the folder of a
-            model, or `https://host/v1#model`.
+        name: a shipped one (`starter`, `everyday`, `fake`), a short name (`blip-base`) or a hub id, with @REVISION or
+            without, the folder of a model, or `https://host/v1#model`.
         device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
         dtype: "float32", "float16", "bfloat16", or "auto" for the fastest that the device computes in.
         quantise: "8bit" or "4bit" weights; None for as they are.
-        revision: a commit, branch or tag of the hub; None for the newest that is there.
+        revision: a commit, branch or tag of the hub; None for the name's own, or for the branch `main`: as it is in
+            the cache, else the newest.
         threads: processor threads of torch, for the whole process; None leaves them as they are.
         api_key: what a server asks for; None for none.
 
     Raises:
-        InputError: no device or dtype is called so.
+        InputError: no device or dtype is called so, or the name asks for another revision.
         ModelError: nothing is called so (the message gives the nearest names), or it cannot be had.
     """
     if name in SHIPPED:
@@ -125,12 +128,16 @@ def _find(name: str, revision: str | None) -> tuple[str, Path]:
         from catalens.models.hub.layout import find_layout
 
         return f"{folder.resolve().name}@{find_layout(folder).revision()}", folder
-    repository = next((spec.repository for spec in KNOWN_READERS if spec.name == name.lower()), name)
+    bare, named = split_revision(name)
+    if named is not None and (bare in SHIPPED or Path(bare).expanduser().is_dir()):
+        raise ModelError(NO_REVISIONS.format(name=bare))
+    repository = next((spec.repository for spec in KNOWN_READERS if spec.name == bare.lower()), bare)
     if not _HUB_ID.fullmatch(repository):
         raise ModelError(unknown(name))
     from catalens.models.hub.download import cached, fetch
 
-    found = cached(repository, revision=revision) or fetch(repository, revision=revision)
+    wanted = Place(bare, "hub", repository, revision=named).at(revision).revision
+    found = cached(repository, revision=wanted) or fetch(repository, revision=wanted)
     # The cache keeps each commit in a folder of its name; a short name and the hub's own are one model.
     return f"{repository}@{found.name[:12]}", found
 
