@@ -12,6 +12,8 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
+from benchmarks.limits import operations_of
+
 
 @dataclass(frozen=True, slots=True)
 class Tower:
@@ -148,3 +150,11 @@ def _renamed(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
             elif not part.startswith("self_attn.") or "out_proj" in part:
                 theirs, _, kind = part.rpartition(".")
                 yield f"{block}.{_PARTS[theirs]}.{kind}", weight
+
+
+@torch.inference_mode()
+def operations_of_an_image(folder: Path) -> int:
+    """Count the operations that the image tower of a checkpoint does on one picture."""
+    tower = CLIPModel.from_pretrained(folder).eval()
+    pixels = torch.zeros(1, 3, tower.config.vision_config.image_size, tower.config.vision_config.image_size)
+    return operations_of(lambda: tower.get_image_features(pixel_values=pixels))

@@ -37,22 +37,26 @@ class Contestant:
     files: Callable[[Sequence[Path]], Vectors] | None = None
 
 
-def contestants(checkpoint: Path, cache: Path) -> dict[str, Contestant]:
+def contestants(checkpoint: Path, cache: Path, device: str = "cpu") -> dict[str, Contestant]:
     """Load everybody; the first is the reference.
 
     Args:
         checkpoint: from `write_checkpoint`.
         cache: where ours keeps what it compiles.
+        device: what torch calls it; on an accelerator ours is torch too, in the type that it takes by itself.
     """
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    model, processor = CLIPModel.from_pretrained(checkpoint).eval(), CLIPProcessor.from_pretrained(checkpoint)
+    model = CLIPModel.from_pretrained(checkpoint).eval().to(device)
+    processor = CLIPProcessor.from_pretrained(checkpoint)
     made = {
         "transformers": _transformers(model, processor),
         "transformers, padded to 77": Contestant(partial(_texts, model, processor, "max_length")),
-        "sentence-transformers": _sentence_transformers(checkpoint),
-        "open_clip": _open_clip(as_open_clip(model)),
+        "sentence-transformers": _sentence_transformers(checkpoint, device),
+        "open_clip": _open_clip(as_open_clip(model), device),
     }
+    if device != "cpu":
+        return {**made, "ours": _ours(load_encoder(str(checkpoint), device=device, cache=cache))}
     for runtime in ("openvino", "onnxruntime"):
         made[f"ours, {runtime}"] = _ours(load_encoder(str(checkpoint), runtime=runtime, device="cpu", cache=cache))
     return made
@@ -79,36 +83,37 @@ def _in_batches(
 def _transformers(model: CLIPModel, processor: CLIPProcessor) -> Contestant:
     @torch.inference_mode()
     def encode(pictures: list[Image.Image]) -> Vectors:
-        found = model.get_image_features(**processor(images=pictures, return_tensors="pt"))
-        return unit_rows(found.pooler_output.numpy())
+        found = model.get_image_features(**processor(images=pictures, return_tensors="pt").to(model.device))
+        return unit_rows(found.pooler_output.cpu().numpy())
 
     return Contestant(partial(_texts, model, processor, "longest"), *_in_batches(encode))
 
 
 @torch.inference_mode()
 def _texts(model: CLIPModel, processor: CLIPProcessor, padding: str, said: Sequence[str]) -> Vectors:
-    given = processor(text=list(said), padding=padding, max_length=77, return_tensors="pt")
+    given = processor(text=list(said), padding=padding, max_length=77, return_tensors="pt").to(model.device)
     found = model.get_text_features(**given)
-    return unit_rows(found.pooler_output.numpy())
+    return unit_rows(found.pooler_output.cpu().numpy())
 
 
-def _sentence_transformers(checkpoint: Path) -> Contestant:
-    model = SentenceTransformer(str(checkpoint), device="cpu")
+def _sentence_transformers(checkpoint: Path, device: str) -> Contestant:
+    model = SentenceTransformer(str(checkpoint), device=device)
     encode = partial(model.encode, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
     return Contestant(lambda said: encode(list(said), batch_size=len(said)), *_in_batches(encode))
 
 
-def _open_clip(model: torch.nn.Module) -> Contestant:
+def _open_clip(model: torch.nn.Module, device: str) -> Contestant:
     size = model.visual.image_size
     preprocess = open_clip.image_transform(size if isinstance(size, int) else size[0], is_train=False)
 
     @torch.inference_mode()
     def encode(pictures: list[Image.Image]) -> Vectors:
-        return unit_rows(model.encode_image(torch.stack([preprocess(each) for each in pictures])).numpy())
+        pixels = torch.stack([preprocess(each) for each in pictures])
+        return unit_rows(model.encode_image(pixels.to(device)).cpu().numpy())
 
     @torch.inference_mode()
     def texts(said: Sequence[str]) -> Vectors:
-        return unit_rows(model.encode_text(open_clip.tokenize(list(said))).numpy())
+        return unit_rows(model.encode_text(open_clip.tokenize(list(said)).to(device)).cpu().numpy())
 
     return Contestant(texts, *_in_batches(encode))
 

@@ -1,10 +1,12 @@
-"""Pretrained encoders beside the libraries that people run them with: `python -m benchmarks.models [--quick]`.
+"""Pretrained models beside the libraries that people run them with: `python -m benchmarks.models [--quick]`.
 
 Random weights of true sizes, the same for everybody, who take turns; a table for people, and one JSON document as the
 last line. The libraries run as their guides show it, in float32; ours is what `load_encoder` gives on a processor. Each
 reads pictures from decoded RGB (*images*) or from JPEG files (*files*) and does its own preprocessing; *labels* are ten
 tokens long with their marks. Cosines are with transformers' vectors of the same items; *centred* has the mean of those
-taken off both first, without which everything that untrained weights give looks alike.
+taken off both first, without which everything that untrained weights give looks alike. *Of the limit* is the share of
+the fastest plain product of matrices that this device does, in whatever type, that a contestant's arithmetic comes to.
+Captions and answers (`benchmarks.readers`) follow in the same run.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class Plan:
     layers: int | None = None
 
 
+READERS = "readers"
 FULL = Plan(images=32, labels=128, rounds=5)
 QUICK = Plan(images=8, labels=32, rounds=1, layers=2)
 
@@ -55,19 +58,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="towers of two layers, few items: does it run")
-    parser.add_argument("--only", choices=list(SIZES), help="one size")
+    parser.add_argument("--only", choices=[*SIZES, READERS], help="one size of encoder, or the readers")
+    parser.add_argument(
+        "--device", default="cpu", help="where encoders run, such as cuda; readers run on the processor"
+    )
     options = parser.parse_args(arguments)
     plan = QUICK if options.quick else FULL
-    document: Figures = {"machine": machine_facts(), "quick": options.quick}
-    for size in [options.only] if options.only else SIZES:
-        document[size] = in_fresh_process(measure, size, plan)
+    document: Figures = {"machine": machine_facts(), "quick": options.quick, "device": options.device}
+    for size in [each for each in SIZES if options.only in (None, each)]:
+        document[size] = in_fresh_process(measure, size, plan, options.device)
         for subject, figures in document[size].items():
             _show(f"{size}: {subject}", figures)
+    if options.only in (None, READERS):
+        document[READERS] = in_fresh_process(measure_readers, quick=options.quick)
     print(json.dumps(rounded(document)))
 
 
-def measure(size: str, plan: Plan) -> Figures:
+def measure_readers(*, quick: bool) -> Figures:
+    """Measure captions, questions and closed answers, and show each as soon as it is there."""
+    from benchmarks.readers import FULL, QUICK, measure
+
+    return measure(QUICK if quick else FULL)
+
+
+def measure(size: str, plan: Plan, device: str = "cpu") -> Figures:
     """Measure one size: images, files and labels."""
+    from benchmarks.limits import operations_per_s, share_of_limit
+    from benchmarks.model_checkpoints import operations_of_an_image
     from benchmarks.model_contestants import contestants
 
     with tempfile.TemporaryDirectory() as place:
@@ -77,13 +94,17 @@ def measure(size: str, plan: Plan) -> Figures:
         paths = sorted(files.iterdir())
         pictures = [Image.open(path).convert("RGB") for path in paths]
         labels = ten_tokens(plan.labels)
-        everybody = contestants(checkpoint, Path(place) / "cache")
+        limits, operations = operations_per_s(device), operations_of_an_image(checkpoint)
+        everybody = contestants(checkpoint, Path(place) / "cache", device)
         ways: dict[str, dict[str, Callable[[], Vectors]]] = {
             "images": {name: partial(each.images, pictures) for name, each in everybody.items() if each.images},
             "files": {name: partial(each.files, paths) for name, each in everybody.items() if each.files},
             "labels": {name: partial(each.texts, labels) for name, each in everybody.items()},
         }
-        return {subject: race(way, plan.rounds) for subject, way in ways.items()}
+        found = {subject: race(way, plan.rounds) for subject, way in ways.items()}
+        for each in found["images"].values():
+            each["of_the_limit"] = share_of_limit(each["per_s"], operations, limits)
+        return found
 
 
 def race(contestants: Mapping[str, Callable[[], Vectors]], rounds: int) -> Figures:
@@ -115,11 +136,12 @@ def _show(title: str, figures: Figures) -> None:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
-    for column in ("", "per second", "times the first", "least cosine", "least cosine, centred"):
+    for column in ("", "per second", "times the first", "least cosine", "… centred", "of the limit"):
         table.add_column(column, justify="right" if column else "left")
     for name, each in figures.items():
         speed = f"{each['per_s']:,.1f}", f"{each['times_the_first']:.2f}"
-        table.add_row(name, *speed, f"{each['least_cosine']:.5f}", f"{each['least_cosine_centred']:.4f}")
+        share = f"{each['of_the_limit']:.2f}" if "of_the_limit" in each else ""
+        table.add_row(name, *speed, f"{each['least_cosine']:.5f}", f"{each['least_cosine_centred']:.4f}", share)
     Console(stderr=True, width=100).print(table)
 
 

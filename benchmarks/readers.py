@@ -60,13 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes: does it run, and roughly how fast")
     parser.add_argument("--only", choices=list(SUBJECTS), help="one subject")
     options = parser.parse_args(arguments)
-    size = QUICK if options.quick else FULL
-    document: Figures = {"machine": machine_facts(), "quick": options.quick}
-    with torch.inference_mode():
-        for name in [options.only] if options.only else SUBJECTS:
-            document[name] = SUBJECTS[name][1](size)
-            _show(f"{name}: {SUBJECTS[name][0]}", rounded(document[name]))
-    print(json.dumps(rounded(document)))
+    found = measure(QUICK if options.quick else FULL, options.only)
+    print(json.dumps(rounded({"machine": machine_facts(), "quick": options.quick, **found})))
+
+
+@torch.inference_mode()
+def measure(size: Size, only: str | None = None) -> Figures:
+    """Measure all subjects or one, and show each as soon as it is there."""
+    found: Figures = {}
+    for name in [only] if only else SUBJECTS:
+        found[name] = SUBJECTS[name][1](size)
+        _show(f"{name}: {SUBJECTS[name][0]}", rounded(found[name]))
+    return found
 
 
 def _show(title: str, figures: Figures, before: str = "  ") -> None:
