@@ -38,11 +38,32 @@ def test_a_dict_of_both_is_their_mean(red: Path) -> None:
     assert np.allclose(both, unit_rows((text + image)[None] / 2)[0], atol=1e-6)
 
 
-def test_texts_that_look_like_paths_are_texts(tmp_path: Path) -> None:
+def test_texts_that_are_no_paths_are_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = FakeEncoder()
-    (tmp_path / "notes.txt").write_text("not a picture")
-    texts = ["red.png", str(tmp_path / "notes.txt"), str(tmp_path), "a\nb", "x" * 5000, "", "see http://a.b c"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shirt").write_text("not a picture")
+    texts = ["shirt", "this is red.png", "and/or", "notes.txt", "a\nb.png", "x" * 5000, "", "see http://a.b c"]
     assert np.allclose(encode(encoder, texts), encoder.encode_texts(texts))
+
+
+@pytest.mark.parametrize("mistyped", ["rde.png", "shots/my coat.JPG", "/no/such/red.webp"])
+def test_a_mistyped_path_is_no_text(mistyped: str) -> None:
+    with pytest.raises(InputError, match=rf"input 1 looks like a picture's path, .*{mistyped}.*as a text, .*'text'"):
+        encode(FakeEncoder(), ["fine", mistyped])
+    rows = encode(FakeEncoder(), [{"text": mistyped}])
+    assert np.array_equal(rows, FakeEncoder().encode_texts([mistyped]))
+
+
+def test_a_path_of_what_is_no_picture_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "empty.png").touch()
+    for path, said in (
+        (tmp_path / "notes.txt", "notes.txt"),
+        (tmp_path / "empty.png", "empty.png"),
+        (tmp_path, "folder"),
+    ):
+        with pytest.raises(ImageError, match=said):
+            encode(FakeEncoder(), [str(path)])
 
 
 def test_one_by_itself_gives_one_row(red: Path) -> None:

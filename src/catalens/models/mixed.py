@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from catalens.core.errors import InputError
+from catalens.core.folders import IMAGE_EXTENSIONS
 from catalens.core.images import picture_format, read_image
 from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import batched, unit_rows
@@ -28,7 +29,8 @@ _KEYS = {"text", "image"}
 def encode(encoder: Encoder, inputs: Input | Sequence[Input], *, batch_size: int = 32) -> Vectors:
     """Give a row for each input, whatever it is.
 
-    A str is a picture if it is the path of one that is there, or a `data:image/` address; otherwise it is a text.
+    A str is a picture if it is a path to something that is there, or a `data:image/` address; otherwise it is a text.
+    A text that looks like a picture's path is given as `{"text": …}`.
     A dict with both keys gives the mean of the two vectors, made unit length again.
 
     Args:
@@ -40,7 +42,8 @@ def encode(encoder: Encoder, inputs: Input | Sequence[Input], *, batch_size: int
         (n, dim) unit rows in the order of the inputs; (dim,) for one input by itself.
 
     Raises:
-        InputError: an input is of no accepted kind, a web address (nothing is fetched), or no picture.
+        InputError: an input is of no accepted kind, a web address (nothing is fetched), no picture, or looks like the
+            path of one that is not there.
     """
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}; it is at least 1")
@@ -100,7 +103,7 @@ def _sorted(each: object, row: int) -> tuple[str | None, object | None]:
         return text, image
     if isinstance(each, str):
         _refuse_web(each, row)
-        return (None, each) if _is_picture(each) else (each, None)
+        return (None, each) if _is_picture(each, row) else (each, None)
     if isinstance(each, (os.PathLike, bytes, Image.Image, np.ndarray)):
         return None, each
     raise InputError(
@@ -114,13 +117,34 @@ def _refuse_web(text: str, row: int) -> None:
         raise InputError(f"input {row} is the address {text}; nothing is fetched: give the file, its bytes or a path")
 
 
-def _is_picture(text: str) -> bool:
+def _is_picture(text: str, row: int) -> bool:
+    """Say whether a text is meant as a picture; reading it then says what is wrong with what is there."""
     if text.startswith("data:image/"):
         return True
-    if len(text) > 1024 or "\n" in text or "\0" in text:
+    if not text or len(text) > 1024 or "\n" in text or "\0" in text:
         return False
+    path, parted = Path(text), "/" in text or os.sep in text
+    if _is_there(path):
+        # A single word may be the name of a file by chance.
+        return parted or bool(path.suffix) or _begins_as_picture(path)
+    if path.suffix.lower() in IMAGE_EXTENSIONS and (parted or " " not in text):
+        raise InputError(
+            f"input {row} looks like a picture's path, and there is no file {text!r}; if it is meant as a text, give "
+            f"{{'text': {text!r}}}"
+        )
+    return False
+
+
+def _is_there(path: Path) -> bool:
     try:
-        with Path(text).open("rb") as file:
+        return path.exists()
+    except OSError:  # longer than a name may be
+        return False
+
+
+def _begins_as_picture(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
             return picture_format(file.read(32)) is not None
     except OSError:
         return False
