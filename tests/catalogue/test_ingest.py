@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from catalens.catalogue.index import EmbeddedIndex
-from catalens.catalogue.ingest import Progress, Report, Stage, Store, ingest
+from catalens.catalogue.ingest import Progress, Replaced, Report, Stage, Store, ingest
 from catalens.catalogue.memory import MemoryIndex
 from catalens.catalogue.prefetch import Loaded, load, map_ahead
 from catalens.catalogue.sources import Entry, Item, open_source
@@ -173,6 +173,34 @@ class TestSecondRun:
         assert counts(report) == (0, 1, 9, 0, 0)
         assert encoder.batches == [1]
 
+    def test_a_picture_from_another_place_that_takes_an_id_is_told(self, index: Store) -> None:
+        same, moved, changed, taken = products(4)
+        ingest([same, moved, changed, taken], FakeEncoder(), index)
+        report = ingest(
+            [
+                same,
+                replace(moved, source="elsewhere#1"),
+                replace(changed, picture=drawn(98)),
+                replace(taken, picture=drawn(99), source="elsewhere#3"),
+            ],
+            FakeEncoder(),
+            index,
+        )
+        assert counts(report) == (0, 3, 1, 0, 0)
+        assert report.replaced == (Replaced("p3", "shop#3", "elsewhere#3"),)
+
+    def test_an_id_prefix_keeps_sources_apart(self, tmp_path: Path, index: Store) -> None:
+        for place, folder in enumerate(("a", "b")):
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "1.png").write_bytes(drawn(place))
+            (tmp_path / folder / "2.png").write_bytes(b"no picture")
+        ingest(open_source(tmp_path / "a"), FakeEncoder(), index)
+        report = ingest(open_source(tmp_path / "b", id_prefix="b/"), FakeEncoder(), index)
+        assert ids(index) == ["1.png", "b/1.png"]
+        assert counts(report) == (1, 0, 0, 0, 1)
+        assert [outcome.id for outcome in report.failures] == ["b/2.png"]
+        assert report.replaced == ()
+
     def test_scattered_new_pictures_fill_whole_batches(self, index: Store) -> None:
         everything = products(200)
         ingest(everything[::2], FakeEncoder(), index)
@@ -195,6 +223,16 @@ class TestPrune:
         report = ingest(products(6), FakeEncoder(), index, prune=True)
         assert counts(report) == (0, 0, 6, 4, 0)
         assert ids(index) == [f"p{i}" for i in range(6)]
+
+    def test_of_a_source_with_a_prefix_only_its_own_are_removed(self, tmp_path: Path, index: Store) -> None:
+        ingest(products(3), FakeEncoder(), index)
+        for name in ("1.png", "2.png"):
+            (tmp_path / name).write_bytes(drawn(1))
+        ingest(open_source(tmp_path, id_prefix="x/"), FakeEncoder(), index)
+        (tmp_path / "1.png").unlink()
+        report = ingest(open_source(tmp_path, id_prefix="x/"), FakeEncoder(), index, prune=True)
+        assert counts(report) == (0, 0, 1, 1, 0)
+        assert ids(index) == ["p0", "p1", "p2", "x/2.png"]
 
     def test_keeps_what_failed_but_is_there(self, index: Store) -> None:
         ingest(products(3), FakeEncoder(), index)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from catalens.catalogue.halving import each_half
 from catalens.catalogue.prefetch import Change, Chunk, Loaded, load, map_ahead
-from catalens.catalogue.sources import Entry
+from catalens.catalogue.sources import Entry, Source
 from catalens.core.errors import CatalogueError, InputError, ModelError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Outcome, Record, Vectors
@@ -43,6 +43,9 @@ class Store(Protocol):
 
     def add(self, records: Sequence[Record], vectors: Vectors, hashes: Sequence[str] | None = None) -> None:
         """Write records with their (n, dim) vectors, all or none; those with a known id are replaced."""
+
+    def get(self, ids: Sequence[str]) -> Sequence[Record | None]:
+        """Give one record per id, in order; None where there is none."""
 
     def hashes(self, ids: Sequence[str] | None = None) -> Mapping[str, str]:
         """Give the hashes that were added with some ids; those without one are left out."""
@@ -72,6 +75,15 @@ class Progress:
     limited_by: Stage
 
 
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A record that another picture with the same id took the place of, and where both lie."""
+
+    id: str
+    was: str
+    now: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What an ingestion did.
@@ -84,6 +96,7 @@ class Report:
         failures: one outcome per item that could not be catalogued, with the reason.
         seconds: time spent waiting for decoded pictures, encoding, and writing.
         elapsed_s: time in all.
+        replaced: those among the updated whose picture is another, from another place: perhaps another source's.
     """
 
     added: int
@@ -93,6 +106,7 @@ class Report:
     failures: Sequence[Outcome]
     seconds: Mapping[Stage, float]
     elapsed_s: float
+    replaced: Sequence[Replaced] = ()
 
     @property
     def done(self) -> int:
@@ -132,8 +146,8 @@ def ingest(
         index: is written to; whatever stops the job, it holds what was written until then.
         workers: threads that decode; None takes one per processor.
         batch_size: pictures encoded at once and written at once.
-        prune: remove records that the source no longer has. Nothing is removed if the source was
-            empty, or had rows whose id could not be read: they might be the ones that are missed.
+        prune: remove records (with the source's id prefix, if it has one) that it no longer has. Nothing is
+            removed if it was empty, or had rows whose id could not be read: they might be those that are missed.
         on_progress: called every few items, in the caller's thread.
 
     Raises:
@@ -152,7 +166,7 @@ def ingest(
     with closing(map_ahead(work, job.chunks(source, chunk_size), workers=workers, ahead=ahead)) as loaded:
         job.run(loaded)
     if prune:
-        job.prune()
+        job.prune(source.id_prefix if isinstance(source, Source) else "")
     return job.report()
 
 
@@ -170,6 +184,7 @@ class _Job:
         self._counts: Counter[Change] = Counter()
         self._removed = 0
         self._failures: list[Outcome] = []
+        self._replaced: list[Replaced] = []
         self._met: set[str] = set()
         self._new: list[Loaded] = []
         self._restated: list[Loaded] = []
@@ -194,9 +209,9 @@ class _Job:
             self._flush(self._batch_size)
         self._flush(1)
 
-    def prune(self) -> None:
-        """Remove what was not met, if it is certain that everything was."""
-        gone = [record.id for record in self._index.records() if record.id not in self._met]
+    def prune(self, prefix: str) -> None:
+        """Remove what was not met among the ids with a prefix, if it is certain that everything was."""
+        gone = [each.id for each in self._index.records() if each.id.startswith(prefix) and each.id not in self._met]
         if gone and self._met <= {""}:
             self._failures.append(Outcome("", "the source is empty, so nothing was removed from the index"))
         elif gone and "" in self._met:
@@ -216,6 +231,7 @@ class _Job:
             failures=tuple(self._failures),
             seconds=dict(self._seconds),
             elapsed_s=time.perf_counter() - self._started_s,
+            replaced=tuple(self._replaced),
         )
 
     def _sort_in(self, loaded: Loaded | Outcome) -> None:
@@ -252,8 +268,12 @@ class _Job:
 
     def _write(self, encoded: list[_Encoded]) -> None:
         with self._timed("writing"):
+            decoded = [loaded.record.id for loaded, _ in encoded if loaded.image is not None]
+            places = {record.id: record.source for record in self._index.get(decoded) if record is not None}
             written = each_half(self._add, encoded, InputError, lambda pair, error: self._fail(pair[0], error))
         self._counts.update(loaded.change for loaded, _ in written)
+        moved = ((loaded.record, places.get(loaded.record.id)) for loaded, _ in written)
+        self._replaced += [Replaced(now.id, was, now.source) for now, was in moved if was and was != now.source]
 
     def _add(self, encoded: Sequence[_Encoded]) -> Sequence[_Encoded]:
         if encoded:

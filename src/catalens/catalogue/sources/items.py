@@ -10,7 +10,7 @@ import datetime
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path, PureWindowsPath
 
@@ -69,6 +69,7 @@ class Source:
         identify: the id of a row; empty if it has none.
         build: an item from a row and its id; raises InputError for a bad row.
         total: number of rows, where the file itself says it.
+        id_prefix: put before every id, so that it differs from those of other sources.
     """
 
     path: Path
@@ -77,6 +78,7 @@ class Source:
     identify: Callable[[Row], str]
     build: Callable[[Row, str], Item]
     total: int | None = None
+    id_prefix: str = ""
 
     def __iter__(self) -> Iterator[Entry]:
         """Give one entry per row: an item, or an outcome that names file and line."""
@@ -86,7 +88,9 @@ class Source:
             try:
                 yield self._item(row, id, first_seen)
             except InputError as error:
-                yield Outcome(_readable(id), _readable(f"{row.file.name}, {row.place}: {error}"))
+                yield Outcome(
+                    _readable(id and self.id_prefix + id), _readable(f"{row.file.name}, {row.place}: {error}")
+                )
 
     def _item(self, row: Row, id: str, first_seen: dict[str, str]) -> Item:
         if row.error:
@@ -97,6 +101,8 @@ class Source:
             raise InputError(f"the id {id!r} was used before, in {first_seen[id]}; ids must be unique")
         first_seen[id] = f"{row.file.name}, {row.place}"
         item = self.build(row, id)
+        if self.id_prefix:
+            item = replace(item, id=self.id_prefix + item.id)
         _check_text(item)
         return item
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -38,6 +39,7 @@ def open_source(
     id_column: str | None = None,
     encoding: str | None = None,
     languages: Sequence[str] = ("en",),
+    id_prefix: str = "",
 ) -> Source:
     """Open a catalogue on disk: a folder of pictures, a table, or a known data set's folder.
 
@@ -54,6 +56,7 @@ def open_source(
         id_column: column of a table with unique ids; None looks for a usual name.
         encoding: of a text table; None finds it out, line by line.
         languages: for texts in several languages, best first.
+        id_prefix: put before every id, so that sources with the same ids can share a catalogue.
 
     Raises:
         InputError: nothing there, unknown, empty, or without a column that holds pictures.
@@ -65,17 +68,18 @@ def open_source(
         raise InputError(f"{full} is a folder, and the layout {chosen!r} is of a file; give the file, or no layout")
     match chosen:
         case "folder":
-            return folder_source(full)
+            source = folder_source(full)
         case "kaggle":
-            return kaggle_source(full)
+            source = kaggle_source(full)
         case "berkeley":
-            return berkeley_source(full, languages=languages)
+            source = berkeley_source(full, languages=languages)
         case "parquet":
-            return parquet_source(full, _parquet_files(full), image=image_column, id=id_column)
+            source = parquet_source(full, _parquet_files(full), image=image_column, id=id_column)
         case "jsonl":
-            return json_source(full, image=image_column, id=id_column, encoding=encoding)
+            source = json_source(full, image=image_column, id=id_column, encoding=encoding)
         case "csv":
-            return csv_source(full, image=image_column, id=id_column, encoding=encoding)
+            source = csv_source(full, image=image_column, id=id_column, encoding=encoding)
+    return replace(source, id_prefix=id_prefix)
 
 
 def _recognise(path: Path) -> tuple[Layout, Path]:
