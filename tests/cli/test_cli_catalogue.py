@@ -31,6 +31,25 @@ def test_a_broken_picture_is_left_out_and_the_code_says_so(run: Run, broken: Pat
     assert "1.png" in ran.err
 
 
+def test_ids_that_another_source_has_too_are_told_and_can_be_kept_apart(
+    run: Run, photos: list[Path], tmp_path: Path
+) -> None:
+    for folder, photo in zip(("a", "b"), photos, strict=False):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.png").write_bytes(photo.read_bytes())
+    path = tmp_path / "both.catalens"
+    assert run("index", "add", path, tmp_path / "a").rows[-1]["replaced"] == 0
+    ran = run("index", "add", path, tmp_path / "b")
+    assert (ran.code, ran.rows[-1]["updated"], ran.rows[-1]["replaced"]) == (0, 1, 1)
+    said = " ".join(ran.err.split())
+    assert "1 record was replaced by another picture with the same id" in said
+    assert f"1.png was {tmp_path}/a/1.png, and is {tmp_path}/b/1.png now" in said
+    assert "--id-prefix" in said
+    kept = run("index", "add", path, tmp_path / "a", "--id-prefix", "a/")
+    assert (kept.rows[-1]["added"], kept.rows[-1]["records"], kept.err) == (1, 2, "")
+    assert [row["id"] for row in run("index", "list", path).rows] == ["1.png", "a/1.png"]
+
+
 def test_pruning_forgets_what_the_source_no_longer_has(
     run: Run, shop: Path, photos: list[Path], tmp_path: Path
 ) -> None:
@@ -58,8 +77,10 @@ def test_removing_names_what_was_not_there(run: Run, catalogue: Path) -> None:
     known = run("index", "list", catalogue).rows[0]["id"]
     ran = run("index", "remove", catalogue, known, "nobody")
     assert ran.code == 1
-    assert "removed 1" in ran.err
-    assert "nobody" in ran.err
+    missing, result = ran.rows
+    assert missing == {"id": "nobody", "error": f"{catalogue} has no record nobody"}
+    assert result == {"catalogue": str(catalogue), "removed": 1, "failed": 1, "records": 5}
+    assert "has no record nobody" in ran.err
     assert run("index", "info", catalogue).rows[0]["records"] == 5
 
 
@@ -72,9 +93,11 @@ def test_the_same_picture_twice_is_a_duplicate(run: Run, catalogue: Path, shop: 
 
 def test_a_graph_is_built_and_dropped(run: Run, catalogue: Path) -> None:
     before = run("search", catalogue, "hat").rows
-    assert run("index", "graph", catalogue).code == 0
+    built = run("index", "graph", catalogue)
+    assert (built.code, built.rows) == (0, [{"catalogue": str(catalogue), "graph": "built", "records": 6}])
     assert run("search", catalogue, "hat").rows == before
-    assert run("index", "graph", catalogue, "--drop").code == 0
+    dropped = run("index", "graph", catalogue, "--drop")
+    assert (dropped.code, dropped.rows[0]["graph"]) == (0, "none")
     assert run("search", catalogue, "hat").rows == before
 
 
@@ -93,7 +116,8 @@ def test_reencoding_brings_a_catalogue_to_the_encoder_in_use(run: Run, catalogue
     assert refused.code == 3
     assert "reencode" in refused.err
     ran = run("index", "reencode", catalogue)
-    assert (ran.code, "6 records" in ran.err) == (0, True)
+    facts = {"encoder": "fake-16", "encoded": 6, "failed": 0, "records": 6}
+    assert (ran.code, ran.rows) == (0, [{"catalogue": str(catalogue), **facts}])
     picture = shop / "photos" / f"{ids[0]}.png"
     assert run("search", catalogue, "--image", picture, "-k", 1).rows[0]["score"] == pytest.approx(1, abs=1e-3)
 
@@ -151,6 +175,8 @@ def test_reencoding_keeps_everything_unless_told_to_drop_what_is_gone(
     assert run("index", "info", path).rows[0]["encoder"] == "fake-24"
     dropped = run("index", "reencode", path, "--drop")
     assert dropped.code == 1
+    assert dropped.rows[0]["id"] == photos[0].name
+    assert (dropped.rows[1]["encoded"], dropped.rows[1]["failed"], dropped.rows[1]["records"]) == (1, 1, 1)
     info = run("index", "info", path).rows[0]
     assert (info["encoder"], info["records"]) == ("fake-16", 1)
 

@@ -212,6 +212,21 @@ def test_a_person_at_a_terminal_gets_a_table(shop: Path) -> None:
     assert ran.stderr == b""
 
 
+@pytest.mark.parametrize("command", [["remove", "000-tshirts"], ["graph"], ["graph", "--drop"]])
+def test_what_became_of_a_catalogue_is_a_table_for_a_person(catalogue: Path, command: list[str]) -> None:
+    leader, follower = pty.openpty()
+    wide = environment(COLUMNS="200", TERM="xterm")
+    arguments = [*CATALENS, "index", command[0], str(catalogue), *command[1:]]
+    ran = subprocess.run(arguments, stdout=follower, stderr=subprocess.PIPE, env=wide, check=False)
+    os.close(follower)
+    shown = os.read(leader, 100_000).decode()
+    os.close(leader)
+    assert "records" in shown
+    assert str(catalogue) in shown
+    assert "{" not in shown
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
 def test_the_same_person_gets_json_lines_when_they_ask(shop: Path) -> None:
     leader, follower = pty.openpty()
     subprocess.run([*CATALENS, "models", "--json"], stdout=follower, env=environment(), check=True)

@@ -1,15 +1,15 @@
-"""`catalens index …`: making a catalogue and looking after it."""
+"""`catalens index …`: looking after a catalogue; how it is filled is in a file of its own."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalens.cli import inputs, output
+from catalens.cli import index_add, inputs, output
 from catalens.cli.encoding import Tally, encoded
 from catalens.cli.filled import encoder_of
 from catalens.cli.filtering import filter_of, say_unknown_fields
@@ -19,7 +19,6 @@ from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
     from catalens.catalogue.index import EmbeddedIndex
-    from catalens.catalogue.ingest import Progress, Report
     from catalens.catalogue.sources import Entry
     from catalens.core.protocols import Encoder
     from catalens.core.types import Vectors
@@ -32,14 +31,7 @@ def register(app: typer.Typer) -> None:
         help="Make a catalogue, and look after it: one file with records, vectors and words.",
         epilog=examples("catalens index add shop.catalens photos/", "catalens index info shop.catalens"),
     )
-    group.command(
-        epilog=examples(
-            "catalens index add shop.catalens photos/",
-            "catalens index add shop.catalens products.csv --image-column photo --id-column sku",
-            "catalens index add shop.catalens abo/ --layout berkeley --language de --language en",
-            "catalens index add shop.catalens photos/ --prune",
-        )
-    )(add)
+    group.command(epilog=examples(*index_add.EXAMPLES))(index_add.add)
     group.command(epilog=examples("catalens index info shop.catalens"))(info)
     group.command(
         "list",
@@ -60,78 +52,6 @@ def register(app: typer.Typer) -> None:
         graph
     )
     app.add_typer(group, name="index")
-
-
-def add(
-    catalogue: Annotated[
-        Path, typer.Argument(metavar="CATALOGUE", help="The catalogue's file; made if it is not there.")
-    ],
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A folder of pictures, a table, or a known data set's folder.")
-    ],
-    layout: Annotated[
-        str | None, typer.Option(help="How the source is laid out, if it cannot be told from the files.")
-    ] = None,
-    image_column: Annotated[str | None, typer.Option(help="The table's column with paths or bytes.")] = None,
-    id_column: Annotated[str | None, typer.Option(help="The table's column with unique ids.")] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="The table's encoding, if it is neither UTF-8 nor Windows-1252.")
-    ] = None,
-    language: Annotated[
-        list[str] | None, typer.Option(help="For texts in several languages, best first. \\[en]")
-    ] = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Forget records that the source no longer has.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads that decode. \\[one per processor]")] = None,
-    model: Model = None,
-    json: Json = False,
-) -> None:
-    """Bring a catalogue up to date with a source: pictures into vectors, columns into fields.
-
-    What is unchanged is skipped, so a run that was cut short goes on where it was.
-    A picture that cannot be read is named and left out; the others go on.
-    """
-    from catalens.catalogue.index import EmbeddedIndex
-    from catalens.catalogue.ingest import ingest
-    from catalens.catalogue.sources import open_source
-
-    opened = open_source(
-        inputs.existing(source),
-        layout=layout,  # type: ignore[arg-type]  # open_source says which there are
-        image_column=image_column,
-        id_column=id_column,
-        encoding=encoding,
-        languages=language or ("en",),
-    )
-    encoder = encoder_of(catalogue, model)
-    tally = Tally(as_json=output.wants_json(json))
-    with EmbeddedIndex.open(catalogue, encoder_name=encoder.name, dim=encoder.dim) as index:
-        with output.progress("indexing", opened.total) as update:
-
-            def tell(progress: Progress) -> None:
-                update(progress.done, note=f"{progress.items_per_s:.0f}/s, {progress.limited_by} takes longest")
-
-            report = ingest(opened, encoder, index, workers=workers, prune=prune, on_progress=tell)
-        tally.done = report.done - len(report.failures)
-        tally.report(report.failures)
-        _show_report(report, len(index), catalogue, as_json=output.wants_json(json))
-    tally.finish()
-
-
-def _show_report(report: Report, total: int, catalogue: Path, *, as_json: bool) -> None:
-    numbers = {
-        "added": report.added,
-        "updated": report.updated,
-        "unchanged": report.skipped,
-        "removed": report.removed,
-        "failed": len(report.failures),
-        "records": total,
-    }
-    if as_json:
-        rate = {"seconds": round(report.elapsed_s, 3), "items_per_s": round(report.items_per_s, 1)}
-        output.emit({"catalogue": str(catalogue), **numbers, **rate, "limited_by": report.limited_by})
-        return
-    output.show_rows([tuple(numbers.values())], *(f"{name}#" for name in numbers), title=str(catalogue))
-    output.say(f"{report.elapsed_s:.1f} s, {report.items_per_s:.0f} items/s; {report.limited_by} took longest")
 
 
 def info(catalogue: Catalogue, json: Json = False) -> None:
@@ -205,32 +125,39 @@ def duplicates(
 
 
 def remove(
-    catalogue: Catalogue, ids: Annotated[list[str], typer.Argument(metavar="ID", help="Records to forget.")]
+    catalogue: Catalogue,
+    ids: Annotated[list[str], typer.Argument(metavar="ID", help="Records to forget.")],
+    json: Json = False,
 ) -> None:
     """Forget records. Ids that are not there are named, and end the command with 1."""
+    from catalens.core.types import Outcome
+
+    tally = Tally(as_json=output.wants_json(json))
     with _open(catalogue, write=True) as index:
         known = {record.id for record in index.get(ids) if record is not None}
-        removed = index.remove(sorted(known))
-    output.say(f"removed {removed} records")
-    missing = [each for each in ids if each not in known]
-    if missing:
-        output.say(f"not in {catalogue}: {', '.join(missing)}", style="red")
-        raise typer.Exit(1)
+        tally.done = index.remove(sorted(known))
+        records = len(index)
+    missing = [each for each in dict.fromkeys(ids) if each not in known]
+    tally.report([Outcome(each, f"{catalogue} has no record {each}") for each in missing])
+    _show(catalogue, {"removed": tally.done, "failed": tally.failed, "records": records}, as_json=tally.as_json)
+    tally.finish()
 
 
 def reencode(
     catalogue: Catalogue,
     drop: Annotated[bool, typer.Option("--drop", help="Forget records whose picture cannot be read any more.")] = False,
     model: Model = None,
+    json: Json = False,
 ) -> None:
     """Encode every picture again, with another encoder or a newer revision; until that is done, all is as before."""
     encoder = encoder_of(catalogue, model)
-    tally = Tally(as_json=False)
+    tally = Tally(as_json=output.wants_json(json))
     with _open(catalogue, write=True) as index:
         if index.encoder_name == encoder.name:
             raise InputError(f"{catalogue} is of {encoder.name} already; name another encoder with --model")
         index.reencode(encoder.name, encoder.dim, _fresh(index, encoder, tally, drop=drop))
-    output.say(f"{catalogue}: {tally.done} records are of {encoder.name} now")
+        facts = {"encoder": encoder.name, "encoded": tally.done, "failed": tally.failed, "records": len(index)}
+    _show(catalogue, facts, as_json=tally.as_json)
     tally.finish()
 
 
@@ -259,6 +186,7 @@ def _items(index: EmbeddedIndex) -> Iterator[Entry]:
 def graph(
     catalogue: Catalogue,
     drop: Annotated[bool, typer.Option("--drop", help="Delete the graph: every search is exact again.")] = False,
+    json: Json = False,
 ) -> None:
     """Build the graph that keeps large catalogues quick, from about half a million records on.
 
@@ -270,7 +198,17 @@ def graph(
         else:
             with output.messages().status(f"building the graph of {len(index)} records"):
                 index.build_graph()
-    output.say("the graph is gone" if drop else "the graph is built")
+        facts = {"graph": "none" if drop else "built", "records": len(index)}
+    _show(catalogue, facts, as_json=output.wants_json(json))
+
+
+def _show(catalogue: Path, facts: Mapping[str, object], *, as_json: bool) -> None:
+    """Print what became of a catalogue."""
+    row = {"catalogue": str(catalogue), **facts}
+    if as_json:
+        output.emit(row)
+    else:
+        output.show_rows([tuple(row.values())], *(f"{name}#" if isinstance(row[name], int) else name for name in row))
 
 
 def _open(catalogue: Path, *, write: bool = False) -> EmbeddedIndex:
