@@ -8,56 +8,117 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import writer_child
-from writer_child import DIM, SIZE, batch_ids, batch_vectors
+from writer_child import SIZE, batch_ids, batch_records, batch_vectors, encoder_at
 
 from catalens.catalogue.index import EmbeddedIndex
+from catalens.core.errors import CatalogueError
 
-KILLS = 10
+Kill = Callable[[str, Path, int, int, float], list[str]]
+"""Job, catalogue, number to begin with, steps and seconds after them until the job is killed → what it acknowledged."""
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
-def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def kill() -> Iterator[Kill]:
+    command = [sys.executable, writer_child.__file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        sent, said = child.stdin, child.stdout
+        assert sent is not None
+        assert said is not None
+
+        def run_and_kill(job: str, path: Path, first: int, steps: int, after_s: float) -> list[str]:
+            sent.write(f"{job}\t{path}\t{first}\t{steps}\t{after_s}\n")
+            sent.flush()
+            lines = []
+            while not (line := said.readline()).startswith("end"):
+                assert line, "the parent of the jobs is gone"
+                lines.append(line.rstrip("\n"))
+            assert line == f"end {-signal.SIGKILL}\n", "the job ended by itself"
+            return lines
+
+        yield run_and_kill
+
+
+def test_a_writer_killed_while_it_makes_the_catalogue_leaves_one_or_none(tmp_path: Path, kill: Kill) -> None:
+    moments = random.Random(5)
+    for attempt in range(8):
+        path = tmp_path / f"{attempt}.catalogue"
+        said = kill("write", path, 0, 0, 10 ** moments.uniform(-3.5, -1))
+        try:
+            EmbeddedIndex.open(path).close()
+        except CatalogueError:
+            assert not said, "what was acknowledged cannot be opened"
+        there = check(path, set(), said)
+        write_on(path, 1000)
+        check(path, there, ["+1000"])
+
+
+def test_a_killed_writer_loses_nothing_it_acknowledged_and_keeps_nothing_it_removed(tmp_path: Path, kill: Kill) -> None:
     path = tmp_path / "c.catalogue"
     moments = random.Random(7)
-    acknowledged: list[int] = []
-    for _ in range(KILLS):
-        acknowledged += run_and_kill(path, first=max(acknowledged, default=-1) + 2, after_s=moments.uniform(0, 0.15))
+    there: set[int] = set()
+    for _ in range(8):
+        steps = moments.randrange(6)
+        said = kill("write", path, max(there, default=-1) + 2, steps, moments.uniform(0, 0.03))
+        assert len(said) >= steps
         (tmp_path / "c.catalogue.01234567.hnsw").write_bytes(os.urandom(5000))  # as if a graph had been cut off
-        check(path, acknowledged)
-    assert len(acknowledged) > KILLS
+        there = check(path, there, said)
 
 
-def run_and_kill(path: Path, first: int, after_s: float) -> list[int]:
-    """Let a child write from a batch number on; kill it some time after its first acknowledgement."""
-    command = [sys.executable, writer_child.__file__, str(path), str(first)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        first_line = child.stdout.readline()
-        time.sleep(after_s)
-        child.kill()
-        lines = [first_line, *child.stdout.read().split("\n")[:-1]]
-    assert child.returncode == -signal.SIGKILL
-    return [int(line) for line in lines]
+def test_a_catalogue_whose_reencoding_is_killed_is_of_one_encoder_or_the_other(tmp_path: Path, kill: Kill) -> None:
+    path = tmp_path / "c.catalogue"
+    moments = random.Random(9)
+    step = 0
+    write_on(path, *range(10))
+    for batch in range(10, 16):
+        said = kill("reencode", path, step + 1, moments.randrange(3), moments.uniform(0, 0.03))
+        assert [int(line) for line in said] == list(range(step + 1, step + 1 + len(said)))
+        with EmbeddedIndex.open(path) as index:
+            step += len(said) + (index.encoder_name == encoder_at(step + len(said) + 1)[0])
+        check(path, set(range(batch)), [], step)
+        write_on(path, batch, step=step)
+    check(path, set(range(16)), [], step)
+    assert step > 0
 
 
-def check(path: Path, acknowledged: list[int]) -> None:
-    with EmbeddedIndex.open(path, encoder_name="enc", dim=DIM) as index:
-        there = {int(record.id.split("-")[0]) for record in index.records() if record.id != "latest"}
-        assert set(acknowledged) <= there
-        assert len(index) == SIZE * len(there) + 1, "a batch is half there"
+def write_on(path: Path, *batches: int, step: int = 0) -> None:
+    name, dim = encoder_at(step)
+    with EmbeddedIndex.open(path, encoder_name=name, dim=dim) as index:
+        for batch in batches:
+            index.add(batch_records(batch), batch_vectors(batch, dim)[:SIZE])
+
+
+def check(path: Path, before: set[int], said: list[str], step: int = 0) -> set[int]:
+    """Judge a catalogue that held some batches before a job said what it did; give the batches that it holds now."""
+    expected = set(before)
+    for line in said:
+        (expected.add if line[0] == "+" else expected.discard)(int(line[1:]))
+    name, dim = encoder_at(step)
+    with EmbeddedIndex.open(path, encoder_name=name, dim=dim) as index:
+        ids = {record.id for record in index.records()} - {"latest"}
+        there = {int(one.split("-")[0]) for one in ids}
+        assert len(there ^ expected) <= 1, "more than the step that was cut off is not as it was acknowledged"
+        assert ids == {one for batch in there for one in batch_ids(batch)}, "a batch is half there"
         for batch in there:
-            assert index.vectors(batch_ids(batch)) == pytest.approx(batch_vectors(batch)[:SIZE], abs=1e-3)
-        newest = max(there)
+            assert index.vectors(batch_ids(batch)) == pytest.approx(batch_vectors(batch, dim)[:SIZE], abs=1e-3)
+        assert {record.id for record in index.keyword("batch", 100_000)} == ids
+        if there:
+            newest = max(there)
+            assert index.query(batch_vectors(newest, dim)[0], 1)[0].record.id == f"{newest}-0"
+            assert {record.id for record in index.keyword(f"{newest}", 100)} >= {*batch_ids(newest)}
         (latest,) = index.get(["latest"])
-        assert latest is not None
-        assert latest.fields["batch"] == newest
-        assert index.query(batch_vectors(newest)[0], 1)[0].record.id == f"{newest}-0"
-        assert len(index.keyword(f"{newest}", 100)) >= SIZE + 1
+        assert latest is None or latest.fields["batch"] in there
+    check_tables(path)
+    return there
+
+
+def check_tables(path: Path) -> None:
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.execute("INSERT INTO words (words) VALUES ('integrity-check')")
