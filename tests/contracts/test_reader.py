@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from PIL import Image
+from tiny import tiny_bundle
 
-from catalens.core.errors import ModelError
+from catalens.core.errors import InputError, ModelError
 from catalens.models.readers import KNOWN_READERS, Reader, load_reader
 from catalens.models.readers.fake import FakeReader
+from catalens.models.registry import shipped
 from reader_contract import AnswererContract, CaptionerContract
 
 
@@ -31,6 +35,22 @@ def test_the_fake_knows_a_colour_and_counts_its_looks() -> None:
 def test_an_unknown_name_gets_the_nearest_known_ones(name: str, near: str) -> None:
     with pytest.raises(ModelError, match=f"no reader '{name}'.*{near}"):
         load_reader(name)
+
+
+def test_a_bundle_s_folder_is_its_reader(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (9, 9), (190, 20, 20))
+    with load_reader(str(shipped("everyday")), threads=1) as given, load_reader("everyday", threads=1) as named:
+        assert given.name == named.name
+        assert given.caption(given.look([picture])) == named.caption(named.look([picture]))
+    with pytest.raises(ModelError, match="is a bundle that encodes only; one that captions and answers has a folder"):
+        load_reader(str(tiny_bundle(tmp_path / "mine")))
+
+
+def test_what_torch_does_not_run_is_not_quantised(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "mine")
+    for name in ("starter", "everyday", "fake", "http://localhost:1/v1#some", str(bundle)):
+        with pytest.raises(InputError, match=f"{name} cannot be kept in 4bit: that is for the readers that torch runs"):
+            load_reader(name, quantise="4bit")
 
 
 def test_short_names_are_unique_and_mean_repositories() -> None:

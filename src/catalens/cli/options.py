@@ -81,7 +81,11 @@ ReaderModel = Annotated[
 
 QuantiseFlag = Annotated[
     Literal["8bit", "4bit"] | None,
-    typer.Option("--quantise", help="Keep the reader's weights in so few bits.", show_default=False),
+    typer.Option(
+        "--quantise",
+        help="Keep the reader's weights in so few bits; for models that torch runs here.",
+        show_default=False,
+    ),
 ]
 
 

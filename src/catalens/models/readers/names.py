@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from catalens.core.errors import ModelError
+from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Answerer, Captioner
 from catalens.models.hub.names import NO_REVISIONS, Place, split_revision
 from catalens.models.readers.known import KNOWN_READERS
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 ACCEPTED = (
     "starter or everyday, which come with the package; a short name such as blip-base or blip2-2.7b, or a hub id such "
-    "as Salesforce/blip-vqa-base, with @REVISION or without; the folder of a model; https://host/v1#model for a server "
-    "of chat completions; fake"
+    "as Salesforce/blip-vqa-base, with @REVISION or without; the folder of a model or of a bundle with a reader; "
+    "https://host/v1#model for a server of chat completions; fake"
 )
+QUANTISED = "the readers that torch runs on this machine, such as blip2-2.7b, qwen2.5-vl-7b or the folder of a model"
+"""What `quantise` is for."""
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _SERVER = re.compile(r"(remote:)?https?://")
 
@@ -47,17 +49,19 @@ def _fake(_threads: int | None) -> Reader:
     return FakeReader()
 
 
-def _of_bundle(name: str, threads: int | None) -> BundleReader:
+def _of_bundle(folder: Path, threads: int | None) -> BundleReader:
     from catalens.models.bundle import load_bundle
-    from catalens.models.readers.shipped import load_bundle_reader
-    from catalens.models.registry import shipped
+    from catalens.models.readers.shipped import FOLDER, load_bundle_reader
 
-    folder = shipped(name)
+    if not (folder / FOLDER).is_dir():
+        raise ModelError(f"{folder} is a bundle that encodes only; one that captions and answers has a folder {FOLDER}")
     return load_bundle_reader(folder, load_bundle(folder, threads=threads), threads=threads)
 
 
 def _everyday(threads: int | None) -> Reader:
-    return _of_bundle("everyday", threads)
+    from catalens.models.registry import shipped
+
+    return _of_bundle(shipped("everyday"), threads)
 
 
 def _starter(threads: int | None) -> Reader:
@@ -65,8 +69,8 @@ def _starter(threads: int | None) -> Reader:
     from catalens.models.readers.auto import AutoReader
     from catalens.models.registry import shipped
 
-    product = _of_bundle("starter", threads)
-    return AutoReader(product, _of_bundle("everyday", threads), load_gate(shipped("starter"), product.encoder.dim))
+    product = _of_bundle(shipped("starter"), threads)
+    return AutoReader(product, _everyday(threads), load_gate(shipped("starter"), product.encoder.dim))
 
 
 SHIPPED: dict[str, Callable[[int | None], Reader]] = {"starter": _starter, "everyday": _everyday, "fake": _fake}
@@ -87,22 +91,29 @@ def load_reader(
 
     Args:
         name: a shipped one (`starter`, `everyday`, `fake`), a short name (`blip-base`) or a hub id, with @REVISION or
-            without, the folder of a model, or `https://host/v1#model`.
+            without, the folder of a model or of a bundle with a reader, or `https://host/v1#model`.
         device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
         dtype: "float32", "float16", "bfloat16", or "auto" for the fastest that the device computes in.
-        quantise: "8bit" or "4bit" weights; None for as they are.
+        quantise: "8bit" or "4bit" weights, of a model that torch runs; None for as they are.
         revision: a commit, branch or tag of the hub; None for the name's own, or for the branch `main`: as it is in
             the cache, else the newest.
         threads: processor threads of torch, for the whole process; None leaves them as they are.
         api_key: what a server asks for; None for none.
 
     Raises:
-        InputError: no device or dtype is called so, or the name asks for another revision.
+        InputError: no device or dtype is called so, the name asks for another revision, or the reader cannot be
+            quantised.
         ModelError: nothing is called so (the message gives the nearest names), or it cannot be had.
     """
+    folder = Path(name).expanduser()
+    is_server, is_bundle = bool(_SERVER.match(name)), (folder / "bundle.json").is_file()
+    if quantise is not None and (is_server or is_bundle or name in SHIPPED):
+        raise InputError(f"{name} cannot be kept in {quantise}: that is for {QUANTISED}")
     if name in SHIPPED:
         return SHIPPED[name](threads)
-    if _SERVER.match(name):
+    if is_bundle:
+        return _of_bundle(folder, threads)
+    if is_server:
         from catalens.models.readers.remote import connect
 
         return connect(name.removeprefix("remote:"), api_key=api_key)
