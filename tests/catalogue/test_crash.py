@@ -91,7 +91,7 @@ def write_on(path: Path, *batches: int, step: int = 0) -> None:
     name, dim = encoder_at(step)
     with EmbeddedIndex.open(path, encoder_name=name, dim=dim) as index:
         for batch in batches:
-            index.add(batch_records(batch), batch_vectors(batch, dim)[:SIZE])
+            index.add(batch_records(batch), batch_vectors(batch, dim))
 
 
 def check(path: Path, before: set[int], said: list[str], step: int = 0) -> set[int]:
@@ -107,13 +107,14 @@ def check(path: Path, before: set[int], said: list[str], step: int = 0) -> set[i
         assert ids == {one for batch in there for one in batch_ids(batch)}, "a batch is half there"
         for batch in there:
             assert index.vectors(batch_ids(batch)) == pytest.approx(batch_vectors(batch, dim)[:SIZE], abs=1e-3)
-        assert {record.id for record in index.keyword("batch", 100_000)} == ids
-        if there:
-            newest = max(there)
-            assert index.query(batch_vectors(newest, dim)[0], 1)[0].record.id == f"{newest}-0"
-            assert {record.id for record in index.keyword(f"{newest}", 100)} >= {*batch_ids(newest)}
+        assert {record.id for record in index.keyword("batch", 100_000)} - {"latest"} == ids
         (latest,) = index.get(["latest"])
-        assert latest is None or latest.fields["batch"] in there
+        assert (latest is None) == (not there), "what replaces a record and what it replaces are both gone"
+        if latest is not None:
+            newest = max(there)
+            assert latest.fields["batch"] == newest
+            assert index.query(batch_vectors(newest, dim)[0], 1)[0].record.id == f"{newest}-0"
+            assert {record.id for record in index.keyword(f"{newest}", 100)} >= {*batch_ids(newest), "latest"}
     check_tables(path)
     return there
 

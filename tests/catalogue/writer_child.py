@@ -30,8 +30,9 @@ def batch_ids(batch: int) -> list[str]:
 
 
 def batch_records(batch: int) -> list[Record]:
+    """Records of this batch, and one that each batch replaces."""
     fields: dict[str, FieldValue] = {"title": f"batch {batch}", "batch": batch}
-    return [Record(one, "", fields) for one in batch_ids(batch)]
+    return [Record(one, "", fields) for one in [*batch_ids(batch), "latest"]]
 
 
 def batch_vectors(batch: int, dim: int = DIM) -> Vectors:
@@ -47,8 +48,7 @@ def write(path: str, first: int) -> None:
     """Make the catalogue, add batch after batch, and remove the one before; now and then with a graph."""
     with EmbeddedIndex.open(path, encoder_name="enc0", dim=DIM) as index:
         for batch in count(first):
-            latest = Record("latest", "", {"batch": batch})
-            index.add([*batch_records(batch), latest], batch_vectors(batch), ["hash"] * (SIZE + 1))
+            index.add(batch_records(batch), batch_vectors(batch), ["hash"] * (SIZE + 1))
             say(f"+{batch}")
             if batch > first:
                 index.remove(batch_ids(batch - 1))
@@ -62,10 +62,10 @@ def write(path: str, first: int) -> None:
 def reencode(path: str, first: int) -> None:
     """Bring the catalogue to one encoder after the other; now and then with a graph."""
     with EmbeddedIndex.open(path) as index:
-        batches = sorted({int(record.id.split("-")[0]) for record in index.records()})
+        batches = sorted({int(record.id.split("-")[0]) for record in index.records() if record.id != "latest"})
         for step in count(first):
             name, dim = encoder_at(step)
-            index.reencode(name, dim, ((batch_ids(batch), batch_vectors(batch, dim)[:SIZE]) for batch in batches))
+            index.reencode(name, dim, (([*batch_ids(batch), "latest"], batch_vectors(batch, dim)) for batch in batches))
             say(str(step))
             if step % 3 == 2:
                 index.build_graph()
