@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +135,42 @@ def test_folders_that_hold_no_chat_model_are_named(tmp_path: Path) -> None:
     save_chat_model(tmp_path, template=None)
     with pytest.raises(ModelError, match="no chat template"):
         load_writer(f"transformers:{tmp_path}")
+
+
+def trapped(folder: Path, tmp_path: Path, config: Callable[[dict[str, Any]], dict[str, Any]]) -> Path:
+    """Give a copy whose configuration wants code of the folder's own, which would leave a mark."""
+    made = tmp_path / "trapped"
+    shutil.copytree(folder, made)
+    file = made / "config.json"
+    file.write_text(json.dumps(config(json.loads(file.read_text()))))
+    (made / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\nclass Trap: ...\n")
+    return made
+
+
+@pytest.mark.parametrize("part", ["model", "tokenizer", "nested"])
+def test_a_folder_s_own_code_is_not_run_whoever_says_yes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _="": "y")
+    own = ("AutoConfig", "AutoModel", "AutoModelForCausalLM")
+
+    def change(config: dict[str, Any]) -> dict[str, Any]:
+        if part == "model":
+            return config | {"model_type": "mine", "auto_map": dict.fromkeys(own, "trap.Trap")}
+        if part == "nested":
+            mapped = dict.fromkeys(own, f"{tmp_path / 'trapped'}--trap.Trap")
+            text = {"model_type": "blip_text_model", "auto_map": mapped, "hidden_size": 8, "vocab_size": 8}
+            return {"model_type": "fuyu", "text_config": text}
+        return config | {"model_type": "mine"}
+
+    made = trapped(folder, tmp_path, change)
+    if part == "tokenizer":
+        file = made / "tokenizer_config.json"
+        mapped = {"AutoTokenizer": ["trap.Trap", "trap.Trap"]}
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"auto_map": mapped, "tokenizer_class": "Trap"}))
+    with pytest.raises(ModelError, match="cannot be loaded as a chat model"):
+        load_writer(f"transformers:{made}")
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_behind_a_real_server_the_same_words_come_and_nonsense_is_replaced(folder: Path) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 from catalens.core.errors import ModelError
 from catalens.core.types import PaintRequest
 from catalens.models.allocator import keep_memory
+from catalens.models.own_code import without_own_code
 from catalens.models.painters.sizes import SizeWh, fit_area
 
 if TYPE_CHECKING:
@@ -47,9 +48,15 @@ def load_diffusion_painter(name: str, *, revision: str | None, device: str, dtyp
     # Parts that were left out when the model was saved, such as the third text encoder of Stable Diffusion 3.
     absent = {part: None for part, kind in _index(folder).items() if kind == [None, None]}
     try:
-        pipeline = pipelines.from_pretrained(
-            str(folder), dtype=number, use_safetensors=True, local_files_only=True, **absent
-        )
+        with without_own_code():
+            pipeline = pipelines.from_pretrained(
+                str(folder),
+                dtype=number,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                **absent,
+            )
         pipeline.to(chosen)
     except Exception as error:  # every component has a loader of its own, and errors of its own
         raise ModelError(f"{name} cannot be loaded as an image-to-image model: {_line(error)}") from error

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from catalens.core.errors import AnswerError, ModelError
+from catalens.models.own_code import without_own_code
 
 
 class LocalWriter:
@@ -85,8 +86,11 @@ def load_local(folder: Path) -> LocalWriter:
     if not folder.is_dir():
         raise ModelError(f"{str(folder)!r} is no folder; transformers:FOLDER takes one that holds a chat model")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto", use_safetensors=True)
+        with without_own_code():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False, dtype="auto", use_safetensors=True
+            )
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{str(folder)!r} cannot be loaded as a chat model: {error}") from error
     if not tokenizer.chat_template:
