@@ -39,7 +39,10 @@ def test_an_unknown_name_gets_the_nearest_known_ones(name: str, near: str) -> No
 
 def test_a_bundle_s_folder_is_its_reader(tmp_path: Path) -> None:
     picture = Image.new("RGB", (9, 9), (190, 20, 20))
-    with load_reader(str(shipped("everyday")), threads=1) as given, load_reader("everyday", threads=1) as named:
+    with (
+        load_reader(str(shipped("everyday") / "bundle.json"), threads=1) as given,
+        load_reader("everyday", threads=1) as named,
+    ):
         assert given.name == named.name
         assert given.caption(given.look([picture])) == named.caption(named.look([picture]))
     with pytest.raises(ModelError, match="is a bundle that encodes only; one that captions and answers has a folder"):

@@ -8,7 +8,7 @@ import pytest
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.hub.known import KNOWN
-from catalens.models.hub.names import parse
+from catalens.models.hub.names import Place, parse
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,41 @@ def test_a_file_needs_an_architecture(tmp_path: Path) -> None:
     assert (place.kind, place.name, place.architecture) == ("file", "ViT-B-32::mine.safetensors", "ViT-B-32")
     with pytest.raises(ModelError, match=r"there is no file /not/there\.pt"):
         parse("ViT-B-32::/not/there.pt")
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "open_clip"),
+    [
+        (["config.json", "model.safetensors"], "model.safetensors", False),
+        (["config.json", "pytorch_model.bin"], "config.json", False),
+        (["open_clip_config.json", "open_clip_model.safetensors"], "open_clip_model.safetensors", False),
+        (["config.json", "model.safetensors", "open_clip_config.json"], "model.safetensors", False),
+        (["bundle.json", "image.onnx"], "image.onnx", False),
+        (
+            ["config.json", "model.safetensors", "open_clip_config.json", "open_clip_pytorch_model.bin"],
+            "open_clip_pytorch_model.bin",
+            True,
+        ),
+    ],
+)
+def test_a_file_of_a_model_s_folder_means_the_folder(
+    files: list[str], given: str, *, open_clip: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in files:
+        (tmp_path / "mine" / name).write_text("{}")
+    assert parse(str(tmp_path / "mine" / given)) == Place("mine", "folder", str(tmp_path / "mine"), open_clip=open_clip)
+    monkeypatch.chdir(tmp_path / "mine")
+    assert parse(given).name == "mine"
+
+
+def test_weights_beside_those_that_a_folder_is_loaded_from_are_not_taken_for_them(tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors", "older.safetensors"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(
+        ModelError, match=r"older\.safetensors is a file of weights, .*is loaded from model\.safetensors"
+    ):
+        parse(str(tmp_path / "older.safetensors"))
 
 
 @pytest.mark.parametrize(

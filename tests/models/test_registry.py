@@ -40,6 +40,11 @@ def test_a_bundle_is_loaded_by_its_folder(tmp_path: Path) -> None:
     assert np.isfinite(encoder.encode_texts(["a red shirt"])).all()
 
 
+def test_a_file_of_a_bundle_is_the_bundle(tmp_path: Path) -> None:
+    folder = tiny_bundle(tmp_path / "mine", name="mine", revision="7")
+    assert load_encoder(str(folder / "bundle.json"), runtime="onnxruntime", threads=1).name == "mine@7"
+
+
 def test_an_unknown_name_gets_the_nearest_ones_and_what_is_accepted() -> None:
     with pytest.raises(ModelError, match=r"no model 'startre' \(did you mean 'starter'\?\); accepted are: a name from"):
         load_encoder("startre")

@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeAlias
 
 from catalens.core.errors import ModelError
 
+CONFIGS = ("bundle.json", "open_clip_config.json", "config.json", "modules.json")
+"""A folder with one of these is a model's."""
 Library: TypeAlias = Literal["transformers", "open_clip"]
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
 """A folder with one of these has a tokenizer."""

@@ -10,6 +10,7 @@ from typing import Literal
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.hub.known import KNOWN
+from catalens.models.hub.layout import CONFIGS, find_layout
 
 ACCEPTED = (
     "a name from `catalens models`; an open_clip pair such as ViT-L-14/openai; a hub id such as "
@@ -121,12 +122,27 @@ def _local(name: str) -> Place | None:
     path = Path(name).expanduser()
     if path.is_dir():
         return Place(path.resolve().name, "folder", str(path))
-    if path.is_file():
-        raise ModelError(
-            f"{name} is a file of weights, which does not say what shape they have; name open_clip's architecture "
-            f"too, such as ViT-B-32::{name}"
-        )
-    return None
+    return _of_file(path) if path.is_file() else None
+
+
+def _of_file(file: Path) -> Place:
+    """Give the folder of the model that a file belongs to."""
+    folder, hint = file.absolute().parent, ""
+    for open_clip in (False, True):
+        place = Place(folder.resolve().name, "folder", str(folder), open_clip=open_clip)
+        if file.name in CONFIGS or (folder / CONFIGS[0]).is_file():
+            return place
+        try:
+            weights = [each.name for each in find_layout(folder, open_clip=open_clip).weights]
+        except ModelError:
+            break  # the file lies by itself
+        if file.name in weights:
+            return place
+        hint = hint or f"; its folder is loaded from {weights[0]}"
+    raise ModelError(
+        f"{file} is a file of weights, which does not say what shape they have; name open_clip's architecture too, "
+        f"such as ViT-B-32::{file}{hint}"
+    )
 
 
 def _prefixed(name: str) -> Place | None:

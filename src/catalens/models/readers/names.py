@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Answerer, Captioner
-from catalens.models.hub.names import NO_REVISIONS, Place, split_revision
+from catalens.models.hub.names import NO_REVISIONS, Place, parse, split_revision
 from catalens.models.readers.known import KNOWN_READERS
 from catalens.models.readers.tokens import Foreign
 
@@ -105,7 +105,7 @@ def load_reader(
             quantised.
         ModelError: nothing is called so (the message gives the nearest names), or it cannot be had.
     """
-    folder = Path(name).expanduser()
+    folder = _folder(name)
     is_server, is_bundle = bool(_SERVER.match(name)), (folder / "bundle.json").is_file()
     if quantise is not None and (is_server or is_bundle or name in SHIPPED):
         raise InputError(f"{name} cannot be kept in {quantise}: that is for {QUANTISED}")
@@ -117,7 +117,7 @@ def load_reader(
         from catalens.models.readers.remote import connect
 
         return connect(name.removeprefix("remote:"), api_key=api_key)
-    shown, folder = _find(name, revision)
+    shown, folder = _find(name, folder, revision)
     from catalens.models.readers.loading import Wanted, load, need_libraries, read_config
 
     need_libraries()
@@ -132,9 +132,14 @@ def load_reader(
     return TorchReader(family(load(folder, shown, model_class, wanted)))
 
 
-def _find(name: str, revision: str | None) -> tuple[str, Path]:
+def _folder(name: str) -> Path:
+    """Give the folder that a name means where it is one, or a file in one; else what is not there."""
+    path = Path(name).expanduser()
+    return Path(parse(name).target) if path.is_file() else path
+
+
+def _find(name: str, folder: Path, revision: str | None) -> tuple[str, Path]:
     """Give a model's name with its revision, and the folder of its files, fetched if need be."""
-    folder = Path(name).expanduser()
     if folder.is_dir():
         from catalens.models.hub.layout import find_layout
 
