@@ -137,6 +137,18 @@ def test_folders_that_hold_no_chat_model_are_named(tmp_path: Path) -> None:
         load_writer(f"transformers:{tmp_path}")
 
 
+def test_cut_weights_are_named_and_missing_ones_are_never_made_up(folder: Path, tmp_path: Path) -> None:
+    cut, deeper = (Path(shutil.copytree(folder, tmp_path / name)) for name in ("cut", "deeper"))
+    weights = cut / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:2000])
+    with pytest.raises(ModelError, match=r"cut' cannot be loaded as a chat model: "):
+        load_writer(f"transformers:{cut}")
+    config = json.loads((deeper / "config.json").read_text()) | {"num_hidden_layers": 3}
+    (deeper / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=r"deeper' lacks \d+ weights of LlamaForCausalLM, model\.layers\.2\."):
+        load_writer(f"transformers:{deeper}")
+
+
 def trapped(folder: Path, tmp_path: Path, config: Callable[[dict[str, Any]], dict[str, Any]]) -> Path:
     """Give a copy whose configuration wants code of the folder's own, which would leave a mark."""
     made = tmp_path / "trapped"

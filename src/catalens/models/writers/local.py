@@ -80,7 +80,8 @@ def load_local(folder: Path) -> LocalWriter:
     """Load a chat model from a folder; nothing is downloaded and no code of the folder runs.
 
     Raises:
-        ModelError: there is no such folder, it holds no causal model, or it has no chat template.
+        ModelError: there is no such folder, it holds no causal model, files are damaged, weights are missing, or it has
+            no chat template.
     """
     name = f"transformers:{folder.name}"
     if not folder.is_dir():
@@ -88,11 +89,19 @@ def load_local(folder: Path) -> LocalWriter:
     try:
         with without_own_code():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False, dtype="auto", use_safetensors=True
+            model, told = AutoModelForCausalLM.from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                dtype="auto",
+                use_safetensors=True,
+                output_loading_info=True,
             )
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # transformers, tokenizers and safetensors raise many kinds for damaged files
         raise ModelError(f"{str(folder)!r} cannot be loaded as a chat model: {error}") from error
+    if missing := sorted(told["missing_keys"]):
+        kind = type(model).__name__
+        raise ModelError(f"{str(folder)!r} lacks {len(missing)} weights of {kind}, {missing[0]} among them")
     if not tokenizer.chat_template:
         raise ModelError(f"{str(folder)!r} has no chat template, so it is no chat model; name an instruct variant")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
