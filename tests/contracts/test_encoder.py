@@ -12,7 +12,9 @@ from tiny import tiny_bundle
 
 from catalens.core.protocols import Encoder
 from catalens.models.bundle import load_bundle
+from catalens.models.facts import FACTS, FILES
 from catalens.models.fakes import FakeEncoder
+from catalens.models.registry import shipped
 from catalens.tasks.labels import build_bank
 from catalens.tasks.tagging import tag
 
@@ -22,11 +24,21 @@ def bundle(folder: Path, runtime: str) -> Encoder:
     return load_bundle(tiny_bundle(folder, logit_bias=-5.0), runtime=runtime, threads=1)
 
 
+def shipped_bundle(name: str) -> Encoder:
+    folder = shipped(name)
+    missing = [file for file in (*FILES, FACTS) if not (folder / file).is_file()]
+    if missing:
+        pytest.skip(f"{folder} has no {', '.join(missing)}")
+    return load_bundle(folder, runtime="onnxruntime", threads=1)
+
+
 ENCODERS: dict[str, Callable[[Path], Encoder]] = {
     "fake": lambda _: FakeEncoder(),
     "fake with a bias": lambda _: FakeEncoder(24, logit_bias=-5.0),
     "bundle on ONNX Runtime": lambda folder: bundle(folder, "onnxruntime"),
     "bundle on OpenVINO": lambda folder: bundle(folder, "openvino"),
+    "the shipped starter": lambda _: shipped_bundle("starter"),
+    "the shipped everyday one": lambda _: shipped_bundle("everyday"),
 }
 TEXTS = ["a red shirt", "shoe", "a long text about a handbag with two straps, a zip and a golden buckle " * 3, "été 夏"]
 
