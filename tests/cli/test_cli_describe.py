@@ -100,6 +100,54 @@ def test_a_writer_that_is_not_there_ends_the_command(run: Run, tmp_path: Path) -
     assert "is the server running" in ran.err
 
 
+def test_rows_without_facts_between_do_not_hide_that_a_writer_is_not_there(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("httpx", reason='a server needs httpx: pip install "catalens[remote]"')
+    file = tmp_path / "gaps.jsonl"
+    rows = ({"id": str(place)} | ({"colour": "red"} if place % 2 else {"colour": ""}) for place in range(40))
+    file.write_text("\n".join(map(json.dumps, rows)))
+    ran = run("describe", "--table", file, "--writer", "http://127.0.0.1:9/v1#m")
+    assert ran.code == 3
+    assert len(ran.rows) == 9, "four that the writer failed at, five that were empty"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_a_column_that_is_not_there_is_one_error_before_the_work(run: Run, tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"shop{ending}"
+    rows = [{"id": "1", "kind": "Shirts"}, {"id": "2", "kind": "Jeans", "colour": "Red"}]
+    if ending == ".csv":
+        file.write_text("id,kind,colour\n1,Shirts,\n2,Jeans,Red\n")
+    elif ending == ".jsonl":
+        file.write_text("\n".join(json.dumps({"id": row.pop("id"), "attributes": row}) for row in rows))
+    else:
+        arrow = pytest.importorskip("pyarrow", reason='parquet needs pyarrow: pip install "catalens[parquet]"')
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(arrow.table({name: [row.get(name) for row in rows] for name in rows[1]}), file)
+    for flags in (["--column", "size=nosuch"], ["--only", "nosuch"], ["--only", "size", "--column", "size=nosuch"]):
+        ran = run("describe", "--table", file, *flags)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.count("nosuch'") == 1
+        assert "has no column 'nosuch'; it has: " in ran.err
+        assert "kind, colour" in " ".join(ran.err.split())
+    assert set(run("describe", "--table", file, "--only", "type", "--column", "type=kind").rows[1]["facts"]) == {"type"}
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.csv", "id,type\n"), ("b.jsonl", "\n")])
+def test_a_table_without_rows_is_said_to_have_none(run: Run, tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    for more in ([], ["--only", "type"]):
+        ran = run("describe", "--table", tmp_path / name, *more)
+        assert (ran.code, ran.out) == (2, "")
+        assert f"{name} has no rows" in "".join(ran.err.split("\n"))
+
+
+def test_a_table_among_the_pictures_brings_a_word_about_table(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "d.csv"
+    file.write_text("id,type\n1,Shirts\n")
+    ran = run("describe", file)
+    assert ran.code == 2
+    assert "--table" in ran.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -103,6 +103,10 @@ def describe(
     lexicon = build_lexicon(load_schema(schema))
     chosen = inputs.words(only) if only else []
     tally = Tally(as_json=output.wants_json(json))
+    if table is not None:
+        products = _rows(inputs.existing(table), chosen, column or [])
+    else:
+        products = _pictures(pictures or [], schema, chosen, calibration, model, tally)
     if writer == _TEMPLATE:
         check_template_can(style)
         author = None
@@ -110,10 +114,6 @@ def describe(
         from catalens.models.writers import load_writer
 
         author = load_writer(writer, api_key=settings().api_key, timeout_s=timeout)
-    if table is not None:
-        products = _rows(inputs.existing(table), chosen, column or [])
-    else:
-        products = _pictures(pictures or [], schema, chosen, calibration, model, tally)
     _run(products, lambda facts: write(facts, lexicon, writer=author, style=style, instruction=told), tally)
 
 
@@ -127,7 +127,7 @@ def _run(products: Iterator[Told], write: Callable[[Facts], Description], tally:
                 facts = known()
                 made = write(facts)
             except CatalensError as error:
-                in_a_row = in_a_row + 1 if isinstance(error, ModelError) else 0
+                in_a_row += isinstance(error, ModelError)  # a product without facts says nothing of the writer
                 if in_a_row == _MOST_IN_A_ROW:
                     raise
                 tally.report([Outcome(str(name["id"]), f"{name['id']}: {error}")])
@@ -160,6 +160,9 @@ def _pictures(
     from catalens.tasks.schema import load_schema
 
     found, groups = inputs.entries(pictures), load_schema(schema)
+    for each in found.names:
+        if inputs.is_table(Path(each)):
+            output.say(f"{each}: its pictures are looked at; to describe what its columns say, give --table {each}")
     for name in only:
         groups.group(name)
     encoder = encoder_for(model)
@@ -172,6 +175,7 @@ def _pictures(
 
 
 def _rows(table: Path, only: Sequence[str], columns: Sequence[str]) -> Iterator[Told]:
+    """Give the products of a table's rows; columns that are not there are an error now, not in every row."""
     renamed = {}
     for pair in columns:
         attribute, equals, column = pair.partition("=")
@@ -180,9 +184,24 @@ def _rows(table: Path, only: Sequence[str], columns: Sequence[str]) -> Iterator[
         renamed[column] = attribute
     taken = {attribute: column for column, attribute in renamed.items()}
     asked = [taken.get(name, name) for name in only]
-    for row in _read(table):
+    read = _reader(table)
+    known = _columns(table) if asked or renamed else []
+    for name in (*renamed, *asked) if known else ():
+        if name not in known:
+            raise InputError(f"{table} has no column {name!r}; it has: {', '.join(known)}")
+    return _products(table, read, asked, renamed)
+
+
+def _products(
+    table: Path, read: Callable[[Path], Iterator[Row]], only: Sequence[str], renamed: Mapping[str, str]
+) -> Iterator[Told]:
+    empty = True
+    for row in read(table):
+        empty = False
         name = {key: row.values[key] for key in ("id", "source") if row.values.get(key)}
-        yield {"id": row.place} | name, partial(_facts, row, asked, renamed)
+        yield {"id": row.place} | name, partial(_facts, row, only, renamed)
+    if empty:
+        raise InputError(f"{table} has no rows; a table has one for each product")
 
 
 def _facts(row: Row, only: Sequence[str], renamed: Mapping[str, str]) -> Facts:
@@ -196,15 +215,48 @@ def _facts(row: Row, only: Sequence[str], renamed: Mapping[str, str]) -> Facts:
     return facts_from_fields(fields, only=only, renamed=renamed)
 
 
-def _read(table: Path) -> Iterator[Row]:
+def _reader(table: Path) -> Callable[[Path], Iterator[Row]]:
+    """Choose what reads a table, by its ending."""
     from catalens.catalogue.sources.arrow import parquet_rows
     from catalens.catalogue.sources.text import csv_rows, json_rows
 
     readers = {".csv": csv_rows, ".tsv": csv_rows, ".jsonl": json_rows, ".parquet": parquet_rows}
-    suffix = Path(table.name.lower().removesuffix(".gz")).suffix
+    suffix = _suffix(table)
     if suffix not in readers:
         raise InputError(f"{table} is no table that can be read: give one that ends in {', '.join(readers)}")
-    return readers[suffix](table)
+    return readers[suffix]
+
+
+def _columns(table: Path) -> list[str]:
+    """Name a table's columns; of JSON lines all that any row has, those under "attributes" too."""
+    from catalens.catalogue.sources.arrow import open_parquet
+    from catalens.catalogue.sources.text import csv_header, json_rows
+
+    if _suffix(table) == ".parquet":
+        schema = open_parquet(table).schema_arrow
+        return [name for column in schema for name in _names_in(column)]
+    if _suffix(table) != ".jsonl":
+        return csv_header(table)[0]
+    cells = (pair for row in json_rows(table) for pair in row.values.items())
+    return list(
+        dict.fromkeys(
+            name
+            for column, cell in cells
+            for name in (cell if column == "attributes" and isinstance(cell, Mapping) else [column])
+        )
+    )
+
+
+def _names_in(column: Any) -> list[str]:
+    """Name the columns that one of parquet stands for."""
+    from pyarrow import types
+
+    nested = column.name == "attributes" and types.is_struct(column.type)
+    return [part.name for part in column.type] if nested else [column.name]
+
+
+def _suffix(table: Path) -> str:
+    return Path(table.name.lower().removesuffix(".gz")).suffix
 
 
 def _row(facts: Facts, made: Description) -> dict[str, Any]:
