@@ -16,6 +16,8 @@ from catalens.cli.options import Calibrated, Json, Model, PicturesOrNone, encode
 from catalens.core.errors import CatalensError, InputError, ModelError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from catalens.catalogue.sources.items import Row
     from catalens.tasks.describing import Description
     from catalens.tasks.facts import Facts
@@ -247,7 +249,7 @@ def _columns(table: Path) -> list[str]:
     )
 
 
-def _names_in(column: Any) -> list[str]:
+def _names_in(column: pa.Field) -> list[str]:
     """Name the columns that one of parquet stands for."""
     from pyarrow import types
 
