@@ -94,6 +94,13 @@ def test_articles_numbers_and_verbs_agree() -> None:
     assert not re.search(r"This|this|\bis\b|\bhas\b", laptops)
 
 
+def test_of_several_things_every_opening_is_in_the_plural() -> None:
+    tops = facts(type="T-shirts & tops", colour="Navy Blue")
+    written = {text(tops, tone=tone, seed=seed) for tone in tones() for seed in range(20)}
+    assert any(each.startswith("These are navy blue T-shirts & tops") for each in written)
+    assert not any(re.search(r"\b(This|this|is)\b", each) for each in written), written
+
+
 def test_the_seed_varies_what_is_said_and_how_and_the_same_seed_repeats_it() -> None:
     written = [text(SHIRT, seed=seed) for seed in range(30)]
     assert len(set(written)) >= 10

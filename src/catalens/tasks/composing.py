@@ -177,7 +177,7 @@ def _opening(
     one, a_or_an = ("These", "") if product.plural else ("This", article(phrase) + " ")
     pattern = chance.choice(load_sayings().openings[tone])
     if product.plural:
-        pattern = pattern.replace(" is {", " are {")
+        pattern = pattern.replace("This is {", "These are {").replace(" is {", " are {")
     words = {"{A}": capital(a_or_an + phrase), "{a}": a_or_an + phrase, "{this}": f"{one.lower()} {phrase}"}
     [mark] = (mark for mark in words if mark in pattern)
     return [Sentence(pattern.replace(mark, words[mark]), _in_order(parts, product, said))], said
