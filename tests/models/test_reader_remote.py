@@ -35,6 +35,7 @@ class Server:
         self.headers: list[dict[str, str]] = []
         self.script: list[Reply | Callable[[], object]] = []
         self.logprobs = True
+        self.most = 9
         self._lock = threading.Lock()
 
     def reply(self, body: dict[str, Any]) -> Reply:
@@ -55,7 +56,9 @@ class Server:
         if "logprobs" in body:
             return {"choices": [self._letters(said, colour, turns)]}
         drawn = body.get("seed", 0) if body["temperature"] else 0
-        texts = [f" {colour} {said.split()[0].lower()} {turns} {drawn + at}\n" for at in range(body["n"])]
+        texts = [
+            f" {colour} {said.split()[0].lower()} {turns} {drawn + at}\n" for at in range(min(body["n"], self.most))
+        ]
         return {"choices": [{"message": {"content": text}, "finish_reason": "length"} for text in texts]}
 
     def _letters(self, said: str, colour: str, turns: int) -> dict[str, Any]:
@@ -207,10 +210,20 @@ def test_what_is_of_no_use_is_named(
         reader.answer(reader.look(pictures(1)), ["What?"])
 
 
-def test_a_server_that_gives_one_text_for_two_is_named(reader: Reader, server: Server) -> None:
-    server.script = [refused(200, '{"choices": [{"message": {"content": "x"}}]}')]
-    with pytest.raises(AnswerError, match="1 texts where 2"):
-        reader.caption(reader.look(pictures(1)), count=2, decoding=Decoding(temperature=1.0))
+def test_a_server_that_ignores_how_many_is_asked_again_with_another_seed(reader: Reader, server: Server) -> None:
+    server.most = 1
+    seen = reader.look(pictures(2))
+    texts = reader.caption(seen, count=3, decoding=Decoding(temperature=1.0, seed=5))
+    assert texts == [[f"{colour} describe 1 {5 + at}" for at in range(3)] for colour in ("red", "blue")]
+    assert sorted((asked["n"], asked["seed"]) for asked in server.asked) == [(1, 7)] * 2 + [(2, 6)] * 2 + [(3, 5)] * 2
+    server.most = 9
+    assert [len(group) for group in reader.caption(seen, count=2, decoding=Decoding(temperature=1.0))] == [2, 2]
+
+
+def test_more_texts_than_were_asked_for_are_left_out(reader: Reader, server: Server) -> None:
+    choices = [{"message": {"content": word}} for word in ("one", "two", "three")]
+    server.script = [refused(200, json.dumps({"choices": choices}))]
+    assert reader.caption(reader.look(pictures(1)), count=2, decoding=Decoding(temperature=1.0)) == [["one", "two"]]
 
 
 def test_several_captions_need_a_temperature(reader: Reader) -> None:
@@ -269,3 +282,18 @@ def test_an_address_names_a_model() -> None:
     for wrong in ("http://localhost:8000/v1", "https://#m", "http://h:port/v1#m"):
         with pytest.raises(InputError, match="address"):
             load_reader(wrong)
+
+
+def test_what_only_the_server_may_know_is_sent_and_never_shown(server: Server) -> None:
+    client = httpx.Client(transport=httpx.HTTPTransport(uds=server.path), timeout=5.0)
+    with RemoteReader(client, "http://user:secret@models.test/v1", "tiny") as reader:
+        assert reader.name == "http://models.test/v1#tiny"
+        reader.answer(reader.look(pictures(1)), ["What?"])
+        assert server.headers[0]["authorization"] == f"Basic {base64.b64encode(b'user:secret').decode()}"
+        server.script = [refused(401)]
+        with pytest.raises(ModelError, match=r"^http://models\.test/v1#tiny answered HTTP 401"):
+            reader.answer(reader.look(pictures(1)), ["What?"])
+    for wrong in ("http://user:secret@models.test/v1", "http://user:secret@h:port/v1#m"):
+        with pytest.raises(InputError) as caught:
+            load_reader(wrong)
+        assert "secret" not in str(caught.value)

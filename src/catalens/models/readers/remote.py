@@ -21,6 +21,7 @@ from PIL.Image import Image
 from catalens.core.errors import AnswerError, InputError, ModelError
 from catalens.core.protocols import Seen
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
+from catalens.models.addresses import shown
 from catalens.models.readers.checks import check_answers, check_decoding, check_questions
 from catalens.models.writers.patience import BusyError, patiently
 
@@ -68,7 +69,7 @@ class RemoteReader:
     ) -> None:
         self._client, self._model, self._sleep = client, model, sleep
         self._address = f"{address.rstrip('/').removesuffix('/chat/completions')}/chat/completions"
-        self.name = f"{address.rstrip('/')}#{model}"
+        self.name = f"{shown(address).rstrip('/')}#{model}"
 
     def look(self, images: Sequence[Image]) -> Seen:
         """Write each picture as a data URI, at most 2048 pixels wide or high."""
@@ -143,11 +144,14 @@ class RemoteReader:
             return list(pool.map(ask, conversations))
 
     def _texts(self, messages: list[Any], decoding: Decoding, count: int) -> list[str]:
-        choices = self._choices({"messages": messages, "n": count, **_settings(decoding)})
-        texts = [_text(self.name, choice) for choice in choices]
-        if len(texts) != count:
-            raise AnswerError(f"{self.name} gave {len(texts)} texts where {count} were asked for; it may ignore `n`")
-        return texts
+        """Ask until there are enough: many servers ignore `n` and give one text, whatever it says."""
+        settings, texts = _settings(decoding), list[str]()
+        while (missing := count - len(texts)) > 0:
+            # Another seed, or what comes would be the same again.
+            again = {"seed": decoding.seed + len(texts)} if texts and "seed" in settings else {}
+            choices = self._choices({"messages": messages, "n": missing, **settings, **again})
+            texts += [_text(self.name, choice) for choice in choices]
+        return texts[:count]
 
     def _letters(self, messages: list[Any], letters: str) -> list[float]:
         """Give the log-probability of each letter as the first token of the answer."""
@@ -208,9 +212,11 @@ def connect(address: str, *, api_key: str | None = None, timeout_s: float = TIME
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise InputError(f"{url!r} is no address: {error}") from error
+        raise InputError(f"{shown(url)!r} is no address: {error}") from error
     if not parsed.host or not model:
-        raise InputError(f"{address!r} should be an address and a model, such as http://localhost:8000/v1#qwen2-vl")
+        raise InputError(
+            f"{shown(address)!r} should be an address and a model, such as http://localhost:8000/v1#qwen2-vl"
+        )
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     return RemoteReader(httpx.Client(timeout=timeout_s, headers=headers), url, model)
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from catalens.core.errors import AnswerError, InputError, ModelError
+from catalens.models.addresses import shown
 from catalens.models.writers.patience import BusyError, patiently
 
 _BUSY = frozenset({429, 502, 503, 504, 529})
@@ -26,7 +27,7 @@ class ChatWriter:
     def __init__(
         self, client: httpx.Client, address: str, model: str, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self.name = f"openai:{httpx.URL(address).copy_with(userinfo=b'', query=None)}#{model}"
+        self.name = f"openai:{shown(address)}#{model}"
         self._address = address.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
         self._client, self._model, self._sleep = client, model, sleep
         self._limit = "max_tokens"
@@ -88,9 +89,11 @@ def load_chat(address: str, *, api_key: str | None, timeout_s: float) -> ChatWri
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise InputError(f"{url!r} is no address: {error}") from error
+        raise InputError(f"{shown(url)!r} is no address: {error}") from error
     if parsed.scheme not in {"http", "https"} or not parsed.host or not model:
-        raise InputError(f"{address!r} should be an address and a model, such as http://localhost:11434/v1#llama3.2")
+        raise InputError(
+            f"{shown(address)!r} should be an address and a model, such as http://localhost:11434/v1#llama3.2"
+        )
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     return ChatWriter(httpx.Client(timeout=timeout_s, headers=headers), url, model)
 
