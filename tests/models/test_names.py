@@ -8,7 +8,7 @@ import pytest
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.hub.known import KNOWN
-from catalens.models.hub.names import Place, parse
+from catalens.models.hub.names import Place, hint, parse
 
 
 @pytest.mark.parametrize(
@@ -142,11 +142,23 @@ def test_weights_beside_those_that_a_folder_is_loaded_from_are_not_taken_for_the
         ("clip-vit-b32", "clip-ViT-B-32"),
         ("fashion-clip", "patrickjohncyh/fashion-clip"),
         ("siglip2-base-patch16-224", "google/siglip2-base-patch16-224"),
+        ("siglip-base", "google/siglip-base-patch16-224"),
+        ("SigLIP2-So400m", "google/siglip2-so400m-patch14-384"),
+        ("vit-l-14", "ViT-L-14/openai"),
     ],
 )
 def test_a_name_that_means_nothing_gets_the_nearest(given: str, nearest: str) -> None:
     with pytest.raises(ModelError, match=rf"no model '{given}' \(did you mean .*'{nearest}'"):
         parse(given)
+
+
+def test_the_nearest_names_come_first_and_a_known_name_needs_none() -> None:
+    assert hint("siglip-base").startswith(" (did you mean 'google/siglip-base-patch16-224'")
+    assert hint("google/siglip-base-patch16-242").startswith(" (did you mean 'google/siglip-base-patch16-224'")
+    assert hint("vit-l-14/openai").startswith(" (did you mean 'ViT-L-14/openai'")
+    assert hint("BLIP-Larg").startswith(" (did you mean 'blip-large'")
+    for known in ("ViT-L-14/openai", "blip-large", "Salesforce/blip-image-captioning-large", "org/of-nobody"):
+        assert hint(known) == ""
 
 
 def test_a_name_like_no_other_gets_what_is_accepted() -> None:

@@ -14,7 +14,7 @@ from tiny import tiny_bundle
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.fakes import FakeEncoder
-from catalens.models.registry import list_models, load_encoder, shipped, shipped_calibration
+from catalens.models.registry import find_place, list_models, load_encoder, shipped, shipped_calibration
 
 
 def test_models_are_described_without_loading_one() -> None:
@@ -43,6 +43,12 @@ def test_a_bundle_is_loaded_by_its_folder(tmp_path: Path) -> None:
 def test_a_file_of_a_bundle_is_the_bundle(tmp_path: Path) -> None:
     folder = tiny_bundle(tmp_path / "mine", name="mine", revision="7")
     assert load_encoder(str(folder / "bundle.json"), runtime="onnxruntime", threads=1).name == "mine@7"
+
+
+def test_a_reader_s_short_name_is_known_in_any_case() -> None:
+    assert find_place("BLIP-Large") == find_place("blip-large")
+    with pytest.raises(ModelError, match="BLIP-Large is a reader, which captions and answers"):
+        load_encoder("BLIP-Large")
 
 
 def test_an_unknown_name_gets_the_nearest_ones_and_what_is_accepted() -> None:

@@ -97,9 +97,10 @@ def find_place(name: str) -> Place:
     bare, revision = split_revision(name)
     if revision is not None and bare in (*SHIPPED, "fake"):
         raise ModelError(NO_REVISIONS.format(name=bare))
-    reader = next((each for each in KNOWN_READERS if each.name == bare), None)
-    others = (*SHIPPED, "fake", *(each.name for each in KNOWN_READERS))
-    return parse(name, among=others) if reader is None else Place(reader.name, "hub", reader.repository).at(revision)
+    reader = next((each for each in KNOWN_READERS if each.name == bare.lower()), None)
+    if reader is not None:
+        return Place(reader.name, "hub", reader.repository).at(revision)
+    return parse(name, among=(*SHIPPED, "fake"))
 
 
 def name_here(encoder_name: str, *, cache: Path | None = None) -> str | None:
@@ -163,7 +164,8 @@ def load_encoder(
     folder = shipped(name) if name in SHIPPED else Path(name).expanduser()
     if name in SHIPPED or (folder / "bundle.json").is_file():
         return _bundle(folder, runtime, threads)
-    if any(split_revision(name)[0] in (each.name, each.repository) for each in KNOWN_READERS):
+    bare = split_revision(name)[0].lower()
+    if any(bare in (each.name, each.repository.lower()) for each in KNOWN_READERS):
         raise ModelError(f"{name} is a reader, which captions and answers; an encoder is wanted, such as starter")
     from catalens.models.hub.loading import find_files, load_parts
 

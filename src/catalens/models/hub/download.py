@@ -5,13 +5,17 @@ What is there already is used without a word to the network; only files of known
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from catalens.core.errors import ModelError
 from catalens.models.hub.layout import SMALL_FILES, TOKENIZER_FILES, choose_weights, is_whole, whose
-from catalens.models.hub.names import unknown
+from catalens.models.hub.names import hint, unknown
 
+ANSWER_S = 10.0
+"""How long the hub may take for its first answer."""
 NO_WEIGHTS = "none"
 """Asks for the small files only."""
 INSTALL = 'pip install "catalens[hub]"'
@@ -54,7 +58,9 @@ def cached_tokenizer(repository: str) -> Path | None:
     return next((file.parent for file in found if file is not None), None)
 
 
-def fetch(repository: str, *, revision: str | None = None, open_clip: bool = False, weights: str = "") -> Path:
+def fetch(
+    repository: str, *, revision: str | None = None, open_clip: bool = False, weights: str = "", name: str = ""
+) -> Path:
     """Fetch a model's files, or what changed of them, and give their folder.
 
     Args:
@@ -62,6 +68,7 @@ def fetch(repository: str, *, revision: str | None = None, open_clip: bool = Fal
         revision: a commit, branch or tag; None is the newest of the branch `main`.
         open_clip: whether open_clip's weights are wanted.
         weights: the file that holds the weights, where it has a name of its own, or `NO_WEIGHTS`.
+        name: what the user calls the model, for messages; the repository where nothing is given.
 
     Raises:
         ModelError: there is no network, no such model or revision, no right to it, or nothing in it to load.
@@ -71,17 +78,33 @@ def fetch(repository: str, *, revision: str | None = None, open_clip: bool = Fal
     except ImportError as error:
         raise ModelError(f"models of the hub need more libraries: {INSTALL}") from error
     try:
-        files = HfApi().list_repo_files(repository, revision=revision)
-        small = [file for file in files if PurePosixPath(file).name in SMALL_FILES and _at_hand(file)]
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=small))
-        chosen = [] if weights == NO_WEIGHTS else _weights(folder, files, open_clip=open_clip, weights=weights)
-        if chosen:
-            snapshot_download(repository, revision=folder.name, allow_patterns=chosen)
+        with _quiet_hub():
+            # One question that is not asked again: where there is no network, that is known at once.
+            found = HfApi().model_info(repository, revision=revision, timeout=ANSWER_S)
+            files = [file.rfilename for file in found.siblings or ()]
+            small = [file for file in files if PurePosixPath(file).name in SMALL_FILES and _at_hand(file)]
+            folder = Path(snapshot_download(repository, revision=revision, allow_patterns=small))
+            chosen = [] if weights == NO_WEIGHTS else _weights(folder, files, open_clip=open_clip, weights=weights)
+            if chosen:
+                snapshot_download(repository, revision=folder.name, allow_patterns=chosen)
     except ModelError:
         raise
     except Exception as error:
-        raise _translated(error, repository, revision) from error
+        raise _translated(error, name or repository, revision) from error
     return folder
+
+
+@contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Keep the warnings of the hub's library off the terminal; its progress bars stay."""
+    from huggingface_hub.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _at_hand(file: str) -> bool:
@@ -105,22 +128,23 @@ def _alternatives(weights: str) -> list[str]:
     return [str(PurePosixPath(weights).with_suffix(".safetensors")), weights] if weights not in ("", NO_WEIGHTS) else []
 
 
-def _translated(error: Exception, repository: str, revision: str | None) -> ModelError:
+def _translated(error: Exception, name: str, revision: str | None) -> ModelError:
     """Say in one sentence what went wrong with the hub."""
     from huggingface_hub import errors
 
     kinds: tuple[tuple[Any, str], ...] = (
-        (errors.GatedRepoError, f"{repository} is gated: accept its terms on the hub, then `hf auth login`"),
-        (errors.RevisionNotFoundError, f"{repository} has no revision {revision!r}"),
-        (errors.RepositoryNotFoundError, f"on the hub, {unknown(repository)}"),
-        (errors.HFValidationError, unknown(repository)),
-        (errors.HfHubHTTPError, f"the hub refused {repository}: {_first_line(error)}; {WITHOUT_NETWORK}"),
+        (errors.GatedRepoError, f"{name} is gated: accept its terms on the hub, then `hf auth login`"),
+        (errors.RevisionNotFoundError, f"{name} has no revision {revision!r}"),
+        (errors.RepositoryNotFoundError, f"on the hub, {unknown(name)}"),
+        (errors.HFValidationError, unknown(name)),
+        (errors.HfHubHTTPError, f"the hub refused {name}: {_first_line(error)}; {WITHOUT_NETWORK}"),
     )
     for kind, sentence in kinds:
         if isinstance(error, kind):
             return ModelError(sentence)
     return ModelError(
-        f"{repository} is not in the cache, and the hub cannot be reached ({_first_line(error)}); {WITHOUT_NETWORK}"
+        f"{name} is not in the cache, and the hub cannot be reached ({_first_line(error)}){hint(name)}; "
+        f"{WITHOUT_NETWORK}"
     )
 
 

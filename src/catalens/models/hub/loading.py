@@ -82,7 +82,7 @@ def find_files(place: Place, *, cache: Path, revision: str | None = None, refres
         return here
     if place.kind in ("hub", "zoo"):
         repository, file = _repository(place)
-        folder = fetch(repository, revision=place.revision, open_clip=place.open_clip, weights=file)
+        folder = fetch(repository, revision=place.revision, open_clip=place.open_clip, weights=file, name=place.name)
         return _from_hub(place, folder, file)
     folder = fetch_prefix(place.target, cache) if place.kind == "s3" else Path(place.target)
     return _from_folder(place, folder)

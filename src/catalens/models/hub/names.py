@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,8 @@ _OPENAI = re.compile(r"(ViT-[BL]/\d+(@\d+px)?|RN\d+(x\d+)?)")
 _PINNED = re.compile(r"(?P<name>.+)@(?P<revision>\w[\w./-]*)")
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 _SENTENCE_TRANSFORMERS = ("clip-ViT-B-32", "clip-ViT-B-16", "clip-ViT-L-14")
+_LIKE, _BEGUN = 0.6, 0.9
+"""How like a known name must be to be told, and how like one is that begins so; 1 is the same."""
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 
 
@@ -110,11 +113,40 @@ def split_revision(name: str) -> tuple[str, str | None]:
 
 def unknown(name: str, among: tuple[str, ...] = ()) -> str:
     """Give the sentence that answers a name nobody knows, with the nearest names among the known and some others."""
-    names = (*among, *(spec.name for spec in KNOWN))
-    lowered = {each.lower(): each for each in names}
-    near = [lowered[each] for each in get_close_matches(name.lower(), lowered, n=3)]
-    hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
-    return f"there is no model {name!r}{hint}; accepted are: {ACCEPTED}"
+    return f"there is no model {name!r}{hint(name, among)}; accepted are: {ACCEPTED}"
+
+
+def hint(name: str, among: Iterable[str] = ()) -> str:
+    """Give " (did you mean …?)" with the known names nearest to one, or nothing where it is known or like no other."""
+    from catalens.models.readers.known import KNOWN_READERS
+
+    readers = (each for spec in KNOWN_READERS for each in (spec.name, spec.repository))
+    names = dict.fromkeys([*among, *(spec.name for spec in KNOWN), *readers])
+    near = [] if name in names else nearest(name, names)
+    return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+
+
+def nearest(name: str, names: Iterable[str]) -> list[str]:
+    """Give at most three names, the likest first; one without its owner, or only begun, is like the whole.
+
+    >>> nearest("siglip-base", ["blip-base", "google/siglip-base-patch16-224", "fake"])
+    ['google/siglip-base-patch16-224', 'blip-base']
+    """
+    given = name.lower()
+
+    def likeness(other: str) -> float:
+        parts = [other.lower()] if "/" in given else [other.lower(), _own_part(other).lower()]
+        begun = _BEGUN if any(part.startswith(given) for part in parts) else 0.0
+        return max(begun, *(SequenceMatcher(None, part, given).ratio() for part in parts))
+
+    found = sorted(((likeness(each), each) for each in names), key=lambda pair: -pair[0])
+    return [each for like, each in found if like >= _LIKE][:3]
+
+
+def _own_part(name: str) -> str:
+    """Give a name without its owner or its tag: what tells the model from others."""
+    owner, _, rest = name.rpartition("/")
+    return owner if _ZOO.fullmatch(owner) else rest
 
 
 def _local(name: str) -> Place | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Answerer, Captioner
-from catalens.models.hub.names import NO_REVISIONS, Place, parse, split_revision
+from catalens.models.hub.names import NO_REVISIONS, Place, nearest, parse, split_revision
 from catalens.models.readers.known import KNOWN_READERS
 from catalens.models.readers.tokens import Foreign
 
@@ -153,7 +152,7 @@ def _find(name: str, folder: Path, revision: str | None) -> tuple[str, Path]:
     from catalens.models.hub.download import cached, fetch
 
     wanted = Place(bare, "hub", repository, revision=named).at(revision).revision
-    found = cached(repository, revision=wanted) or fetch(repository, revision=wanted)
+    found = cached(repository, revision=wanted) or fetch(repository, revision=wanted, name=bare)
     # The cache keeps each commit in a folder of its name; a short name and the hub's own are one model.
     return f"{repository}@{found.name[:12]}", found
 
@@ -161,10 +160,9 @@ def _find(name: str, folder: Path, revision: str | None) -> tuple[str, Path]:
 def unknown(name: str) -> str:
     """Give the sentence that answers a name nobody knows, with the nearest known ones."""
     known = (each for spec in KNOWN_READERS for each in (spec.name, spec.repository))
-    names = {each.lower(): each for each in (*SHIPPED, *known)}
-    near = [names[each] for each in get_close_matches(name.lower(), names, n=3)]
-    hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
-    return f"there is no reader {name!r}{hint}; accepted are {ACCEPTED}"
+    near = nearest(name, dict.fromkeys([*SHIPPED, *known]))
+    meant = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+    return f"there is no reader {name!r}{meant}; accepted are {ACCEPTED}"
 
 
 def _family(config: Foreign, name: str) -> tuple[str, Callable[[Loaded], Family]]:
