@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from catalens.cli.evaluate_attributes import EXAMPLES
+from catalens.models.readers.known import KNOWN_READERS
+from catalens.models.readers.names import SHIPPED
 from ran import Run
 
 
@@ -168,14 +171,20 @@ def test_flags_that_make_no_sense_are_refused(run: Run, table: Path, arguments: 
     assert message in ran.err
 
 
+def test_the_examples_name_readers_that_there_are() -> None:
+    readers = [words.split()[0] for example in EXAMPLES for words in example.split("--reader ")[1:]]
+    assert set(readers) <= {*SHIPPED, *(known.name for known in KNOWN_READERS)}
+    assert readers
+
+
 def test_tags_and_answers_are_measured_and_the_better_one_is_used(run: Run, shop: Path, tmp_path: Path) -> None:
     kept = tmp_path / "sources.json"
     ran = run("eval", "attributes", shop / "products.csv", "--reader", "fake", "--save", kept)
     assert ran.code == 0, ran.err
     assert [row["group"] for row in ran.rows] == ["type", "colour"]
     assert all(0 <= row[name] <= 1 for row in ran.rows for name in ("tags", "answers", "majority"))
-    for row in ran.rows:
-        assert row["source"] == ("answers" if row["answers"] > row["tags"] else "tags")
+    assert {row["source"] for row in ran.rows} == {"tags"}
+    assert "tags are kept where fewer than 20 rows were measured: type (6), colour (6)" in " ".join(ran.err.split())
     body = json.loads(kept.read_text())
     for group in body["groups"].values():
         group["source"] = "answers"

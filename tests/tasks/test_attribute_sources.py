@@ -15,6 +15,7 @@ from catalens.core.errors import InputError
 from catalens.core.protocols import Seen
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.tasks.attribute_sources import (
+    FEWEST_ROWS,
     AttributeSources,
     GroupSource,
     answer_probabilities,
@@ -90,23 +91,26 @@ def test_impossible_answers_stay_finite() -> None:
 
 def test_the_better_source_is_chosen_and_a_draw_goes_to_tags() -> None:
     encoder = WordEncoder("shirt blouse shoe long short pocket zip")
-    vectors = encoder.pictures([{"shirt": 1, "short": 0.5}, {"shirt": 1, "short": 0.5}, {"shoe": 1, "long": 0.5}])
-    answered = {
-        "type": np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9]], dtype=np.float32),
-        "sleeve_length": np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9]], dtype=np.float32),
-    }
-    table = {"type": ["Shirts", "Shirts", "Shoes"], "sleeve_length": ["long", "long", ""]}
-    found = measure_sources(vectors, answered, table, build_schema_bank(encoder, SHOP))
+    shirt, shoe = {"shirt": 1.0, "short": 0.5}, {"shoe": 1.0, "long": 0.5}
+    vectors = encoder.pictures([shirt] * FEWEST_ROWS + [shoe])
+    right, wrong = [0.9, 0.1], [0.1, 0.9]
+    answered = {name: np.array([right] * FEWEST_ROWS + [wrong], dtype=np.float32) for name in ("type", "sleeve_length")}
+    table = {"type": ["Shirts"] * FEWEST_ROWS + ["Shoes"], "sleeve_length": ["long"] * FEWEST_ROWS + [""]}
+    bank = build_schema_bank(encoder, SHOP)
+    found = measure_sources(vectors, answered, table, bank)
     assert (found["type"].source, found["type"].tags, found["type"].answers) == ("tags", 1.0, 1.0)
     sleeves = found["sleeve_length"]
     assert (sleeves.source, sleeves.rows, sleeves.tags, sleeves.answers, sleeves.majority) == (
         "answers",
-        2,
+        FEWEST_ROWS,
         0.0,
         1.0,
         1.0,
     )
     assert sleeves.temperature < 1.0, "it was right more often than it was sure"
+    table["sleeve_length"][0] = ""
+    few = measure_sources(vectors, answered, table, bank)["sleeve_length"]
+    assert (few.source, few.rows, few.answers) == ("tags", FEWEST_ROWS - 1, 1.0), "too few to choose by"
 
 
 def test_groups_of_several_values_and_without_rows_are_not_measured() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from catalens.tasks.schema import Schema
 
 EXAMPLES = (
-    "catalens eval attributes products.csv --reader blip-vqa-base",
+    "catalens eval attributes products.csv --reader blip-vqa",
     "catalens eval attributes products.parquet --column type=articleType --reader starter --save sources.json",
     "catalens attributes photos/ --sources sources.json",
 )
@@ -49,8 +49,9 @@ def attributes(
     """Compare two ways to read attributes: the encoder's tags, and a reader's answers to closed questions.
 
     Both numbers are the share of pictures whose likeliest label is the table's, beside that of the commonest label.
+    An attribute that fewer than 20 pictures have keeps the tags.
     """
-    from catalens.tasks.attribute_sources import AttributeSources, measure_sources, save_sources
+    from catalens.tasks.attribute_sources import FEWEST_ROWS, AttributeSources, measure_sources, save_sources
     from catalens.tasks.attributes import build_schema_bank
     from catalens.tasks.schema import load_schema
 
@@ -71,6 +72,9 @@ def attributes(
     if not as_json:
         heads = ("attribute", "better", *(f"{name}#" for name in list(rows[0])[2:]))
         output.show_rows([tuple(row.values()) for row in rows], *heads)
+    few = [f"{name} ({found.rows})" for name, found in measured.items() if found.rows < FEWEST_ROWS]
+    if few:
+        output.say(f"tags are kept where fewer than {FEWEST_ROWS} rows were measured: {', '.join(few)}", style="yellow")
     if save is not None:
         chosen = AttributeSources(
             encoder_name=encoder.name,

@@ -24,6 +24,9 @@ from catalens.tasks.calibration import fit_temperature
 from catalens.tasks.schema import Group, Schema
 
 _FORMAT = "catalens attribute sources 1"
+FEWEST_ROWS = 20
+"""On fewer pictures one lucky answer would decide, so that tags are kept."""
+
 _LEAST = 1e-30
 """Keeps the logarithm of an answer that is all but impossible finite."""
 
@@ -33,7 +36,8 @@ class GroupSource:
     """What was measured for one group.
 
     Attributes:
-        source: the better one; tags where both are right equally often, for they cost less.
+        source: the better one; tags where both are right equally often, for they cost less, and where the rows are
+            fewer than `FEWEST_ROWS`.
         rows: pictures that it was measured on.
         tags: share of them for which the encoder's likeliest label is right.
         answers: the same for the reader's likeliest answer.
@@ -196,7 +200,7 @@ def _measure(tags: Scores, answers: Scores, part: GroupTable) -> GroupSource:
         return float(-np.log(np.maximum(likely, _LEAST)).mean())
 
     return GroupSource(
-        source="answers" if by_answers > by_tags else "tags",
+        source="answers" if by_answers > by_tags and len(part.rows) >= FEWEST_ROWS else "tags",
         rows=len(part.rows),
         tags=by_tags,
         answers=by_answers,
