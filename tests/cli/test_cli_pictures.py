@@ -27,18 +27,10 @@ def test_tags_are_what_the_task_gives_best_first(run: Run, photos: list[Path]) -
     ]
 
 
-def test_without_labels_the_fashion_schema_is_read_and_its_likeliest_values_are_given(
-    run: Run, photos: list[Path]
-) -> None:
-    (row,) = run("tag", photos[0], "--threshold", 0, "--top", 1000).rows
-    tags = row["tags"]
-    scores = [each["score"] for each in tags]
-    assert {"type", "colour", "gender"} <= {each["group"] for each in tags}
-    assert scores == sorted(scores, reverse=True)
-    assert scores[0] > scores[-1]
-    assert run("tag", photos[0], "--threshold", 0, "--top", 2).rows[0]["tags"] == tags[:2]
-    without = run("tag", photos[0], "--threshold", 0, "--top", 2, "--deny", tags[0]["label"]).rows[0]["tags"]
-    assert without == [each for each in tags if each["label"] != tags[0]["label"]][:2]
+def test_without_labels_the_fashion_schema_is_read(run: Run, photos: list[Path]) -> None:
+    ran = run("tag", photos[0], "--threshold", 0)
+    groups = [each["group"] for each in ran.rows[0]["tags"]]
+    assert groups[:3] == ["type", "colour", "gender"]
 
 
 @pytest.mark.parametrize("source", ["folder", "pattern", "table", "files"])

@@ -20,7 +20,7 @@ _TAGS = 4
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What is said of a photograph: tags with their probabilities, likeliest first, a caption, and who said it."""
+    """What is said of a photograph: tags with their probabilities, a caption, and the bundle that said it."""
 
     record: Record
     tags: Sequence[tuple[str, float]]
@@ -53,10 +53,7 @@ def read_photographs(files: Sequence[Path]) -> list[Read]:
             captions = reader.caption(reader.look(batch.images))
             rows = zip(batch.records, worlds.read(batch.images, batch.vectors), captions, strict=True)
             for record, (encoder, answers), said in rows:
-                tags = sorted(
-                    ((tag.label, tag.score) for each in answers.values() for tag in each.values),
-                    key=lambda tag: -tag[1],
-                )
+                tags = [(tag.label, tag.score) for each in answers.values() for tag in each.values]
                 found.append(Read(record, tags[:_TAGS], clean_caption(said[0]), encoder))
     return found
 

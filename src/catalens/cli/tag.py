@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from catalens.catalogue.sources import Entry
     from catalens.core.protocols import Encoder
     from catalens.core.types import Tag, Vectors
-    from catalens.tasks.attributes import Attributes
 
 Tagger = Callable[["Vectors"], "list[list[dict[str, Any]]]"]
 """(n, dim) vectors → n lists of tags as they are printed, best first."""
@@ -71,7 +70,7 @@ def tag(
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Tag pictures: labels that fit, each with its probability, the likeliest first.
+    """Tag pictures: labels that fit, each with its probability.
 
     Without labels of yours, a product is tagged by the shipped fashion schema and any other photograph by the
     everyday one; without a model of yours, each picture gets the shipped encoder that knows its world.
@@ -149,16 +148,18 @@ def _by_schema(encoder: Encoder, schema: str | None, calibration: Path | None, r
     read = schema_reader(encoder, schema, calibration, rules.threshold)
 
     def give(vectors: Vectors) -> list[list[dict[str, Any]]]:
-        return [[tag_row(each) | {"group": name} for name, each in _best(row, rules)] for row in read(vectors)]
+        # In the schema's order: what it is comes before how sure one is that it is of regular length.
+        return [
+            [
+                tag_row(value) | {"group": name}
+                for name, attribute in attributes.items()
+                for value in attribute.values
+                if value.label not in rules.deny
+            ][: rules.top]
+            for attributes in read(vectors)
+        ]
 
     return give
-
-
-def _best(attributes: Attributes, rules: Rules) -> list[tuple[str, Tag]]:
-    """Give the likeliest values of all groups, each with its group's name; equal ones keep the schema's order."""
-    values = ((name, each) for name, found in attributes.items() for each in found.values)
-    given = [(name, each) for name, each in values if each.label not in rules.deny]
-    return sorted(given, key=lambda each: -each[1].score)[: rules.top]
 
 
 def tag_row(tag: Tag) -> dict[str, Any]:
