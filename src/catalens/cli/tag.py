@@ -64,7 +64,15 @@ def tag(
     threshold: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="The probability that a tag needs. \\[0; for a schema 0.35]")
     ] = None,
-    top: Annotated[int, typer.Option("--top", "-k", min=1, help="At most so many tags for each picture.")] = 10,
+    top: Annotated[
+        int,
+        typer.Option(
+            "--top",
+            "-k",
+            min=1,
+            help="At most so many tags for each picture: the likeliest labels, or the first of a schema's questions.",
+        ),
+    ] = 10,
     deny: Annotated[str | None, typer.Option(help="Tags never to give, between commas or in a text file.")] = None,
     calibration: Calibrated = None,
     model: Model = None,
