@@ -14,7 +14,7 @@ from tiny import tiny_bundle
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.fakes import FakeEncoder
-from catalens.models.registry import find_place, list_models, load_encoder, shipped, shipped_calibration
+from catalens.models.registry import find_place, list_models, load_encoder, shipped, shipped_calibration, size_mb
 
 
 def test_models_are_described_without_loading_one() -> None:
@@ -22,8 +22,13 @@ def test_models_are_described_without_loading_one() -> None:
     assert {"starter", "fake", "ViT-L-14/openai", "clip-ViT-B-32"} <= {*specs}
     assert specs["starter"].folder == shipped("starter")
     assert specs["fake"].folder is None
-    assert all(spec.kind in ("encoder", "reader") and spec.about and spec.licence for spec in specs.values())
-    assert 0.0 <= specs["starter"].size_mb <= 25.0
+    assert all(
+        spec.kind in ("encoder", "reader", "encoder, reader") and spec.about and spec.licence for spec in specs.values()
+    )
+    for name in ("starter", "everyday"):
+        assert specs[name].kind == "encoder, reader"
+        assert specs[name].size_mb == size_mb(shipped(name))
+        assert size_mb(shipped(name) / "reader") + 1 < specs[name].size_mb <= 25.0
 
 
 def test_the_fake_needs_no_runtime(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,8 @@ from catalens.cli import output
 from catalens.cli.options import Json, examples, settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from catalens.models.hub.loading import Files
     from catalens.models.registry import ModelSpec
 
@@ -45,15 +47,16 @@ def register(app: typer.Typer) -> None:
 
 
 def models(context: typer.Context, json: Json = False) -> None:
-    """List the well-known models, and what is on this machine.
+    """List the well-known models, and what is on this machine, in the cache of the hub too.
 
     Any pair of open_clip, hub id, or folder of a model or bundle can be named as well.
     """
     if context.invoked_subcommand is not None:
         return
+    from catalens.models.cached import list_cached
     from catalens.models.registry import list_models
 
-    specs = [(spec, _state(spec)) for spec in list_models()]
+    specs = [(spec, _state(spec)) for spec in list_models()] + [(spec, "cached") for spec in list_cached()]
     if output.wants_json(json):
         for spec, state in specs:
             output.emit(_facts(spec, state))
@@ -79,16 +82,19 @@ def pull(name: Name, revision: Revision = None, json: Json = False) -> None:
 
 def info(name: Name, json: Json = False) -> None:
     """Say what is known of a model without loading it, and without a network."""
-    from catalens.models.registry import find_place, list_models
+    from catalens.models.registry import SHIPPED, describe, find_place
 
-    known = next((spec for spec in list_models() if spec.name == name), None)
+    known = describe(name)
     facts: dict[str, Any] = _facts(known, _state(known)) if known else {}
-    if known is None or (known.folder is None and name != "fake"):
+    if name in SHIPPED and known is not None and known.folder is not None:
+        facts |= _of_bundle(known.folder)
+    elif name != "fake":
         place = find_place(name)
         facts = {"name": place.name, **facts, "from": place.kind, "target": place.target}
-        facts |= _on_disk(name)
-    elif known.folder is not None:
-        facts |= _of_bundle(known)
+        found = _on_disk(name)
+        if known and found.get("licence") == "unknown":
+            del found["licence"]
+        facts |= found
     if output.wants_json(json):
         output.emit(facts)
     else:
@@ -123,28 +129,34 @@ def _on_disk(name: str) -> dict[str, Any]:
 
 
 def _found(files: Files) -> dict[str, Any]:
+    from catalens.models.hub.kinds import ENCODER, dim_of, kind_of
     from catalens.models.hub.layout import licence_of
+    from catalens.models.registry import size_mb
 
-    return {
-        "name": files.place.name,
-        "revision": files.revision,
-        "licence": licence_of(files.folder),
-        "size_mb": round(sum(each.stat().st_size for each in files.folder.rglob("*") if each.is_file()) / 1e6, 1),
-        "folder": str(files.folder),
-    }
+    facts: dict[str, Any] = {"name": files.place.name, "kind": ENCODER, "revision": files.revision}
+    if files.place.kind == "file" and files.weights is not None:
+        # What else lies in its folder is not the model's.
+        return facts | {"size_mb": round(files.weights.stat().st_size / 1e6, 1), "folder": str(files.folder)}
+    kind, dim = kind_of(files.folder) if files.place.kind != "zoo" else ENCODER, dim_of(files.folder)
+    facts |= {"kind": kind, "licence": licence_of(files.folder), "size_mb": size_mb(files.folder), "dim": dim}
+    facts |= {"folder": str(files.folder)}
+    if (files.folder / "bundle.json").is_file():
+        facts |= _of_bundle(files.folder)
+    return {name: value for name, value in facts.items() if value is not None}
 
 
-def _of_bundle(spec: ModelSpec) -> dict[str, Any]:
+def _of_bundle(folder: Path) -> dict[str, Any]:
     from catalens.models.facts import read_facts
 
-    if spec.folder is None or not spec.folder.is_dir():
+    if not folder.is_dir():
         return {}
-    facts = read_facts(spec.folder)
+    facts = read_facts(folder)
     return {
         "revision": facts.revision,
+        "licence": facts.licence,
         "dim": facts.dim,
         "pixels": "×".join(map(str, facts.input_size_wh)),
         "max_tokens": facts.max_tokens,
         "source": facts.source,
-        "folder": str(spec.folder),
+        "folder": str(folder),
     }

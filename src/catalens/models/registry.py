@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalens.core.errors import ModelError
+from catalens.models.hub.kinds import ENCODER, READER, kind_of
 from catalens.models.hub.known import KNOWN, Known
 from catalens.models.hub.names import NO_REVISIONS, Place, parse, split_revision
 from catalens.models.readers.known import KNOWN_READERS, KnownReader
@@ -43,11 +44,11 @@ class ModelSpec:
 
     Attributes:
         name: what a user calls it.
-        kind: "encoder", or "reader" for what captions and answers.
+        kind: "encoder", "reader" for what captions and answers, or "encoder, reader".
         about: one line for people.
         licence: SPDX identifier or words.
         size_mb: of everything it needs on disk.
-        folder: where its bundle is; None for a model without weights, or of the hub.
+        folder: where its files are, if that is known; None for a model without weights, or a well-known one of the hub.
     """
 
     name: str
@@ -60,7 +61,7 @@ class ModelSpec:
 
 _FAKE = ModelSpec(
     name="fake",
-    kind="encoder",
+    kind=ENCODER,
     about="no weights and no meaning: hashes, to try the plumbing",
     licence="Apache-2.0",
     size_mb=0.0,
@@ -83,9 +84,23 @@ def list_models() -> list[ModelSpec]:
     return [
         *(_shipped_spec(name, about) for name, about in SHIPPED.items()),
         _FAKE,
-        *(_hub_spec(each, "encoder") for each in KNOWN),
-        *(_hub_spec(each, "reader") for each in KNOWN_READERS),
+        *(_hub_spec(each, ENCODER) for each in KNOWN),
+        *(_hub_spec(each, READER) for each in KNOWN_READERS),
     ]
+
+
+def describe(name: str) -> ModelSpec | None:
+    """Give what is known of a model by any spelling of its name; None of one that `list_models` has not.
+
+    Raises:
+        ModelError: the name means nothing; the message gives the nearest known ones.
+    """
+    if name not in (*SHIPPED, "fake"):
+        place, reader = find_place(name), known_reader(name)
+        if place.kind not in ("hub", "zoo"):
+            return None
+        name = place.name if reader is None else reader.name
+    return next((spec for spec in list_models() if spec.name == name), None)
 
 
 def find_place(name: str) -> Place:
@@ -101,6 +116,12 @@ def find_place(name: str) -> Place:
     if reader is not None:
         return Place(reader.name, "hub", reader.repository).at(revision)
     return parse(name, among=(*SHIPPED, "fake"))
+
+
+def known_reader(name: str) -> KnownReader | None:
+    """Give what is known of a reader by its short name or its repository; None of what is an encoder or unknown."""
+    bare = split_revision(name)[0].lower()
+    return next((each for each in KNOWN_READERS if bare in (each.name, each.repository.lower())), None)
 
 
 def name_here(encoder_name: str, *, cache: Path | None = None) -> str | None:
@@ -164,8 +185,7 @@ def load_encoder(
     folder = shipped(name) if name in SHIPPED else Path(name).expanduser()
     if name in SHIPPED or (folder / "bundle.json").is_file():
         return _bundle(folder, runtime, threads)
-    bare = split_revision(name)[0].lower()
-    if any(bare in (each.name, each.repository.lower()) for each in KNOWN_READERS):
+    if known_reader(name):
         raise ModelError(f"{name} is a reader, which captions and answers; an encoder is wanted, such as starter")
     from catalens.models.hub.loading import find_files, load_parts
 
@@ -190,11 +210,14 @@ def _compiled(files: Files, cache: Path, runtime: str, threads: int | None) -> E
     if is_compiled(folder):
         return _bundle(folder, runtime, threads)
     parts = load_parts(files)
+    from catalens.models.hub.causal_encoder import torch_encoder
+
+    if parts.patches is not None:
+        _log.debug("%s keeps the shape of pictures, and a graph's are all of one size: torch runs it", parts.name)
+        return torch_encoder(parts, device="cpu")
     try:
         return compiled_encoder(parts, folder, runtime, threads)
     except ModelError as error:
-        from catalens.models.hub.causal_encoder import torch_encoder
-
         _log.warning("%s cannot be compiled, so torch runs it: %s", files.place.name, error)
         return torch_encoder(parts, device="cpu")
 
@@ -219,10 +242,19 @@ def _accelerated(device: str | None) -> bool:
 
 def _shipped_spec(name: str, about: str) -> ModelSpec:
     folder = shipped(name)
-    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6 if folder.is_dir() else 0.0
     return ModelSpec(
-        name=name, kind="encoder", about=about, licence="Apache-2.0", size_mb=round(size, 1), folder=folder
+        name=name,
+        kind=kind_of(folder) or ENCODER,
+        about=about,
+        licence="Apache-2.0",
+        size_mb=size_mb(folder),
+        folder=folder,
     )
+
+
+def size_mb(folder: Path) -> float:
+    """Give the size of everything in a folder, which may be missing."""
+    return round(sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6, 1)
 
 
 def _hub_spec(known: Known | KnownReader, kind: str) -> ModelSpec:

@@ -45,10 +45,13 @@ def cached(repository: str, *, revision: str | None = None, open_clip: bool = Fa
 
 def _cached(repository: str, name: str, revision: str | None) -> Path | None:
     try:
-        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub import errors, try_to_load_from_cache
     except ImportError:
         return None
-    found = try_to_load_from_cache(repository, name, revision=revision)
+    try:
+        found = try_to_load_from_cache(repository, name, revision=revision)
+    except errors.HFValidationError:  # no repository can be called so
+        return None
     return Path(found) if isinstance(found, str) else None
 
 

@@ -1,0 +1,54 @@
+"""What kind of model a folder holds, as far as its small files tell: no weights are read, and no library is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from catalens.core.errors import ModelError
+from catalens.models.hub.layout import read_json, whose
+
+ENCODER, READER = "encoder", "reader"
+BOTH = f"{ENCODER}, {READER}"
+_ENCODERS = ("clip", "siglip", "siglip2")
+"""What transformers calls those that can be loaded."""
+_READERS = ("BlipForConditionalGeneration", "BlipForQuestionAnswering", "GitForCausalLM")
+
+
+def kind_of(folder: Path) -> str | None:
+    """Say whether a folder's model encodes, reads or does both; None where it does neither, or nothing says it."""
+    if (folder / "bundle.json").is_file():
+        return BOTH if (folder / READER).is_dir() else ENCODER
+    config = _config(folder)
+    if "model_cfg" in config or config.get("model_type") in _ENCODERS:
+        return ENCODER
+    architecture = str((config.get("architectures") or [""])[0])
+    # Chat models that see have a configuration of what they see with.
+    chats = architecture.endswith("ForConditionalGeneration") and "vision_config" in config
+    return READER if chats or architecture in _READERS else None
+
+
+def dim_of(folder: Path) -> int | None:
+    """Give the width of an encoder's vectors, where its configuration says it."""
+    config = _config(folder)
+    if "model_cfg" in config:
+        said = _part(config, "model_cfg").get("embed_dim")
+    elif config.get("model_type") == "clip":
+        said = config.get("projection_dim")
+    else:
+        said = _part(config, "vision_config").get("hidden_size") if config.get("model_type") in _ENCODERS else None
+    return said if isinstance(said, int) else None
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    try:
+        inner, library = whose(folder)
+        return read_json(inner / ("open_clip_config.json" if library == "open_clip" else "config.json"))
+    except ModelError:
+        return {}
+
+
+def _part(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = config.get(name)
+    return found if isinstance(found, dict) else {}
