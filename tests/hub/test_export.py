@@ -85,8 +85,8 @@ def test_smaller_weights_cost_little(
 def test_a_bundle_below_the_cosine_is_refused_and_leaves_nothing(
     parts: EncoderParts, tmp_path: Path, pictures: list[Image.Image]
 ) -> None:
-    with pytest.raises(ModelError, match=r"as int8 is no good: .* at worst, and 1.1 is asked for"):
-        export(parts, tmp_path / "out", precision="int8", least_cosine=1.1, pictures=pictures[:2], texts=TEXTS[:2])
+    with pytest.raises(ModelError, match=r"as int8 is no good: .* at worst, and 1.0 is asked for"):
+        export(parts, tmp_path / "out", precision="int8", least_cosine=1.0, pictures=pictures[:2], texts=TEXTS[:2])
     assert not list(tmp_path.iterdir())
 
 

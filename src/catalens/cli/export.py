@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PROBES = 32
 """Pictures, and texts, that are compared."""
+_EXPORTED = "a pretrained encoder, such as ViT-B-32/openai or the folder of one"
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +47,9 @@ def export(
     ] = "bf16",
     least_cosine: Annotated[
         float | None,
-        typer.Option(help="Refuse a bundle whose vectors are further from the model's own.", show_default=False),
+        typer.Option(
+            help="Refuse a bundle whose vectors are further from the model's own; at most 1.", show_default=False
+        ),
     ] = None,
     pictures: Annotated[
         str | None, typer.Option(help="Pictures to compare with; drawn ones otherwise.", show_default=False)
@@ -61,6 +64,10 @@ def export(
 
     Its vectors are compared with the model's own, over pictures and texts, and the speed of both is measured.
     """
+    from catalens.models.parity import check_cosine
+
+    if least_cosine is not None:
+        check_cosine(least_cosine)
     parts = _parts(model, revision)
     from catalens.models.export import export as write
 
@@ -80,12 +87,17 @@ def export(
 
 def _parts(model: str, revision: str | None) -> EncoderParts:
     from catalens.models.hub.loading import find_files, load_parts
-    from catalens.models.hub.names import parse
-    from catalens.models.registry import SHIPPED
+    from catalens.models.registry import SHIPPED, find_place, known_reader, shipped
 
-    if model in SHIPPED or (Path(model) / "bundle.json").is_file():
-        raise InputError(f"{model} is a bundle already; copy its folder")
-    return load_parts(find_files(parse(model), cache=settings().cache, revision=revision))
+    folder = shipped(model) if model in SHIPPED else Path(model).expanduser()
+    if (folder / "bundle.json").is_file():
+        raise InputError(
+            f"{model} is a bundle already, with the precision it was made with: copy the folder {folder} as it is; "
+            f"another precision can be made of {_EXPORTED}"
+        )
+    if known_reader(model):
+        raise InputError(f"{model} is a reader, which captions and answers; what is exported is {_EXPORTED}")
+    return load_parts(find_files(find_place(model), cache=settings().cache, revision=revision))
 
 
 def _probes(parts: EncoderParts, pictures: str | None, texts: str | None) -> tuple[list[Image], list[str]]:

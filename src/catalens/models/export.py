@@ -25,7 +25,7 @@ from catalens.models.bundle import load_bundle
 from catalens.models.facts import FACTS, FORMAT, Precision
 from catalens.models.hub.causal import causal_text
 from catalens.models.hub.encoder import TorchEncoder
-from catalens.models.parity import Parity, compare
+from catalens.models.parity import Parity, check_cosine, compare
 from catalens.models.parts import EncoderParts, Preprocess
 
 LEAST_COSINE: dict[Precision, float] = {"float32": 0.9999, "float16": 0.9999, "bf16": 0.995, "int8": 0.98}
@@ -55,13 +55,14 @@ def export(
         runtime: what runs the bundle for the comparison.
 
     Raises:
-        InputError: the folder holds something, or no runtime is called so.
+        InputError: the folder holds something, the least cosine is none, or no runtime is called so.
         ModelError: a tower cannot be written as a graph, or the bundle's vectors are too far from the encoder's;
             nothing is left behind.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; give a folder that does not exist yet")
     least = LEAST_COSINE[precision] if least_cosine is None else least_cosine
+    check_cosine(least)
     made = beside(folder)
     try:
         write_bundle(parts, made, precision)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from PIL.Image import Image
 
+from catalens.core.errors import InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 
@@ -47,6 +48,16 @@ class Parity:
     def least_cosine(self) -> float:
         """The worst cosine of all."""
         return min(self.pictures.least_cosine, self.texts.least_cosine)
+
+
+def check_cosine(least: float) -> None:
+    """Refuse a number that is no cosine, which nothing or everything would reach.
+
+    Raises:
+        InputError: it is not between -1 and 1.
+    """
+    if not -1.0 <= least <= 1.0:
+        raise InputError(f"the least cosine is {least}; it is a number between -1 and 1, such as 0.99")
 
 
 def compare(encoder: Encoder, reference: Encoder, pictures: Sequence[Image], texts: Sequence[str]) -> Parity:
