@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ def test_what_others_fetched_is_listed_too(run: Run, tmp_path: Path, monkeypatch
     ]
 
 
-def into_cache(cache: Path, repository: str, revision: str, config: dict[str, object]) -> None:
+def into_cache(cache: Path, repository: str, revision: str, config: Mapping[str, object]) -> None:
     """Lay a model into the hub's cache as its library does."""
     place = cache / f"models--{repository.replace('/', '--')}"
     snapshot = place / "snapshots" / ("0" * 40)

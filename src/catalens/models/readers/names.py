@@ -57,7 +57,7 @@ def _of_bundle(folder: Path, threads: int | None) -> BundleReader:
     return load_bundle_reader(folder, load_bundle(folder, threads=threads), threads=threads)
 
 
-def _everyday(threads: int | None) -> Reader:
+def _everyday(threads: int | None) -> BundleReader:
     from catalens.models.registry import shipped
 
     return _of_bundle(shipped("everyday"), threads)
