@@ -37,6 +37,8 @@ class AutoSeen:
 class AutoReader:
     """A `Captioner` and an `Answerer` that picks by the picture."""
 
+    remembers = False
+
     def __init__(self, product: BundleReader, everyday: BundleReader, gate: Gate) -> None:
         self.product, self.everyday, self.gate = product, everyday, gate
         self.name = f"{product.name}+{everyday.name}"

@@ -62,7 +62,7 @@ def draw(step: Step, prompt: Ids, past: Floats, *, count: int, decoding: Decodin
     done = np.zeros((n, width), dtype=bool)
     chances = [[np.random.default_rng([decoding.seed, i]) for i in range(width)] for _ in range(n)]
     for at in range(decoding.max_tokens):
-        scores = _log_softmax(_allowed(logits, said, at, decoding, marks)).reshape(n, width, -1)
+        scores = log_softmax(_allowed(logits, said, at, decoding, marks)).reshape(n, width, -1)
         scores[done] = NEVER
         scores[done, marks.end] = 0.0
         if by_chance:
@@ -95,7 +95,8 @@ def _allowed(logits: Floats, said: Ids, at: int, decoding: Decoding, marks: Mark
     return out
 
 
-def _log_softmax(logits: Floats) -> Floats:
+def log_softmax(logits: Floats) -> Floats:
+    """Give log-probabilities (..., vocabulary)."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     out: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return out
@@ -116,7 +117,7 @@ def _by_chance(scores: Floats, chances: list[list[np.random.Generator]], decodin
     words = np.empty((n, width), dtype=np.int64)
     for i in range(n):
         for j in range(width):
-            shares = np.exp(_log_softmax(scores[i, j] / np.float32(decoding.temperature or 1.0))).astype(np.float64)
+            shares = np.exp(log_softmax(scores[i, j] / np.float32(decoding.temperature or 1.0))).astype(np.float64)
             order = np.argsort(-shares, kind="stable")
             sums = np.cumsum(shares[order])
             kept = order[: int(np.searchsorted(sums, decoding.top_p * sums[-1])) + 1]

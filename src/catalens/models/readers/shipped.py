@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +26,20 @@ from catalens.core.protocols import Seen
 from catalens.core.types import GREEDY, Decoding, Scores, Turn, Vectors
 from catalens.models.bundle import BundleEncoder
 from catalens.models.readers.believing import Belief, Believer, Said
-from catalens.models.readers.drawing import Drawn, Floats, Ids, Marks, Step, draw
+from catalens.models.readers.checks import check_decoding
+from catalens.models.readers.drawing import Drawn, Floats, Ids, Marks, Step, draw, log_softmax
 from catalens.models.runtime import Graph, choose_runtime, load_graph
+from catalens.models.tokens import Tokens
 
 FOLDER = "reader"
 FACTS = "reader.json"
 FILES = ("look.onnx", "words.onnx", "tokenizer.json")
 BEAMS = 4
 """How captions are searched where nobody says; chosen on `val`."""
+READS = 40
+"""Tokens of a question, a prompt or an answer to choose from: more it was never taught to read."""
+HOLDS = 64
+"""Tokens of a whole text, marks included: so many places `words.onnx` knows."""
 CAPTION, ASK, ANSWER, END = "<|caption|>", "<|ask|>", "<|answer|>", "<|end|>"
 
 
@@ -51,16 +59,37 @@ class BundleSeen:
 
 
 class BundleReader:
-    """A `Captioner` and an `Answerer` over the graphs of a bundle."""
+    """A `Captioner` and an `Answerer` over the graphs of a bundle; too small a model to keep a conversation.
+
+    Args:
+        encoder: the bundle's.
+        look: makes keys and values of the encoder's features.
+        words: reads words and gives the next one's logits.
+        tokenizer: the reader's own.
+        belief: how far its captions are believed; None: as far as they are likely.
+        temperature: divides the log-likelihoods of answers to choose from, so that their probabilities are honest.
+    """
+
+    remembers = False
 
     def __init__(
-        self, encoder: BundleEncoder, look: Graph, words: Graph, tokenizer: Tokenizer, belief: Belief | None = None
+        self,
+        encoder: BundleEncoder,
+        look: Graph,
+        words: Graph,
+        tokenizer: Tokenizer,
+        belief: Belief | None = None,
+        *,
+        temperature: float = 1.0,
     ) -> None:
-        self.encoder, self.name = encoder, encoder.name
+        self.encoder, self.name, self.temperature = encoder, encoder.name, temperature
         self._believer = Believer(encoder, belief) if belief else None
         self.input_size_wh = encoder.input_size_wh
         self._look, self._words, self._tokenizer = look, words, tokenizer
         self._caption, self._ask, self._answer, self._end = mark_ids(tokenizer)
+        self._tokens = Tokens(tokenizer, max_tokens=READS + 1, pad_id=None, end_id=self._end)
+        # A folder of pictures is asked the same, batch after batch; what is cut is told once.
+        self._question = lru_cache(64)(self._tokens.open_end)
         self._marks = Marks(end=self._end, never=(self._caption, self._ask, self._answer))
         depth, two, _, heads, _, width = (size or 0 for size in words.inputs["past"])
         self._past_shape = (depth, two, heads, width)
@@ -85,13 +114,17 @@ class BundleReader:
         near the picture gives way to the name of what is, or to "a picture of something unknown".
 
         Raises:
-            InputError: the look was another reader's.
+            InputError: the look was another reader's, the decoding makes no sense, or the prompt has more than `READS`
+                tokens.
             ModelError: a graph failed.
         """
         seen = self._own(seen)
+        check_decoding(decoding, count)
+        if not len(seen):
+            return []
         if decoding.temperature is None and decoding.beams == 1 and decoding.repetition_penalty == 1.0:
             decoding = replace(decoding, beams=BEAMS)
-        ids = [self._caption, *self._read(prompt)]
+        ids = [self._caption, *self._whole(prompt)]
         believer = self._believer if decoding.temperature is None else None
         drawn = self._draw(seen.memory, ids, max(count, decoding.beams) if believer else count, decoding)
         said = [[Said(self._said([*ids[1:], *text.ids]), text.worth) for text in texts] for texts in drawn]
@@ -104,53 +137,56 @@ class BundleReader:
         seen: Seen,
         questions: Sequence[str],
         *,
-        history: Sequence[Turn] = (),  # noqa: ARG002 - too small a model to use it
+        history: Sequence[Turn] = (),
         decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
-        """Give an answer to each question for each picture. This reader does not use the conversation before.
+        """Give an answer to each question for each picture; each question stands alone.
+
+        Of a question longer than `READS` tokens the beginning is read, and a warning goes to the log.
 
         Raises:
-            InputError: the look was another reader's, or a question is empty.
-            ModelError: the graph failed.
+            InputError: the look was another reader's, a question is empty, or the decoding makes no sense.
+            ModelError: there was a conversation before, or the graph failed.
         """
         memory = self._own(seen).memory
+        self._check_alone(history)
+        check_decoding(decoding)
+        _check_asked(questions)
+        if not len(seen) or not questions:
+            return [[] for _ in range(len(seen))]
         columns = [
             [self._said(texts[0].ids) for texts in self._draw(memory, self._asked(question), 1, decoding)]
             for question in questions
         ]
-        return [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in range(len(seen))]
+        return [list(row) for row in zip(*columns, strict=True)]
 
-    def score(
-        self,
-        seen: Seen,
-        question: str,
-        answers: Sequence[str],
-        *,
-        history: Sequence[Turn] = (),  # noqa: ARG002 - too small a model to use it
-    ) -> Scores:
-        """Give (n, m) log-likelihoods of m whole answers; the question is read once for all of them.
+    def score(self, seen: Seen, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()) -> Scores:
+        """Give (n, m) log-likelihoods of m whole answers, over the temperature; the question is read once for all.
 
         Raises:
-            InputError: the look was another reader's, or the question or an answer is empty.
-            ModelError: the graph failed.
+            InputError: the look was another reader's, the question or an answer is empty, or an answer is too long.
+            ModelError: there was a conversation before, or the graph failed.
         """
-        memory, asked = self._own(seen).memory, self._asked(question)
+        memory = self._own(seen).memory
+        self._check_alone(history)
+        _check_asked([question])
         n, out = len(seen), np.empty((len(seen), len(answers)), dtype=np.float32)
         if not n or not answers:
             return out
-        logits, past = self._run(memory, np.tile(np.array(asked, np.int64), (n, 1)), self._nothing(n))
-        first = _log_softmax(logits[:, -1])
-        texts = [[*self._read(answer), self._end] for answer in answers]
-        if any(len(text) == 1 for text in texts):
+        if not all(answer.strip() for answer in answers):
             raise InputError("an answer to choose from is empty; give the words of each")
+        asked = self._asked(question)
+        texts = [[*self._whole(answer, HOLDS - len(asked)), self._end] for answer in answers]
+        logits, past = self._run(memory, np.tile(np.array(asked, np.int64), (n, 1)), self._nothing(n))
+        first = log_softmax(logits[:, -1])
         for length in sorted({len(text) for text in texts}):
             places = [i for i, text in enumerate(texts) if len(text) == length]
             alike = np.array([texts[i] for i in places], dtype=np.int64)
             rows = np.tile(alike, (n, 1))
             later, _ = self._run(memory, rows[:, :-1], past.repeat(len(places), axis=2))
-            spoken = np.take_along_axis(_log_softmax(later), rows[:, 1:, None], 2)[:, :, 0].sum(axis=1)
+            spoken = np.take_along_axis(log_softmax(later), rows[:, 1:, None], 2)[:, :, 0].sum(axis=1)
             out[:, places] = first[:, alike[:, 0]] + spoken.reshape(n, len(places))
-        return out
+        return out / np.float32(self.temperature)
 
     def __enter__(self) -> Self:
         """Give itself."""
@@ -164,9 +200,10 @@ class BundleReader:
         """Nothing is held that the next collection of garbage does not free."""
 
     def _draw(self, memory: Floats, prompt: list[int], count: int, decoding: Decoding) -> list[list[Drawn]]:
-        n = memory.shape[2]
-        if not n:
-            return []
+        n, room = memory.shape[2], HOLDS - len(prompt)
+        if decoding.min_tokens > room:
+            raise InputError(f"min_tokens is {decoding.min_tokens}; after what was read, {self.name} holds {room} more")
+        decoding = replace(decoding, max_tokens=min(decoding.max_tokens, room))
 
         def step(ids: Ids, past: Floats) -> tuple[Floats, Floats]:
             logits, new = self._run(memory, ids, past)
@@ -184,14 +221,21 @@ class BundleReader:
         depth, two, heads, width = self._past_shape
         return np.empty((depth, two, rows, heads, 0, width), dtype=np.float32)
 
-    def _read(self, text: str) -> list[int]:
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+    def _whole(self, text: str, room: int = READS) -> list[int]:
+        """Give the ids of a text of which nothing may be left out."""
+        count, most = self._tokens.count(text)[0] - 1, min(room, READS)
+        if count > most:
+            raise InputError(f"{text[:60]!r} … has {count} tokens; {self.name} reads at most {most} here; shorten it")
+        return self._tokens.open_end(text)
 
     def _asked(self, question: str) -> list[int]:
-        ids = self._read(question.strip())
-        if not ids:
-            raise InputError("the question is empty; ask something such as 'What colour is it?'")
-        return [self._ask, *ids[:40], self._answer]
+        return [self._ask, *self._question(question.strip()), self._answer]
+
+    def _check_alone(self, history: Sequence[Turn]) -> None:
+        if history:
+            raise ModelError(
+                f"{self.name} learned single questions and keeps no conversation; BLIP-2 and chat models do"
+            )
 
     def _said(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids)).strip()
@@ -227,10 +271,8 @@ def load_bundle_reader(
     chosen = choose_runtime(runtime)
     look, words = (load_graph(place / name, chosen, threads=threads, exact=True) for name in FILES[:2])
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
     belief = Belief.read(facts["belief"]) if facts.get("belief") else None
-    return BundleReader(encoder, look, words, tokenizer, belief)
+    return BundleReader(encoder, look, words, tokenizer, belief, temperature=_temperature(facts))
 
 
 def mark_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
@@ -246,7 +288,13 @@ def mark_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
     return ids[0], ids[1], ids[2], ids[3]
 
 
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    out: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return out
+def _temperature(facts: Mapping[str, Any]) -> float:
+    found = facts.get("temperature", 1.0)
+    if not isinstance(found, int | float) or not 0.0 < found < math.inf:
+        raise ModelError(f"the reader's temperature is {found!r}; it must be a number above 0")
+    return float(found)
+
+
+def _check_asked(questions: Sequence[str]) -> None:
+    if not all(question.strip() for question in questions):
+        raise InputError("the question is empty; ask something such as 'What colour is it?'")

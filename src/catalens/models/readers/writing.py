@@ -34,12 +34,14 @@ def write(start: Start, decoding: Decoding, ends: Sequence[int], count: int = 1)
         mean log-likelihood of a token for texts drawn by chance.
 
     Raises:
-        InputError: a prompt leaves no room for a single token.
+        InputError: a prompt leaves no room for a single token, or for the least number of them.
     """
     from catalens.models.readers.beams import search_beams
 
     if start.room < 1:
         raise InputError("the prompt fills all that the model can read; shorten it")
+    if decoding.min_tokens > start.room:
+        raise InputError(f"min_tokens is {decoding.min_tokens}; after the prompt the model holds {start.room} more")
     limit = min(decoding.max_tokens, start.room)
     if decoding.temperature is not None:
         return _drawn(start, decoding, ends, count, limit)
