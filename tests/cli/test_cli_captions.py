@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Seen
 from catalens.core.types import GREEDY, Decoding, Turn
 from catalens.models.readers import load_reader
@@ -280,6 +281,49 @@ def test_a_conversation_remembers_what_was_said(run: Run, colours: Path) -> None
     for row in ran.rows:
         assert row["answer"] == reader.answer(seen, [row["question"]], history=history)[0][0]
         history.append(Turn(row["question"], row["answer"]))
+
+
+def test_a_reader_that_cannot_remember_says_so_once_and_goes_on(
+    run: Run, colours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forgetful(FakeReader):
+        remembers = False
+
+        def answer(
+            self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+        ) -> list[list[str]]:
+            if history:
+                raise ModelError("keeps no conversation")
+            return super().answer(seen, questions, decoding=decoding)
+
+    monkeypatch.setitem(SHIPPED, "fake", lambda _threads: Forgetful())
+    for more in ([], ["--answers", "red,blue"]):
+        ran = run("ask", colours / "a.png", "What colour?", "--chat", *more, stdin=b"Which color?\nWhat colour?\n")
+        assert ran.code == 0
+        assert [row["answer"] for row in ran.rows] == ["red"] * 3
+        assert ran.err.count("each question stands alone") == 1
+    assert "stands alone" not in run("ask", colours / "a.png", "What colour?").err
+
+
+def test_a_question_that_cannot_be_answered_does_not_end_the_conversation(
+    run: Run, colours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Choosy(FakeReader):
+        def answer(
+            self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+        ) -> list[list[str]]:
+            assert all("Why" not in turn.question for turn in history), "what failed was never said"
+            if "Why" in questions[0]:
+                raise InputError("'Why?' has no answer; ask what")
+            return super().answer(seen, questions, history=history, decoding=decoding)
+
+    monkeypatch.setitem(SHIPPED, "fake", lambda _threads: Choosy())
+    ran = run("ask", colours / "a.png", "What colour?", "--chat", stdin=b"Why?\nWhich color?\n")
+    assert ran.code == 1
+    assert [row.get("answer") for row in ran.rows] == ["red", None, "red"]
+    assert ran.rows[1] == {"question": "Why?", "error": "'Why?' has no answer; ask what"}
+    assert "failed: 'Why?' has no answer" in ran.err
+    assert "stands alone" not in ran.err
 
 
 def test_a_conversation_ends_with_its_input(run: Run, colours: Path) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from catalens.cli import inputs, output
+from catalens.cli.chat import hold
 from catalens.cli.decoding import (
     BeamsFlag,
     MaxTokensFlag,
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 
 Ask = Callable[["Seen", Sequence[str], "Sequence[Turn]"], "list[list[dict[str, Any]]]"]
 """(n pictures, m questions, the conversation before) → n times m answers as they are printed."""
-
-_ENDS = ("exit", "quit")
 
 
 def register(app: typer.Typer) -> None:
@@ -76,7 +73,7 @@ def ask(
         ),
     ] = None,
     chat: Annotated[
-        bool, typer.Option("--chat", help="Go on asking about one picture; an empty line ends it.")
+        bool, typer.Option("--chat", help="Go on asking about one picture; an empty line or the end of input ends it.")
     ] = False,
     max_tokens: MaxTokensFlag = 40,
     min_tokens: MinTokensFlag = 0,
@@ -92,7 +89,7 @@ def ask(
     """Ask questions about pictures; each picture is looked at once, however many questions there are.
 
     With --answers the reader's own likelihood chooses, so that nothing else can be answered.
-    With --chat the questions before are remembered, and further ones are read line by line.
+    With --chat further questions are read line by line, and those before are remembered by a model that can.
     """
     from catalens.core.types import Decoding
 
@@ -123,7 +120,7 @@ def ask(
 
     found, as_json = inputs.entries(pictures), output.wants_json(json)
     if chat:
-        _chat(found, questions, load, as_json=as_json)
+        hold(found, questions, load, as_json=as_json)
     else:
         _ask_all(found, questions, load, as_json=as_json)
 
@@ -231,46 +228,3 @@ def _table_rows(name: str, answers: Sequence[Values]) -> Iterator[tuple[Any, ...
                 ", ".join(f"{one} {share:.2f}" for one, share in others if one != each["answer"]),
             ]
         yield tuple(cells)
-
-
-def _chat(
-    entries: inputs.Entries, questions: Sequence[str], load: Callable[[], tuple[Reader, Ask]], *, as_json: bool
-) -> None:
-    """Hold a conversation about one picture."""
-    from catalens.catalogue.prefetch import load as read_picture
-    from catalens.core.types import Outcome, Turn
-
-    items = list(islice(entries, 2))
-    if len(items) != 1 or inputs.STANDARD_INPUT in entries.names:
-        raise InputError("--chat is about one picture in a file; name one, and no more")
-    read = read_picture([(items[0], None)], None)[0]
-    if isinstance(read, Outcome) or read.image is None:
-        raise InputError(str(read.error if isinstance(read, Outcome) else items[0].id))
-    reader, ask = load()
-    seen = reader.look([read.image])
-    history: list[Turn] = []
-    for question in _lines(questions):
-        (answer,) = ask(seen, [question], history)[0]
-        history.append(Turn(question, answer["answer"]))
-        if as_json:
-            output.emit(answer)
-        else:
-            output.show(answer["answer"])
-
-
-def _lines(questions: Sequence[str]) -> Iterator[str]:
-    """Give the questions of the command, then those that are typed or piped in, until an empty line or the end."""
-    interactive = sys.stdin.isatty()
-    for question in questions:
-        if interactive:
-            output.say(f"> {question}", style="bold")
-        yield question
-    while True:
-        try:
-            line = output.messages().input("[bold]> [/]") if interactive else sys.stdin.readline()
-        except (EOFError, KeyboardInterrupt):
-            return
-        question = line.strip()
-        if not question or question.casefold() in _ENDS:
-            return
-        yield question

@@ -20,6 +20,8 @@ from catalens.models.readers.tokens import fitting, plain_ids
 class BlipCaptions:
     """`BlipForConditionalGeneration`: captions that go on from a prompt."""
 
+    remembers = False
+
     def __init__(self, loaded: Loaded) -> None:
         self.name = loaded.name
         self._loaded, self.tokenizer, self.lead = loaded, loaded.processor.tokenizer, ""
@@ -47,6 +49,8 @@ class BlipAnswers:
 
     A padded question is masked for the decoder too, so that an answer does not depend on longer questions beside it.
     """
+
+    remembers = False
 
     def __init__(self, loaded: Loaded) -> None:
         self.name = loaded.name

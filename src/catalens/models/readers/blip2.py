@@ -32,6 +32,8 @@ def dialogue(question: str, history: Sequence[Turn]) -> str:
 class Blip2Opt:
     """`Blip2ForConditionalGeneration` over OPT."""
 
+    remembers = True
+
     def __init__(self, loaded: Loaded) -> None:
         self.name = loaded.name
         self._loaded, self._language = loaded, loaded.model.language_model
@@ -82,6 +84,7 @@ class Blip2Opt:
 class Blip2T5:
     """`Blip2ForConditionalGeneration` over Flan-T5."""
 
+    remembers = True
     _MOST = 512
     """Tokens that T5 was trained on; its places are relative, so that nothing breaks beyond."""
 

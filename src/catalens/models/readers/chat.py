@@ -48,6 +48,8 @@ class _Beginning:
 class Chat:
     """Any model of the family that comes with a chat template."""
 
+    remembers = True
+
     def __init__(self, loaded: Loaded) -> None:
         self.name = loaded.name
         self._loaded, self._processor, self._model = loaded, loaded.processor, loaded.model

@@ -19,6 +19,8 @@ from catalens.models.readers.tokens import as_ends, fitting, plain_ids
 class Git:
     """`GitForCausalLM`: captions, and with its VQA checkpoints answers; each question by itself."""
 
+    remembers = False
+
     def __init__(self, loaded: Loaded) -> None:
         self.name = loaded.name
         self._loaded, self.tokenizer, self.lead = loaded, loaded.processor.tokenizer, ""

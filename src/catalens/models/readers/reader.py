@@ -58,6 +58,10 @@ class Family(Protocol):
         """The tokens that end a text."""
 
     @property
+    def remembers(self) -> bool:
+        """Whether a question may follow a conversation."""
+
+    @property
     def lead(self) -> str:
         """What the model writes before an answer, such as a space."""
 
@@ -76,7 +80,7 @@ class TorchReader:
 
     def __init__(self, family: Family) -> None:
         self._family: Family | None = family
-        self._name = family.name
+        self._name, self.remembers = family.name, family.remembers
 
     @property
     def name(self) -> str:
