@@ -64,7 +64,7 @@ def test_a_word_of_something_else_says_no_fact(known: Facts, text: str, missing:
     [
         (facts(type="Belts"), "A leather belt.", ("leather", "material")),
         (facts(type="Jeans"), "Denim jeans.", ("denim", "material")),
-        (facts(type="Shirts"), "A crimson-free, sky blue shirt.", ("sky blue", "colour")),
+        (facts(type="Shirts"), "A carefree, sky blue shirt.", ("sky blue", "colour")),
         (facts(type="Shirts", colour="Blue"), "A blue shirt with paisley.", ("paisley", "pattern")),
         (facts(type="Shirts"), "A shirt in size XL.", ("size xl", "size")),
         (facts(type="Dresses"), "A knee-length dress.", ("knee length", "size")),
@@ -92,6 +92,118 @@ def test_what_the_facts_do_not_say_is_named_with_its_kind(known: Facts, text: st
 )
 def test_words_that_a_fact_holds_are_not_added(known: Facts, text: str) -> None:
     assert check(text, known, LEXICON).invented == ()
+
+
+ADDED = {
+    "colour": "crimson scarlet reddish gilded multi-color monochrome neon pinkish greenish bluish azure cyan ecru "
+    "ochre anthracite silvery aubergine champagne iridescent translucent",
+    "material": "elastane lycra acrylic bamboo hemp merino modal lyocell tencel polyamide woollen silky PU TPU EVA "
+    "velvety leathery poplin neoprene titanium wooden",
+    "pattern": "tartan gingham printed spotted zebra camo plaid pinstriped chequered flowery dotty patterned",
+    "size": "petite outsize S M L XXS",
+}
+
+
+@pytest.mark.parametrize(("kind", "word"), [(kind, word) for kind, words in ADDED.items() for word in words.split()])
+def test_words_of_catalogues_that_no_fact_holds_are_named(kind: str, word: str) -> None:
+    known = facts(type="Tshirts", colour="Navy Blue")
+    found = check(f"A navy blue {word} t-shirt in {word}.", known, LEXICON)
+    assert [of for _, of in found.invented] == [kind], found.problems
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("in small", "size"),
+        ("in small, medium and large sizes", "size"),
+        ("in a medium", "size"),
+        ("in size medium", "size"),
+        ("in a natural shade", "colour"),
+        ("in pale green", "colour"),
+        ("with a smoke tone", "colour"),
+        ("with a print", "pattern"),
+        ("with spots", "pattern"),
+        ("with a foam sole", "material"),
+        ("lined with down", "material"),
+    ],
+)
+def test_everyday_words_are_claims_where_they_claim(words: str, kind: str) -> None:
+    found = check(f"A navy blue t-shirt {words}.", facts(type="Tshirts", colour="Navy Blue"), LEXICON)
+    assert kind in {of for _, of in found.invented}, found.problems
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A navy blue t-shirt with small details.",
+        "A natural choice: this navy blue t-shirt.",
+        "A navy blue t-shirt of medium rise, down to the hem.",
+        "With a clear cut, this navy blue t-shirt is a small wonder.",
+        "This navy blue t-shirt, set in stone fences, has a simple design.",
+    ],
+)
+def test_everyday_words_are_no_claims_elsewhere(text: str) -> None:
+    assert check(text, facts(type="Tshirts", colour="Navy Blue"), LEXICON).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("known", "text"),
+    [
+        (facts(type="Tshirts", material="Spandex"), "A lycra t-shirt."),
+        (facts(type="Tshirts", material="Wool"), "A woollen t-shirt."),
+        (facts(type="Tshirts", colour="Multi"), "A colourful t-shirt."),
+        (facts(type="Tshirts", pattern="camouflage"), "A camo t-shirt."),
+        (facts(type="Tshirts", print="Floral"), "A printed t-shirt with a floral print."),
+        (facts(type="Tshirts", size="M"), "A t-shirt in size M."),
+        (facts(type="Tshirts", size=("S", "M", "L")), "A t-shirt in S, M and L."),
+        (facts(type="Tshirts", length="Regular"), "A t-shirt whose length is regular."),
+        (facts(type="Shirts", brand="M&S"), "A shirt by M&S."),
+        (facts(type="Shirts", colour="Crimson"), "A crimson shirt."),
+    ],
+)
+def test_words_for_one_thing_say_its_fact(known: Facts, text: str) -> None:
+    assert check(text, known, LEXICON).problems == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A t-shirt which is not navy blue.",
+        "This t-shirt isn't available in navy blue.",
+        "A t-shirt that is anything but navy blue.",
+        "A t-shirt, neither navy blue nor plain.",
+        "A navy blue-free t-shirt.",
+        "A navy blue t-shirt that is not navy blue.",
+    ],
+)
+def test_a_fact_that_is_denied_is_not_said_and_is_a_complaint(text: str) -> None:
+    known = facts(type="Tshirts", colour="Navy Blue")
+    found = check(text, known, LEXICON)
+    assert found.denied == ("colour",)
+    assert "the fact 'colour' is denied" in found.problems
+    assert found.missing == (() if text.startswith("A navy blue t") else ("colour",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Do not miss this navy blue t-shirt.",
+        "No wardrobe is complete without this navy blue t-shirt.",
+        "Not only navy blue, this is also a t-shirt.",
+        "This is no ordinary t-shirt: it is navy blue.",
+        "A navy blue t-shirt, no more.",
+    ],
+)
+def test_a_not_of_something_else_denies_no_fact(text: str) -> None:
+    assert check(text, facts(type="Tshirts", colour="Navy Blue"), LEXICON).problems == ()
+
+
+def test_a_fact_that_something_is_not_so_is_said_by_denying_it() -> None:
+    known = facts(type="Watches", waterproof="no")
+    for text in ("A watch which is not waterproof.", "A watch. Waterproof: no.", "A non-waterproof watch."):
+        assert check(text, known, LEXICON).problems == (), text
+    assert check("A waterproof watch.", known, LEXICON).denied == ("waterproof",)
+    assert check("A watch which is not waterproof.", facts(type="Watches", waterproof="yes"), LEXICON).denied
 
 
 def test_every_sentence_is_traced_and_those_that_say_nothing_are_named() -> None:

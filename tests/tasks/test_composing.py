@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -75,6 +76,20 @@ def test_the_template_says_every_fact_and_adds_none(known: Facts, tone: str, len
     assert sorted(name for each in sentences for name in each.facts) == sorted(fact.name for fact in known)
     assert all(re.fullmatch(r"[A-Z].*\.", each.text) for each in sentences)
     assert not re.search(r"\s\s|\ba (?!one)[aeio]\w|\ban [b-df-gj-km-np-qt-w]\w|[{}]|\ba a\b", written), written
+
+
+def test_what_the_template_writes_of_a_varied_table_passes_the_check() -> None:
+    chance = random.Random(0)
+    sizes = ("S", "M", "XL", "small", "Medium", "petite", "42", "one size")
+    own = {"brand": ["Blue Ridge", "Not Just Denim"], "size": sizes, "waterproof": ["yes", "no"], "season": ["Summer"]}
+    columns = {**VALUES, **own}
+    for place in range(400):
+        values = LABELS if place % 2 else columns
+        names = [name for name in values if name == "type" or chance.random() < 0.5]
+        known = tuple(Fact(name, (chance.choice(list(values[name])),)) for name in names)
+        tone, length = chance.choice(tones()), chance.choice(LENGTHS)
+        written = text(known, tone=tone, length=length, seed=place)
+        assert check(written, known, LEXICON).problems == (), written
 
 
 SHIRT = facts(type="Tshirts", colour="Navy Blue", pattern="Striped", sleeve_length="Short Sleeves", gender="Men")

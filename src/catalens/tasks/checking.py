@@ -10,10 +10,12 @@ import re
 from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 
+from catalens.tasks.claims import Claims, Phrase, load_claims
 from catalens.tasks.composing import Sentence
 from catalens.tasks.english import find, stems
 from catalens.tasks.facts import Fact, Facts
-from catalens.tasks.lexicon import Lexicon, Phrase, kind_of, phrase_of, rivals_of
+from catalens.tasks.lexicon import Lexicon, kind_of, phrase_of, rivals_of
+from catalens.tasks.negation import is_denied
 from catalens.tasks.sayings import label_of, load_sayings, spoken
 from catalens.tasks.schema import Schema
 
@@ -33,6 +35,7 @@ class Findings:
     Attributes:
         sentences: the text's own, each with the facts that it says.
         missing: names of facts that are not said.
+        denied: names of facts of which a sentence says that they are not so.
         invented: (words, kind) that are not among the facts.
         untraced: sentences that say no fact.
         keywords: search words that were asked for and are not there.
@@ -40,6 +43,7 @@ class Findings:
 
     sentences: tuple[Sentence, ...]
     missing: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
     invented: tuple[tuple[str, str], ...] = ()
     untraced: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
@@ -49,6 +53,7 @@ class Findings:
         """Give what is wrong, in words; empty where the text is true to the facts."""
         return (
             *(f"the fact {name!r} is missing" for name in self.missing),
+            *(f"the fact {name!r} is denied" for name in self.denied),
             *(f"{words!r} ({kind}) is not among the facts" for words, kind in self.invented),
             *(f"the sentence {sentence!r} says none of the facts" for sentence in self.untraced),
             *(f"the search words {words!r} are missing" for words in self.keywords),
@@ -59,7 +64,8 @@ def check(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] = (
     """Read an English text against its facts.
 
     A fact is said by its own words, by a wording of its label, or by an inflection of those; a word that belongs to a
-    longer one does not count ("blue" in "navy blue"). Each value of a fact must be said.
+    longer one does not count ("blue" in "navy blue"), and neither does one that is denied ("not blue"). Each value of a
+    fact must be said.
 
     Args:
         text: what was written.
@@ -70,9 +76,11 @@ def check(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] = (
     lines = [(line, stems(line)) for line in split(text)]
     wanted = [_Wanted.of(fact, lexicon) for fact in facts]
     said: dict[str, set[int]] = {fact.name: set() for fact in facts}
+    denied: set[str] = set()
     told: list[set[str]] = []
     for _, words in lines:
-        found = _mentions(words, wanted)
+        found, against = _mentions(words, wanted)
+        denied |= against
         told.append({name for name, values in found.items() if values})
         for name, values in found.items():
             said[name] |= values
@@ -84,6 +92,7 @@ def check(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] = (
     return Findings(
         sentences,
         missing=tuple(fact.name for fact in facts if len(said[fact.name]) < len(fact.values)),
+        denied=tuple(fact.name for fact in facts if fact.name in denied),
         invented=invented(text, facts, lexicon, keywords),
         untraced=tuple(each.text for each in sentences if not each.facts and not each.keywords),
         keywords=tuple(word for word in keywords if not any(word in each for each in held)),
@@ -120,15 +129,36 @@ def invented(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] 
     words = stems(text)
     own = [phrase for fact in facts for phrase in _own_phrases(fact, lexicon.schema)]
     synonyms = [(phrase, kind_of(fact.name)) for fact in facts for phrase in _every_phrase(fact, lexicon.schema)]
+
+    def held(phrase: Phrase, kind: str) -> bool:
+        known = phrase in _NOT_TELLING or any(find(phrase, each) >= 0 for each in own)
+        return known or any(_covers(whole, phrase, same_kind=of == kind) for whole, of in synonyms)
+
     found: dict[str, str] = {}
     for kind, terms in lexicon.kinds.items():
         for at, end in _longest(words, terms):
-            phrase = words[at:end]
-            known = phrase in _NOT_TELLING or any(find(phrase, each) >= 0 for each in own)
-            if not known and not any(_covers(whole, phrase, same_kind=of == kind) for whole, of in synonyms):
-                found.setdefault(terms[phrase], kind)
+            if not held(words[at:end], kind):
+                found.setdefault(terms[words[at:end]], kind)
+    for kind, claims in load_claims().items():
+        for word in _in_places(text, claims, general=not _has_any(facts, kind, claims)):
+            phrase = stems(word)
+            named = any(of == kind and find(phrase, stems(term)) >= 0 for term, of in found.items())
+            if not named and not any(find(phrase, each) >= 0 for each in (*own, *(whole for whole, _ in synonyms))):
+                found.setdefault(word, kind)
     said = {word for phrase in (*own, *(phrase for phrase, _ in synonyms)) for word in phrase}
     return (*found.items(), *_numbers(text, said.union(*map(stems, keywords))))
+
+
+def _in_places(text: str, claims: Claims, *, general: bool) -> list[str]:
+    """Give the words that are claims where they stand."""
+    matches = [*claims.exact.finditer(text), *(claims.general.finditer(text) if general else ())]
+    return [next(filter(None, match.groups()), match[0]) for match in matches]
+
+
+def _has_any(facts: Facts, kind: str, claims: Claims) -> bool:
+    return any(
+        phrase_of(value) not in claims.none for fact in facts if kind_of(fact.name) == kind for value in fact.values
+    )
 
 
 def split(text: str) -> list[str]:
@@ -139,21 +169,26 @@ def split(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What says a fact: the phrases of each value, and all phrases among which the longest one counts."""
+    """What says a fact: the phrases of each value, and all phrases among which the longest one counts.
+
+    A fact that something is not so ("waterproof: no") is said where its name is denied.
+    """
 
     name: str
     values: Sequence[Set[Phrase]]
     known: Set[Phrase]
+    negative: bool
 
     @classmethod
     def of(cls, fact: Fact, lexicon: Lexicon) -> _Wanted:
         """Gather them once for all sentences."""
         values = [set(_every_phrase(Fact(fact.name, (value,)), lexicon.schema)) for value in fact.values]
-        return cls(fact.name, values, set(rivals_of(fact, lexicon)).union(*values))
+        negative = fact.values == ("no",) and load_sayings().of(fact.name) is None
+        return cls(fact.name, values, set(rivals_of(fact, lexicon)).union(*values), negative)
 
 
-def _mentions(words: Phrase, wanted: Sequence[_Wanted]) -> dict[str, set[int]]:
-    """Say which values of which facts a sentence holds."""
+def _mentions(words: Phrase, wanted: Sequence[_Wanted]) -> tuple[dict[str, set[int]], set[str]]:
+    """Say which values of which facts a sentence holds, and which facts it denies."""
     whole: list[tuple[int, int, str, int]] = []
     apart: list[tuple[int, int, str, int]] = []
     for fact in wanted:
@@ -161,15 +196,22 @@ def _mentions(words: Phrase, wanted: Sequence[_Wanted]) -> dict[str, set[int]]:
             whole += [(at, end, fact.name, place) for place, own in enumerate(fact.values) if words[at:end] in own]
         for place, own in enumerate(fact.values):
             apart += [(at, end, fact.name, place) for phrase in own for at, end in _apart(words, phrase)]
+    negative = {fact.name for fact in wanted if fact.negative}
+    mentioned = {place for at, end, name, _ in whole + apart if name not in negative for place in range(at, end)}
     found: dict[str, set[int]] = {fact.name: set() for fact in wanted}
+    denied: set[str] = set()
     for at, end, name, place in whole + apart:
         # Only words side by side hold a shorter phrase back: "sweatshirt with a hood" says the hood too.
         within = any(
             other != name and start <= at and end <= stop and stop - start > end - at for start, stop, other, _ in whole
         )
-        if not within or kind_of(name):
+        if within and not kind_of(name):
+            continue
+        if is_denied(words, at, end, mentioned) != (name in negative):
+            denied.add(name)
+        else:
             found[name].add(place)
-    return found
+    return found, denied
 
 
 def _longest(words: Phrase, known: Collection[Phrase]) -> list[tuple[int, int]]:
@@ -207,7 +249,9 @@ def _own_phrases(fact: Fact, schema: Schema) -> list[Phrase]:
     said = spoken(fact, schema)
     if saying is not None:
         said = (*said, *map(saying.phrase, said))
-    return [phrase for words in (*fact.values, *said, fact.name.replace("_", " ")) if (phrase := phrase_of(words))]
+    name = fact.name.replace("_", " ")
+    with_name = [f"{before} {after}" for value in fact.values for before, after in ((name, value), (value, name))]
+    return [phrase for words in (*fact.values, *said, name, *with_name) if (phrase := phrase_of(words))]
 
 
 def _every_phrase(fact: Fact, schema: Schema) -> list[Phrase]:
@@ -221,8 +265,11 @@ def _every_phrase(fact: Fact, schema: Schema) -> list[Phrase]:
         if saying is not None:
             texts += [saying.phrase(text) for text in texts]
         if value in {"yes", "no"}:
-            texts.append(fact.name.replace("_", " "))
+            name = fact.name.replace("_", " ")
+            texts = [name] if saying is None else [*texts, name]
         phrases += [phrase_of(text) for text in texts]
+    if claims := load_claims().get(kind_of(fact.name)):
+        phrases += [other for phrase in phrases for other in sorted(claims.same.get(phrase, ()))]
     return [phrase for phrase in dict.fromkeys(phrases) if phrase]
 
 

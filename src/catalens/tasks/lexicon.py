@@ -6,14 +6,12 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
+from catalens.tasks.claims import Phrase, load_claims
 from catalens.tasks.english import stems
 from catalens.tasks.facts import Fact
 from catalens.tasks.sayings import load_sayings, plain_name
 from catalens.tasks.schema import Schema
 from catalens.tasks.vocabularies import load_vocabulary
-
-Phrase = tuple[str, ...]
-"""Stems of words that stand side by side."""
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "colour": ("fashion-colours",),
@@ -55,6 +53,8 @@ def build_lexicon(schema: Schema) -> Lexicon:
     kinds: dict[str, dict[Phrase, str]] = {
         kind: {stems(term): term for name in names for term in load_vocabulary(name)} for kind, names in KINDS.items()
     }
+    for kind, claims in load_claims().items():
+        kinds[kind] = {**claims.words, **kinds[kind]}
     groups: dict[str, Set[Phrase]] = {}
     for group in schema.groups:
         said = {phrase_of(wording): wording for label in group.labels for wording in label.wordings}
