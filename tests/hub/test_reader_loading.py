@@ -128,6 +128,19 @@ def test_strangers_code_is_never_run(blip: Path, tmp_path: Path) -> None:
         load_reader(str(own))
 
 
+def test_strangers_code_of_a_part_is_not_run_whoever_says_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda _="": "y")
+    own = tmp_path / "own"
+    mapped = dict.fromkeys(("AutoConfig", "AutoModel", "AutoModelForSeq2SeqLM"), f"{own}--trap.Trap")
+    # transformers knows this kind of part, but not as one that writes; so it looks for the folder's own.
+    text = {"model_type": "blip_text_model", "auto_map": mapped, "hidden_size": 8, "vocab_size": 80}
+    changed(BUILD["blip2-opt"](tmp_path / "blip2"), own, text_config=text)
+    (own / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\nclass Trap: ...\n")
+    with pytest.raises(ModelError, match="cannot be loaded from"):
+        load_reader(str(own))
+    assert not (tmp_path / "sprung").exists()
+
+
 @pytest.mark.parametrize("name", ["blip-base", "Salesforce/blip-vqa-base"])
 def test_without_a_network_a_sentence_says_so(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from catalens.core.errors import ModelError
 from catalens.models.hub.layout import Layout
+from catalens.models.own_code import without_own_code
 
 Foreign: TypeAlias = Any
 """A class or a model of transformers, whose types say little."""
@@ -24,7 +25,7 @@ def load_transformers(kind: Foreign, layout: Layout) -> Foreign:
         ModelError: weights are missing or do not fit: a model with random weights would give nonsense silently.
     """
     try:
-        with _quiet():
+        with _quiet(), without_own_code():
             model, told = kind.from_pretrained(
                 str(layout.folder),
                 local_files_only=True,

@@ -14,6 +14,7 @@ from PIL.Image import Image
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.allocator import keep_memory
+from catalens.models.own_code import without_own_code
 from catalens.models.readers.tokens import Foreign
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     if wanted.quantise:
         settings |= {"quantization_config": _bits(wanted.quantise, dtype), "device_map": {"": str(device)}}
     try:
-        with _quiet(transformers):
+        with _quiet(transformers), without_own_code():
             model, info = getattr(transformers, model_class).from_pretrained(str(folder), **settings)
             processor = transformers.AutoProcessor.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=False
