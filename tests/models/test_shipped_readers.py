@@ -18,7 +18,7 @@ from PIL import Image
 
 from catalens.catalogue.drawn import DrawnProduct, draw_catalogue
 from catalens.core.errors import InputError, ModelError
-from catalens.core.types import Decoding, Turn
+from catalens.core.types import Decoding, Scores, Turn
 from catalens.models.bundle import load_bundle
 from catalens.models.readers.auto import AutoReader
 from catalens.models.readers.believing import UNKNOWN
@@ -222,3 +222,24 @@ def test_a_temperature_makes_chosen_answers_less_sure_and_changes_none(
     for wrong in (0, -1.0, "warm", float("inf"), None):
         with pytest.raises(ModelError, match=r"temperature is .*above 0"):
             chosen(temperature=wrong)
+    for wrong in (-1.0, "near", float("nan")):
+        with pytest.raises(ModelError, match=r"weight of cosines is .*at least 0"):
+            chosen(cosine=wrong)
+
+
+def test_the_encoder_s_cosine_counts_among_closed_answers_as_much_as_the_bundle_says(
+    products: list[DrawnProduct], tmp_path: Path
+) -> None:
+    shutil.copytree(shipped("starter") / "reader", tmp_path / "reader")
+    facts = tmp_path / "reader" / "reader.json"
+    whole = json.loads(facts.read_text())
+    encoder = load_bundle(shipped("starter"), threads=1)
+    pictures, answers = [product.picture for product in islice(products, 4)], ["a t-shirt", "a wristwatch", "jeans"]
+
+    def scored(**changed: object) -> Scores:
+        facts.write_text(json.dumps(whole | {"temperature": 1.0} | changed))
+        made = load_bundle_reader(tmp_path, encoder, threads=1)
+        return made.score(made.look(pictures), "what is it?", answers)
+
+    near = encoder.encode_images(pictures) @ encoder.encode_texts(answers).T
+    assert np.allclose(scored(cosine=20.0) - scored(cosine=0.0), 20.0 * near, atol=1e-3)

@@ -26,8 +26,8 @@ _FORMAT = "catalens calibration 1"
 _TEMPERATURES = (0.02, 50.0)
 _ECE_BINS = 15
 _SPREAD = 0.4
-"""How far from 0 logarithms of temperatures lie: of 0.1 to 2, what predicts held-out rows of the fashion schema's groups
-best (five folds of `val`, groups of 14 to 1,500 rows)."""
+"""How far from 0 logarithms of temperatures lie: of 0.1 to 2, what predicts held-out rows of the fashion schema best
+(five folds of `val`, groups of 14 to 1,500 rows)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from catalens.tasks.caption_metrics import bleu, cider
 from catalens.tasks.captions import clean_caption
 from catalens.tasks.schema import Schema, load_schema
 from catalens.training.captions import read_captions
+from catalens.training.choosing import ask_all, choose_by
 from catalens.training.everyday_release import write_card
 from catalens.training.export import load_reader, write_reader
 from catalens.training.facts import Fact
@@ -87,11 +88,24 @@ def belief_of(world: str) -> Belief:
     return Belief(weight=4.0, names=names, margin=0.12, least_name=0.25, least=0.10)
 
 
+def everyday_rows(data: Path, split: str) -> tuple[list[bytes], list[list[Fact]]]:
+    """Give the everyday pictures of a split and what their captions tell."""
+    captions = read_captions(data, split)
+    facts = [[fact for fact in everyday_facts(texts) if fact.kind in EVERYDAY_KINDS] for texts in captions]
+    return read_photographs(data, split), facts
+
+
+def product_rows(data: Path, split: str, counts: Mapping[str, int]) -> tuple[list[bytes], list[list[Fact]]]:
+    """Give the products of a split and what the shop tells, of each kind so many of its commonest answers."""
+    schema, rows = load_schema("fashion"), list(read_products(data / "fashion", split))
+    facts = [[fact for fact in product_facts(row, schema) if fact.kind in PRODUCT_KINDS] for row in rows]
+    return [row.picture for row in rows], _commonest(facts, counts)
+
+
 def everyday_scores(reader: BundleReader, data: Path) -> Scores:
     """Measure on the everyday test pictures."""
     captions = read_captions(data, "test")
-    facts = [[fact for fact in everyday_facts(texts) if fact.kind in EVERYDAY_KINDS] for texts in captions]
-    said, answers = read_all(reader, read_photographs(data, "test"), facts)
+    said, answers = read_all(reader, *everyday_rows(data, "test"))
     scores = bleu(said, captions)
     return {
         "bleu": [round(each, 4) for each in scores],
@@ -105,9 +119,7 @@ def product_scores(reader: BundleReader, data: Path, zero_shot: Mapping[str, Any
     """Measure on the test products, beside the encoder's zero-shot share of the same labels."""
     schema = load_schema("fashion")
     rows = list(read_products(data / "fashion", "test"))
-    facts = [[fact for fact in product_facts(row, schema) if fact.kind in PRODUCT_KINDS] for row in rows]
-    facts = _commonest(facts, {kind: zero_shot[kind]["labels"] for kind in PRODUCT_KINDS})
-    said, answers = read_all(reader, [row.picture for row in rows], facts)
+    said, answers = read_all(reader, *product_rows(data, "test", _labels(zero_shot)))
     for kind, each in answers.items():
         each["zero_shot"] = round(float(zero_shot[kind]["top1"]), 4)
     sentences = [i for i, row in enumerate(rows) if row.sentence]
@@ -117,6 +129,11 @@ def product_scores(reader: BundleReader, data: Path, zero_shot: Mapping[str, Any
         "answers": answers,
         "captions": said[:20],
     }
+
+
+def _labels(zero_shot: Mapping[str, Any]) -> dict[str, int]:
+    """Give how many labels the encoder chose from, for each kind of question."""
+    return {kind: zero_shot[kind]["labels"] for kind in PRODUCT_KINDS}
 
 
 def _commonest(facts: Sequence[Sequence[Fact]], counts: Mapping[str, int]) -> list[list[Fact]]:
@@ -138,6 +155,13 @@ def _mentioned(said: Sequence[str], rows: Sequence[Product], schema: Schema, gro
     return round(float(np.mean(found)), 4)
 
 
+def change_reader(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - values of JSON
+    """Change keys of a bundle's `reader.json`."""
+    file = folder / FOLDER / FACTS
+    body = {**json.loads(file.read_text(encoding="utf-8")), **changes}
+    file.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Run the release."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -149,15 +173,15 @@ def main() -> None:
     reader, tokenizer = load_reader(options.run or Path("runs") / f"reader-{options.world}")
     write_reader(folder, reader, tokenizer, {}, belief_of(options.world))
     encoder = load_bundle(folder)
+    made, everyday = load_bundle_reader(folder, encoder), options.world == "everyday"
+    zero_shot = encoder.facts.scores.get("zero_shot", {})
+    val = everyday_rows(options.data, "val") if everyday else product_rows(options.data, "val", _labels(zero_shot))
+    cosine, temperature = choose_by(ask_all(made, *val))
+    change_reader(folder, cosine=cosine, temperature=round(temperature, 4))
     made = load_bundle_reader(folder, encoder)
-    if options.world == "everyday":
-        scores = everyday_scores(made, options.data)
-    else:
-        scores = product_scores(made, options.data, encoder.facts.scores["zero_shot"])
-    file = folder / FOLDER / FACTS
-    body = json.loads(file.read_text(encoding="utf-8"))
-    file.write_text(json.dumps({**body, "scores": scores}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    if options.world == "everyday":
+    scores = everyday_scores(made, options.data) if everyday else product_scores(made, options.data, zero_shot)
+    change_reader(folder, scores=scores)
+    if everyday:
         write_card(folder)
     else:
         (folder / "README.md").write_text(card(encoder.facts.scores, folder), encoding="utf-8")

@@ -67,7 +67,9 @@ class BundleReader:
         words: reads words and gives the next one's logits.
         tokenizer: the reader's own.
         belief: how far its captions are believed; None: as far as they are likely.
-        temperature: divides the log-likelihoods of answers to choose from, so that their probabilities are honest.
+        temperature: divides the scores of answers to choose from, so that their probabilities are honest.
+        cosine: weight of the encoder's cosine between picture and answer beside an answer's log-likelihood: the encoder
+            knows words that the reader was never taught.
     """
 
     remembers = False
@@ -81,8 +83,10 @@ class BundleReader:
         belief: Belief | None = None,
         *,
         temperature: float = 1.0,
+        cosine: float = 0.0,
     ) -> None:
-        self.encoder, self.name, self.temperature = encoder, encoder.name, temperature
+        self.encoder, self.name = encoder, encoder.name
+        self.temperature, self.cosine = temperature, cosine
         self._believer = Believer(encoder, belief) if belief else None
         self.input_size_wh = encoder.input_size_wh
         self._look, self._words, self._tokenizer = look, words, tokenizer
@@ -90,6 +94,7 @@ class BundleReader:
         self._tokens = Tokens(tokenizer, max_tokens=READS + 1, pad_id=None, end_id=self._end)
         # A folder of pictures is asked the same, batch after batch; what is cut is told once.
         self._question = lru_cache(64)(self._tokens.open_end)
+        self._answers = lru_cache(64)(encoder.encode_texts)
         self._marks = Marks(end=self._end, never=(self._caption, self._ask, self._answer))
         depth, two, _, heads, _, width = (size or 0 for size in words.inputs["past"])
         self._past_shape = (depth, two, heads, width)
@@ -161,13 +166,16 @@ class BundleReader:
         return [list(row) for row in zip(*columns, strict=True)]
 
     def score(self, seen: Seen, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()) -> Scores:
-        """Give (n, m) log-likelihoods of m whole answers, over the temperature; the question is read once for all.
+        """Give (n, m) scores of m whole answers; the question is read once for all.
+
+        A score is an answer's log-likelihood and `cosine` times the encoder's cosine, over the temperature.
 
         Raises:
             InputError: the look was another reader's, the question or an answer is empty, or an answer is too long.
             ModelError: there was a conversation before, or the graph failed.
         """
-        memory = self._own(seen).memory
+        seen = self._own(seen)
+        memory = seen.memory
         self._check_alone(history)
         _check_asked([question])
         n, out = len(seen), np.empty((len(seen), len(answers)), dtype=np.float32)
@@ -186,6 +194,8 @@ class BundleReader:
             later, _ = self._run(memory, rows[:, :-1], past.repeat(len(places), axis=2))
             spoken = np.take_along_axis(log_softmax(later), rows[:, 1:, None], 2)[:, :, 0].sum(axis=1)
             out[:, places] = first[:, alike[:, 0]] + spoken.reshape(n, len(places))
+        if self.cosine:
+            out += np.float32(self.cosine) * seen.vectors @ self._answers(tuple(answers)).T
         return out / np.float32(self.temperature)
 
     def __enter__(self) -> Self:
@@ -272,7 +282,7 @@ def load_bundle_reader(
     look, words = (load_graph(place / name, chosen, threads=threads, exact=True) for name in FILES[:2])
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
     belief = Belief.read(facts["belief"]) if facts.get("belief") else None
-    return BundleReader(encoder, look, words, tokenizer, belief, temperature=_temperature(facts))
+    return BundleReader(encoder, look, words, tokenizer, belief, **_choosing(facts))
 
 
 def mark_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
@@ -288,11 +298,14 @@ def mark_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
     return ids[0], ids[1], ids[2], ids[3]
 
 
-def _temperature(facts: Mapping[str, Any]) -> float:
-    found = facts.get("temperature", 1.0)
-    if not isinstance(found, int | float) or not 0.0 < found < math.inf:
-        raise ModelError(f"the reader's temperature is {found!r}; it must be a number above 0")
-    return float(found)
+def _choosing(facts: Mapping[str, Any]) -> dict[str, float]:
+    """Give what decides among closed answers."""
+    temperature, cosine = facts.get("temperature", 1.0), facts.get("cosine", 0.0)
+    if not isinstance(temperature, int | float) or not 0.0 < temperature < math.inf:
+        raise ModelError(f"the reader's temperature is {temperature!r}; it must be a number above 0")
+    if not isinstance(cosine, int | float) or not 0.0 <= cosine < math.inf:
+        raise ModelError(f"the reader's weight of cosines is {cosine!r}; it must be a number, at least 0")
+    return {"temperature": float(temperature), "cosine": float(cosine)}
 
 
 def _check_asked(questions: Sequence[str]) -> None:
