@@ -11,7 +11,7 @@ pytest.importorskip("timm", reason="timm is not installed: make test-train")
 import torch
 from tokenizers import Tokenizer
 
-from catalens.training.losses import contrastive, encode_texts, of_labels
+from catalens.training.losses import contrastive, encode_texts, of_labels, one_hot
 from catalens.training.towers import TextTower
 from catalens.training.vocabulary import END, train_tokenizer
 
@@ -62,7 +62,7 @@ def test_a_mixed_picture_belongs_to_both_texts_by_their_shares() -> None:
 
 def test_the_labels_of_a_mixed_picture_count_by_their_shares() -> None:
     logits = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
-    targets = torch.tensor([2, -100, 0])
+    targets = one_hot(torch.tensor([2, -100, 0]), 4)
     chances = logits.log_softmax(1)
     assert float(of_labels(logits, targets)) == pytest.approx(-float(chances[0, 2] + chances[2, 0]) / 2, rel=1e-6)
     assert float(of_labels(logits, targets, torch.eye(3))) == pytest.approx(float(of_labels(logits, targets)), rel=1e-6)

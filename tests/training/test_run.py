@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 
 from catalens.catalogue.drawn import draw_catalogue
 from catalens.models.bundle import load_bundle
-from catalens.training.export import Normalised, load_towers, write_bundle
+from catalens.training.export import Normalised, load_towers, revision_of, write_bundle
 from catalens.training.pixels import nonsense
 from catalens.training.starter import Trainer
 from catalens.training.starter_recipe import Recipe, Stage
@@ -130,7 +130,52 @@ def test_a_stage_that_trains_the_whole_tower_keeps_the_mean_of_its_weights(data:
         if "running" in name and not name.startswith("norm."):
             assert torch.equal(done["image"][name], begun["image"][name]), "norms keep their statistics"
     image, _, _ = load_towers(out)
-    assert torch.equal(image.project.weight, done["mean"]["image"]["project.weight"])
+    last, mean = done["image"]["project.weight"], done["mean"]["image"]["project.weight"]
+    assert torch.allclose(image.project.weight, (last + mean) / 2, atol=1e-6)
+    assert not torch.equal(last, mean)
+
+
+def test_a_taught_stage_goes_on_from_the_mean_and_asks_it_about_every_product(data: Path, out: Path) -> None:
+    begun = state(out)
+    assert begun["mean"], "the stage before keeps a mean"
+    stages = (*[STAGE] * (begun["epoch"] - 1), replace(STAGE, whole=True, mixing=0.4, batch=24))
+    taught = replace(STAGE, epochs=2, whole=True, mixing=0.4, batch=24, texts=False, taught=0.4)
+    recipe = Recipe(stages=(*stages, taught), others=8, small_hw=(64, 48), large_hw=(64, 48), vocabulary=400)
+    trainer = Trainer(recipe, data, out)
+    assert trainer.resume()
+    trainer.recipe = replace(recipe, stages=(*stages, replace(taught, epochs=1)))
+    trainer.run()
+    file = out / f"opinions-{begun['epoch']}.pt"
+    asked = file.stat().st_mtime_ns
+    for column, name in enumerate(trainer.groups):
+        chances = trainer.opinions[name].float()
+        assert chances.shape == (144, len(trainer.schema.group(name).labels))
+        assert torch.allclose(chances.sum(1), torch.ones(144), atol=5e-3)
+        wanted = trainer._wanted(column, torch.arange(144), 0.4)
+        has, holds = trainer.targets[:, column] >= 0, trainer.open[name]
+        assert not (has & holds).any()
+        assert torch.allclose(wanted[has].sum(1), torch.ones(int(has.sum())), atol=5e-3)
+        assert torch.allclose(wanted[holds].sum(1), torch.full((int(holds.sum()),), 0.4), atol=5e-3)
+        assert not wanted[~has & ~holds].any()
+        assert (wanted[has, trainer.targets[has, column]] >= 0.6 - 1e-6).all()
+    half = state(out)
+    for name, value in half["text"].items():
+        assert torch.equal(value, begun["mean"]["text"][name]), "the text tower stays as the mean was"
+    assert any(not torch.equal(value, begun["mean"]["image"][name]) for name, value in half["image"].items())
+    again = Trainer(recipe, data, out)
+    assert again.resume()
+    again.run()
+    assert state(out)["epoch"] == begun["epoch"] + 2
+    assert file.stat().st_mtime_ns == asked, "what was said before the stage stays what the stage is taught"
+
+
+def test_other_weights_have_another_revision(tmp_path: Path) -> None:
+    for name, content in (("one", b"weights"), ("two", b"weighty"), ("three", b"weights")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "checkpoint.pt").write_bytes(content)
+    one, two, three = (revision_of(tmp_path / name) for name in ("one", "two", "three"))
+    assert one == three != two
+    assert len(one) == 8
 
 
 def test_the_bundle_of_a_run_gives_torchs_vectors(out: Path, tmp_path: Path) -> None:

@@ -154,14 +154,23 @@ def revision_of(run: Path) -> str:
 
 
 def load_towers(run: Path) -> tuple[ImageTower, TextTower, Tokenizer]:
-    """Read a run's last checkpoint: the running mean of the weights, where there is one."""
+    """Read a run's last checkpoint: halfway between the last weights and their running mean, where there is one.
+
+    The mean lags behind a rate that falls to nothing, and the last weights are noisier; on `val` both and their middle
+    are within a few rows of each other (`docs/decisions/003-starter-training.md`).
+    """
     state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
     image, text = ImageTower(), TextTower(tokenizer.get_vocab_size())
-    weights = state["mean"] or state
-    image.load_state_dict(weights["image"])
-    text.load_state_dict(weights["text"])
+    for name, tower in (("image", image), ("text", text)):
+        tower.load_state_dict(_halfway(state["mean"].get(name, state[name]), state[name]))
     return image.eval(), text.eval(), tokenizer
+
+
+def _halfway(mean: Mapping[str, Tensor], last: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: torch.lerp(mean[name], value, 0.5) if value.is_floating_point() else value for name, value in last.items()
+    }
 
 
 def load_reader(run: Path) -> tuple[Reader, Tokenizer]:

@@ -48,16 +48,18 @@ def contrastive(images: Tensor, texts: Tensor, keys: Tensor, scale: Tensor, shar
     return (forth + back) / 2
 
 
-def of_labels(logits: Tensor, targets: Tensor, shares: Tensor | None = None) -> Tensor:
-    """Cross-entropy of pictures (n, labels) against label positions (n,), -100 where there is none.
+def one_hot(targets: Tensor, count: int) -> Tensor:
+    """Rows (n, count) of label positions (n,); a row of nothing where a position is -100."""
+    return functional.one_hot(targets.clamp_min(0), count).float() * (targets >= 0)[:, None]
+
+
+def of_labels(logits: Tensor, wanted: Tensor, shares: Tensor | None = None) -> Tensor:
+    """Cross-entropy of pictures (n, labels) against what is wanted of each label (n, labels), by its weight.
 
     With shares (n, n) of the products in each picture, a picture's target is as mixed as it is (Zhang et al. 2018).
     """
-    if shares is None:
-        return functional.cross_entropy(logits, targets, ignore_index=-100)
-    known = targets >= 0
-    wanted = functional.one_hot(targets.clamp_min(0), logits.shape[1]).float() * known[:, None]
-    wanted = shares @ wanted
+    if shares is not None:
+        wanted = shares @ wanted
     return -(wanted * logits.log_softmax(1)).sum() / wanted.sum()
 
 

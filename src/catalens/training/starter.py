@@ -31,9 +31,10 @@ from catalens.tasks.schema import Schema, load_schema
 from catalens.training.augment import framed, lit, onto_backgrounds, overlaid
 from catalens.training.fashion import Phrasebook, Product, label_texts, read_products
 from catalens.training.fixed_norms import with_fixed_norms
-from catalens.training.losses import contrastive, encode_texts, of_labels
+from catalens.training.losses import contrastive, encode_texts, of_labels, one_hot
 from catalens.training.pixels import nonsense, read_photographs, stored, tensor
 from catalens.training.starter_recipe import Recipe
+from catalens.training.teaching import left_open, opinions
 from catalens.training.towers import ImageTower, TextTower, compiled_stem, recalibrate
 from catalens.training.vocabulary import train_tokenizer
 
@@ -85,6 +86,9 @@ class Trainer:
         """The stem on a faster runtime, for the stages in which it stays as it is."""
         self.mean: dict[str, dict[str, Tensor]] = {}
         """Running means of the towers' weights, in a stage that keeps them."""
+        self.opinions: dict[str, Tensor] = {}
+        """What the towers said of every product before the stage, in a stage that is taught."""
+        self.open = {name: left_open(self.products, self.schema.group(name)) for name in self.groups}
         self.optimiser = self._optimiser()
         self.epoch = 0
 
@@ -164,24 +168,36 @@ class Trainer:
         flat = [text for texts in labels for text in texts] + [unknown]
         with torch.autocast("cpu", dtype=torch.bfloat16):
             images = self.image(pixels)
-            encoded = encode_texts(self.text, self.tokenizer, [*said, *flat])
+            with torch.set_grad_enabled(stage.texts):
+                encoded = encode_texts(self.text, self.tokenizer, [*said, *flat])
         texts, wordings = encoded[: len(said)], encoded[len(said) :]
         places = {text: i for i, text in enumerate(dict.fromkeys(said))}
         keys = torch.tensor([places[text] for text in said])
         pairs = contrastive(images[:n], texts, keys, self.scale.exp().clamp(max=100.0), shares)
         out = {"contrast": stage.contrast * pairs}
-        targets, start, unknown_row = self.targets[torch.from_numpy(rows)], 0, wordings[-1:]
+        start, unknown_row = 0, wordings[-1:]
         for column, (name, texts_of) in enumerate(zip(self.groups, labels, strict=True)):
             bank = torch.cat([wordings[start : start + len(texts_of)], unknown_row])
             start += len(texts_of)
             logits = self.group_scales[column].exp().clamp(max=60.0) * images @ bank.T
             elsewhere = torch.full((len(images) - n,), len(texts_of))
             weight = WEIGHTS.get(name, OTHER_WEIGHT)
-            if (targets[:, column] >= 0).any():
-                out[name] = weight * of_labels(logits[:n], targets[:, column], shares)
+            wanted = self._wanted(column, torch.from_numpy(rows), stage.taught)
+            if wanted.any():
+                out[name] = weight * of_labels(logits[:n], wanted, shares)
             apart = weight * OTHERS_WEIGHT * functional.cross_entropy(logits[n:], elsewhere)
             out["else"] = out.get("else", torch.zeros(())) + apart
         return out
+
+    def _wanted(self, column: int, rows: Tensor, taught: float) -> Tensor:
+        """(n, labels and "something else") weights: the shop's label, softened by the opinions where there are some."""
+        name, targets = self.groups[column], self.targets[rows, column]
+        wanted = one_hot(targets, len(self.schema.group(name).labels) + 1)
+        if taught:
+            wanted *= 1.0 - taught
+            asked = (targets >= 0) | self.open[name][rows]
+            wanted[:, :-1] += taught * asked[:, None] * self.opinions[name][rows]
+        return wanted
 
     def run(self) -> None:
         """Train to the end, an epoch at a time."""
@@ -210,7 +226,10 @@ class Trainer:
         stage, before = self.recipe.stage(epoch)
         self.image.stem.requires_grad_(stage.whole)
         if before == 0:
-            self.optimiser, self.mean = self._optimiser(), {}
+            self._go_on_from_the_mean()
+            self.optimiser = self._optimiser()
+        if stage.taught:
+            self._ask(self.out / f"opinions-{epoch - before}.pt")
         if stage.whole:
             self.image.eval()
             self.image.norm.train()
@@ -218,6 +237,21 @@ class Trainer:
         else:
             self.image.train()
             self.image.ways = (self.fast_stem or self.image.stem, *self.image.parts[1:])
+
+    def _go_on_from_the_mean(self) -> None:
+        """Start from what the last stage would ship."""
+        if self.mean:
+            self.image.load_state_dict(self.mean["image"])
+            self.text.load_state_dict(self.mean["text"])
+        self.mean = {}
+
+    def _ask(self, file: Path) -> None:
+        """Ask the towers about every product; a run that goes on finds the answers of when its stage began."""
+        if not file.exists():
+            scales = self.group_scales.exp().clamp(max=60.0)
+            said = opinions(self.image.eval(), self.text, self.tokenizer, self.schema, scales, self.pixels)
+            torch.save(said, file)
+        self.opinions = torch.load(file, weights_only=True)
 
     def _step(self, rows: NDArray[np.int64], step: int, steps: int) -> dict[str, float]:
         stage, before = self.recipe.stage(self.epoch)

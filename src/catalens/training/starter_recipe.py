@@ -22,6 +22,10 @@ class Stage:
     """Two products lie over each other by shares drawn from Beta(mixing, mixing); 0 leaves each by itself."""
     whole: bool = False
     """The stem is trained too, norms keep their statistics, and a running mean of all weights is what is shipped."""
+    texts: bool = True
+    """The text tower is trained too."""
+    taught: float = 0.0
+    """Share in a product's labels of what the towers said of it before the stage; all there is where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,19 @@ class Recipe:
             batch=256,
             mixing=0.2,
             whole=True,
+        ),
+        # Shops call one thing by two names; what the towers themselves make of a product is the softer label.
+        Stage(
+            epochs=18,
+            large_epochs=11,
+            rate=7e-4,
+            contrast=0.4,
+            strengths=(0.7, 0.3),
+            batch=256,
+            mixing=0.2,
+            whole=True,
+            texts=False,
+            taught=0.4,
         ),
     )
     others: int = 32
