@@ -239,7 +239,7 @@ class Trainer:
             self.image.ways = (self.fast_stem or self.image.stem, *self.image.parts[1:])
 
     def _go_on_from_the_mean(self) -> None:
-        """Start from what the last stage would ship."""
+        """Start from the mean of the last stage's weights, where it kept one."""
         if self.mean:
             self.image.load_state_dict(self.mean["image"])
             self.text.load_state_dict(self.mean["text"])

@@ -21,7 +21,7 @@ class Stage:
     mixing: float = 0.0
     """Two products lie over each other by shares drawn from Beta(mixing, mixing); 0 leaves each by itself."""
     whole: bool = False
-    """The stem is trained too, norms keep their statistics, and a running mean of all weights is what is shipped."""
+    """The stem is trained too, norms keep their statistics, and a running mean of all weights is kept."""
     texts: bool = True
     """The text tower is trained too."""
     taught: float = 0.0
