@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from catalens.tasks.caption_metrics import bleu, cider
 from catalens.tasks.captions import clean_caption
 from catalens.tasks.schema import Schema, load_schema
 from catalens.training.captions import read_captions
-from catalens.training.choosing import ask_all, choose_by
+from catalens.training.choosing import Asked, ask_all, choose_by
 from catalens.training.everyday_release import write_card
 from catalens.training.export import load_reader, write_reader
 from catalens.training.facts import Fact
@@ -51,30 +51,18 @@ def read_all(
     Returns:
         Captions in order; and for each kind the share of right answers, beside that of the commonest one.
     """
-    told: dict[str, set[str]] = defaultdict(set)
-    for fact in (fact for row in facts for fact in row):
-        told[fact.kind].add(fact.answer)
-    answers = {kind: sorted(each) for kind, each in told.items()}
     said: list[str] = []
-    truth: dict[str, list[str]] = defaultdict(list)
-    right: dict[str, list[bool]] = defaultdict(list)
-    for some in batched(list(zip(pictures, facts, strict=True)), 32):
-        seen = reader.look([read_image(data, at_least=reader.input_size_wh) for data, _ in some])
+    for some in batched(pictures, 32):
+        seen = reader.look([read_image(data, at_least=reader.input_size_wh) for data in some])
         said += [clean_caption(texts[0]) for texts in reader.caption(seen, decoding=AS_A_USER)]
-        asked = sorted({(fact.asked[0], fact.kind) for _, row in some for fact in row})
-        for question, kind in asked:
-            scores = reader.score(seen, question, answers[kind])
-            for (_, row), each in zip(some, scores, strict=True):
-                for fact in row:
-                    if fact.asked[0] == question:
-                        truth[kind].append(fact.answer)
-                        right[kind].append(answers[kind][int(each.argmax())] == fact.answer)
-    return said, {kind: _share(right[kind], truth[kind]) for kind in right}
+    return said, {kind: _share(reader, asked) for kind, asked in ask_all(reader, pictures, facts).items()}
 
 
-def _share(right: Sequence[bool], truth: Sequence[str]) -> Scores:
-    common = max(truth.count(answer) for answer in set(truth))
-    return {"right": round(float(np.mean(right)), 4), "majority": round(common / len(truth), 4), "rows": len(truth)}
+def _share(reader: BundleReader, asked: Asked) -> Scores:
+    found = asked.chances(reader.cosine, reader.temperature).argmax(axis=1)
+    rows = len(asked.truth)
+    right, common = float(np.mean(found == asked.truth)), int(np.bincount(asked.truth).max())
+    return {"right": round(right, 4), "majority": round(common / rows, 4), "rows": rows}
 
 
 def belief_of(world: str) -> Belief:
