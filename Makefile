@@ -62,7 +62,7 @@ everyday: $(VENV)/.train  ## train the shipped everyday encoder and reader again
 	$(BIN)/python -m catalens.training.everyday --data $(CATALENS_DATA) --out runs/everyday
 	$(BIN)/python -m catalens.training.everyday_release --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.reading everyday --data $(CATALENS_DATA)
-	$(BIN)/python -m catalens.training.rewarding --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.self_critical --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.reader_release everyday --data $(CATALENS_DATA) --run runs/rewarded-everyday
 
 clean:           ## remove the virtual environment and caches

@@ -24,13 +24,13 @@ from benchmarks.plan import Figures, Plan
 from benchmarks.runtimes import on_each_runtime
 from benchmarks.timing import in_turns, peak_mb
 from catalens.catalogue.index import EmbeddedIndex
-from catalens.catalogue.ingest import ingest
-from catalens.catalogue.prefetch import Chunk, Loaded, load, map_ahead
 from catalens.catalogue.sources import open_source
 from catalens.core.protocols import Encoder
 from catalens.core.types import Outcome, Vectors
 from catalens.core.vectors import batched
 from catalens.models.registry import load_encoder
+from catalens.pipelines.ingest import ingest
+from catalens.pipelines.prefetch import Chunk, Loaded, load, map_ahead
 
 _BATCH = 64
 _CHUNK = 16

@@ -27,10 +27,10 @@ from benchmarks.__main__ import rounded, show
 from benchmarks.machine import machine_facts
 from benchmarks.plan import Figures
 from benchmarks.timing import in_fresh_process, peak_mb, seconds
-from catalens.catalogue.drawn import draw_catalogue
+from catalens.demo.drawn import draw_catalogue
 from catalens.models.registry import load_encoder
 from catalens.tasks.interrogation import Plan, Tables, build_vocabulary, interrogate, load_tables
-from catalens.tasks.prompts.likeness import raw_tables
+from catalens.tasks.prompts.clip_interrogator_compat import raw_tables
 from catalens.tasks.prompts.scoring import PromptScorer
 
 CAPTION = "a photo of a shirt on a white background"
@@ -68,7 +68,7 @@ class Clock:
         self._wall_s, self._cpu_s = time.perf_counter(), time.process_time()
 
     def taken(self) -> dict[str, float]:
-        """Give the seconds on the wall, and those of the processor in all threads of this process."""
+        """Return the seconds on the wall, and those of the processor in all threads of this process."""
         return {"s": time.perf_counter() - self._wall_s, "cpu_s": time.process_time() - self._cpu_s}
 
 

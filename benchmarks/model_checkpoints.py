@@ -81,7 +81,7 @@ def _tower(tower: Tower, layers: int | None) -> dict[str, int | str]:
 
 
 def as_open_clip(model: CLIPModel) -> nn.Module:
-    """Give open_clip's model with the same weights, which it shares where the layout allows."""
+    """Return open_clip's model with the same weights, which it shares where the layout allows."""
     text, vision = model.config.text_config, model.config.vision_config
     with torch.device("meta"):
         made = open_clip.model.CLIP(
@@ -133,7 +133,7 @@ _PARTS = {
 
 
 def _renamed(state: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Give open_clip's names and layouts of transformers' weights."""
+    """Return open_clip's names and layouts of transformers' weights."""
     yield "text_projection", state["text_projection.weight"].T
     yield "visual.proj", state["visual_projection.weight"].T
     for name, weight in state.items():

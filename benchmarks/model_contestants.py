@@ -17,12 +17,12 @@ from transformers import CLIPModel, CLIPProcessor
 from transformers.utils import logging
 
 from benchmarks.model_checkpoints import as_open_clip
-from catalens.catalogue.prefetch import Loaded, load, map_ahead
 from catalens.catalogue.sources import Item
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.core.vectors import batched, unit_rows
 from catalens.models.registry import load_encoder
+from catalens.pipelines.prefetch import Loaded, load, map_ahead
 
 BATCH = 16
 """Pictures that go through a tower together, everywhere."""
@@ -69,7 +69,7 @@ def _opened(paths: Sequence[Path]) -> list[Image.Image]:
 def _in_batches(
     encode: Callable[[list[Image.Image]], Vectors], read: Callable[[list[Path]], list[Image.Image]] = _opened
 ) -> tuple[Callable[[Sequence[Image.Image]], Vectors], Callable[[Sequence[Path]], Vectors]]:
-    """Give the two ways to encode pictures, from an encoder of one batch."""
+    """Return the two ways to encode pictures, from an encoder of one batch."""
 
     def images(pictures: Sequence[Image.Image]) -> Vectors:
         return np.concatenate([encode(some) for some in batched(pictures, BATCH)])

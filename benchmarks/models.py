@@ -146,7 +146,7 @@ def _show(title: str, figures: Figures) -> None:
 
 
 def ten_tokens(n: int) -> list[str]:
-    """Give n different labels of eight tokens, which the two marks make ten.
+    """Return n different labels of eight tokens, which the two marks make ten.
 
     >>> ten_tokens(1)
     ['a photo of a red wooden house outside']

@@ -78,7 +78,7 @@ PEERS: dict[str, Callable[[Vectors, Sequence[str], Path], Peer]] = {
 
 
 def load_peers(vectors: Vectors, colours: Sequence[str], folder: Path) -> dict[str, Peer | None]:
-    """Give every peer n products by their vectors and colours; None for one that is not installed."""
+    """Return every peer n products by their vectors and colours; None for one that is not installed."""
     loaded: dict[str, Peer | None] = {}
     for name, load in PEERS.items():
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from catalens.catalogue.drawn import draw_catalogue
+from catalens.demo.drawn import draw_catalogue
 
 LARGE_WH = (900, 1200)
 _DRAWN = 34

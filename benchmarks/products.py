@@ -39,16 +39,16 @@ class Space:
         self._shares = sizes / sizes.sum()
 
     def blocks(self, n: int) -> Iterator[Vectors]:
-        """Give n products in blocks of (10000, dim); a block depends on its place alone."""
+        """Return n products in blocks of (10000, dim); a block depends on its place alone."""
         for start in range(0, n, _BLOCK):
             yield self._products(min(_BLOCK, n - start), seed=(2, start))
 
     def picture_queries(self, n: int) -> Vectors:
-        """Give (n, dim) vectors of pictures that are in no catalogue."""
+        """Return (n, dim) vectors of pictures that are in no catalogue."""
         return self._products(n, seed=(3, 0))
 
     def text_queries(self, n: int) -> Vectors:
-        """Give (n, dim) vectors as texts have them: apart from the pictures that they mean."""
+        """Return (n, dim) vectors as texts have them: apart from the pictures that they mean."""
         rng = np.random.default_rng(4)
         noise = unit_rows(rng.standard_normal((n, DIM)))
         return unit_rows(self._products(n, seed=(5, 0)) + 0.45 * self._gap + 0.62 * noise)
@@ -61,7 +61,7 @@ class Space:
 
 
 def label_texts(n: int) -> list[str]:
-    """Give n different labels such as "navy blue striped polo shirt"."""
+    """Return n different labels such as "navy blue striped polo shirt"."""
     columns = [load_vocabulary(f"fashion-{name}") for name in ("colours", "patterns", "types")]
     chosen = random.Random(6).sample(range(len(columns[0]) * len(columns[1]) * len(columns[2])), n)
     labels = []
@@ -75,7 +75,7 @@ def label_texts(n: int) -> list[str]:
 
 
 def records(start: int, n: int) -> list[Record]:
-    """Give n products with title, colour, type and price, numbered from start."""
+    """Return n products with title, colour, type and price, numbered from start."""
     rng = random.Random(start)
     colours, types = load_vocabulary("fashion-colours"), load_vocabulary("fashion-types")
     made = []

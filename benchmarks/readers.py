@@ -29,13 +29,13 @@ from benchmarks.timing import in_turns
 from catalens.core.types import Decoding
 from catalens.models.readers.blip import BlipCaptions
 from catalens.models.readers.blip2 import Blip2Opt, dialogue
+from catalens.models.readers.generate import write
 from catalens.models.readers.loading import Loaded, choose_dtype
 from catalens.models.readers.reader import TorchReader
-from catalens.models.readers.tokens import Foreign, plain_ids
-from catalens.models.readers.writing import write
+from catalens.models.readers.tokens import plain_ids
 
 CPU = torch.device("cpu")
-transformers: Foreign = import_module("transformers")
+transformers: Any = import_module("transformers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +126,19 @@ def _caption(
         texts = [row[1:] for row in loaded.model.generate(pixel_values=pixels, **settings).tolist()]
     else:
         decoding = Decoding(max_tokens=tokens, min_tokens=tokens, beams=beams)
-        texts = [text for (text,) in write(family.captioning(family.look(images), "")[0], decoding, family.ends)]
+        texts = [
+            text for (text,) in write(family.captioning(family.encode_images(images), "")[0], decoding, family.ends)
+        ]
     last[f"{who} {'float32' if loaded.dtype == torch.float32 else 'chosen'}"] = texts
 
 
 def _equal(theirs: list[list[int]], ours: list[list[int]]) -> float:
-    """Give the share of tokens that are the same."""
+    """Return the share of tokens that are the same."""
     return float(np.mean(np.array(theirs) == np.array(ours)))
 
 
 def _first_logits(family: BlipCaptions, images: list[Image.Image]) -> torch.Tensor:
-    return family.captioning(family.look(images), "")[0].logits
+    return family.captioning(family.encode_images(images), "")[0].logits
 
 
 def questions(size: Size) -> Figures:
@@ -151,7 +153,7 @@ def questions(size: Size) -> Figures:
         return [loaded.model.generate(**each, **settings)[0, each["input_ids"].shape[1] :].tolist() for each in given]
 
     def at_once(_: Loaded, family: Blip2Opt) -> list[list[int]]:
-        start = family.asking(family.look([image]), asked, ())[0]
+        start = family.asking(family.encode_images([image]), asked, ())[0]
         return [text for (text,) in write(start, decoding, family.ends)]
 
     figures, last = _compared(size, one_by_one, at_once)
@@ -170,7 +172,7 @@ def closed(size: Size) -> Figures:
 
     def together(_: Loaded, family: Blip2Opt) -> list[float]:
         reader = TorchReader(family)
-        found: list[float] = reader.score(reader.look([image]), question, answers)[0].tolist()
+        found: list[float] = reader.score(reader.encode_images([image]), question, answers)[0].tolist()
         return found
 
     figures, last = _compared(size, alone, together)
@@ -249,7 +251,7 @@ _WORDS = (
 )
 
 
-def _tokenizer(size: int, marks: Sequence[str], single: str) -> Foreign:
+def _tokenizer(size: int, marks: Sequence[str], single: str) -> Any:
     words = [*marks, *_WORDS, "Question", ":", "Answer", "of", "man"]
     vocabulary = {word: at for at, word in enumerate([*words, *(f"w{at}" for at in range(size - len(words)))])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=marks[1]))

@@ -62,7 +62,7 @@ def _order(names: Sequence[str], round_number: int) -> Sequence[str]:
 
 
 def spread(taken_s: Sequence[float]) -> Figures:
-    """Give the median and the 99th percentile in milliseconds."""
+    """Return the median and the 99th percentile in milliseconds."""
     ordered = sorted(taken_s)
     high = ordered[min(len(ordered) - 1, round(0.99 * len(ordered)))]
     return {"p50_ms": statistics.median(ordered) * 1e3, "p99_ms": high * 1e3}
@@ -75,7 +75,7 @@ def in_fresh_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 
 
 def peak_mb() -> float:
-    """Give the most memory that this process has held so far."""
+    """Return the most memory that this process has held so far."""
     return in_mb(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 

@@ -52,7 +52,7 @@ oilseed
 
 
 def read_wordnet(file: Path) -> dict[str, tuple[list[str], list[str]]]:
-    """Give synset → its words and the synsets that it is a kind of."""
+    """Return synset → its words and the synsets that it is a kind of."""
     found = {}
     for line in file.read_text(encoding="utf-8").splitlines():
         if line.startswith("  "):
@@ -69,7 +69,7 @@ def read_wordnet(file: Path) -> dict[str, tuple[list[str], list[str]]]:
 
 
 def ancestors(synsets: dict[str, tuple[list[str], list[str]]], start: str) -> Iterator[str]:
-    """Give what a synset is a kind of, nearest first."""
+    """Return what a synset is a kind of, nearest first."""
     queue, seen = list(synsets[start][1]), set()
     while queue:
         at = queue.pop(0)

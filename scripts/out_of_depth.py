@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from catalens.catalogue.drawn import draw_catalogue
+from catalens.demo.drawn import draw_catalogue
 from catalens.training.pixels import nonsense
 
 STRANGE = """

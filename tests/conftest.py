@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from catalens.catalogue.drawn import draw_catalogue
 from catalens.cli import app
-from ran import Ran, Run
+from catalens.demo.drawn import draw_catalogue
+from tests.support.ran import Ran, Run
 
 _THIS_MACHINE = "127.0.0.1"
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import tiny_bundle
 
 from benchmarks import images, labels, peers
 from benchmarks.__main__ import main, rounded, show
@@ -18,6 +17,7 @@ from benchmarks.plan import QUICK
 from benchmarks.products import Space, label_texts, records
 from benchmarks.timing import in_turns, queries_in_turns, spread
 from catalens.core.vectors import unit_rows
+from tests.support.tiny import tiny_bundle
 
 
 def test_a_measurement_runs_and_becomes_json_and_a_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ HEAVY = (
 
 
 def loaded_after(statement: str) -> set[str]:
-    """Give the heavy modules that a fresh interpreter has loaded after a statement."""
+    """Return the heavy modules that a fresh interpreter has loaded after a statement."""
     code = f"import sys, json\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     return set(json.loads(ran.stdout.splitlines()[-1])) & set(HEAVY)
@@ -97,7 +97,7 @@ RUNNABLE = re.findall(r"<!-- run -->\n```(console|python)\n(.*?)```", README, fl
 @pytest.fixture(scope="module")
 def beside_the_readme(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the README's examples speak of: photo.jpg, photos/ and products.csv."""
-    from catalens.catalogue.drawn import draw_catalogue
+    from catalens.demo.drawn import draw_catalogue
 
     folder = tmp_path_factory.mktemp("readme")
     (folder / "photos").mkdir()

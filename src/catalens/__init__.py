@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from catalens.catalogue.filters import parse_filter
     from catalens.catalogue.index import EmbeddedIndex
-    from catalens.catalogue.ingest import ingest
     from catalens.catalogue.search import Query, Weighted, search
     from catalens.catalogue.sources import open_source
     from catalens.core.errors import CatalensError
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from catalens.core.types import Hit, Record, Tag
     from catalens.models.mixed import encode, similarity
     from catalens.models.registry import load_encoder
+    from catalens.pipelines.ingest import ingest
     from catalens.tasks.attributes import build_schema_bank, read_attributes
     from catalens.tasks.labels import build_bank
     from catalens.tasks.schema import load_schema
@@ -41,7 +41,7 @@ _HOMES = {
     "build_schema_bank": "tasks.attributes",
     "encode": "models.mixed",
     "find_images": "core.folders",
-    "ingest": "catalogue.ingest",
+    "ingest": "pipelines.ingest",
     "load_encoder": "models.registry",
     "load_schema": "tasks.schema",
     "open_source": "catalogue.sources",

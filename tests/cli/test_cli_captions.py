@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 
 from catalens.core.errors import InputError, ModelError
-from catalens.core.protocols import Seen
+from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Turn
 from catalens.models.readers import load_reader
 from catalens.models.readers.fake import FakeReader
-from catalens.models.readers.names import SHIPPED
+from catalens.models.readers.registry import SHIPPED
 from catalens.tasks.answers import choose
 from catalens.tasks.captions import clean_caption
-from ran import Run
+from tests.support.ran import Run
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def texts(folder: Path, ending: str = ".txt") -> dict[str, str]:
 def test_captions_are_what_the_reader_says_cleaned(run: Run, colours: Path) -> None:
     ran = run("caption", colours, "--count", 2)
     reader = load_reader("fake")
-    seen = reader.look([Image.open(colours / "a.png")])
+    seen = reader.encode_images([Image.open(colours / "a.png")])
     expected = [clean_caption(each) for each in reader.caption(seen, count=2)[0]]
     assert ran.code == 1
     assert ran.rows[0] == {
@@ -210,13 +210,18 @@ def test_every_way_of_drawing_words_reaches_the_reader(
 
     class Remembering(FakeReader):
         def caption(
-            self, seen: Seen, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
+            self, seen: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
         ) -> list[list[str]]:
             asked.append(decoding)
             return super().caption(seen, prompt=prompt, count=count, decoding=decoding)
 
         def answer(
-            self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+            self,
+            seen: EncodedImages,
+            questions: Sequence[str],
+            *,
+            history: Sequence[Turn] = (),
+            decoding: Decoding = GREEDY,
         ) -> list[list[str]]:
             asked.append(decoding)
             return super().answer(seen, questions, history=history, decoding=decoding)
@@ -254,7 +259,7 @@ def test_closed_answers_have_probabilities_and_may_be_unknown(run: Run, colours:
     allowed = ["red", "green", "blue"]
     ran = run("ask", colours / "a.png", "What colour is it?", "--answers", ",".join(allowed))
     reader = load_reader("fake")
-    (expected,) = choose(reader, reader.look([Image.open(colours / "a.png")]), "What colour is it?", allowed)
+    (expected,) = choose(reader, reader.encode_images([Image.open(colours / "a.png")]), "What colour is it?", allowed)
     (answer,) = ran.rows[0]["answers"]
     assert answer["answer"] == expected.value == "red"
     assert answer["probability"] == round(expected.probability, 4)
@@ -272,7 +277,7 @@ def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_asked_about(r
 
 def test_a_conversation_remembers_what_was_said(run: Run, colours: Path) -> None:
     reader = load_reader("fake")
-    seen = reader.look([Image.open(colours / "a.png")])
+    seen = reader.encode_images([Image.open(colours / "a.png")])
     questions = ["Is it new?", "Is it old?", "Are you sure?"]
     ran = run("ask", colours / "a.png", questions[0], "--chat", stdin=b"Is it old?\nAre you sure?\n\nnever asked\n")
     assert ran.code == 0
@@ -290,7 +295,12 @@ def test_a_reader_that_cannot_remember_says_so_once_and_goes_on(
         remembers = False
 
         def answer(
-            self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+            self,
+            seen: EncodedImages,
+            questions: Sequence[str],
+            *,
+            history: Sequence[Turn] = (),
+            decoding: Decoding = GREEDY,
         ) -> list[list[str]]:
             if history:
                 raise ModelError("keeps no conversation")
@@ -310,7 +320,12 @@ def test_a_question_that_cannot_be_answered_does_not_end_the_conversation(
 ) -> None:
     class Choosy(FakeReader):
         def answer(
-            self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+            self,
+            seen: EncodedImages,
+            questions: Sequence[str],
+            *,
+            history: Sequence[Turn] = (),
+            decoding: Decoding = GREEDY,
         ) -> list[list[str]]:
             assert all("Why" not in turn.question for turn in history), "what failed was never said"
             if "Why" in questions[0]:

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from tiny import seal, tiny_bundle
 
 from catalens.catalogue.index import EmbeddedIndex
 from catalens.core.images import read_image
 from catalens.models.fakes import FakeEncoder
-from ran import Run
+from tests.support.ran import Run
+from tests.support.tiny import seal, tiny_bundle
 
 
 def test_adding_twice_skips_what_is_unchanged(run: Run, shop: Path, tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from catalens.cli.demo_folder import begin_folder, check_folder
-from catalens.cli.showing import Search, Seen, judge, queries_for, right_first
+from catalens.cli.demo_report import Search, Seen, judge, queries_for, right_first
 from catalens.core.errors import InputError
 from catalens.core.images import read_image
 from catalens.core.types import Hit, Record, Tag
 from catalens.tasks.attributes import Attribute
-from ran import Run
+from tests.support.ran import Run
 
 
 def read(group: str, value: str | None) -> Attribute:

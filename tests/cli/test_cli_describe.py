@@ -9,8 +9,8 @@ import pytest
 
 from catalens.cli.evaluate_attributes import EXAMPLES
 from catalens.models.readers.known import KNOWN_READERS
-from catalens.models.readers.names import SHIPPED
-from ran import Run
+from catalens.models.readers.registry import SHIPPED
+from tests.support.ran import Run
 
 
 @pytest.fixture

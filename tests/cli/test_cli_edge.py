@@ -16,13 +16,13 @@ import typer
 from rich.text import Text
 
 from catalens.cli import app
-from ran import Run
+from tests.support.ran import Run
 
 CATALENS = [sys.executable, "-m", "catalens"]
 
 
 def commands(group: Any, path: str = "") -> dict[str, Any]:
-    """Give every command there is, by its full name."""
+    """Return every command there is, by its full name."""
     found: dict[str, Any] = {}
     for name, command in group.commands.items():
         here = f"{path} {name}".strip()

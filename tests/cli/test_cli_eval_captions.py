@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from catalens.tasks.caption_metrics import bleu, cider, rouge_l
-from ran import Run
+from tests.support.ran import Run
 
 CAPTIONS = {"1": "a dog runs", "2": "two cats; one sleeps", "3": "a red car"}
 PEOPLE = {"1": ["a dog is running", "the dog runs"], "2": ["two cats sleep"], "3": ["a car", "a red car stands"]}

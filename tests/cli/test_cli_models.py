@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tiny import tiny_bundle
 
 from catalens.models.facts import read_facts
-from ran import Run
+from tests.support.ran import Run
+from tests.support.tiny import tiny_bundle
 
 
 def test_models_alone_lists_them(run: Run) -> None:

@@ -12,7 +12,7 @@ from catalens.core.types import Tag
 from catalens.models.fakes import FakeEncoder
 from catalens.tasks.labels import build_bank
 from catalens.tasks.tagging import tag
-from ran import Run
+from tests.support.ran import Run
 
 
 def test_tags_are_what_the_task_gives_best_first(run: Run, photos: list[Path]) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from catalens.catalogue.drawn import draw_catalogue
 from catalens.cli.prompting import prompt_table
 from catalens.core.images import read_image
 from catalens.core.types import Record
+from catalens.demo.drawn import draw_catalogue
 from catalens.models.fakes import FakeEncoder
-from ran import Run
+from tests.support.ran import Run
 
 SHORT = ("--candidates", 12, "--max-flavors", 3, "--min-flavors", 1)
 

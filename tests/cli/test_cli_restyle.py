@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from catalens.catalogue.painted import PaintFacts, read_painted
 from catalens.core.images import read_image
 from catalens.core.types import PaintRequest
 from catalens.models.painters.fake import FakePainter
-from ran import Run
+from catalens.render.image_metadata import PaintFacts, read_painted
+from tests.support.ran import Run
 
 PAINT = ("--painter", "fake", "--prompt", "a boat")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny_bundle
 
 from catalens.core.protocols import Encoder
 from catalens.models.bundle import load_bundle
@@ -17,6 +16,7 @@ from catalens.models.fakes import FakeEncoder
 from catalens.models.registry import shipped
 from catalens.tasks.labels import build_bank
 from catalens.tasks.tagging import tag
+from tests.support.tiny import tiny_bundle
 
 
 def bundle(folder: Path, runtime: str) -> Encoder:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tiny import tiny_bundle
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.readers import KNOWN_READERS, Reader, load_reader
 from catalens.models.readers.fake import FakeReader
 from catalens.models.registry import shipped
-from reader_contract import AnswererContract, CaptionerContract
+from tests.support.reader_contract import AnswererContract, CaptionerContract
+from tests.support.tiny import tiny_bundle
 
 
 class TestFake(CaptionerContract, AnswererContract):
@@ -23,9 +23,9 @@ class TestFake(CaptionerContract, AnswererContract):
 
 def test_the_fake_knows_a_colour_and_counts_its_looks() -> None:
     reader = FakeReader()
-    seen = reader.look([Image.new("RGB", (9, 9), (190, 20, 20)), Image.new("RGB", (9, 9), (250, 250, 250))])
-    assert reader.answer(seen, ["Which colour?"]) == [["red"], ["white"]]
-    assert reader.score(seen, "Which color?", ["white", "red"]).argmax(axis=1).tolist() == [1, 0]
+    encoded = reader.encode_images([Image.new("RGB", (9, 9), (190, 20, 20)), Image.new("RGB", (9, 9), (250, 250, 250))])
+    assert reader.answer(encoded, ["Which colour?"]) == [["red"], ["white"]]
+    assert reader.score(encoded, "Which color?", ["white", "red"]).argmax(axis=1).tolist() == [1, 0]
     assert reader.looks == [2]
 
 
@@ -44,7 +44,7 @@ def test_a_bundle_s_folder_is_its_reader(tmp_path: Path) -> None:
         load_reader("everyday", threads=1) as named,
     ):
         assert given.name == named.name
-        assert given.caption(given.look([picture])) == named.caption(named.look([picture]))
+        assert given.caption(given.encode_images([picture])) == named.caption(named.encode_images([picture]))
     with pytest.raises(ModelError, match="is a bundle that encodes only; one that captions and answers has a folder"):
         load_reader(str(tiny_bundle(tmp_path / "mine")))
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_encoders
 import torch
 from PIL import Image
 from transformers.utils import logging
 
-Tiny = Callable[[str], Path]
+from tests.support import tiny_encoders
+from tests.support.tiny_encoders import Tiny
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,7 +24,7 @@ def _quiet() -> None:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    """Give the folder of a tiny checkpoint by its name among `tiny_encoders.BUILDERS`."""
+    """Return the folder of a tiny checkpoint by its name among `tiny_encoders.BUILDERS`."""
 
     @cache
     def folder(name: str) -> Path:

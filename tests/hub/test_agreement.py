@@ -21,7 +21,7 @@ from catalens.models.hub.encoder import TorchEncoder
 from catalens.models.hub.naflex import size_wh
 from catalens.models.parts import Patches
 from catalens.models.registry import load_encoder
-from conftest import Tiny
+from tests.support.tiny_encoders import Tiny
 
 TEXTS = [
     "a red striped t-shirt",

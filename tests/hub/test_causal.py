@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import open_clip
 import pytest
-import tiny_encoders
 import torch
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
@@ -16,13 +15,14 @@ from catalens.core.protocols import PrefixEncoder
 from catalens.models.hub.causal import CausalText, causal_text
 from catalens.models.packing import Pack, chain, pack
 from catalens.models.registry import load_encoder
-from conftest import Tiny
+from tests.support import tiny_encoders
+from tests.support.tiny_encoders import Tiny
 
 LENGTH, VOCABULARY = 20, 300
 
 
 def scattered(model: nn.Module) -> nn.Module:
-    """Give every weight a size that makes a mistake visible: fresh models are nearly linear."""
+    """Return every weight a size that makes a mistake visible: fresh models are nearly linear."""
     generator = torch.Generator().manual_seed(7)
     for weight in model.parameters():
         weight.data += torch.randn(weight.shape, generator=generator) * (0.15 if weight.ndim > 1 else 0.05)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from catalens.models.bundle import load_bundle
-from conftest import Tiny
-from ran import Run
+from tests.support.ran import Run
+from tests.support.tiny_encoders import Tiny
 
 
 def test_a_checkpoint_becomes_a_bundle_that_can_be_used(tiny: Tiny, tmp_path: Path, run: Run) -> None:

@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import tiny_encoders
-import tiny_readers
-from fake_hub import COMMIT, Hub, serve
 from huggingface_hub import constants
 from open_clip.pretrained import get_pretrained_cfg
 from safetensors.torch import save_file
@@ -23,8 +20,10 @@ from catalens.models.hub.names import parse
 from catalens.models.painters.loading import load_painter
 from catalens.models.readers import load_reader
 from catalens.models.registry import load_encoder
-from conftest import Tiny
-from ran import Run
+from tests.support import tiny_encoders, tiny_readers
+from tests.support.fake_hub import COMMIT, Hub, serve
+from tests.support.ran import Run
+from tests.support.tiny_encoders import Tiny
 
 FASHION = "patrickjohncyh/fashion-clip"
 

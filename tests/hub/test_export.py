@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import tiny_encoders
 import torch
 from PIL import Image
 
@@ -24,7 +23,8 @@ from catalens.models.hub.loading import find_files, load_parts
 from catalens.models.hub.names import parse
 from catalens.models.parts import EncoderParts
 from catalens.models.weights import save
-from conftest import Tiny
+from tests.support import tiny_encoders
+from tests.support.tiny_encoders import Tiny
 
 TEXTS = [*tiny_encoders.SENTENCES, "a", "a photo of a cat, " * 40]
 FAMILIES = ["clip", "siglip", "siglip2", "open_clip ViT", "open_clip ResNet"]

@@ -14,7 +14,7 @@ from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
 from catalens.models.registry import load_encoder
 from catalens.tasks.interrogation import Plan, Tables, Vocabulary, build_vocabulary, interrogate, load_tables
-from conftest import Tiny
+from tests.support.tiny_encoders import Tiny
 
 CAPTION = "a photo of a cat on a sofa"
 PLAN = Plan(candidates=40, min_flavors=2, max_flavors=8, token_limit=40)

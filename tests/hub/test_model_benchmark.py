@@ -11,8 +11,8 @@ from PIL import Image
 from benchmarks.model_checkpoints import Size, Tower, write_checkpoint
 from benchmarks.model_contestants import contestants
 from benchmarks.models import race, ten_tokens
-from catalens.catalogue.drawn import draw_catalogue
 from catalens.core.vectors import unit_rows
+from catalens.demo.drawn import draw_catalogue
 from catalens.models.bundle import load_bundle
 
 SMALL = Size(vision=Tower(64, 2), patch=32, text=Tower(64, 2), dim=24)

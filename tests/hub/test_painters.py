@@ -12,12 +12,12 @@ import pytest
 import torch
 from diffusers import StableDiffusion3Img2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 from PIL import Image
-from tiny_painters import save_prudish, save_sd3, save_sdxl
 
 from catalens.core.errors import ModelError
 from catalens.core.types import PaintRequest
 from catalens.models.painters.diffusion import DiffusionPainter
 from catalens.models.painters.loading import load_painter
+from tests.support.tiny_painters import save_prudish, save_sd3, save_sdxl
 
 # diffusers' schedulers make numpy arrays of tensors in the way of numpy 1.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
-from tiny_readers import tiny
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.readers import Reader
 from catalens.models.readers.reader import TorchReader
-from reader_contract import AnswererContract, CaptionerContract, pictures
+from tests.support.reader_contract import AnswererContract, CaptionerContract, pictures
+from tests.support.tiny_readers import tiny
 
 
 class Over:
@@ -26,7 +26,7 @@ class TestBlip(Over, CaptionerContract):
 
     def test_it_answers_nothing(self, reader: Reader) -> None:
         with pytest.raises(ModelError, match="answers no questions; blip-vqa"):
-            reader.answer(reader.look(pictures(1)), ["What?"])
+            reader.answer(reader.encode_images(pictures(1)), ["What?"])
 
 
 class TestBlipAnswers(Over, AnswererContract):
@@ -35,7 +35,7 @@ class TestBlipAnswers(Over, AnswererContract):
 
     def test_it_describes_nothing(self, reader: Reader) -> None:
         with pytest.raises(ModelError, match="no captions; blip-base"):
-            reader.caption(reader.look(pictures(1)))
+            reader.caption(reader.encode_images(pictures(1)))
 
 
 class TestGit(Over, CaptionerContract, AnswererContract):
@@ -83,4 +83,4 @@ class TestGemma3(Over, CaptionerContract, AnswererContract):
 def test_a_prompt_that_fills_the_model_is_refused(name: str) -> None:
     reader = TorchReader(tiny(name)[1])
     with pytest.raises(InputError, match="51 tokens; the model reads fewer than 40"):
-        reader.caption(reader.look(pictures(1)), prompt="red " * 50)
+        reader.caption(reader.encode_images(pictures(1)), prompt="red " * 50)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from reader_references import Settings, generated
-from tiny_readers import ANSWERERS, CAPTIONERS, CHATS, tiny
 
 from catalens.core.types import Decoding, Turn
 from catalens.models.readers.blip2 import dialogue
 from catalens.models.readers.chat import DESCRIBE
-from catalens.models.readers.reading import Start
-from catalens.models.readers.writing import write
-from reader_contract import pictures
+from catalens.models.readers.generate import write
+from catalens.models.readers.kv_cache import Start
+from tests.support.reader_contract import pictures
+from tests.support.reader_references import Settings, generated
+from tests.support.tiny_readers import ANSWERERS, CAPTIONERS, CHATS, tiny
 
 QUESTIONS = ["What colour is it?", "Is it a red dress with short sleeves?", "What?"]
 MARKS = {
@@ -52,7 +52,7 @@ def written(starts: list[Start], name: str, way: str) -> list[list[list[int]]]:
 def test_captions(name: str, prompt: str, way: str) -> None:
     family, images = tiny(name)[1], pictures()
     with torch.inference_mode():
-        ours = written(family.captioning(family.look(images), prompt), name, way)
+        ours = written(family.captioning(family.encode_images(images), prompt), name, way)
     assert ours == [generated(name, image, prompt, WAYS[way][2]) for image in images]
 
 
@@ -61,7 +61,7 @@ def test_captions(name: str, prompt: str, way: str) -> None:
 def test_answers(name: str, way: str) -> None:
     family, images = tiny(name)[1], pictures()
     with torch.inference_mode():
-        ours = written(family.asking(family.look(images), QUESTIONS, []), name, way)
+        ours = written(family.asking(family.encode_images(images), QUESTIONS, []), name, way)
     worded = [dialogue(each, ()) for each in QUESTIONS] if name.startswith("blip2") else QUESTIONS
     assert ours == [generated(name, image, each, WAYS[way][2]) for image in images for each in worded]
 
@@ -70,9 +70,9 @@ def test_answers(name: str, way: str) -> None:
 def test_a_question_may_hold_the_mark_of_a_picture(name: str) -> None:
     family, images = tiny(name)[1], pictures(2)
     with torch.inference_mode():
-        seen = family.look(images)
-        ours = written(family.asking(seen, ["What colour?", f"What is {MARKS[name]} for?"], []), name, "greedy")
-        alone = written(family.asking(seen, ["What colour?"], []), name, "greedy")
+        encoded = family.encode_images(images)
+        ours = written(family.asking(encoded, ["What colour?", f"What is {MARKS[name]} for?"], []), name, "greedy")
+        alone = written(family.asking(encoded, ["What colour?"], []), name, "greedy")
     assert ours[::2] == alone
     assert len(ours) == 4
 
@@ -81,9 +81,9 @@ def test_a_question_may_hold_the_mark_of_a_picture(name: str) -> None:
 def test_captions_and_conversations_of_chat_models(name: str) -> None:
     family, images, history = tiny(name)[1], pictures(), [Turn("What is it?", "a shirt"), Turn("What?", "red")]
     with torch.inference_mode():
-        seen = family.look(images)
-        described = written(family.captioning(seen, ""), name, "greedy")
-        answered = written(family.asking(seen, QUESTIONS[:1], history), name, "greedy")
+        encoded = family.encode_images(images)
+        described = written(family.captioning(encoded, ""), name, "greedy")
+        answered = written(family.asking(encoded, QUESTIONS[:1], history), name, "greedy")
     settings = WAYS["greedy"][2]
     assert described == [generated(name, image, DESCRIBE, settings) for image in images]
     assert answered == [generated(name, image, QUESTIONS[0], settings, history) for image in images]

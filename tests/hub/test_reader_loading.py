@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_parts import bert_like, save
-from tiny_readers import BUILD
 
 from catalens.core.errors import CatalensError, InputError, ModelError
 from catalens.core.types import Decoding
 from catalens.models.readers import load_reader
 from catalens.models.readers.loading import choose_dtype
-from reader_contract import pictures
+from tests.support.reader_contract import pictures
+from tests.support.tiny_parts import bert_like, save
+from tests.support.tiny_readers import BUILD
 
 DECODING = Decoding(max_tokens=4)
 
@@ -30,8 +30,8 @@ def test_a_folder_says_its_family(name: str, tmp_path: Path) -> None:
     BUILD[name](tmp_path / name)
     with load_reader(str(tmp_path / name), device="cpu", dtype="float32") as reader:
         assert reader.name.startswith(f"{name}@")
-        seen = reader.look(pictures(1))
-        assert reader.answer(seen, ["What?"], decoding=DECODING) if name != "blip" else reader.caption(seen)
+        encoded = reader.encode_images(pictures(1))
+        assert reader.answer(encoded, ["What?"], decoding=DECODING) if name != "blip" else reader.caption(encoded)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -40,16 +40,16 @@ def test_half_as_wide_numbers_give_nearly_the_same(name: str, dtype: str, tmp_pa
     BUILD[name](tmp_path / name)
     wide, narrow = (load_reader(str(tmp_path / name), device="cpu", dtype=each) for each in ("float32", dtype))
     if name == "blip":
-        assert narrow.caption(narrow.look(pictures(1)), decoding=Decoding(max_tokens=1))[0][0]
+        assert narrow.caption(narrow.encode_images(pictures(1)), decoding=Decoding(max_tokens=1))[0][0]
         return
     asked = ("What colour is it?", ["red", "a green shirt"])
-    scores, rough = (each.score(each.look(pictures(2)), *asked) for each in (wide, narrow))
+    scores, rough = (each.score(each.encode_images(pictures(2)), *asked) for each in (wide, narrow))
     assert rough == pytest.approx(scores, rel=0.05, abs=0.5)
 
 
 def test_by_itself_it_takes_the_fastest_numbers(blip: Path) -> None:
     with load_reader(str(blip), device="cpu", threads=1) as reader:
-        assert reader.caption(reader.look(pictures(1)), decoding=DECODING)[0][0]
+        assert reader.caption(reader.encode_images(pictures(1)), decoding=DECODING)[0][0]
 
 
 def test_a_processor_gets_the_numbers_that_it_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tiny_readers import ANSWERERS, BUILD, CAPTIONERS, CHATS, tiny
 
 from catalens.core.types import Decoding
 from catalens.models.readers.reader import TorchReader
-from reader_contract import pictures
+from tests.support.reader_contract import pictures
+from tests.support.tiny_readers import ANSWERERS, BUILD, CAPTIONERS, CHATS, tiny
 
 TOWERS: dict[str, Callable[[Any], list[Any]]] = {
     "blip": lambda model: [model.vision_model],
@@ -50,16 +50,16 @@ def test_towers_run_once_a_look_and_never_after(name: str) -> None:
     loaded, family = tiny(name)
     reader, images = TorchReader(family), pictures(3)
     with counted(TOWERS[name](loaded.model)) as counts:
-        seen = reader.look(images)
+        encoded = reader.encode_images(images)
         # Chat models give each picture its own size, so that each is a call of its own.
         assert counts == [3 if name in CHATS else 1] * len(counts)
         first = list(counts)
         if name in CAPTIONERS:
-            reader.caption(seen, count=2, decoding=Decoding(max_tokens=3, beams=3))
-            reader.caption(seen, prompt="a photo", decoding=Decoding(max_tokens=3, temperature=1.0), count=3)
+            reader.caption(encoded, count=2, decoding=Decoding(max_tokens=3, beams=3))
+            reader.caption(encoded, prompt="a photo", decoding=Decoding(max_tokens=3, temperature=1.0), count=3)
         if name in ANSWERERS:
-            reader.answer(seen, ["What?", "Is it red?"], decoding=Decoding(max_tokens=3))
-            reader.score(seen, "What?", ["red", "blue"])
+            reader.answer(encoded, ["What?", "Is it red?"], decoding=Decoding(max_tokens=3))
+            reader.score(encoded, "What?", ["red", "blue"])
         assert counts == first
 
 
@@ -75,11 +75,11 @@ def test_the_language_model_reads_the_picture_once(name: str) -> None:
         lengths.append(tokens.shape[1])
 
     hook = language.register_forward_hook(note, with_kwargs=True)
-    seen = reader.look(pictures(1))
-    reader.answer(seen, ["What?"], decoding=Decoding(max_tokens=1))
+    encoded = reader.encode_images(pictures(1))
+    reader.answer(encoded, ["What?"], decoding=Decoding(max_tokens=1))
     through = len(lengths)
-    reader.answer(seen, ["What?"], decoding=Decoding(max_tokens=1))
-    reader.score(seen, "What?", ["red", "blue"])
+    reader.answer(encoded, ["What?"], decoding=Decoding(max_tokens=1))
+    reader.score(encoded, "What?", ["red", "blue"])
     hook.remove()
     picture = lengths[0]
     assert max(lengths[through:]) < picture + lengths[through - 1]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
-import tiny_encoders
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
@@ -24,7 +23,8 @@ from catalens.models.hub.tokenizing import (
     siglip_tokenizer,
     transformers_tokenizer,
 )
-from conftest import Tiny
+from tests.support import tiny_encoders
+from tests.support.tiny_encoders import Tiny
 
 ODD = [
     "",

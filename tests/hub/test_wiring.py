@@ -20,7 +20,7 @@ from catalens.models.export import write_bundle
 from catalens.models.hub.encoder import TorchEncoder
 from catalens.models.hub.naflex import NaflexEncoder
 from catalens.models.registry import load_encoder
-from conftest import Tiny
+from tests.support.tiny_encoders import Tiny
 
 
 def copied(tiny: Tiny, family: str, folder: Path) -> Path:

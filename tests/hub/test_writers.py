@@ -22,7 +22,7 @@ from catalens.tasks.lexicon import build_lexicon
 from catalens.tasks.schema import load_schema
 
 sys.path.append(str(Path(__file__).parents[1] / "models" / "writers"))
-from http_double import Reply, serving
+from tests.support.http_double import Reply, serving
 
 CHAT = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}"
@@ -70,7 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def generated(
     folder: Path, messages: list[dict[str, str]], max_tokens: int, ends: int | None = None
 ) -> tuple[str, bool]:
-    """Give what transformers' own generate says, and whether it came to an end."""
+    """Return what transformers' own generate says, and whether it came to an end."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = LlamaForCausalLM.from_pretrained(folder)
     text = "".join(f"<{each['role']}>{each['content']}<end>" for each in messages) + "<assistant>"
@@ -83,7 +83,7 @@ def generated(
 
 
 def end_at(folder: Path, messages: list[dict[str, str]], length: int) -> int:
-    """Give the token that the model writes at a place, so that a test can make it the end."""
+    """Return the token that the model writes at a place, so that a test can make it the end."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = LlamaForCausalLM.from_pretrained(folder)
     inputs = tokenizer(
@@ -150,7 +150,7 @@ def test_cut_weights_are_named_and_missing_ones_are_never_made_up(folder: Path, 
 
 
 def trapped(folder: Path, tmp_path: Path, config: Callable[[dict[str, Any]], dict[str, Any]]) -> Path:
-    """Give a copy whose configuration wants code of the folder's own, which would leave a mark."""
+    """Return a copy whose configuration wants code of the folder's own, which would leave a mark."""
     made = tmp_path / "trapped"
     shutil.copytree(folder, made)
     file = made / "config.json"

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from tiny import DIM, END, HEIGHT, MAX_TOKENS, TABLE, WIDTH, ids, image_rows, seal, text_rows, tiny_bundle, tokenizer
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.vectors import unit_rows
@@ -19,6 +18,20 @@ from catalens.models.bundle import BundleEncoder, load_bundle
 from catalens.models.facts import read_facts
 from catalens.models.runtime import Arrays, Compute, Graph
 from catalens.models.tokens import TEXTS_AT_ONCE
+from tests.support.tiny import (
+    DIM,
+    END,
+    HEIGHT,
+    MAX_TOKENS,
+    TABLE,
+    WIDTH,
+    ids,
+    image_rows,
+    seal,
+    text_rows,
+    tiny_bundle,
+    tokenizer,
+)
 
 RUNTIMES = ("onnxruntime", "openvino")
 ALIKE = {"onnxruntime": 0.999999, "openvino": 0.999}
@@ -66,7 +79,7 @@ def recorded(folder: Path) -> tuple[BundleEncoder, Recorder]:
 
 
 def seen(folder: Path, picture: Image.Image) -> NDArray[np.uint8]:
-    """Give the pixels that the graph gets for a picture."""
+    """Return the pixels that the graph gets for a picture."""
     encoder, recorder = recorded(folder)
     encoder.encode_images([picture])
     [batch] = recorder.batches

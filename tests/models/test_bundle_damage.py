@@ -12,11 +12,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tiny import DIM, HEIGHT, PROJECTION, TABLE, WIDTH, image_graph, seal, text_graph, tiny_bundle
 
 from catalens.core.errors import ModelError
 from catalens.models.bundle import load_bundle
 from catalens.models.facts import BundleFacts
+from tests.support.tiny import DIM, HEIGHT, PROJECTION, TABLE, WIDTH, image_graph, seal, text_graph, tiny_bundle
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catalens.catalogue.drawn import draw_catalogue
 from catalens.core.errors import InputError
+from catalens.demo.drawn import draw_catalogue
 from catalens.models.fitting import fit
 from catalens.models.parts import Preprocess, Resize
 

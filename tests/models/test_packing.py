@@ -13,7 +13,7 @@ TEXTS = st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=12).map(lambda
 
 
 def read_back(packed: Pack) -> list[list[int]]:
-    """Give each text as the tokens that its end sees, in order of how much they see themselves."""
+    """Return each text as the tokens that its end sees, in order of how much they see themselves."""
     length = packed.input_ids.shape[1]
     found = []
     for end in packed.ends.tolist():

@@ -20,7 +20,7 @@ from catalens.core.errors import AnswerError, InputError, ModelError
 from catalens.core.types import Decoding, Turn
 from catalens.models.readers import Reader, load_reader
 from catalens.models.readers.remote import MOST_SCORED, RemoteReader
-from reader_contract import AnswererContract, CaptionerContract, pictures
+from tests.support.reader_contract import AnswererContract, CaptionerContract, pictures
 
 Reply = tuple[int, dict[str, str], bytes]
 COLOURS = {"red": (200, 30, 30), "blue": (30, 60, 200), "green": (30, 150, 50)}
@@ -137,7 +137,7 @@ def refused(status: int, text: str = "no", **headers: str) -> Reply:
 
 def test_a_request_is_what_the_protocol_says(reader: Reader, server: Server) -> None:
     decoding = Decoding(max_tokens=7, temperature=0.5, top_p=0.9, seed=3, min_tokens=2, repetition_penalty=1.2)
-    assert reader.caption(reader.look(pictures(1)), count=2, decoding=decoding) == [
+    assert reader.caption(reader.encode_images(pictures(1)), count=2, decoding=decoding) == [
         ["red describe 1 3", "red describe 1 4"]
     ]
     (asked,) = server.asked
@@ -160,7 +160,7 @@ def test_a_request_is_what_the_protocol_says(reader: Reader, server: Server) -> 
 
 def test_a_conversation_begins_with_the_picture(reader: Reader, server: Server) -> None:
     history = [Turn("What is it?", "a shirt"), Turn("Whose?", "mine")]
-    reader.answer(reader.look(pictures(1)), ["Which colour?"], history=history)
+    reader.answer(reader.encode_images(pictures(1)), ["Which colour?"], history=history)
     messages = server.asked[0]["messages"]
     assert [each["role"] for each in messages] == ["user", "assistant", "user", "assistant", "user"]
     assert [len(each["content"]) for each in messages[::2]] == [2, 1, 1]
@@ -171,14 +171,14 @@ def test_a_conversation_begins_with_the_picture(reader: Reader, server: Server) 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_busy_server_is_asked_again(reader: Reader, server: Server, pauses: list[float], status: int) -> None:
     server.script = [refused(status), refused(status, **{"Retry-After": "7"})]
-    assert reader.answer(reader.look(pictures(1)), ["What?"]) == [["red what? 1 0"]]
+    assert reader.answer(reader.encode_images(pictures(1)), ["What?"]) == [["red what? 1 0"]]
     assert pauses == [1.0, 7.0]
 
 
 def test_a_server_that_stays_busy_is_given_up(reader: Reader, server: Server, pauses: list[float]) -> None:
     server.script = [refused(503)] * 9
     with pytest.raises(ModelError, match=r"models.test/v1#tiny was too busy 5 times.*503"):
-        reader.answer(reader.look(pictures(1)), ["What?"])
+        reader.answer(reader.encode_images(pictures(1)), ["What?"])
     assert len(pauses) == 4
 
 
@@ -207,33 +207,35 @@ def test_what_is_of_no_use_is_named(
 ) -> None:
     server.script = [reply]
     with pytest.raises(kind, match=message):
-        reader.answer(reader.look(pictures(1)), ["What?"])
+        reader.answer(reader.encode_images(pictures(1)), ["What?"])
 
 
 def test_a_server_that_ignores_how_many_is_asked_again_with_another_seed(reader: Reader, server: Server) -> None:
     server.most = 1
-    seen = reader.look(pictures(2))
-    texts = reader.caption(seen, count=3, decoding=Decoding(temperature=1.0, seed=5))
+    encoded = reader.encode_images(pictures(2))
+    texts = reader.caption(encoded, count=3, decoding=Decoding(temperature=1.0, seed=5))
     assert texts == [[f"{colour} describe 1 {5 + at}" for at in range(3)] for colour in ("red", "blue")]
     assert sorted((asked["n"], asked["seed"]) for asked in server.asked) == [(1, 7)] * 2 + [(2, 6)] * 2 + [(3, 5)] * 2
     server.most = 9
-    assert [len(group) for group in reader.caption(seen, count=2, decoding=Decoding(temperature=1.0))] == [2, 2]
+    assert [len(group) for group in reader.caption(encoded, count=2, decoding=Decoding(temperature=1.0))] == [2, 2]
 
 
 def test_more_texts_than_were_asked_for_are_left_out(reader: Reader, server: Server) -> None:
     choices = [{"message": {"content": word}} for word in ("one", "two", "three")]
     server.script = [refused(200, json.dumps({"choices": choices}))]
-    assert reader.caption(reader.look(pictures(1)), count=2, decoding=Decoding(temperature=1.0)) == [["one", "two"]]
+    assert reader.caption(reader.encode_images(pictures(1)), count=2, decoding=Decoding(temperature=1.0)) == [
+        ["one", "two"]
+    ]
 
 
 def test_several_captions_need_a_temperature(reader: Reader) -> None:
     with pytest.raises(InputError, match="temperature"):
-        reader.caption(reader.look(pictures(1)), count=2)
+        reader.caption(reader.encode_images(pictures(1)), count=2)
 
 
 def test_nobody_there_is_named() -> None:
     with load_reader("http://models.test/v1#m") as reader, pytest.raises(ModelError, match="is the server"):
-        reader.answer(reader.look(pictures(1)), ["What?"])
+        reader.answer(reader.encode_images(pictures(1)), ["What?"])
 
 
 def test_a_server_too_slow_is_named(server: Server) -> None:
@@ -241,12 +243,12 @@ def test_a_server_too_slow_is_named(server: Server) -> None:
     server.script = [lambda: done.wait(5)]
     client = httpx.Client(transport=httpx.HTTPTransport(uds=server.path), timeout=0.05)
     with RemoteReader(client, "http://models.test/v1", "m") as reader, pytest.raises(ModelError, match="in time"):
-        reader.answer(reader.look(pictures(1)), ["What?"])
+        reader.answer(reader.encode_images(pictures(1)), ["What?"])
     done.set()
 
 
 def test_scores_are_those_of_the_letters(reader: Reader, server: Server) -> None:
-    scores = reader.score(reader.look(pictures(2)), "Colour?", ["red", "blue"])
+    scores = reader.score(reader.encode_images(pictures(2)), "Colour?", ["red", "blue"])
     assert scores.argmax(axis=1).tolist() == [0, 1]
     assert scores[0].tolist() == pytest.approx([-0.11, -7.01])
     asked = server.asked[0]
@@ -257,20 +259,20 @@ def test_scores_are_those_of_the_letters(reader: Reader, server: Server) -> None
 def test_a_letter_that_is_not_listed_gets_the_least(reader: Reader, server: Server) -> None:
     top = [{"token": "B", "logprob": -0.5}, {"token": " b", "logprob": -2.0}, {"token": "the", "logprob": -4.0}]
     server.script = [refused(200, json.dumps({"choices": [{"logprobs": {"content": [{"top_logprobs": top}]}}]}))]
-    scores = reader.score(reader.look(pictures(1)), "Colour?", ["red", "blue"])
+    scores = reader.score(reader.encode_images(pictures(1)), "Colour?", ["red", "blue"])
     assert scores[0].tolist() == pytest.approx([-4.0, -0.2986], abs=1e-3)
 
 
 def test_without_log_probabilities_nothing_is_made_up(reader: Reader, server: Server) -> None:
     server.logprobs = False
     with pytest.raises(ModelError, match=r"no log-probabilities.*vLLM"):
-        reader.score(reader.look(pictures(1)), "Colour?", ["red", "blue"])
+        reader.score(reader.encode_images(pictures(1)), "Colour?", ["red", "blue"])
     with pytest.raises(InputError, match="at most 20"):
-        reader.score(reader.look(pictures(1)), "Colour?", [str(at) for at in range(21)])
+        reader.score(reader.encode_images(pictures(1)), "Colour?", [str(at) for at in range(21)])
 
 
 def test_large_pictures_are_made_smaller_to_travel(reader: Reader, server: Server) -> None:
-    reader.answer(reader.look([Image.new("RGBA", (4100, 1000), (200, 30, 30, 255))]), ["What?"])
+    reader.answer(reader.encode_images([Image.new("RGBA", (4100, 1000), (200, 30, 30, 255))]), ["What?"])
     uri = server.asked[0]["messages"][0]["content"][0]["image_url"]["url"]
     with Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))) as picture:
         assert picture.size == (2048, 500)
@@ -288,11 +290,11 @@ def test_what_only_the_server_may_know_is_sent_and_never_shown(server: Server) -
     client = httpx.Client(transport=httpx.HTTPTransport(uds=server.path), timeout=5.0)
     with RemoteReader(client, "http://user:secret@models.test/v1", "tiny") as reader:
         assert reader.name == "http://models.test/v1#tiny"
-        reader.answer(reader.look(pictures(1)), ["What?"])
+        reader.answer(reader.encode_images(pictures(1)), ["What?"])
         assert server.headers[0]["authorization"] == f"Basic {base64.b64encode(b'user:secret').decode()}"
         server.script = [refused(401)]
         with pytest.raises(ModelError, match=r"^http://models\.test/v1#tiny answered HTTP 401"):
-            reader.answer(reader.look(pictures(1)), ["What?"])
+            reader.answer(reader.encode_images(pictures(1)), ["What?"])
     for wrong in ("http://user:secret@models.test/v1", "http://user:secret@h:port/v1#m"):
         with pytest.raises(InputError) as caught:
             load_reader(wrong)

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny_bundle
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.fakes import FakeEncoder
 from catalens.models.registry import find_place, list_models, load_encoder, shipped, shipped_calibration, size_mb
+from tests.support.tiny import tiny_bundle
 
 
 def test_models_are_described_without_loading_one() -> None:

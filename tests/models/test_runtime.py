@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from tiny import DIM, HEIGHT, WIDTH, image_graph, image_rows
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.runtime import RUNTIMES, Runtime, choose_runtime, load_graph
+from tests.support.tiny import DIM, HEIGHT, WIDTH, image_graph, image_rows
 
 
 @pytest.fixture(params=RUNTIMES)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catalens.catalogue.drawn import DrawnProduct, draw_catalogue
 from catalens.core.images import read_image
 from catalens.core.types import Vectors
+from catalens.demo.drawn import DrawnProduct, draw_catalogue
 from catalens.models.bundle import BundleEncoder, load_bundle
 from catalens.models.registry import shipped, shipped_calibration
 from catalens.tasks.calibration import load_calibration

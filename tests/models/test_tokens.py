@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 import pytest
-from tiny import END, tokenizer
 from tokenizers import decoders
 
 from catalens.models.tokens import Tokens
+from tests.support.tiny import END, tokenizer
 
 
 def tokens(most: int = 12, pad_id: int | None = None) -> Tokens:
@@ -16,7 +16,7 @@ def tokens(most: int = 12, pad_id: int | None = None) -> Tokens:
 
 
 def read(text: str, most: int = 12) -> str:
-    """Give what is read of a text, one letter a token."""
+    """Return what is read of a text, one letter a token."""
     [ids] = tokens(most).read([text])
     assert ids[-1] == END
     assert len(ids) <= most

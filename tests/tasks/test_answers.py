@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL.Image import Image
 
 from catalens.core.errors import InputError, ModelError
-from catalens.core.protocols import Seen
+from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.tasks.answers import choose
 
@@ -25,15 +25,22 @@ class Scored:
         self.rows = np.array(rows, dtype=np.float32)
         self.asked: list[tuple[str, tuple[str, ...], tuple[Turn, ...]]] = []
 
-    def look(self, images: Sequence[Image]) -> Seen:
+    def encode_images(self, images: Sequence[Image]) -> EncodedImages:
         return list(images)
 
     def answer(
-        self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+        self,
+        encoded: EncodedImages,
+        questions: Sequence[str],
+        *,
+        history: Sequence[Turn] = (),
+        decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
-        return [["yes"] * len(questions)] * len(seen)
+        return [["yes"] * len(questions)] * len(encoded)
 
-    def score(self, seen: Seen, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()) -> Scores:
+    def score(
+        self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
+    ) -> Scores:
         self.asked.append((question, tuple(answers), tuple(history)))
         return self.rows
 
@@ -106,5 +113,5 @@ def test_answers_that_cannot_be_chosen_from_are_refused(answers: list[str], belo
 
 @pytest.mark.parametrize("row", [[0.0], [np.nan, 0.0], [-np.inf, -np.inf]])
 def test_a_reader_that_breaks_its_promise_is_named(row: list[float]) -> None:
-    with pytest.raises(ModelError, match="scored gave scores"):
+    with pytest.raises(ModelError, match="scored returned scores"):
         choose(Scored(row), ONE, "?", ["a", "b"])

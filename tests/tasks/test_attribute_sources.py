@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL.Image import Image
-from word_encoder import WordEncoder
 
 from catalens.core.errors import InputError
-from catalens.core.protocols import Seen
+from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.tasks.attribute_sources import (
     FEWEST_ROWS,
@@ -27,6 +26,7 @@ from catalens.tasks.attribute_sources import (
 from catalens.tasks.attributes import build_schema_bank, read_attributes
 from catalens.tasks.calibration import Calibration, GroupCalibration
 from catalens.tasks.schema import load_schema, parse_schema
+from tests.support.word_encoder import WordEncoder
 
 SHOP = parse_schema(
     """
@@ -49,17 +49,24 @@ class Knowing:
         self.likely = likely
         self.asked: list[tuple[str, tuple[str, ...]]] = []
 
-    def look(self, images: Sequence[Image]) -> Seen:
+    def encode_images(self, images: Sequence[Image]) -> EncodedImages:
         return list(images)
 
     def answer(
-        self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+        self,
+        encoded: EncodedImages,
+        questions: Sequence[str],
+        *,
+        history: Sequence[Turn] = (),
+        decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
         raise NotImplementedError
 
-    def score(self, seen: Seen, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()) -> Scores:
+    def score(
+        self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
+    ) -> Scores:
         self.asked.append((question, tuple(answers)))
-        rows = [[self.likely[answer][place] for answer in answers] for place in range(len(seen))]
+        rows = [[self.likely[answer][place] for answer in answers] for place in range(len(encoded))]
         return np.log(np.array(rows, dtype=np.float32))
 
 

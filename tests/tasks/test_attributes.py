@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from word_encoder import WordEncoder
 
 from catalens.core.errors import InputError
 from catalens.core.vectors import softmax
@@ -12,6 +11,7 @@ from catalens.models.fakes import FakeEncoder
 from catalens.tasks.attributes import Attributes, SchemaBank, build_schema_bank, read_attributes
 from catalens.tasks.calibration import NEVER, Calibration, GroupCalibration
 from catalens.tasks.schema import Schema, load_schema, parse_schema
+from tests.support.word_encoder import WordEncoder
 
 WORDS = "shirt dress shoe long short plain striped pocket zip hood lace nothing"
 SHOP = parse_schema(

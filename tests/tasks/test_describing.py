@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from catalens.core.errors import AnswerError, InputError, ModelError
-from catalens.tasks.composing import LENGTHS
 from catalens.tasks.describing import cleaned, describe
 from catalens.tasks.facts import Fact
-from catalens.tasks.instructing import Style, instruct, load_instruction
+from catalens.tasks.instruction import Style, instruct, load_instruction
 from catalens.tasks.lexicon import build_lexicon
 from catalens.tasks.schema import load_schema
+from catalens.tasks.template import LENGTHS
 
 LEXICON = build_lexicon(load_schema())
 FACTS = (Fact("type", ("Tshirts",), 0.9), Fact("colour", ("Red",)), Fact("sleeve_length", ("Short Sleeves",)))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reading_encoder import ReadingEncoder, ReadingPrefixEncoder, pictures, words_of
 
 from catalens.core.errors import InputError
 from catalens.core.types import Vectors
 from catalens.tasks.interrogation import Plan, Prompt, Tables, Vocabulary, build_vocabulary, interrogate
+from tests.support.reading_encoder import ReadingEncoder, ReadingPrefixEncoder, pictures, words_of
 
 WORDS = [
     "sun",

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from word_encoder import WordEncoder
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
 from catalens.models.fakes import FakeEncoder
 from catalens.tasks.labels import LabelBank, build_bank
+from tests.support.word_encoder import WordEncoder
 
 SIGNS = st.sampled_from([-0.5, 0.5])
 ROWS = st.lists(st.tuples(SIGNS, SIGNS, SIGNS, SIGNS), min_size=1, max_size=40)

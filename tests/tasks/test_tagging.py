@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from word_encoder import WordEncoder
 
 from catalens.core.errors import InputError
 from catalens.core.types import Tag
 from catalens.core.vectors import softmax, unit_rows
 from catalens.tasks.labels import LabelBank, build_bank
 from catalens.tasks.tagging import TagRules, tag
+from tests.support.word_encoder import WordEncoder
 
 WORDS = "shirt dress shoe bag"
 LABELS = WORDS.split()

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from word_encoder import WordEncoder
 
 from catalens.core.errors import InputError
 from catalens.core.types import Vectors
@@ -13,6 +12,7 @@ from catalens.tasks.attributes import SchemaBank, build_schema_bank, read_attrib
 from catalens.tasks.calibration import NEVER
 from catalens.tasks.schema import parse_schema
 from catalens.tasks.thresholds import best_f1_threshold, learn, lowest_threshold
+from tests.support.word_encoder import WordEncoder
 
 LABELS = ["red", "green", "blue", "grey"]
 SCHEMA = parse_schema(

@@ -15,16 +15,16 @@ pytest.importorskip("onnx", reason="onnx is not installed: make test-models")
 import pyarrow as pa
 import timm
 import torch
-from drawn_table import SCHEMA, jpeg, row, write_table
 from PIL import Image
 from safetensors.torch import save_file
 
-from catalens.catalogue.drawn import draw_catalogue
+from catalens.demo.drawn import draw_catalogue
 from catalens.models.bundle import load_bundle
 from catalens.training.everyday import Trainer
 from catalens.training.everyday_recipe import Recipe, Stage
 from catalens.training.everyday_release import load_everyday, write_everyday
 from catalens.training.frozen import features, pooled
+from tests.support.drawn_table import SCHEMA, jpeg, row, write_table
 
 WORDS = ["a black dog runs in the snow", "two men sit on a bench", "a girl in a red dress", "a bird over the sea"]
 RECIPE = Recipe(products=4, nonsense=4, vocabulary=500, half=32, depth=1, branch=1)

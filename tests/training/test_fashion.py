@@ -11,12 +11,11 @@ from PIL import Image
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
-from drawn_table import SCHEMA, row, write_table
-
-from catalens.catalogue.drawn import DrawnProduct
 from catalens.core.errors import InputError
+from catalens.demo.drawn import DrawnProduct
 from catalens.tasks.schema import load_schema
 from catalens.training.fashion import Phrasebook, Product, first_sentence, label_texts, read_products
+from tests.support.drawn_table import SCHEMA, row, write_table
 
 TOP = DrawnProduct("1", Image.new("RGB", (60, 80), "red"), "Tshirts", "Red", "Striped", "Short Sleeves")
 GLUE = {"a", "photo", "of", "picture", "with", "and", "made", "product", "women's"}
@@ -112,7 +111,7 @@ def test_first_sentence(description: str, sentence: str) -> None:
 
 
 def true_words(of: Product) -> set[str]:
-    """Give every word that a phrase about a product may hold."""
+    """Return every word that a phrase about a product may hold."""
     wordings = [
         label.wordings
         for name, value in of.labels.items()

@@ -16,16 +16,16 @@ pytest.importorskip("onnx", reason="onnx is not installed: make test-train")
 
 import timm
 import torch
-from drawn_table import jpeg, row, write_table
 from PIL import Image
 from safetensors.torch import save_file
 
-from catalens.catalogue.drawn import draw_catalogue
+from catalens.demo.drawn import draw_catalogue
 from catalens.models.bundle import load_bundle
 from catalens.training.export import Normalised, load_towers, revision_of, write_bundle
 from catalens.training.pixels import nonsense
 from catalens.training.starter import Trainer
 from catalens.training.starter_recipe import Recipe, Stage
+from tests.support.drawn_table import jpeg, row, write_table
 
 STAGE = Stage(epochs=1, large_epochs=1, rate=1e-3, contrast=1.0, strengths=(1.0, 0.4), batch=48)
 RECIPE = Recipe(stages=(STAGE,), others=8, small_hw=(64, 48), large_hw=(64, 48), vocabulary=400)

@@ -20,15 +20,15 @@ from PIL import Image
 from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Decoding
 from catalens.models.bundle import load_bundle
-from catalens.models.readers.believing import UNKNOWN, Belief, Believer
-from catalens.models.readers.shipped import BundleReader, load_bundle_reader
+from catalens.models.readers.bundled import BundleReader, load_bundle_reader
+from catalens.models.readers.rerank import UNKNOWN, RerankConfig, Reranker
 from catalens.training.export import Normalised, load_reader, write_bundle, write_reader
 from catalens.training.facts import Fact
-from catalens.training.judging import captions, closed_answers
 from catalens.training.reader import Reader, Shape
 from catalens.training.reading import Pictures, Recipe, Trainer, Words, reader_tokenizer
-from catalens.training.rewarding import Reward, Rewarding
+from catalens.training.self_critical import Reward, Rewarding
 from catalens.training.towers import POOLED, ImageTower, TextTower
+from catalens.training.validation import captions, closed_answers
 from catalens.training.vocabulary import train_tokenizer
 
 TEXTS = [
@@ -101,7 +101,7 @@ def test_the_graphs_say_what_torch_says(shipped: BundleReader, reader: Reader, i
     words = Words(reader_tokenizer(TEXTS * 5, 320))
     decoding = Decoding(max_tokens=8, beams=3)
     expected = captions(reader, words, pictures, decoding)
-    assert [texts[0] for texts in shipped.caption(shipped.look(images), decoding=decoding)] == expected
+    assert [texts[0] for texts in shipped.caption(shipped.encode_images(images), decoding=decoding)] == expected
 
 
 def test_a_score_is_the_log_likelihood_of_the_whole_answer(
@@ -109,7 +109,7 @@ def test_a_score_is_the_log_likelihood_of_the_whole_answer(
 ) -> None:
     _, features = shipped.encoder.encode_images_with(images[:1], "features")
     words, answers = Words(reader_tokenizer(TEXTS * 5, 320)), ["black", "a red shirt", "snow"]
-    [scores] = shipped.score(shipped.look(images[:1]), "what colour is it?", answers)
+    [scores] = shipped.score(shipped.encode_images(images[:1]), "what colour is it?", answers)
     cells, means = (
         torch.from_numpy(part)
         for part in (
@@ -120,14 +120,14 @@ def test_a_score_is_the_log_likelihood_of_the_whole_answer(
     for answer, score in zip(answers, scores, strict=True):
         ids, wanted = words.told("what colour is it?", answer)
         with torch.no_grad():
-            logits, _ = reader(torch.tensor([ids]), reader.nothing(1), reader.look(cells, means))
+            logits, _ = reader(torch.tensor([ids]), reader.nothing(1), reader.encode_images(cells, means))
         spoken = logits[0].log_softmax(-1)
         total = sum(float(spoken[at, want]) for at, want in enumerate(wanted) if want >= 0)
         assert score == pytest.approx(total, abs=0.05)
 
 
 def test_batch_mates_and_other_answers_change_nothing(shipped: BundleReader, images: list[Image.Image]) -> None:
-    seen, alone = shipped.look(images), shipped.look(images[1:2])
+    seen, alone = shipped.encode_images(images), shipped.encode_images(images[1:2])
     decoding = Decoding(max_tokens=6, beams=2)
     assert shipped.caption(seen, decoding=decoding)[1] == shipped.caption(alone, decoding=decoding)[0]
     assert shipped.answer(seen, ["what is it?", "who?"])[1] == shipped.answer(alone, ["what is it?", "who?"])[0]
@@ -136,20 +136,20 @@ def test_batch_mates_and_other_answers_change_nothing(shipped: BundleReader, ima
 
 
 def test_a_caption_goes_on_from_its_prompt(shipped: BundleReader, images: list[Image.Image]) -> None:
-    for [text] in shipped.caption(shipped.look(images), prompt="a black dog", decoding=Decoding(max_tokens=3)):
+    for [text] in shipped.caption(shipped.encode_images(images), prompt="a black dog", decoding=Decoding(max_tokens=3)):
         assert text.startswith("a black dog")
 
 
 def believing(shipped: BundleReader, **changes: Any) -> BundleReader:
     """The same reader, told how far to believe its captions."""
-    belief = Belief(**{"weight": 0.0, "names": (), "margin": 0.1, "least_name": -1.0, "least": -1.0, **changes})
+    belief = RerankConfig(**{"weight": 0.0, "names": (), "margin": 0.1, "least_name": -1.0, "least": -1.0, **changes})
     reader = copy(shipped)
-    reader._believer = Believer(shipped.encoder, belief)
+    reader._believer = Reranker(shipped.encoder, belief)
     return reader
 
 
 def test_the_caption_nearest_to_the_picture_comes_first(shipped: BundleReader, images: list[Image.Image]) -> None:
-    seen, decoding = shipped.look(images), Decoding(max_tokens=8, beams=4)
+    seen, decoding = shipped.encode_images(images), Decoding(max_tokens=8, beams=4)
     likeliest = shipped.caption(seen, count=4, decoding=decoding)
     nearest = believing(shipped, weight=1e4).caption(seen, count=4, decoding=decoding)
     assert believing(shipped).caption(seen, count=4, decoding=decoding) == likeliest
@@ -162,7 +162,7 @@ def test_the_caption_nearest_to_the_picture_comes_first(shipped: BundleReader, i
 
 
 def test_a_name_nearer_than_every_caption_is_said_instead(shipped: BundleReader, images: list[Image.Image]) -> None:
-    seen, decoding = shipped.look(images), Decoding(max_tokens=8, beams=2)
+    seen, decoding = shipped.encode_images(images), Decoding(max_tokens=8, beams=2)
     names = (("a cat", "a kitten"), ("a dog",), ("snow",))
     told = believing(shipped, names=names, margin=-2.0).caption(seen, decoding=decoding)
     owner = {"a cat": "a cat", "a kitten": "a cat", "a dog": "a dog", "snow": "snow"}
@@ -178,7 +178,7 @@ def test_a_name_nearer_than_every_caption_is_said_instead(shipped: BundleReader,
 
 
 def test_a_caption_near_nothing_is_not_said(shipped: BundleReader, images: list[Image.Image]) -> None:
-    doubting, seen = believing(shipped, least=1.1), shipped.look(images)
+    doubting, seen = believing(shipped, least=1.1), shipped.encode_images(images)
     assert doubting.caption(seen) == [[UNKNOWN]] * 3
     [first, second] = doubting.caption(seen, count=2)[0]
     assert first == UNKNOWN
@@ -190,7 +190,7 @@ def test_a_caption_near_nothing_is_not_said(shipped: BundleReader, images: list[
 
 def test_what_a_reader_believes_is_kept_in_its_bundle(shipped: BundleReader, reader: Reader, folder: Path) -> None:
     facts, words = folder / "reader" / "reader.json", reader_tokenizer(TEXTS * 5, 320)
-    belief = Belief(weight=4.0, names=(("a cat", "a kitten"),), margin=0.1, least_name=0.2, least=0.1)
+    belief = RerankConfig(weight=4.0, names=(("a cat", "a kitten"),), margin=0.1, least_name=0.2, least=0.1)
     write_reader(folder, reader, words, {}, belief)
     loaded = load_bundle_reader(folder, shipped.encoder, runtime="onnxruntime")
     assert loaded._believer is not None
@@ -205,7 +205,7 @@ def test_what_a_reader_believes_is_kept_in_its_bundle(shipped: BundleReader, rea
 
 
 def test_nothing_in_gives_nothing_out(shipped: BundleReader) -> None:
-    seen = shipped.look([])
+    seen = shipped.encode_images([])
     assert len(seen) == 0
     assert shipped.caption(seen) == []
     assert shipped.answer(seen, ["what?"]) == []
@@ -218,9 +218,9 @@ def test_wrong_looks_questions_and_files_are_named(
     with pytest.raises(InputError, match="another reader"):
         shipped.caption(images)
     with pytest.raises(InputError, match="question is empty"):
-        shipped.answer(shipped.look(images), [" "])
+        shipped.answer(shipped.encode_images(images), [" "])
     with pytest.raises(InputError, match="answer to choose from is empty"):
-        shipped.score(shipped.look(images), "what?", ["black", ""])
+        shipped.score(shipped.encode_images(images), "what?", ["black", ""])
     with pytest.raises(ModelError, match="no reader"):
         load_bundle_reader(folder / "reader", shipped.encoder)
     words = folder / "reader" / "words.onnx"

@@ -40,7 +40,7 @@ class Cutoff:
     deviations: float
 
     def floor(self, scores: Scores) -> float:
-        """Give the lowest cosine that counts as relevant, given a query's (n,) cosines with everything.
+        """Return the lowest cosine that counts as relevant, given a query's (n,) cosines with everything.
 
         >>> background = np.linspace(0.0, 0.1, 99, dtype=np.float32)
         >>> round(Cutoff(lift=0.2, deviations=3.0).floor(background), 2)
@@ -66,7 +66,7 @@ class Judged:
 
 
 def background_of(scores: Scores) -> tuple[float, float]:
-    """Give the median and the standard deviation of the background in (n,) scores.
+    """Return the median and the standard deviation of the background in (n,) scores.
 
     Relevant records sit in the upper tail, even a fifth of all, so the deviation is measured below
     the median only: the distance to the point that 15.9 % of a normal distribution lie under.
@@ -119,7 +119,7 @@ def read_cutoff(path: Path) -> Cutoff:
 
 
 def _f1(scores: Scores, relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Give the F1 of one query under every (lift, deviations) of the grid."""
+    """Return the F1 of one query under every (lift, deviations) of the grid."""
     centre, deviation = background_of(scores)
     order = np.argsort(scores)
     floors = centre + np.maximum(_LIFTS[:, None], _DEVIATIONS[None, :] * deviation)

@@ -47,7 +47,7 @@ def find_duplicates(index: Index, threshold: float = 0.98) -> list[list[Record]]
 
 
 def _linked(vectors: Vectors, threshold: float) -> list[int]:
-    """Give each of (n, dim) rows the position of the first row of its group."""
+    """Return each of (n, dim) rows the position of the first row of its group."""
     # A picture that says "no photo" may stand a thousand times: equal rows are joined first, else
     # they would give a million pairs.
     _, firsts, same = np.unique(vectors.view(np.dtype((np.void, vectors.shape[1] * 4))).ravel(),
@@ -63,7 +63,7 @@ def _linked(vectors: Vectors, threshold: float) -> list[int]:
 
 
 def _pairs(vectors: Vectors, threshold: float) -> Iterator[tuple[int, int]]:
-    """Give every pair of rows at least that alike."""
+    """Return every pair of rows at least that alike."""
     least = np.float32(threshold - 1e-6)  # a row's cosine with its twin may miss 1 by a rounding
     for top in range(0, len(vectors), _BLOCK):
         for left in range(top, len(vectors), _BLOCK):

@@ -16,7 +16,7 @@ _JSON_TYPES: dict[Kind, str] = {"text": "('text')", "number": "('integer', 'real
 
 
 def filter_to_sql(where: Filter) -> tuple[str, list[str]]:
-    """Give a condition that is 1 or 0 for every row, and its parameters in order."""
+    """Return a condition that is 1 or 0 for every row, and its parameters in order."""
     match where:
         case Compare(name, "!=", value):
             return filter_to_sql(Not(Compare(name, "=", value)))

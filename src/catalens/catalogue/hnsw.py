@@ -63,7 +63,7 @@ class Graph:
     index: Index
 
     def nearest(self, query: Vectors, k: int) -> Rows:
-        """Give about the k nearest rows of a (dim,) query; some may have been removed since."""
+        """Return about the k nearest rows of a (dim,) query; some may have been removed since."""
         if not len(self.index):
             return np.zeros(0, dtype=np.int64)
         keys = self.index.search(query.astype(np.float16), min(k, len(self.index))).keys

@@ -141,19 +141,19 @@ class EmbeddedIndex:
             return removed
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
-        """Give one record per id, in order; None where there is none."""
+        """Return one record per id, in order; None where there is none."""
         with self._reading():
             rows = tables.rows_of(self._connection, ids)
             found = tables.records_of(self._connection, rows.values())
         return [found[rows[one]] if one in rows else None for one in ids]
 
     def hashes(self, ids: Sequence[str] | None = None) -> dict[str, str]:
-        """Give the hashes that were added, for some ids or for all; what has none is left out."""
+        """Return the hashes that were added, for some ids or for all; what has none is left out."""
         with self._reading():
             return tables.hashes_of(self._connection, ids)
 
     def vectors(self, ids: Sequence[str]) -> Vectors:
-        """Give (n, dim) vectors of n ids, in order.
+        """Return (n, dim) vectors of n ids, in order.
 
         Raises:
             InputError: an id that is not there.
@@ -164,7 +164,7 @@ class EmbeddedIndex:
         return unit_rows(vectors[np.searchsorted(rows, wanted)])
 
     def records(self) -> Iterator[Record]:
-        """Give every record, lazily, in the order in which they were last added."""
+        """Return every record, lazily, in the order in which they were last added."""
         row = 0
         while True:
             with self._reading():
@@ -175,7 +175,7 @@ class EmbeddedIndex:
             row = page[-1][0]
 
     def query(self, vector: Vectors, k: int, where: Filter | None = None, min_score: float | None = None) -> list[Hit]:
-        """Give the k records nearest to a vector, best first; equal scores in the order of `records`.
+        """Return the k records nearest to a vector, best first; equal scores in the order of `records`.
 
         Exact, unless a graph for large catalogues was built and no filter is given.
 
@@ -199,13 +199,13 @@ class EmbeddedIndex:
         return [Hit(records[row], score) for row, score in zip(rows[at].tolist(), scores[at].tolist(), strict=True)]
 
     def scores(self, vector: Vectors) -> Scores:
-        """Give (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
+        """Return (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
         query = check_vectors(vector, (self.dim,))
         with self._reading() as state:
             return self._scan(state, query, None)[1]
 
     def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
-        """Give at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
+        """Return at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
         check_k(k)
         condition, parameters = filter_to_sql(where) if where else ("1", [])
         with self._reading():

@@ -34,7 +34,7 @@ def find(
     condition: str = "1",
     parameters: Iterable[str] = (),
 ) -> Iterator[int]:
-    """Give row numbers of records with any of the words, best first, lazily; ties in row order.
+    """Return row numbers of records with any of the words, best first, lazily; ties in row order.
 
     Args:
         connection: has the table `words`, and `record` if the condition speaks of it.

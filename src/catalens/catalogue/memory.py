@@ -52,16 +52,16 @@ class MemoryIndex:
         return sum(self._entries.pop(one, None) is not None for one in ids)
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
-        """Give one record per id, in order; None where there is none."""
+        """Return one record per id, in order; None where there is none."""
         return [self._entries[one].record if one in self._entries else None for one in ids]
 
     def hashes(self, ids: Sequence[str] | None = None) -> dict[str, str]:
-        """Give the hashes that were added, for some ids or for all; what has none is left out."""
+        """Return the hashes that were added, for some ids or for all; what has none is left out."""
         wanted = self._entries if ids is None else [one for one in ids if one in self._entries]
         return {one: digest for one in wanted if (digest := self._entries[one].digest) is not None}
 
     def vectors(self, ids: Sequence[str]) -> Vectors:
-        """Give (n, dim) vectors of n ids, in order.
+        """Return (n, dim) vectors of n ids, in order.
 
         Raises:
             InputError: an id that is not there.
@@ -72,11 +72,11 @@ class MemoryIndex:
         return unit_rows(self._matrix([self._entries[one] for one in ids]))
 
     def records(self) -> Iterator[Record]:
-        """Give every record in the order in which they were last added."""
+        """Return every record in the order in which they were last added."""
         return iter([entry.record for entry in self._entries.values()])
 
     def query(self, vector: Vectors, k: int, where: Filter | None = None, min_score: float | None = None) -> list[Hit]:
-        """Give the k records nearest to a (dim,) vector, best first; equal scores in the order of `records`."""
+        """Return the k records nearest to a (dim,) vector, best first; equal scores in the order of `records`."""
         check_k(k)
         query = check_vectors(vector, (self.dim,))
         passed = self._passed(where)
@@ -89,11 +89,11 @@ class MemoryIndex:
         return sorted(hits, key=lambda hit: -hit.score)[:k]
 
     def scores(self, vector: Vectors) -> Scores:
-        """Give (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
+        """Return (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
         return self._cosines(self._passed(None), check_vectors(vector, (self.dim,)))
 
     def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
-        """Give at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
+        """Return at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
         check_k(k)
         entries = list(self._entries.values())
         table = sqlite3.connect(":memory:")

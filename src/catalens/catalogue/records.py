@@ -38,7 +38,7 @@ def check_record(record: Record) -> None:
 
 
 def stored_name(name: str) -> str:
-    """Give a field's name as it stands in the stored JSON.
+    """Return a field's name as it stands in the stored JSON.
 
     >>> stored_name('width "outer"')
     'width %22outer%22'
@@ -57,7 +57,7 @@ def fields_from_json(text: str) -> dict[str, FieldValue]:
 
 
 def words_of(record: Record) -> str:
-    """Give what the keyword search sees: the id (often a file name or an article number) and every text field."""
+    """Return what the keyword search sees: the id (often a file name or an article number) and every text field."""
     return "\n".join([record.id, *(value for value in record.fields.values() if isinstance(value, str))])
 
 

@@ -27,7 +27,7 @@ _LOW_SCALE = np.float32(2048)
 
 
 def cosines(vectors: HalfVectors, query: Vectors) -> Scores:
-    """Give (n,) cosines of (n, dim) stored rows with a (dim,) unit query, to six decimals.
+    """Return (n,) cosines of (n, dim) stored rows with a (dim,) unit query, to six decimals.
 
     Raises:
         CatalogueError: the library with the kernel is not there.
@@ -55,7 +55,7 @@ def rounded(scores: NDArray[np.floating]) -> Scores:
 
 
 def best(scores: Scores, k: int, min_score: float | None = None) -> NDArray[np.intp]:
-    """Give the positions of the k highest of (n,) scores, best first, earlier first among equals.
+    """Return the positions of the k highest of (n,) scores, best first, earlier first among equals.
 
     >>> best(np.array([0.1, 0.9, 0.9, 0.5], dtype=np.float32), 3).tolist()
     [1, 2, 3]

@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 import numpy as np
 
 from catalens.catalogue.cutoff import Cutoff
-from catalens.catalogue.mismatch import refusal
+from catalens.catalogue.encoder_mismatch import refusal
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.filters import Filter
 from catalens.core.images import Source, read_image
@@ -122,7 +122,7 @@ def parse_weighted(text: str, *, minus: bool = False) -> Weighted[str]:
 
 
 def query_vector(encoder: Encoder, query: Query) -> Vectors:
-    """Give the (dim,) unit vector of a query: the weighted sum of its terms' unit vectors.
+    """Return the (dim,) unit vector of a query: the weighted sum of its terms' unit vectors.
 
     Raises:
         ImageError: a picture that cannot be read.
@@ -201,7 +201,7 @@ def fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
 
 
 def _by_words(index: Index, query: Query, vector: Vectors, depth: int, floor: float) -> list[Hit]:
-    """Give the `depth` best by words among those that reach the floor, looking deeper until there are so many."""
+    """Return the `depth` best by words among those that reach the floor, looking deeper until there are so many."""
     asked = depth
     while True:
         found = index.keyword(query.words, asked, query.where, without=query.unwanted)
@@ -212,6 +212,6 @@ def _by_words(index: Index, query: Query, vector: Vectors, depth: int, floor: fl
 
 
 def _scored(index: Index, records: Sequence[Record], vector: Vectors) -> list[Hit]:
-    """Give records their cosines with a (dim,) vector, in the same order."""
+    """Return records their cosines with a (dim,) vector, in the same order."""
     scores = (index.vectors([record.id for record in records]) @ vector).tolist()
     return [Hit(record, score) for record, score in zip(records, scores, strict=True)]

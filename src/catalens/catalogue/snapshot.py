@@ -39,7 +39,7 @@ class Snapshot:
 
 
 def snapshot(connection: sqlite3.Connection, state: State, old: Snapshot | None) -> Snapshot:
-    """Give the vectors as the current transaction sees them, keeping what is still true of the old ones."""
+    """Return the vectors as the current transaction sees them, keeping what is still true of the old ones."""
     if old is None or old.state.space != state.space:
         rows, vectors = vectors_from(connection, 0, state.dim)
         return Snapshot(state, rows, vectors)
@@ -55,7 +55,7 @@ def snapshot(connection: sqlite3.Connection, state: State, old: Snapshot | None)
 
 
 def selected(connection: sqlite3.Connection, held: Snapshot, where: Filter) -> NDArray[np.intp]:
-    """Give the positions in the snapshot of the records that pass a filter, rising."""
+    """Return the positions in the snapshot of the records that pass a filter, rising."""
     key = repr(where)  # equality would take 1, 1.0 and true for one filter
     if key not in held.selections:
         if len(held.selections) >= _MAX_SELECTIONS:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalens.catalogue import keywords
-from catalens.catalogue.mismatch import refusal, way_out
+from catalens.catalogue.encoder_mismatch import refusal, way_out
 from catalens.core.errors import CatalogueError
 
 APPLICATION_ID = 0x0CA7A1E5

@@ -44,12 +44,12 @@ def delete(connection: sqlite3.Connection, ids: Iterable[str]) -> int:
 
 
 def count(connection: sqlite3.Connection) -> int:
-    """Give the number of records."""
+    """Return the number of records."""
     return int(connection.execute("SELECT count(*) FROM record").fetchone()[0])
 
 
 def rows_of(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
-    """Give the row number of each id that is there."""
+    """Return the row number of each id that is there."""
     found: dict[str, int] = dict(
         connection.execute(f"SELECT id, row FROM record WHERE id IN {_LISTED}", (json.dumps(ids),))
     )
@@ -58,19 +58,19 @@ def rows_of(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int
 
 
 def records_of(connection: sqlite3.Connection, rows: Iterable[int]) -> dict[int, Record]:
-    """Give the records of row numbers that are there."""
+    """Return the records of row numbers that are there."""
     sql = f"SELECT row, id, source, fields FROM record WHERE row IN {_LISTED}"
     return {row: _record(*columns) for row, *columns in connection.execute(sql, (json.dumps(list(rows)),))}
 
 
 def record_page(connection: sqlite3.Connection, after_row: int, size: int) -> list[tuple[int, Record]]:
-    """Give the next records above a row number, in row order."""
+    """Return the next records above a row number, in row order."""
     sql = "SELECT row, id, source, fields FROM record WHERE row > ? ORDER BY row LIMIT ?"
     return [(row, _record(*columns)) for row, *columns in connection.execute(sql, (after_row, size))]
 
 
 def hashes_of(connection: sqlite3.Connection, ids: Sequence[str] | None) -> dict[str, str]:
-    """Give the hashes of some ids, or of all, where they are known."""
+    """Return the hashes of some ids, or of all, where they are known."""
     if ids is None:
         return dict(connection.execute("SELECT id, hash FROM record WHERE hash IS NOT NULL ORDER BY row"))
     sql = f"SELECT id, hash FROM record WHERE hash IS NOT NULL AND id IN {_LISTED}"
@@ -78,20 +78,20 @@ def hashes_of(connection: sqlite3.Connection, ids: Sequence[str] | None) -> dict
 
 
 def vectors_of(connection: sqlite3.Connection, rows: Sequence[int], dim: int) -> tuple[Rows, HalfVectors]:
-    """Give rows (n,), rising, and vectors (n, dim) of the row numbers that are there."""
+    """Return rows (n,), rising, and vectors (n, dim) of the row numbers that are there."""
     sql = f"SELECT row, vector FROM vector WHERE row IN {_LISTED} ORDER BY row"
     return _stacked(connection.execute(sql, (json.dumps(rows),)), len(rows), dim)
 
 
 def vectors_from(connection: sqlite3.Connection, first_row: int, dim: int) -> tuple[Rows, HalfVectors]:
-    """Give rows (n,), rising, and vectors (n, dim) of every row from a number on."""
+    """Return rows (n,), rising, and vectors (n, dim) of every row from a number on."""
     (n,) = connection.execute("SELECT count(*) FROM record WHERE row >= ?", (first_row,)).fetchone()
     sql = "SELECT row, vector FROM vector WHERE row >= ? ORDER BY row"
     return _stacked(connection.execute(sql, (first_row,)), n, dim)
 
 
 def replace_vectors(connection: sqlite3.Connection, vectors: Mapping[str, bytes]) -> None:
-    """Give every record the vector that stands under its id.
+    """Return every record the vector that stands under its id.
 
     Raises:
         CatalogueError: a record has none.
@@ -107,7 +107,7 @@ def replace_vectors(connection: sqlite3.Connection, vectors: Mapping[str, bytes]
 
 
 def known_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> list[int]:
-    """Give one row number per id, in order.
+    """Return one row number per id, in order.
 
     Raises:
         InputError: an id that is not there.

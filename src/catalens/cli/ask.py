@@ -26,12 +26,12 @@ from catalens.cli.options import Json, QuantiseFlag, ReaderModel, examples, read
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from catalens.catalogue.jobs import Picture, Step, Values
-    from catalens.core.protocols import Answerer, Seen
+    from catalens.core.protocols import Answerer, EncodedImages
     from catalens.core.types import Decoding, Record, Turn
     from catalens.models.readers import Reader
+    from catalens.pipelines.engine import Picture, Step, Values
 
-Ask = Callable[["Seen", Sequence[str], "Sequence[Turn]"], "list[list[dict[str, Any]]]"]
+Ask = Callable[["EncodedImages", Sequence[str], "Sequence[Turn]"], "list[list[dict[str, Any]]]"]
 """(n pictures, m questions, the conversation before) → n times m answers as they are printed."""
 
 
@@ -150,8 +150,8 @@ def _is_picture(argument: str) -> bool:
 def _by_words(reader: Answerer, decoding: Decoding) -> Ask:
     from catalens.tasks.captions import clean_answer
 
-    def ask(seen: Seen, questions: Sequence[str], history: Sequence[Turn]) -> list[list[dict[str, Any]]]:
-        rows = reader.answer(seen, questions, history=history, decoding=decoding)
+    def ask(encoded: EncodedImages, questions: Sequence[str], history: Sequence[Turn]) -> list[list[dict[str, Any]]]:
+        rows = reader.answer(encoded, questions, history=history, decoding=decoding)
         return [
             [
                 {"question": question, "answer": clean_answer(each)}
@@ -166,9 +166,9 @@ def _by_words(reader: Answerer, decoding: Decoding) -> Ask:
 def _by_choice(reader: Answerer, answers: Sequence[str], unknown_below: float) -> Ask:
     from catalens.tasks.answers import choose
 
-    def ask(seen: Seen, questions: Sequence[str], history: Sequence[Turn]) -> list[list[dict[str, Any]]]:
+    def ask(encoded: EncodedImages, questions: Sequence[str], history: Sequence[Turn]) -> list[list[dict[str, Any]]]:
         columns = [
-            choose(reader, seen, each, answers, unknown_below=unknown_below, history=history) for each in questions
+            choose(reader, encoded, each, answers, unknown_below=unknown_below, history=history) for each in questions
         ]
         return [
             [
@@ -189,7 +189,7 @@ def _by_choice(reader: Answerer, answers: Sequence[str], unknown_below: float) -
 def _ask_all(
     entries: inputs.Entries, questions: Sequence[str], load: Callable[[], tuple[Reader, Ask]], *, as_json: bool
 ) -> None:
-    from catalens.catalogue.jobs import Stage, Step, run_job
+    from catalens.pipelines.engine import Stage, Step, run_job
 
     rows: list[tuple[Any, ...]] = []
 
@@ -197,8 +197,8 @@ def _ask_all(
         reader, ask = load()
 
         def run(pictures: Sequence[Picture]) -> list[Values]:
-            seen = reader.look([picture.image for picture in pictures])
-            return [{"answers": row} for row in ask(seen, questions, ())]
+            encoded = reader.encode_images([picture.image for picture in pictures])
+            return [{"answers": row} for row in ask(encoded, questions, ())]
 
         return Step(run, size_wh=getattr(reader, "input_size_wh", None), close=reader.close)
 

@@ -28,7 +28,7 @@ class Reader(Protocol):
     """Reads attributes from vectors (n, dim), and from what was answered: group name → (n, m) probabilities."""
 
     def __call__(self, vectors: Vectors, answered: Answered | None = None, /) -> list[Attributes]:
-        """Give n mappings."""
+        """Return n mappings."""
 
 
 def register(app: typer.Typer) -> None:
@@ -118,7 +118,7 @@ def answers_for(encoder: Encoder, schema: str, path: Path) -> Callable[[Sequence
         return None
     reader = reader_for(chosen.reader)
     chosen.check(encoder.name, groups, reader.name)
-    return lambda images: read_answers(reader, reader.look(images), groups, chosen)
+    return lambda images: read_answers(reader, reader.encode_images(images), groups, chosen)
 
 
 def calibration_for(encoder: Encoder, schema: str, given: Path | None) -> Calibration | None:
@@ -131,7 +131,7 @@ def calibration_for(encoder: Encoder, schema: str, given: Path | None) -> Calibr
 
 
 def attribute_row(attribute: Attribute) -> dict[str, Any]:
-    """Give an attribute as it is printed; several values only where several hold."""
+    """Return an attribute as it is printed; several values only where several hold."""
     row: dict[str, Any] = {
         "value": attribute.value,
         "confidence": round(attribute.confidence, 4),

@@ -12,11 +12,11 @@ from catalens.cli.options import encoder_for, label_folder
 from catalens.core.errors import AnswerError
 
 if TYPE_CHECKING:
-    from catalens.catalogue.jobs import Picture, Stage, Step, Values
     from catalens.core.errors import CatalensError
     from catalens.core.protocols import Encoder
     from catalens.core.types import Decoding, Record, Vectors
     from catalens.models.readers import Reader
+    from catalens.pipelines.engine import Picture, Stage, Step, Values
     from catalens.tasks.schema import Schema
 
 CAPTION, TAGS = "caption", "tags"
@@ -97,14 +97,14 @@ class Tagging:
 
 
 def caption_stages(load: Callable[[], Reader], wanted: Wanted, tagging: Tagging | None) -> list[Stage]:
-    """Give the stages of a caption job; the last of them fills the template.
+    """Return the stages of a caption job; the last of them fills the template.
 
     Args:
         load: loads the reader.
         wanted: what the captions are to be.
         tagging: where tags come from; None where the template has none.
     """
-    from catalens.catalogue.jobs import Stage
+    from catalens.pipelines.engine import Stage
 
     found = [CAPTION, *([TAGS, *tagging.attributes] if tagging else [])]
     finish = wanted.compose if tagging is None else _unchanged
@@ -121,14 +121,14 @@ def _unchanged(_record: Record, values: Values) -> Values:
 def _reader_step(
     reader: Reader, wanted: Wanted, found: Sequence[str], finish: Callable[[Record, Values], Values]
 ) -> Step:
-    from catalens.catalogue.jobs import Step
+    from catalens.pipelines.engine import Step
     from catalens.tasks.captions import clean_caption
 
     def run(pictures: Sequence[Picture]) -> list[Values | CatalensError]:
         for picture in pictures:
             wanted.check(picture.record, found)
-        seen = reader.look([picture.image for picture in pictures])
-        captions = reader.caption(seen, prompt=wanted.prompt, count=wanted.count, decoding=wanted.decoding)
+        encoded = reader.encode_images([picture.image for picture in pictures])
+        captions = reader.caption(encoded, prompt=wanted.prompt, count=wanted.count, decoding=wanted.decoding)
         return [one(picture.record, said) for picture, said in zip(pictures, captions, strict=True)]
 
     def one(record: Record, captions: Sequence[str]) -> Values | CatalensError:
@@ -141,7 +141,7 @@ def _reader_step(
 
 
 def _encoder_step(tagging: Tagging, wanted: Wanted) -> Step:
-    from catalens.catalogue.jobs import Step
+    from catalens.pipelines.engine import Step
 
     encoder = encoder_for(tagging.encoder)
     read = _label_tags(tagging, encoder) if tagging.labels else _schema_tags(tagging, encoder)
@@ -186,6 +186,6 @@ def _schema_tags(tagging: Tagging, encoder: Encoder) -> Callable[[Vectors], list
 
 
 def _fields(record: Record) -> dict[str, str]:
-    """Give what a template may say of a picture by itself: its columns, its name and its folder."""
+    """Return what a template may say of a picture by itself: its columns, its name and its folder."""
     path = Path(record.id)
     return {"name": path.stem, "folder": path.parent.name} | {name: str(value) for name, value in record.fields.items()}

@@ -47,12 +47,12 @@ def hold(
     remembers = getattr(reader, "remembers", True)
     if not remembers:
         output.say(f"{reader.name} keeps no conversation: each question stands alone", style="yellow")
-    seen = reader.look([image])
+    encoded = reader.encode_images([image])
     history: list[Turn] = []
     failed = 0
     for question in _lines(questions):
         try:
-            (answer,) = ask(seen, [question], history)[0]
+            (answer,) = ask(encoded, [question], history)[0]
         except CatalensError as error:
             failed += 1
             output.say(f"failed: {error}", style="red")
@@ -70,8 +70,8 @@ def hold(
 
 
 def _picture(entries: inputs.Entries) -> Image:
-    from catalens.catalogue.prefetch import load as read_picture
     from catalens.core.types import Outcome
+    from catalens.pipelines.prefetch import load as read_picture
 
     items = list(islice(entries, 2))
     if len(items) != 1 or inputs.STANDARD_INPUT in entries.names:
@@ -83,7 +83,7 @@ def _picture(entries: inputs.Entries) -> Image:
 
 
 def _lines(questions: Sequence[str]) -> Iterator[str]:
-    """Give the questions of the command, then those that are typed or piped in, until an empty line or the end."""
+    """Return the questions of the command, then those that are typed or piped in, until an empty line or the end."""
     interactive = sys.stdin.isatty()
     for question in questions:
         if interactive:

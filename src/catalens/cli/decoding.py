@@ -74,7 +74,7 @@ def check_flags(decoding: Decoding, count: int = 1) -> None:
 
 
 def changed(decoding: Decoding) -> list[str]:
-    """Give the flags of which another value than the usual was given.
+    """Return the flags of which another value than the usual was given.
 
     >>> from catalens.core.types import Decoding
     >>> changed(Decoding(beams=3, top_p=0.9))

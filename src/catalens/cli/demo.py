@@ -13,10 +13,10 @@ import typer
 from catalens.cli import inputs, output
 from catalens.cli.attributes import schema_reader
 from catalens.cli.demo_folder import CATALOGUE, begin_folder, check_folder, without_folder
+from catalens.cli.demo_report import Seen, judge, queries_for, right_first, write_pages
 from catalens.cli.encoding import Tally
 from catalens.cli.options import Json, Model, encoder_for, examples
 from catalens.cli.records import title_of
-from catalens.cli.showing import Seen, judge, queries_for, right_first, write_pages
 
 if TYPE_CHECKING:
     from catalens.catalogue.sources import Source
@@ -76,7 +76,7 @@ def demo(
 
 
 def _look_at_photographs(out: Path) -> None:
-    from catalens.cli.photographs import carried, show_photographs
+    from catalens.cli.demo_photos import carried, show_photographs
 
     if files := carried():
         show_photographs(files, out)
@@ -86,8 +86,8 @@ def _look_at_photographs(out: Path) -> None:
 
 def draw(count: int, out: Path) -> tuple[Source, dict[str, Truth]]:
     """Write drawn products as a shop would have them, pictures and a table; give the source and the truth by id."""
-    from catalens.catalogue.drawn import draw_catalogue
     from catalens.catalogue.sources import open_source
+    from catalens.demo.drawn import draw_catalogue
 
     folder = out / "pictures"
     output.say(f"drawing {count} products into {folder}")
@@ -109,8 +109,8 @@ def draw(count: int, out: Path) -> tuple[Source, dict[str, Truth]]:
 def _look(source: Source, truths: Mapping[str, Truth], encoder: Encoder, catalogue: Path, tally: Tally) -> Seen:
     """Index a source into a new catalogue, read every picture's attributes, and search for what is there."""
     from catalens.catalogue.index import EmbeddedIndex
-    from catalens.catalogue.ingest import ingest
     from catalens.catalogue.search import Query, Weighted, search
+    from catalens.pipelines.ingest import ingest
 
     read = schema_reader(encoder, "fashion", None, None)
     with EmbeddedIndex.open(catalogue, encoder_name=encoder.name, dim=encoder.dim) as index:

@@ -93,7 +93,7 @@ def describe(
     """
     from catalens.tasks.describing import check_template_can
     from catalens.tasks.describing import describe as write
-    from catalens.tasks.instructing import Style, load_instruction
+    from catalens.tasks.instruction import Style, load_instruction
     from catalens.tasks.lexicon import build_lexicon
     from catalens.tasks.schema import load_schema
 
@@ -177,7 +177,7 @@ def _pictures(
 
 
 def _rows(table: Path, only: Sequence[str], columns: Sequence[str]) -> Iterator[Told]:
-    """Give the products of a table's rows; columns that are not there are an error now, not in every row."""
+    """Return the products of a table's rows; columns that are not there are an error now, not in every row."""
     renamed = {}
     for pair in columns:
         attribute, equals, column = pair.partition("=")

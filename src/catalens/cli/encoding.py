@@ -50,9 +50,9 @@ def encoded(
         whole: decode pictures at their full size, for a reader that looks at them too.
         size_wh: decode them at least so large, for another encoder that looks at some; None for what this one needs.
     """
-    from catalens.catalogue.prefetch import Loaded, load, map_ahead
     from catalens.core.types import Outcome
     from catalens.core.vectors import batched
+    from catalens.pipelines.prefetch import Loaded, load, map_ahead
 
     workers = os.cpu_count() or 1
     read = partial(load, size_wh=None if whole else size_wh or encoder.input_size_wh)

@@ -97,7 +97,7 @@ def tags(
 
 
 def _accuracy(labelled: Labelled, bank: SchemaBank, name: str) -> Accuracy | None:
-    """Give the zero-shot accuracy of a group; None where several labels may hold, or no row can be used."""
+    """Return the zero-shot accuracy of a group; None where several labels may hold, or no row can be used."""
     from catalens.tasks.assessment import read_table
     from catalens.tasks.ranking import cosines
     from catalens.training.evaluation import accuracy

@@ -102,7 +102,7 @@ def _answered(
     done = 0
     with output.progress("asking", len(labelled.records)) as update:
         for images in batched(_pictures(path, encoder), _AT_ONCE):
-            seen = answerer.look(images)
+            seen = answerer.encode_images(images)
             for group in asked:
                 blocks[group.name].append(answer_probabilities(answerer, seen, group))
             done += len(images)

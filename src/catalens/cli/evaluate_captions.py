@@ -67,7 +67,7 @@ def captions(
 def _pairs(
     table: Path, references: Path | None, caption_column: str | None, reference_column: str | None, tally: Tally
 ) -> list[tuple[str, list[str]]]:
-    """Give each caption with its references; what lacks either is reported, and the others go on."""
+    """Return each caption with its references; what lacks either is reported, and the others go on."""
     from catalens.core.types import Outcome
 
     caption_names = (caption_column,) if caption_column else _CAPTION
@@ -90,7 +90,7 @@ def _pairs(
 
 
 def _by_id(table: Path, names: Sequence[str]) -> dict[str, list[str]]:
-    """Give the references of each id, several rows of one id together; rows without are left out.
+    """Return the references of each id, several rows of one id together; rows without are left out.
 
     Raises:
         InputError: no row has an id and a reference; the message says what is wrong with the first.

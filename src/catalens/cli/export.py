@@ -101,7 +101,7 @@ def _parts(model: str, revision: str | None) -> EncoderParts:
 
 
 def _probes(parts: EncoderParts, pictures: str | None, texts: str | None) -> tuple[list[Image], list[str]]:
-    from catalens.catalogue.drawn import draw_catalogue
+    from catalens.demo.drawn import draw_catalogue
 
     drawn = list(draw_catalogue(_PROBES))
     shown = _read(pictures, parts.preprocess.size_wh) if pictures else [product.picture for product in drawn]
@@ -109,8 +109,8 @@ def _probes(parts: EncoderParts, pictures: str | None, texts: str | None) -> tup
 
 
 def _read(pictures: str, size_wh: tuple[int, int]) -> list[Image]:
-    from catalens.catalogue.prefetch import Loaded, load
     from catalens.core.types import Outcome
+    from catalens.pipelines.prefetch import Loaded, load
 
     found = load([(entry, None) for entry in islice(inputs.entries([pictures]), _PROBES)], size_wh=size_wh)
     for each in found:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalens.cli import index_add, inputs, output
+from catalens.cli.catalogue_encoder import encoder_of
 from catalens.cli.encoding import Tally, encoded
-from catalens.cli.filled import encoder_of
 from catalens.cli.filtering import filter_of, say_unknown_fields
 from catalens.cli.options import Catalogue, Json, Model, Where, examples
 from catalens.cli.records import fields_line

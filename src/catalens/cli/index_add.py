@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalens.cli import inputs, output
+from catalens.cli.catalogue_encoder import encoder_of
 from catalens.cli.encoding import Tally
-from catalens.cli.filled import encoder_of
 from catalens.cli.options import Json, Model
 
 if TYPE_CHECKING:
-    from catalens.catalogue.ingest import Progress, Replaced, Report
+    from catalens.pipelines.ingest import Progress, Replaced, Report
 
 EXAMPLES = (
     "catalens index add shop.catalens photos/",
@@ -67,8 +67,8 @@ def add(
     A picture that cannot be read is named and left out; the others go on.
     """
     from catalens.catalogue.index import EmbeddedIndex
-    from catalens.catalogue.ingest import ingest
     from catalens.catalogue.sources import open_source
+    from catalens.pipelines.ingest import ingest
 
     opened = open_source(
         inputs.existing(source),

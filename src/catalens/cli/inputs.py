@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from catalens.catalogue.sources import Entry
 
 STANDARD_INPUT = "-"
-TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".gz")
-"""Endings of files that are read as tables; every other file is taken for a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +32,12 @@ class Entries:
     given: bytes = b""
 
     def __iter__(self) -> Iterator[Entry]:
-        """Give the items of every name."""
+        """Return the items of every name."""
         return (entry for name in self.names for entry in _entries_of(name, self.given))
 
 
 def entries(arguments: Sequence[str]) -> Entries:
-    """Give the items that arguments mean, in order; what does not exist is found before work begins.
+    """Return the items that arguments mean, in order; what does not exist is found before work begins.
 
     Raises:
         InputError: nothing is there under that name; the message offers the nearest names.
@@ -49,7 +47,7 @@ def entries(arguments: Sequence[str]) -> Entries:
 
 
 def existing(name: str | Path) -> Path:
-    """Give the path of a file or folder that is there.
+    """Return the path of a file or folder that is there.
 
     Raises:
         InputError: it is not; the message offers the nearest names.
@@ -108,7 +106,9 @@ def text_of(path: Path) -> str:
 
 def is_table(path: Path) -> bool:
     """Tell a table from a picture by its ending."""
-    return path.name.lower().endswith(TABLES)
+    from catalens.catalogue.sources.opening import SUFFIXES
+
+    return path.name.lower().endswith((*SUFFIXES, ".gz"))
 
 
 def _expand(argument: str) -> list[str]:

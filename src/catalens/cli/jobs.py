@@ -19,8 +19,8 @@ from catalens.cli.options import settings
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from catalens.catalogue.jobs import Journal, Output, Stage, Values
     from catalens.core.types import Record
+    from catalens.pipelines.engine import Journal, Output, Stage, Values
 
 IfExists = Literal["skip", "overwrite", "append", "prepend"]
 
@@ -120,8 +120,8 @@ class Destination:
         Raises:
             InputError: flags that do not go together, or a table that cannot be used.
         """
-        from catalens.catalogue.output_tables import Table
-        from catalens.catalogue.outputs import Sidecars
+        from catalens.pipelines.result_table import Table
+        from catalens.pipelines.sidecars import Sidecars
 
         if self.into is not None and self.sidecar is None:
             raise InputError("--into goes with --sidecar: it says where the text files go")
@@ -138,13 +138,13 @@ class Destination:
         return made
 
     def journal(self, job: object, pictures: Sequence[str]) -> Journal | None:
-        """Give the journal of the job: beside its table, else in the cache.
+        """Return the journal of the job: beside its table, else in the cache.
 
         Args:
             job: everything that the results depend on beside the pictures, as JSON values.
             pictures: as they were named; what comes from standard input is another picture each time.
         """
-        from catalens.catalogue.jobs import Journal
+        from catalens.pipelines.engine import Journal
 
         if inputs.STANDARD_INPUT in pictures or (self.table is None and self.sidecar is None):
             return None
@@ -195,8 +195,8 @@ def run_words(
     Raises:
         InputError: no pictures, or flags that cannot be followed.
     """
-    from catalens.catalogue.jobs import run_job
-    from catalens.catalogue.outputs import lines
+    from catalens.pipelines.engine import run_job
+    from catalens.pipelines.sidecars import lines
 
     limit = memory_size(memory_limit) if memory_limit is not None else None
     entries, outputs = inputs.entries(pictures), destination.outputs()
@@ -266,7 +266,7 @@ def _tell(destination: Destination, done: int, skipped: int, limit: int | None) 
 
 
 def _peak_bytes() -> int | None:
-    """Give the most memory that this process has held; None where the system does not say."""
+    """Return the most memory that this process has held; None where the system does not say."""
     try:
         import resource
     except ImportError:  # Windows

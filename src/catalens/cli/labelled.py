@@ -80,7 +80,7 @@ def _columns_by_group(schema: Schema, pairs: Sequence[str], names: set[str]) -> 
 
 
 def _plain(name: str) -> str:
-    """Give a name without what people vary: `Sleeve Length` and `sleeve_length` are one."""
+    """Return a name without what people vary: `Sleeve Length` and `sleeve_length` are one."""
     return name.lower().replace("_", "").replace(" ", "").replace("-", "")
 
 

@@ -90,7 +90,7 @@ QuantiseFlag = Annotated[
 
 
 def examples(*commands: str) -> str:
-    """Give the epilog that teaches by example."""
+    """Return the epilog that teaches by example."""
     return "\n".join(["[bold]Examples:[/]", *(f"  [green]{_plain(command)}[/]" for command in commands)])
 
 
@@ -100,7 +100,7 @@ def _plain(text: str) -> str:
 
 
 def settings() -> Settings:
-    """Give what the environment says."""
+    """Return what the environment says."""
     return Settings.from_env(os.environ)
 
 
@@ -114,7 +114,7 @@ def encoder_for(model: str | None) -> Encoder:
 
 
 def reader_name(model: str | None) -> str:
-    """Give the name of the reader that was asked for, or the environment's."""
+    """Return the name of the reader that was asked for, or the environment's."""
     return model or settings().reader
 
 
@@ -126,5 +126,5 @@ def reader_for(model: str | None, quantise: Literal["8bit", "4bit"] | None = Non
 
 
 def label_folder() -> Path:
-    """Give the folder where encoded labels are kept."""
+    """Return the folder where encoded labels are kept."""
     return settings().cache / "labels"

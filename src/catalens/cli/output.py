@@ -35,7 +35,7 @@ def emit(row: Mapping[str, Any]) -> None:
 
 @cache
 def messages() -> Console:
-    """Give the console of standard error: one for all, so that messages and bars do not overwrite each other."""
+    """Return the console of standard error: one for all, so that messages and bars do not overwrite each other."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)

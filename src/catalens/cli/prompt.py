@@ -23,8 +23,8 @@ from catalens.cli.worlds import by_picture
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from catalens.catalogue.jobs import Values
     from catalens.core.types import Record
+    from catalens.pipelines.engine import Values
 
 _CAPTION = "What it begins with"
 _SEARCH = "How it is searched"

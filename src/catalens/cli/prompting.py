@@ -15,10 +15,10 @@ from catalens.core.errors import CatalensError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from catalens.catalogue.jobs import Picture, Stage, Step, Values
     from catalens.core.protocols import Encoder
     from catalens.core.types import Record, Vectors
     from catalens.models.readers import Reader
+    from catalens.pipelines.engine import Picture, Stage, Step, Values
     from catalens.tasks.interrogation import Plan, Prompt, Tables, Term, Vocabulary
 
 CAPTION, ENCODER = "caption", "encoder"
@@ -47,25 +47,25 @@ class Wanted:
 
 
 def prompt_stages(load_reader: Callable[[], Reader] | None, wanted: Wanted) -> list[Stage]:
-    """Give the stages of a prompt job.
+    """Return the stages of a prompt job.
 
     Args:
         load_reader: loads what captions the pictures; None where nothing does.
         wanted: what the prompts are to be.
     """
-    from catalens.catalogue.jobs import Stage
+    from catalens.pipelines.engine import Stage
 
     stages = [Stage("captions", lambda: _reader_step(load_reader()))] if load_reader is not None else []
     return [*stages, Stage("prompts", lambda: _encoder_step(wanted))]
 
 
 def _reader_step(reader: Reader) -> Step:
-    from catalens.catalogue.jobs import Step
-    from catalens.models.readers.believing import UNKNOWN
+    from catalens.models.readers.rerank import UNKNOWN
+    from catalens.pipelines.engine import Step
     from catalens.tasks.captions import clean_caption
 
     def run(pictures: Sequence[Picture]) -> list[Values]:
-        captions = reader.caption(reader.look([picture.image for picture in pictures]))
+        captions = reader.caption(reader.encode_images([picture.image for picture in pictures]))
         # A prompt begins with the nearest term rather than with "something unknown".
         return [{CAPTION: "" if said[0] == UNKNOWN else clean_caption(said[0])} for said in captions]
 
@@ -82,7 +82,7 @@ class _Seen:
 
 
 def _encoder_step(wanted: Wanted) -> Step:
-    from catalens.catalogue.jobs import Step
+    from catalens.pipelines.engine import Step
     from catalens.tasks.interrogation import load_tables
 
     def reader(encoder: Encoder, _world: str) -> Callable[[Vectors], list[_Seen]]:
@@ -115,7 +115,7 @@ def _encoder_step(wanted: Wanted) -> Step:
 
 
 def _found(seen: Sequence[_Seen], captions: Sequence[str], wanted: Wanted) -> list[dict[str, Any]]:
-    """Give the values of each picture; those of one encoder are searched together."""
+    """Return the values of each picture; those of one encoder are searched together."""
     import numpy as np
 
     from catalens.tasks.interrogation import interrogate
@@ -150,7 +150,7 @@ def _vocabulary(encoder: Encoder, tables: Tables) -> Vocabulary:
 
 
 def _caption(picture: Picture, template: str | None) -> str | CatalensError:
-    """Give the caption of a picture, or say why it has none."""
+    """Return the caption of a picture, or say why it has none."""
     from catalens.tasks.captions import fill_template
 
     if template is None:
@@ -164,7 +164,7 @@ def _caption(picture: Picture, template: str | None) -> str | CatalensError:
 
 
 def values_of(prompt: Prompt, caption: str, encoder: str) -> dict[str, Any]:
-    """Give a prompt as JSON values, with the caption that it begins with and the encoder that found it."""
+    """Return a prompt as JSON values, with the caption that it begins with and the encoder that found it."""
     return {
         "prompt": prompt.text,
         "cosine": _short(prompt.cosine),

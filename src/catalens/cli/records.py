@@ -19,7 +19,7 @@ _TITLES = ("title", "productdisplayname", "product_name", "item_name", "name")
 
 
 def title_of(record: Record) -> str:
-    """Give what a person would call a record: a field that is a title by its name, else the id."""
+    """Return what a person would call a record: a field that is a title by its name, else the id."""
     named = {name.lower(): str(value) for name, value in record.fields.items()}
     return next((named[name] for name in _TITLES if name in named), record.id)
 
@@ -35,7 +35,7 @@ def picture_of(record: Record) -> Path | bytes:
 
 
 def fields_line(record: Record) -> str:
-    """Give the fields of a record as one line."""
+    """Return the fields of a record as one line."""
     return ", ".join(f"{name}: {value}" for name, value in record.fields.items())
 
 

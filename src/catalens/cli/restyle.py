@@ -16,7 +16,7 @@ from catalens.core.errors import CatalensError, InputError
 
 if TYPE_CHECKING:
     from catalens.catalogue.sources import Item
-    from catalens.cli.wording import Words
+    from catalens.cli.restyle_prompt import Words
     from catalens.core.protocols import Painter
 
 _WORDS, _PAINTER = "Words", "Painter"
@@ -127,7 +127,7 @@ def restyle(
     The words come from the picture itself: a caption, and what the interrogator finds near it. The painting
     carries its prompt, seed and model, in the form that other programs for such pictures read.
     """
-    from catalens.cli.wording import Wording, words_for
+    from catalens.cli.restyle_prompt import Wording, words_for
 
     found = inputs.entries(pictures)
     wording = Wording(
@@ -173,12 +173,12 @@ class _Places:
         return isinstance(item.picture, Path) and item.picture.resolve() in self.taken
 
     def place(self, item: Item) -> Path:
-        """Give the file of an item's painting, before it is painted.
+        """Return the file of an item's painting, before it is painted.
 
         Raises:
             InputError: something is there, or another picture of this run goes there.
         """
-        from catalens.catalogue.painted import check_place
+        from catalens.render.image_metadata import check_place
 
         stem = Path(item.id).stem if item.id != inputs.STANDARD_INPUT else "picture"
         path = self.output if self.is_file else self.output / f"{stem}-restyled.png"
@@ -193,7 +193,7 @@ class _Places:
 
 
 def _places(found: inputs.Entries, path: Path | None, *, overwrite: bool, make: bool) -> _Places:
-    from catalens.catalogue.painted import FORMATS
+    from catalens.render.image_metadata import FORMATS
 
     is_file = path is not None and bool(path.suffix) and not path.is_dir()
     if path is not None and is_file and path.suffix.lower() not in FORMATS:
@@ -221,9 +221,9 @@ class _Job:
             CatalensError: it cannot be read, painted or written.
             OSError: it cannot be written.
         """
-        from catalens.catalogue.painted import PaintFacts, save_painted
         from catalens.core.images import read_image
         from catalens.core.types import PaintRequest
+        from catalens.render.image_metadata import PaintFacts, save_painted
 
         path = self.places.place(item)
         image = read_image(item.picture, name=item.source)

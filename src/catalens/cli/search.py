@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalens.cli import inputs, output
+from catalens.cli.catalogue_encoder import encoder_of
 from catalens.cli.encoding import encode_words
-from catalens.cli.filled import encoder_of
 from catalens.cli.filtering import filter_of, say_unknown_fields
 from catalens.cli.options import Catalogue, Json, Model, Where, examples
 from catalens.cli.records import check_picture_file, check_writable, fields_line, picture_of, save_picture, title_of
@@ -164,7 +164,7 @@ def _show(hits: Sequence[Hit], *, as_json: bool) -> None:
 
 
 def _write_sheet(hits: Sequence[Hit], path: Path, *, title: str) -> None:
-    from catalens.catalogue.sheet import Cell, contact_sheet
+    from catalens.render.contact_sheet import Cell, contact_sheet
 
     cells = [Cell(picture_of(hit.record), title_of(hit.record), hit.score) for hit in hits]
     save_picture(contact_sheet(cells, title=title), path)

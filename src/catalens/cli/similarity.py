@@ -16,8 +16,8 @@ from catalens.cli.records import check_picture_file, picture_of, save_picture
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from catalens.catalogue.heatmap import Head
     from catalens.core.types import Scores, Vectors
+    from catalens.render.heatmap import Head
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +43,7 @@ def similarity(
 
     A number is a cosine: 1 is the same, and pictures compared with texts stay well below it.
     """
-    from catalens.catalogue.heatmap import heatmap
+    from catalens.render.heatmap import heatmap
 
     words = inputs.words(texts) if texts else []
     if not pictures and not words:
@@ -74,7 +74,7 @@ class _Side:
     vectors: Vectors
 
     def heads(self) -> list[Head]:
-        from catalens.catalogue.heatmap import Head
+        from catalens.render.heatmap import Head
 
         return [Head(name, picture) for name, picture in zip(self.names, self.pictures, strict=True)]
 

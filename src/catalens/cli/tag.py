@@ -171,5 +171,5 @@ def _by_schema(encoder: Encoder, schema: str | None, calibration: Path | None, r
 
 
 def tag_row(tag: Tag) -> dict[str, Any]:
-    """Give a tag as it is printed."""
+    """Return a tag as it is printed."""
     return {"label": tag.label, "score": round(tag.score, 4)}

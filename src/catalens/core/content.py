@@ -40,7 +40,7 @@ class Limits:
 
 
 def read_content(source: object, *, max_bytes: int) -> tuple[bytes, str]:
-    """Give the encoded bytes, and what to call the picture in a message.
+    """Return the encoded bytes, and what to call the picture in a message.
 
     A text is a `data:` address if it begins so, else a path if something is there, else base64.
 

@@ -82,7 +82,7 @@ Filter: TypeAlias = Compare | OneOf | Exists | And | Or | Not
 
 
 def kind_of(value: FieldValue) -> Kind:
-    """Give the kind of a value; only values of one kind can be compared.
+    """Return the kind of a value; only values of one kind can be compared.
 
     >>> kind_of(1), kind_of(1.5), kind_of(True), kind_of("1")
     ('number', 'number', 'truth', 'text')
@@ -154,7 +154,7 @@ def matches(where: Filter, fields: Mapping[str, FieldValue]) -> bool:
 
 
 def fields_of(where: Filter) -> set[str]:
-    """Give the names of the fields that a filter looks at.
+    """Return the names of the fields that a filter looks at.
 
     >>> sorted(fields_of(And((Compare("price", "<", 500), Not(Exists("colour"))))))
     ['colour', 'price']

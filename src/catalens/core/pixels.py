@@ -25,7 +25,7 @@ _ARRAYS = "(height, width), (height, width, 1), (height, width, 3) or (height, w
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Give a new upright RGB picture, alpha flattened on white; the one given stays as it is.
+    """Return a new upright RGB picture, alpha flattened on white; the one given stays as it is.
 
     Raises:
         Exception: whatever Pillow's decoder raises over broken bytes; the caller translates.

@@ -47,10 +47,10 @@ class Encoder(Protocol):
         """Texts trained to mean "none of these"; empty for encoders that have none."""
 
     def encode_images(self, images: Sequence[Image]) -> Vectors:
-        """Give (n, dim) unit rows for n RGB pictures."""
+        """Return (n, dim) unit rows for n RGB pictures."""
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Give (n, dim) unit rows for n texts."""
+        """Return (n, dim) unit rows for n texts."""
 
 
 @runtime_checkable
@@ -58,20 +58,20 @@ class PrefixEncoder(Encoder, Protocol):
     """An encoder whose text tower is causal: a shared beginning of many texts is computed once."""
 
     def encode_after(self, prefix: str, endings: Sequence[str]) -> Vectors:
-        """Give (n, dim) unit rows for the n texts `prefix + ending`, the same as `encode_texts` gives.
+        """Return (n, dim) unit rows for the n texts `prefix + ending`, the same as `encode_texts` gives.
 
         The keys and values of the last prefix are kept, and grown when the next one begins with it.
         """
 
     def count_tokens(self, text: str) -> tuple[int, int]:
-        """Give how many tokens a text has, its marks of begin and end included, and how many are read."""
+        """Return how many tokens a text has, its marks of begin and end included, and how many are read."""
 
 
-class Seen(Protocol):
+class EncodedImages(Protocol):
     """What a reader keeps of n pictures after its one look at them; only the reader that made it can use it."""
 
     def __len__(self) -> int:
-        """Give the number of pictures."""
+        """Return the number of pictures."""
 
 
 class Captioner(Protocol):
@@ -84,10 +84,12 @@ class Captioner(Protocol):
     def name(self) -> str:
         """Model, revision and adapter."""
 
-    def look(self, images: Sequence[Image]) -> Seen:
+    def encode_images(self, images: Sequence[Image]) -> EncodedImages:
         """Run the vision tower over n RGB pictures, once."""
 
-    def caption(self, seen: Seen, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY) -> list[list[str]]:
+    def caption(
+        self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
+    ) -> list[list[str]]:
         """Give, for each picture, `count` captions, best first, each going on from the prompt and holding it."""
 
 
@@ -98,12 +100,12 @@ class Answerer(Protocol):
     def name(self) -> str:
         """Model, revision and adapter."""
 
-    def look(self, images: Sequence[Image]) -> Seen:
+    def encode_images(self, images: Sequence[Image]) -> EncodedImages:
         """Run the vision tower over n RGB pictures, once."""
 
     def answer(
         self,
-        seen: Seen,
+        encoded: EncodedImages,
         questions: Sequence[str],
         *,
         history: Sequence[Turn] = (),
@@ -111,8 +113,10 @@ class Answerer(Protocol):
     ) -> list[list[str]]:
         """Give, for each picture, an answer to each question; `history` is the conversation before them."""
 
-    def score(self, seen: Seen, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()) -> Scores:
-        """Give (n pictures, m answers) log-likelihoods of each whole answer, its end included."""
+    def score(
+        self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
+    ) -> Scores:
+        """Return (n pictures, m answers) log-likelihoods of each whole answer, its end included."""
 
 
 class Writer(Protocol):
@@ -123,7 +127,7 @@ class Writer(Protocol):
         """Which model, or "template"."""
 
     def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:
-        """Give the model's text.
+        """Return the model's text.
 
         Raises:
             ModelError: it could not be had, refused, was cut off, or gave nothing; the message says which.
@@ -138,7 +142,7 @@ class Painter(Protocol):
         """Model and revision."""
 
     def paint(self, request: PaintRequest) -> Image:
-        """Give an RGB picture.
+        """Return an RGB picture.
 
         Raises:
             ModelError: it could not be had, or the result was held back by a filter.
@@ -161,7 +165,7 @@ class Index(Protocol):
         """Width of a vector."""
 
     def __len__(self) -> int:
-        """Give the number of records."""
+        """Return the number of records."""
 
     def add(self, records: Sequence[Record], vectors: Vectors, hashes: Sequence[str | None] | None = None) -> None:
         """Store n records with (n, dim) vectors, all or none; those with a known id are replaced."""
@@ -170,25 +174,25 @@ class Index(Protocol):
         """Forget records and give how many there were; unknown ids are no error."""
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
-        """Give one record per id, in order; None where there is none."""
+        """Return one record per id, in order; None where there is none."""
 
     def hashes(self, ids: Sequence[str] | None = None) -> dict[str, str]:
-        """Give the hashes that were added, for some ids or for all; what has none is left out."""
+        """Return the hashes that were added, for some ids or for all; what has none is left out."""
 
     def vectors(self, ids: Sequence[str]) -> Vectors:
-        """Give (n, dim) vectors of n known ids, in order."""
+        """Return (n, dim) vectors of n known ids, in order."""
 
     def records(self) -> Iterator[Record]:
-        """Give every record in the order in which they were last added."""
+        """Return every record in the order in which they were last added."""
 
     def query(self, vector: Vectors, k: int, where: Filter | None = None, min_score: float | None = None) -> list[Hit]:
-        """Give the k best for a (dim,) vector, best first; the filter and the minimum come before k."""
+        """Return the k best for a (dim,) vector, best first; the filter and the minimum come before k."""
 
     def scores(self, vector: Vectors) -> Scores:
-        """Give (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
+        """Return (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
 
     def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
-        """Give at most k records with any of the words in id or text fields, best first; no text is an error.
+        """Return at most k records with any of the words in id or text fields, best first; no text is an error.
 
         A record with all the words of one of the texts in `without` is left out.
         """

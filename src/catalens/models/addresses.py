@@ -9,7 +9,7 @@ _QUERY = re.compile(r"\?[^#]*")
 
 
 def shown(address: str) -> str:
-    """Give an address without its user and password, and without its query, which may hold a key.
+    """Return an address without its user and password, and without its query, which may hold a key.
 
     >>> shown("https://user:secret@host:8000/v1?key=secret#model")
     'https://host:8000/v1#model'

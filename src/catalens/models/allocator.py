@@ -10,7 +10,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def keep_memory() -> None:
-    """Give freed memory back to no one until the process ends; called where torch computes on a processor.
+    """Return freed memory back to no one until the process ends; called where torch computes on a processor.
 
     glibc maps every large block afresh and unmaps it when it is freed, and the kernel clears each page again: a seventh
     of a BLIP vision tower's time in bfloat16, and two fifths of a step of `catalens.training.starter`. Does nothing

@@ -65,7 +65,7 @@ class BundleEncoder:
         self._pool = ThreadPoolExecutor(thread_name_prefix="resize")
 
     def encode_images(self, images: Sequence[Picture]) -> Vectors:
-        """Give (n, dim) unit rows for n RGB pictures of any size.
+        """Return (n, dim) unit rows for n RGB pictures of any size.
 
         Raises:
             InputError: a picture is not RGB.
@@ -77,7 +77,7 @@ class BundleEncoder:
         return self._unit(self._image.run({"pixels": pixels}, ["vectors"])["vectors"], len(images))
 
     def encode_images_with(self, images: Sequence[Picture], output: str) -> tuple[Vectors, NDArray[Any]]:
-        """Give (n, dim) unit rows for n RGB pictures, and another output of the image graph from the same run.
+        """Return (n, dim) unit rows for n RGB pictures, and another output of the image graph from the same run.
 
         Args:
             images: at least one.
@@ -92,7 +92,7 @@ class BundleEncoder:
         return self._unit(found["vectors"], len(images)), found[output]
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Give (n, dim) unit rows for n texts.
+        """Return (n, dim) unit rows for n texts.
 
         Raises:
             InputError: a text is not a str, or holds half a character.
@@ -106,7 +106,7 @@ class BundleEncoder:
         return out
 
     def count_tokens(self, text: str) -> tuple[int, int]:
-        """Give how many tokens a text has, its marks included, and how many are read.
+        """Return how many tokens a text has, its marks included, and how many are read.
 
         Raises:
             InputError: the text is not a str, or holds half a character.
@@ -133,7 +133,7 @@ class CausalBundleEncoder(BundleEncoder):
         self._tower = PrefixTower(self._vectors, self._present, nothing, facts.dim)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Give (n, dim) unit rows for n texts.
+        """Return (n, dim) unit rows for n texts.
 
         Raises:
             InputError: a text is not a str, or holds half a character.
@@ -142,7 +142,7 @@ class CausalBundleEncoder(BundleEncoder):
         return self._tower.rows(self._tokens.read(texts))
 
     def encode_after(self, prefix: str, endings: Sequence[str]) -> Vectors:
-        """Give (n, dim) unit rows for the n texts `prefix + ending`, running the prefix once.
+        """Return (n, dim) unit rows for the n texts `prefix + ending`, running the prefix once.
 
         Raises:
             InputError: a text is not a str, or holds half a character.

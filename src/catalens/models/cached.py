@@ -15,7 +15,7 @@ from catalens.models.registry import ModelSpec, size_mb
 
 
 def list_cached() -> list[ModelSpec]:
-    """Give the cached models that can be loaded and are not in `list_models`, pinned revisions of known ones too."""
+    """Return the cached models that can be loaded and are not in `list_models`, pinned revisions of known ones too."""
     known = {each.repository or parse(each.name).target for each in (*KNOWN, *KNOWN_READERS)}
     found = (_spec(name) for name in _names() if name not in known)
     return [spec for spec in found if spec is not None]
@@ -38,7 +38,7 @@ def _spec(name: str) -> ModelSpec | None:
 
 
 def _names() -> Iterator[str]:
-    """Give the name of every repository and branch or tag in the cache; the branch `main` needs no @."""
+    """Return the name of every repository and branch or tag in the cache; the branch `main` needs no @."""
     try:
         from huggingface_hub import constants
     except ImportError:

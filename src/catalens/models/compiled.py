@@ -31,7 +31,7 @@ LEAST_GAIN = 1.2
 
 
 def compiled_folder(cache: Path, name: str, revision: str) -> Path:
-    """Give the folder in which a model's compiled form belongs, there already or not.
+    """Return the folder in which a model's compiled form belongs, there already or not.
 
     Args:
         cache: the folder for things that can be made again.

@@ -220,7 +220,7 @@ PACKED_AXES: Mapping[str, Mapping[int, str]] = {
 
 
 def packed_example(nothing: Tensor) -> dict[str, Tensor]:
-    """Give inputs of a causal text tower to trace it with.
+    """Return inputs of a causal text tower to trace it with.
 
     Args:
         nothing: the past of no tokens, (layers, 2, heads, 0, width of a head).

@@ -29,7 +29,7 @@ and a third of a level (of 255) of difference on average."""
 
 
 def fit(image: Picture, preprocess: Preprocess, *, exact: bool = True) -> NDArray[np.uint8]:
-    """Give (height, width, 3) bytes for an RGB picture of any size.
+    """Return (height, width, 3) bytes for an RGB picture of any size.
 
     Args:
         image: a picture in mode RGB.
@@ -57,7 +57,7 @@ def fit(image: Picture, preprocess: Preprocess, *, exact: bool = True) -> NDArra
 def fit_all(
     images: Sequence[Picture], preprocess: Preprocess, pool: Executor, *, exact: bool = True
 ) -> NDArray[np.uint8]:
-    """Give (n, height, width, 3) bytes for n RGB pictures, fitted in the pool's threads; `exact` as for `fit`.
+    """Return (n, height, width, 3) bytes for n RGB pictures, fitted in the pool's threads; `exact` as for `fit`.
 
     Raises:
         InputError: a picture is not RGB.

@@ -29,7 +29,7 @@ class Gate:
     bias: float
 
     def probabilities(self, vectors: Vectors) -> Scores:
-        """Give (n,) probabilities that a picture shows a product, for the starter's vectors (n, dim)."""
+        """Return (n,) probabilities that a picture shows a product, for the starter's vectors (n, dim)."""
         out: Scores = 1 / (1 + np.exp(-(vectors @ self.weights + np.float32(self.bias))))
         return out
 

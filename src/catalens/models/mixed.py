@@ -27,7 +27,7 @@ _KEYS = {"text", "image"}
 
 
 def encode(encoder: Encoder, inputs: Input | Sequence[Input], *, batch_size: int = 32) -> Vectors:
-    """Give a row for each input, whatever it is.
+    """Return a row for each input, whatever it is.
 
     A str is a picture if it is a path to something that is there, or a `data:image/` address; otherwise it is a text.
     A text that looks like a picture's path is given as `{"text": …}`.
@@ -67,7 +67,7 @@ def encode(encoder: Encoder, inputs: Input | Sequence[Input], *, batch_size: int
 
 
 def similarity(a: NDArray[np.floating], b: NDArray[np.floating]) -> Scores:
-    """Give the cosine of every row of one with every row of the other.
+    """Return the cosine of every row of one with every row of the other.
 
     Args:
         a: (n, dim), or (dim,) for one.

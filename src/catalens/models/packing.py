@@ -50,7 +50,7 @@ def chain(ids: Sequence[int]) -> Pack:
 
 
 def pack(texts: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Pack]]:
-    """Give packs, each with the places of its texts among those given; every text is in one of them.
+    """Return packs, each with the places of its texts among those given; every text is in one of them.
 
     Args:
         texts: the ids of each, at least one.

@@ -48,7 +48,7 @@ class PrefixTower:
         self._kept = self._nothing = Kept((), nothing)
 
     def rows(self, ids: Sequence[Sequence[int]], prefix: Sequence[int] = ()) -> NDArray[np.float32]:
-        """Give the (n, dim) vectors of n texts, each of at least one token.
+        """Return the (n, dim) vectors of n texts, each of at least one token.
 
         Args:
             ids: whole texts, what they share with the prefix included.
@@ -76,7 +76,7 @@ class PrefixTower:
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Give how many ids two texts begin with alike.
+    """Return how many ids two texts begin with alike.
 
     >>> _common([1, 2, 3], [1, 2, 4, 5])
     2

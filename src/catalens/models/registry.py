@@ -70,17 +70,17 @@ _FAKE = ModelSpec(
 
 
 def shipped(name: str) -> Path:
-    """Give the folder of a bundle inside the package."""
+    """Return the folder of a bundle inside the package."""
     return Path(str(resources.files("catalens.models"))) / name
 
 
 def default_cache() -> Path:
-    """Give the folder for things that can be made again, where the caller names none."""
+    """Return the folder for things that can be made again, where the caller names none."""
     return Path.home() / ".cache" / "catalens"
 
 
 def list_models() -> list[ModelSpec]:
-    """Give every model that is shipped, and the well-known ones of the hub, without loading one."""
+    """Return every model that is shipped, and the well-known ones of the hub, without loading one."""
     return [
         *(_shipped_spec(name, about) for name, about in SHIPPED.items()),
         _FAKE,
@@ -90,7 +90,7 @@ def list_models() -> list[ModelSpec]:
 
 
 def describe(name: str) -> ModelSpec | None:
-    """Give what is known of a model by any spelling of its name; None of one that `list_models` has not.
+    """Return what is known of a model by any spelling of its name; None of one that `list_models` has not.
 
     Raises:
         ModelError: the name means nothing; the message gives the nearest known ones.
@@ -119,13 +119,13 @@ def find_place(name: str) -> Place:
 
 
 def known_reader(name: str) -> KnownReader | None:
-    """Give what is known of a reader by its short name or its repository; None of what is an encoder or unknown."""
+    """Return what is known of a reader by its short name or its repository; None of what is an encoder or unknown."""
     bare = split_revision(name)[0].lower()
     return next((each for each in KNOWN_READERS if bare in (each.name, each.repository.lower())), None)
 
 
 def name_here(encoder_name: str, *, cache: Path | None = None) -> str | None:
-    """Give the name that loads an encoder, from what it calls itself; None where its files are not on this machine.
+    """Return the name that loads an encoder, from what it calls itself; None where its files are not on this machine.
 
     What is here may be another revision of it. Nothing is fetched, and nothing loaded.
 
@@ -253,7 +253,7 @@ def _shipped_spec(name: str, about: str) -> ModelSpec:
 
 
 def size_mb(folder: Path) -> float:
-    """Give the size of everything in a folder, which may be missing."""
+    """Return the size of everything in a folder, which may be missing."""
     return round(sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6, 1)
 
 
@@ -269,7 +269,7 @@ def _hub_spec(known: Known | KnownReader, kind: str) -> ModelSpec:
 
 
 def shipped_calibration(encoder_name: str, schema: str) -> Path | None:
-    """Give the calibration that came with an encoder for a schema, if there is one.
+    """Return the calibration that came with an encoder for a schema, if there is one.
 
     Args:
         encoder_name: as the encoder says it, such as "starter@1"; another revision has no calibration here.
@@ -287,6 +287,6 @@ def shipped_calibration(encoder_name: str, schema: str) -> Path | None:
 
 
 def shipped_cutoff(encoder_name: str) -> Path | None:
-    """Give the relevance cut-off that came with an encoder, if there is one."""
+    """Return the relevance cut-off that came with an encoder, if there is one."""
     file = shipped(encoder_name.partition("@")[0]) / CUTOFF
     return file if file.is_file() else None

@@ -49,7 +49,7 @@ class Graph:
     compute: Compute
 
     def run(self, inputs: Arrays, outputs: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-        """Give outputs by name for inputs by name.
+        """Return outputs by name for inputs by name.
 
         Args:
             inputs: an array for every input.
@@ -76,7 +76,7 @@ class Graph:
 
 
 def choose_runtime(asked: str = "auto") -> Runtime:
-    """Give the runtime to use: the one asked for, or the faster one of those installed.
+    """Return the runtime to use: the one asked for, or the faster one of those installed.
 
     Raises:
         InputError: no runtime is called so.
@@ -113,7 +113,7 @@ def load_graph(file: Path, runtime: Runtime, *, threads: int | None = None, exac
 
 
 def _reason(error: Exception) -> str:
-    """Give the line of a runtime's message that says something: OpenVINO's first ones are places in its source."""
+    """Return the line of a runtime's message that says something: OpenVINO's first ones are places in its source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
     return (said or lines or [type(error).__name__])[-1]

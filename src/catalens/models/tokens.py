@@ -38,7 +38,7 @@ class Tokens:
         self._max_tokens, self._pad_id, self._end_id = max_tokens, pad_id, end_id
 
     def read(self, texts: Sequence[str]) -> list[list[int]]:
-        """Give the ids that the tower reads of each text.
+        """Return the ids that the tower reads of each text.
 
         One too long is cut at the last word that fits, keeps its end mark, and is never cut silently: a warning goes
         to the log, which Python shows on standard error where nobody set it up otherwise.
@@ -57,7 +57,7 @@ class Tokens:
         return [self._padded(self._cut(text, *each)) for text, each in zip(texts, whole, strict=True)]
 
     def open_end(self, text: str) -> list[int]:
-        """Give the ids of a text that goes on: as `read`, without the mark of its end.
+        """Return the ids of a text that goes on: as `read`, without the mark of its end.
 
         Raises:
             InputError: as `read`.
@@ -66,7 +66,7 @@ class Tokens:
         return ids[:-1] if ids[-1:] == [self._end_id] else ids
 
     def count(self, text: str) -> tuple[int, int]:
-        """Give how many tokens a text has, its marks included, and how many are read.
+        """Return how many tokens a text has, its marks included, and how many are read.
 
         Raises:
             InputError: as `read`.
@@ -121,7 +121,7 @@ def _begins_word(text: str, before: int, at: int) -> bool:
 
 
 def alike(keys: Iterable[object], size: int = TEXTS_AT_ONCE) -> Iterator[list[int]]:
-    """Give the places of equal keys together, at most `size` at once.
+    """Return the places of equal keys together, at most `size` at once.
 
     >>> list(alike("abab"))
     [[0, 2], [1, 3]]
@@ -134,5 +134,5 @@ def alike(keys: Iterable[object], size: int = TEXTS_AT_ONCE) -> Iterator[list[in
 
 
 def rows_of(ids: Sequence[Sequence[int]], places: Sequence[int]) -> NDArray[np.int64]:
-    """Give (n, length) ids of texts of one length."""
+    """Return (n, length) ids of texts of one length."""
     return np.array([ids[at] for at in places], dtype=np.int64)

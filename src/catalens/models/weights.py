@@ -57,7 +57,7 @@ def save(model: onnx.ModelProto, file: Path, *, largest: int = LARGEST) -> None:
 
 
 def _products(model: onnx.ModelProto) -> dict[str, int]:
-    """Give the matrices that something is multiplied with, and the axis of each that holds output channels."""
+    """Return the matrices that something is multiplied with, and the axis of each that holds output channels."""
     names = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) == 2}
     found = {}
     for node in model.graph.node:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalens.core.errors import InputError, ModelError
-from catalens.core.protocols import Answerer, Seen
+from catalens.core.protocols import Answerer, EncodedImages
 from catalens.core.types import Turn
 from catalens.core.vectors import softmax
 from catalens.tasks.schema import UNKNOWN
@@ -31,7 +31,7 @@ class ClosedAnswer:
 
 def choose(
     answerer: Answerer,
-    seen: Seen,
+    encoded: EncodedImages,
     question: str,
     answers: Sequence[str],
     *,
@@ -47,7 +47,7 @@ def choose(
 
     Args:
         answerer: looks and scores.
-        seen: n pictures that this answerer has looked at.
+        encoded: n pictures that this answerer has looked at.
         question: in the wording that the reader knows best.
         answers: at least one, all different.
         unknown_below: the probability that the likeliest answer needs, in [0, 1].
@@ -64,10 +64,10 @@ def choose(
         Li et al. 2022 (BLIP), section 5.3: answers ranked by the decoder's likelihood.
     """
     _check(answers, unknown_below)
-    scores = answerer.score(seen, question, answers, history=history)
-    if scores.shape != (len(seen), len(answers)):
+    scores = answerer.score(encoded, question, answers, history=history)
+    if scores.shape != (len(encoded), len(answers)):
         raise ModelError(
-            f"{answerer.name} gave scores of shape {scores.shape} for {len(seen)} pictures and {len(answers)} answers"
+            f"{answerer.name} returned scores of shape {scores.shape} for {len(encoded)} images, {len(answers)} answers"
         )
     # An answer may be impossible (minus infinity); a picture for which all are is not judged at all.
     if np.isnan(scores).any() or not np.isfinite(scores.max(axis=1, initial=-np.inf)).all():

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from catalens.core.errors import InputError
-from catalens.core.protocols import Answerer, Seen
+from catalens.core.protocols import Answerer, EncodedImages
 from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import softmax
 from catalens.tasks.answers import choose
@@ -96,14 +96,14 @@ class AttributeSources:
             schema.group(name)
 
 
-def answer_probabilities(answerer: Answerer, seen: Seen, group: Group, temperature: float = 1.0) -> Scores:
+def answer_probabilities(answerer: Answerer, encoded: EncodedImages, group: Group, temperature: float = 1.0) -> Scores:
     """Ask a reader a group's question.
 
     A label may be answered by its most usual wording or by its own name, whichever the reader says; both count for it.
 
     Args:
         answerer: looks and scores.
-        seen: n pictures.
+        encoded: n pictures.
         group: of m labels, of which one holds.
         temperature: above 1 less sure, below 1 more sure.
 
@@ -117,17 +117,19 @@ def answer_probabilities(answerer: Answerer, seen: Seen, group: Group, temperatu
     for place, label in enumerate(group.labels):
         for words in (label.wordings[0], label.name.lower()):
             places.setdefault(words, place)
-    sums = np.zeros((len(seen), len(group.labels)))
-    for row, chosen in enumerate(choose(answerer, seen, group.asked, list(places))):
+    sums = np.zeros((len(encoded), len(group.labels)))
+    for row, chosen in enumerate(choose(answerer, encoded, group.asked, list(places))):
         for words, probability in chosen.probabilities.items():
             sums[row, places[words]] += probability
     return softmax(np.log(np.maximum(sums, _LEAST)) / temperature)
 
 
-def read_answers(answerer: Answerer, seen: Seen, schema: Schema, sources: AttributeSources) -> dict[str, Scores]:
+def read_answers(
+    answerer: Answerer, encoded: EncodedImages, schema: Schema, sources: AttributeSources
+) -> dict[str, Scores]:
     """Ask what the reader says better: group name → (n, m) probabilities, for `read_attributes`."""
     return {
-        name: answer_probabilities(answerer, seen, schema.group(name), sources.groups[name].temperature)
+        name: answer_probabilities(answerer, encoded, schema.group(name), sources.groups[name].temperature)
         for name in sources.asked
     }
 

@@ -148,7 +148,7 @@ def read_attributes(
 def group_probabilities(
     group: Group, bank: LabelBank, vectors: Vectors, temperature: float = 1.0
 ) -> tuple[Scores, Scores]:
-    """Give (n, m) probabilities of a group's labels and (n,) of "none of these".
+    """Return (n, m) probabilities of a group's labels and (n,) of "none of these".
 
     Labels of a multi-valued group are judged one by one by a model with a bias. A model without one cannot do
     that: they share one probability like exclusive ones, and thresholds should be learned for them.
@@ -158,7 +158,7 @@ def group_probabilities(
 
 
 def group_minima(group: Group, rules: GroupCalibration, min_score: float) -> NDArray[np.float64]:
-    """Give (m,): the probability that each label of the group needs."""
+    """Return (m,): the probability that each label of the group needs."""
     general = min_score if rules.threshold is None else rules.threshold
     return np.array([rules.label_thresholds.get(name, general) for name in group.label_names])
 

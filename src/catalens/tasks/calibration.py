@@ -125,7 +125,7 @@ def load_calibration(path: Path) -> Calibration:
 
 
 def expected_calibration_error(confidences: Scores, correct: NDArray[np.bool_]) -> float:
-    """Give the mean gap between how sure and how right, over 15 bins of equal width.
+    """Return the mean gap between how sure and how right, over 15 bins of equal width.
 
     Args:
         confidences: (n,), in [0, 1].

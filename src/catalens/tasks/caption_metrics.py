@@ -21,7 +21,7 @@ _Weights = list[dict[_Ngram, float]]
 
 
 def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, float, float, float]:
-    """Give BLEU-1 to BLEU-4 of a corpus: how many runs of 1 to 4 words people used too, shortness punished.
+    """Return BLEU-1 to BLEU-4 of a corpus: how many runs of 1 to 4 words people used too, shortness punished.
 
     Args:
         candidates: n captions.
@@ -62,7 +62,7 @@ def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tupl
 
 
 def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Give CIDEr-D of a corpus: likeness to what people said, words that they say of every picture weighing little.
+    """Return CIDEr-D of a corpus: likeness to what people said, words that they say of every picture weighing little.
 
     How rare words are is learned from these references, so scores of two sets of pictures cannot be compared, and
     a single picture scores 0.
@@ -117,7 +117,7 @@ class Cider:
 
 
 def rouge_l(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Give the mean ROUGE-L: the longest run of words, gaps allowed, that a caption shares with one of people's.
+    """Return the mean ROUGE-L: the longest run of words, gaps allowed, that a caption shares with one of people's.
 
     Args:
         candidates: n captions.
@@ -147,7 +147,7 @@ def rouge_l(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> f
 
 
 def _checked(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[tuple[list[str], list[list[str]]]]:
-    """Give n pairs of a caption's words and its references' words."""
+    """Return n pairs of a caption's words and its references' words."""
     if not candidates or len(candidates) != len(references):
         raise InputError(
             f"{len(candidates)} captions with {len(references)} lists of references: give as many of each, at least one"
@@ -167,7 +167,7 @@ def _ngrams(words: Sequence[str]) -> list[Counter[_Ngram]]:
 
 
 def _likeness(candidate: _Weights, reference: _Weights) -> float:
-    """Give the mean, over lengths, of the cosines of weights, no weight counted beyond the reference's own."""
+    """Return the mean, over lengths, of the cosines of weights, no weight counted beyond the reference's own."""
     total = 0.0
     for ours, theirs in zip(candidate, reference, strict=True):
         norms = math.hypot(*ours.values()) * math.hypot(*theirs.values())
@@ -179,7 +179,7 @@ def _likeness(candidate: _Weights, reference: _Weights) -> float:
 
 
 def _longest_shared(words: Sequence[str], others: Sequence[str]) -> int:
-    """Give the length of the longest common subsequence."""
+    """Return the length of the longest common subsequence."""
     row = [0] * (len(others) + 1)
     for word in words:
         before = 0

@@ -40,7 +40,7 @@ _TOKEN = re.compile(
 
 
 def caption_words(caption: str) -> list[str]:
-    """Give the words of a caption, lower-cased, without punctuation.
+    """Return the words of a caption, lower-cased, without punctuation.
 
     >>> caption_words("The dog's owner can't see it, a black-and-white cat...")
     ['the', 'dog', "'s", 'owner', 'ca', "n't", 'see', 'it', 'a', 'black-and-white', 'cat']

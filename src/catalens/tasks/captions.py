@@ -97,7 +97,7 @@ def without_loops(text: str) -> str:
 
 
 def template_names(template: str) -> list[str]:
-    """Give the names in a template, in order.
+    """Return the names in a template, in order.
 
     >>> template_names("{caption}, {tags}")
     ['caption', 'tags']
@@ -164,7 +164,7 @@ def _cleaned(text: str, asked: str) -> str:
 
 
 def _article(found: re.Match[str]) -> str:
-    """Give the article that fits the next word, where the word that goes had one."""
+    """Return the article that fits the next word, where the word that goes had one."""
     if not found[1]:
         return ""
     follows = found.string[found.end() : found.end() + 1].casefold()
@@ -201,13 +201,13 @@ def _same_as_later(words: Sequence[str], start: int, period: int) -> int:
 
 
 def _ended_like(words: Sequence[str], start: int, period: int, rounds: int) -> str:
-    """Give the last word of the first round with what ends the last round: a full stop, or nothing."""
+    """Return the last word of the first round with what ends the last round: a full stop, or nothing."""
     first, last = words[start + period - 1], words[start + rounds * period - 1]
     return first.rstrip(_PUNCTUATION) + last[len(last.rstrip(_PUNCTUATION)) :]
 
 
 def _unsaid(items: Sequence[str], text: str) -> list[str]:
-    """Give each item once, without those whose words stand in the text."""
+    """Return each item once, without those whose words stand in the text."""
     said, new = text.casefold(), []
     for item in items:
         plain = item.casefold().strip()

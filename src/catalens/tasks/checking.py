@@ -11,13 +11,13 @@ from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 
 from catalens.tasks.claims import Claims, Phrase, load_claims
-from catalens.tasks.composing import Sentence
 from catalens.tasks.english import find, stems
 from catalens.tasks.facts import Fact, Facts
 from catalens.tasks.lexicon import Lexicon, kind_of, phrase_of, rivals_of
 from catalens.tasks.negation import is_denied
-from catalens.tasks.sayings import label_of, load_sayings, spoken
+from catalens.tasks.phrasing import label_of, load_sayings, spoken
 from catalens.tasks.schema import Schema
+from catalens.tasks.template import Sentence
 
 _NOT_TELLING = frozenset({("print",), ("pattern",), ("design",), ("small",), ("long",), ("short",)})
 """Wordings that are everyday words besides."""
@@ -50,7 +50,7 @@ class Findings:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Give what is wrong, in words; empty where the text is true to the facts."""
+        """Return what is wrong, in words; empty where the text is true to the facts."""
         return (
             *(f"the fact {name!r} is missing" for name in self.missing),
             *(f"the fact {name!r} is denied" for name in self.denied),
@@ -125,7 +125,7 @@ def check_marked(text: str, facts: Facts, keywords: Sequence[str] = ()) -> Findi
 
 
 def invented(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
-    """Give the words of a text, with their kind, that tell what the facts do not."""
+    """Return the words of a text, with their kind, that tell what the facts do not."""
     words = stems(text)
     own = [phrase for fact in facts for phrase in _own_phrases(fact, lexicon.schema)]
     synonyms = [(phrase, kind_of(fact.name)) for fact in facts for phrase in _every_phrase(fact, lexicon.schema)]
@@ -150,7 +150,7 @@ def invented(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] 
 
 
 def _in_places(text: str, claims: Claims, *, general: bool) -> list[str]:
-    """Give the words that are claims where they stand."""
+    """Return the words that are claims where they stand."""
     matches = [*claims.exact.finditer(text), *(claims.general.finditer(text) if general else ())]
     return [next(filter(None, match.groups()), match[0]) for match in matches]
 
@@ -162,7 +162,7 @@ def _has_any(facts: Facts, kind: str, claims: Claims) -> bool:
 
 
 def split(text: str) -> list[str]:
-    """Give the sentences of a text, without the marks of lists."""
+    """Return the sentences of a text, without the marks of lists."""
     lines = (re.sub(r"^[\s\-*•#]+", "", line).strip() for line in _SENTENCE_END.split(text.strip()))
     return [line for line in lines if re.search(r"\w", line)]
 
@@ -244,7 +244,7 @@ def _apart(words: Phrase, phrase: Phrase) -> list[tuple[int, int]]:
 
 
 def _own_phrases(fact: Fact, schema: Schema) -> list[Phrase]:
-    """Give the fact's values as they are written and as the template says them."""
+    """Return the fact's values as they are written and as the template says them."""
     saying = load_sayings().of(fact.name)
     said = spoken(fact, schema)
     if saying is not None:
@@ -255,7 +255,7 @@ def _own_phrases(fact: Fact, schema: Schema) -> list[Phrase]:
 
 
 def _every_phrase(fact: Fact, schema: Schema) -> list[Phrase]:
-    """Give every phrase that says a fact of one or more values: its own words and its label's wordings."""
+    """Return every phrase that says a fact of one or more values: its own words and its label's wordings."""
     saying = load_sayings().of(fact.name)
     phrases: list[Phrase] = []
     for value, said in zip(fact.values, spoken(fact, schema), strict=True):

@@ -68,7 +68,7 @@ def _claims(entry: Mapping[str, Any]) -> Claims:
 
 
 def _groups(lines: Sequence[Sequence[str | Sequence[str]]]) -> Iterator[Sequence[str]]:
-    """Give the words for one thing, one group after the other; most things have one word."""
+    """Return the words for one thing, one group after the other; most things have one word."""
     for line in lines:
         for each in line:
             yield (each,) if isinstance(each, str) else each

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from catalens.core.errors import AnswerError, InputError
 from catalens.core.protocols import Writer
 from catalens.tasks.checking import Findings, check, check_marked, invented
-from catalens.tasks.composing import Length, Sentence, compose, tones
 from catalens.tasks.facts import Facts
-from catalens.tasks.instructing import Style, instruct, load_instruction, system_words
+from catalens.tasks.instruction import Style, instruct, load_instruction, system_words
 from catalens.tasks.lexicon import Lexicon
-from catalens.tasks.sayings import phrases_of
+from catalens.tasks.phrasing import phrases_of
+from catalens.tasks.template import Length, Sentence, compose, tones
 
 TEMPLATE = "template"
 """The name of the writer that needs no model."""

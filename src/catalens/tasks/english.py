@@ -31,7 +31,7 @@ _AFTER_THE_HEAD = re.compile(r"\s(?:of|with|on|in|for|and)\s")
 
 @lru_cache(maxsize=8192)
 def stems(text: str) -> tuple[str, ...]:
-    """Give the words of a text so that spellings and inflections of one word are equal.
+    """Return the words of a text so that spellings and inflections of one word are equal.
 
     >>> stems("Women's short-sleeved Tops") == stems("women short sleeves top")
     True
@@ -62,7 +62,7 @@ def _stem(word: str) -> str:
 
 
 def find(phrase: Sequence[str], text: Sequence[str]) -> int:
-    """Give where the words of a phrase stand side by side in a text, or -1.
+    """Return where the words of a phrase stand side by side in a text, or -1.
 
     >>> find(("b", "c"), ("a", "b", "c"))
     1
@@ -83,7 +83,7 @@ def is_plural(noun: str) -> bool:
 
 
 def article(words: str) -> str:
-    """Give "a" or "an", by how the first word sounds.
+    """Return "a" or "an", by how the first word sounds.
 
     >>> [article(words) for words in ("olive shirt", "unisex top", "A-line dress", "v-neck", "one shoulder")]
     ['an', 'a', 'an', 'a', 'a']

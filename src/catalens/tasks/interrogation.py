@@ -16,7 +16,7 @@ from catalens.core.errors import InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.tasks.prompts.banks import Term, Vocabulary, build_vocabulary
-from catalens.tasks.prompts.likeness import Likeness
+from catalens.tasks.prompts.clip_interrogator_compat import Likeness
 from catalens.tasks.prompts.modes import NEGATIVE, POSITIVE, Draft, Modes
 from catalens.tasks.prompts.plan import Plan
 from catalens.tasks.prompts.scoring import PromptScorer

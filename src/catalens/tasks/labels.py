@@ -76,7 +76,7 @@ class LabelBank:
         return positions, scores
 
     def logits(self, vectors: Vectors) -> tuple[Scores, Scores]:
-        """Give (n, m) logits of the labels and (n, 1) of "none of these", or (n, 0) where the bank has none.
+        """Return (n, m) logits of the labels and (n, 1) of "none of these", or (n, 0) where the bank has none.
 
         Raises:
             InputError: the vectors do not fit the bank.
@@ -168,7 +168,7 @@ def _texts_and_owners(
 
 
 def _encode(encoder: Encoder, owners: Mapping[str, Sequence[int]], rows: int, progress: Progress | None) -> Vectors:
-    """Give (rows, dim): the unit mean of each row's texts."""
+    """Return (rows, dim): the unit mean of each row's texts."""
     sums = np.zeros((rows, encoder.dim), dtype=np.float32)
     done = 0
     # Texts of like length share a batch, so that little of it is padding.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from catalens.tasks.claims import Phrase, load_claims
 from catalens.tasks.english import stems
 from catalens.tasks.facts import Fact
-from catalens.tasks.sayings import load_sayings, plain_name
+from catalens.tasks.phrasing import load_sayings, plain_name
 from catalens.tasks.schema import Schema
 from catalens.tasks.vocabularies import load_vocabulary
 
@@ -67,24 +67,24 @@ def build_lexicon(schema: Schema) -> Lexicon:
 
 
 def rivals_of(fact: Fact, lexicon: Lexicon) -> Set[Phrase]:
-    """Give phrases of the fact's group and kind, which a shorter one of the fact must not be taken from."""
+    """Return phrases of the fact's group and kind, which a shorter one of the fact must not be taken from."""
     rivals = lexicon.groups.get(_attribute(fact.name), frozenset()) | lexicon.kinds.get(kind_of(fact.name), {}).keys()
     # Several values are listed with "and": the men and the women of "men and women" are not its label Unisex.
     return rivals if len(fact.values) == 1 else {phrase for phrase in rivals if "and" not in phrase}
 
 
 def _attribute(name: str) -> str:
-    """Give one name for all names of an attribute."""
+    """Return one name for all names of an attribute."""
     saying = load_sayings().of(name)
     return saying.name if saying else plain_name(name)
 
 
 def kind_of(name: str) -> str:
-    """Give the kind that an attribute's own wordings tell; empty for most attributes."""
+    """Return the kind that an attribute's own wordings tell; empty for most attributes."""
     saying = load_sayings().of(name)
     return _KIND_OF.get(saying.name, "") if saying else ""
 
 
 def phrase_of(words: str) -> Phrase:
-    """Give the stems of a wording, without its article."""
+    """Return the stems of a wording, without its article."""
     return stems(_ARTICLES.sub("", words))

@@ -30,7 +30,7 @@ def exclusive(labels: Scores, unknown: Scores, temperature: float = 1.0) -> tupl
 
 
 def independent(labels: Scores, unknown: Scores, temperature: float = 1.0) -> tuple[Scores, Scores]:
-    """Give every label, and "none of these", a probability of its own.
+    """Return every label, and "none of these", a probability of its own.
 
     Args:
         labels: (n, m) logits whose zero means "as likely as not", as those of a model with a bias.

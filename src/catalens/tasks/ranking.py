@@ -24,7 +24,7 @@ _TOP_BLOCK = 256
 
 
 def cosines(vectors: Vectors, stored: Halves) -> Scores:
-    """Give (n, m) cosines of (n, dim) unit rows with (m, dim) stored ones.
+    """Return (n, m) cosines of (n, dim) unit rows with (m, dim) stored ones.
 
     Raises:
         InputError: the widths differ, or a vector is not finite.
@@ -42,7 +42,7 @@ def cosines(vectors: Vectors, stored: Halves) -> Scores:
 
 
 def top_k(scores: Scores, k: int) -> NDArray[np.int64]:
-    """Give the positions of the k highest of each row, best first; equal scores keep their order.
+    """Return the positions of the k highest of each row, best first; equal scores keep their order.
 
     Args:
         scores: (n, m), none of them NaN.

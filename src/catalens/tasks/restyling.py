@@ -49,7 +49,7 @@ def restyling_prompt(prompt: str, *, artist: str = "", work: str = "", template:
 
 
 def template_fields(template: str) -> list[str]:
-    """Give the fields of a template, in order.
+    """Return the fields of a template, in order.
 
     Raises:
         InputError: a brace stands alone, a field is not known, or {prompt} is not among them.

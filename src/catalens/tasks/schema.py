@@ -104,7 +104,7 @@ class Schema:
             earlier[group.name] = group
 
     def group(self, name: str) -> Group:
-        """Give a group by its name.
+        """Return a group by its name.
 
         Raises:
             InputError: there is none of that name; the message lists those there are.

@@ -49,7 +49,7 @@ def tag(
     min_score: float = 0.0,
     rules: TagRules = TagRules(),
 ) -> list[list[Tag]]:
-    """Give each picture the labels that fit it best.
+    """Return each picture the labels that fit it best.
 
     A model without a bias shares one probability among all labels of the bank and "none of these", so that they
     sum to one; a model with a bias judges each label by itself. "None of these" is the tag "unknown": it is given

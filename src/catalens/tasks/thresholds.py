@@ -100,7 +100,7 @@ def best_f1_threshold(scores: Scores, right: Mask, there: int) -> float:
 
 
 def _cuts(scores: Scores, right: Mask) -> tuple[Scores, NDArray[np.int64], NDArray[np.int64]]:
-    """Give every possible threshold, highest first, how many reach it, and how many of those are right."""
+    """Return every possible threshold, highest first, how many reach it, and how many of those are right."""
     order = np.argsort(-scores, kind="stable")
     ordered, hits = scores[order], np.cumsum(right[order], dtype=np.int64)
     # Equal scores pass or fail together, so only the last of a run can be cut after.
@@ -144,7 +144,7 @@ def _learn_group(
 
 
 def _loss(group: Group, bank: LabelBank, vectors: Vectors, truth: Mask) -> Callable[[float], float]:
-    """Give the mean negative log-likelihood of the truth (n, m) as a function of the temperature."""
+    """Return the mean negative log-likelihood of the truth (n, m) as a function of the temperature."""
 
     def loss(temperature: float) -> float:
         scores, _ = group_probabilities(group, bank, vectors, temperature)

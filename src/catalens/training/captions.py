@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def read_captions(data: Path, split: str) -> list[list[str]]:
-    """Give the captions of each everyday picture of a split."""
+    """Return the captions of each everyday picture of a split."""
     from pyarrow import parquet
 
     table = parquet.read_table(data / "everyday" / f"{split}.parquet", columns=["captions"])
@@ -14,7 +14,7 @@ def read_captions(data: Path, split: str) -> list[list[str]]:
 
 
 def clean(caption: str) -> str:
-    """Give a caption without its final stop and doubled spaces.
+    """Return a caption without its final stop and doubled spaces.
 
     >>> clean("A black dog is  running .")
     'A black dog is running'

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from catalens.core.images import read_image
 from catalens.core.types import Scores
 from catalens.core.vectors import batched, softmax
-from catalens.models.readers.shipped import BundleReader
+from catalens.models.readers.bundled import BundleReader
 from catalens.tasks.calibration import fit_temperature
 from catalens.training.facts import Fact
 
@@ -36,7 +36,7 @@ class Asked:
     truth: NDArray[np.int64]
 
     def chances(self, cosine: float, temperature: float) -> Scores:
-        """Give (n, m) probabilities."""
+        """Return (n, m) probabilities."""
         return softmax((self.scores + cosine * self.cosines) / temperature)
 
 
@@ -49,7 +49,7 @@ def ask_all(reader: BundleReader, pictures: Sequence[bytes], facts: Sequence[Seq
     vectors = {kind: reader.encoder.encode_texts(each) for kind, each in answers.items()}
     rows: dict[str, list[tuple[Scores, Scores, int]]] = defaultdict(list)
     for some in batched(list(zip(pictures, facts, strict=True)), 32):
-        seen = reader.look([read_image(data, at_least=reader.input_size_wh) for data, _ in some])
+        seen = reader.encode_images([read_image(data, at_least=reader.input_size_wh) for data, _ in some])
         for question, kind in sorted({(fact.asked[0], fact.kind) for _, row in some for fact in row}):
             near = seen.vectors @ vectors[kind].T
             alone = reader.score(seen, question, answers[kind]) * reader.temperature - reader.cosine * near

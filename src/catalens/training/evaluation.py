@@ -97,7 +97,7 @@ def _places(cosines: Scores, right: NDArray[np.integer]) -> tuple[NDArray[np.int
 
 
 def _within(k: int, above: NDArray[np.integer], equal: NDArray[np.integer]) -> float:
-    """Give the share of rows whose right column is among the first k, equal scores in an order drawn by lot.
+    """Return the share of rows whose right column is among the first k, equal scores in an order drawn by lot.
 
     So an encoder that scores everything alike is right as often as chance: not always, and not never.
     """

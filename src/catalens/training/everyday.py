@@ -29,7 +29,7 @@ from torch.nn import functional
 from catalens.models.allocator import keep_memory
 from catalens.tasks.schema import load_schema
 from catalens.training.captions import read_captions
-from catalens.training.everyday_head import ImageHead, Seen
+from catalens.training.everyday_head import EncodedImages, ImageHead
 from catalens.training.everyday_recipe import STAGES, TEACHER_STEPS, UNKNOWN, Recipe, Stage
 from catalens.training.fashion import Phrasebook, Product, read_goods
 from catalens.training.frozen import Features, pooled
@@ -64,11 +64,11 @@ class Trainer:
         self.optimiser = self._optimiser()
         self.stage, self.done, self.steps = stages[0], 0, 0
 
-    def _seen(self, split: str) -> Seen:
+    def _seen(self, split: str) -> EncodedImages:
         file = self.out / split
         maps, means = np.load(file.with_suffix(".maps.npy"), mmap_mode="r"), np.load(file.with_suffix(".means.npy"))
         features = Features(maps, means)
-        return Seen(features, pooled(file, features, self.data / "init" / "mobilenet_v2_imagenet.safetensors"))
+        return EncodedImages(features, pooled(file, features, self.data / "init" / "mobilenet_v2_imagenet.safetensors"))
 
     def _tokenizer(self) -> Tokenizer:
         file = self.out / "tokenizer.json"
@@ -100,7 +100,7 @@ class Trainer:
         return weight @ directions.T
 
     def teach(self, tops: Tensor) -> Tensor:
-        """Give the teacher's probabilities (n, 1000)."""
+        """Return the teacher's probabilities (n, 1000)."""
         weight, bias = self.teacher
         return (tops @ weight.T + bias).softmax(dim=1)
 
@@ -209,7 +209,7 @@ class Trainer:
         self.image.teacher.requires_grad_(requires_grad=False)
 
     def _epoch(self, epoch: int) -> dict[str, float]:
-        """Give the losses of the last step."""
+        """Return the losses of the last step."""
         self.models.train()
         size, order = self.stage.batch, self.rng.permutation(len(self.train))
         steps = len(self.train) // size
@@ -233,7 +233,7 @@ class Trainer:
                 self.mean[name].lerp_(value, 1 - decay)
 
     @torch.no_grad()
-    def evaluate(self, seen: Seen, captions: list[list[str]]) -> dict[str, float]:
+    def evaluate(self, seen: EncodedImages, captions: list[list[str]]) -> dict[str, float]:
         """Measure retrieval both ways and the agreement with the teacher, with the mean weights."""
         now = {name: value.clone() for name, value in self.models.state_dict().items()}
         self.models.load_state_dict(self.mean)
@@ -261,7 +261,7 @@ class Trainer:
         return {name: round(value.float().mean().item(), 4) for name, value in found.items()}
 
     def name_bank(self) -> Tensor:
-        """Give each class's mean direction over its names and the templates, (1000, dim)."""
+        """Return each class's mean direction over its names and the templates, (1000, dim)."""
         said, owner = name_texts(self.classes)
         rows = encode_texts(self.text, self.tokenizer, said)
         sums = torch.zeros(len(self.classes), rows.shape[1]).index_add_(0, torch.tensor(owner), rows)

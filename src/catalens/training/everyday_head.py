@@ -38,7 +38,7 @@ class ImageHead(nn.Module):
         return torch.cat([classes, words], dim=1) * math.sqrt(0.5)
 
     def words(self, maps: Tensor, means: Tensor, tops: Tensor) -> Tensor:
-        """Give the captions' half (n, half): a linear path, a wide one, and eight looks at the cells."""
+        """Return the captions' half (n, half): a linear path, a wide one, and eight looks at the cells."""
         rich = self.norm(torch.cat([tops, means], dim=1))
         rich = self.down(self.drop(functional.gelu(self.up(self.drop(rich)))))
         cells = self.cells(maps)
@@ -47,7 +47,7 @@ class ImageHead(nn.Module):
         return self.linear(self.drop(tops)) + rich + self.mix(self.drop(seen))
 
 
-class Seen:
+class EncodedImages:
     """Features of one set of pictures, with the pooled tops that the teacher reads."""
 
     def __init__(self, features: Features, tops: NDArray[np.float16]) -> None:
@@ -57,12 +57,12 @@ class Seen:
         return len(self.tops)
 
     def take(self, rows: NDArray[np.int64], views: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        """Give maps, means and tops of some pictures, each in one view."""
+        """Return maps, means and tops of some pictures, each in one view."""
         parts = (self.features.maps, self.features.means, self.tops)
         maps, means, tops = (torch.from_numpy(part[rows, views].astype(np.float32)) for part in parts)
         return maps, means, tops
 
     def whole(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Give every picture in its first view."""
+        """Return every picture in its first view."""
         rows = np.arange(len(self))
         return self.take(rows, np.zeros_like(rows))

@@ -25,8 +25,8 @@ from catalens.core.types import Vectors
 from catalens.core.vectors import batched, unit_rows
 from catalens.models.bundle import BundleEncoder, load_bundle
 from catalens.models.facts import read_facts
-from catalens.models.readers.shipped import FACTS as READER_FACTS
-from catalens.models.readers.shipped import FOLDER
+from catalens.models.readers.bundled import FACTS as READER_FACTS
+from catalens.models.readers.bundled import FOLDER
 from catalens.models.registry import CALIBRATION, shipped
 from catalens.tasks.assessment import assess
 from catalens.tasks.attributes import build_schema_bank
@@ -63,7 +63,7 @@ class Whole(nn.Module):
         self.tower, self.head = tower, head
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Give unit rows, and the features that a reader looks at: cells, then the tops and the means."""
+        """Return unit rows, and the features that a reader looks at: cells, then the tops and the means."""
         maps, means = self.tower(pixels)
         tops = self.tower.head(maps.transpose(1, 2).reshape(-1, 320, 7, 7)).mean((2, 3))
         return self.head(maps, means, tops), torch.cat([maps.flatten(1), tops, means], dim=1)
@@ -140,7 +140,7 @@ def found(encoder: Encoder, data: Path) -> dict[str, float]:
 
 
 def _agreement(encoder: Encoder, images: Vectors, features: NDArray[np.float32], data: Path) -> float:
-    """Give how often the likeliest of the 1,000 classes is the teacher's, by names and templates through the texts."""
+    """Return how often the likeliest of the 1,000 classes, by name through the text tower, is the teacher's."""
     head = load_file(data / "init" / "mobilenet_v2_imagenet_head.safetensors")
     tops = features[:, CELLS * CHANNELS : CELLS * CHANNELS + 1280]
     teacher = tops @ head["classifier.weight"][1:].float().numpy().T + head["classifier.bias"][1:].float().numpy()

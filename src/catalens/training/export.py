@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from catalens.models.export import PACKED_AXES, packed_example
 from catalens.models.facts import FACTS, FILES, FORMAT
-from catalens.models.readers import shipped
-from catalens.models.readers.believing import Belief
+from catalens.models.readers import bundled
+from catalens.models.readers.rerank import RerankConfig
 from catalens.training.reader import Reader, Shape
 from catalens.training.storing import write_graph
 from catalens.training.towers import ImageTower, TextTower
@@ -30,7 +30,7 @@ class Normalised(nn.Module):
         self.tower = tower
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Give unit rows (n, dim), and the features (n, cells × channels + means) that a reader looks at."""
+        """Return unit rows (n, dim), and the features (n, cells × channels + means) that a reader looks at."""
         cells, means = self.tower.seen(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
         vectors = self.tower.project(self.tower.norm(means))
         return nn.functional.normalize(vectors, dim=-1), torch.cat([cells.flatten(1), means], dim=1)
@@ -44,10 +44,10 @@ class Looking(nn.Module):
         self.reader = reader
 
     def forward(self, features: Tensor) -> Tensor:
-        """Give keys and values (depth, 2, n, heads, tokens, width / heads)."""
+        """Return keys and values (depth, 2, n, heads, tokens, width / heads)."""
         shape = self.reader.shape
         cells = features[:, : shape.cells * shape.channels].reshape(-1, shape.cells, shape.channels)
-        return self.reader.look(cells, features[:, shape.cells * shape.channels :])
+        return self.reader.encode_memory(cells, features[:, shape.cells * shape.channels :])
 
 
 class After(nn.Module):
@@ -58,7 +58,7 @@ class After(nn.Module):
         self.tower = tower
 
     def forward(self, input_ids: Tensor, sees: Tensor, ends: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        """Give unit rows, and the past with row 0 after it."""
+        """Return unit rows, and the past with row 0 after it."""
         return self.tower.after(input_ids, sees, ends, past)
 
 
@@ -104,10 +104,10 @@ def write_text(folder: Path, text: TextTower) -> None:
 
 
 def write_reader(
-    bundle: Path, reader: Reader, tokenizer: Tokenizer, scores: Mapping[str, Any], belief: Belief | None = None
+    bundle: Path, reader: Reader, tokenizer: Tokenizer, scores: Mapping[str, Any], belief: RerankConfig | None = None
 ) -> None:
     """Write a trained reader into its encoder's bundle, and how far its captions are believed."""
-    folder = bundle / shipped.FOLDER
+    folder = bundle / bundled.FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     shape = reader.shape
     features = torch.zeros(2, shape.cells * shape.channels + shape.means)
@@ -135,12 +135,12 @@ def write_reader(
         as_bytes=True,
     )
     tokenizer.save(str(folder / "tokenizer.json"))
-    body = {"sha256": sums(folder, shipped.FILES), "belief": belief and asdict(belief), "scores": scores}
-    (folder / shipped.FACTS).write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+    body = {"sha256": sums(folder, bundled.FILES), "belief": belief and asdict(belief), "scores": scores}
+    (folder / bundled.FACTS).write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
 
 
 def sums(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
-    """Give the SHA-256 of files."""
+    """Return the SHA-256 of files."""
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
 
 

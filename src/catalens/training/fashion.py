@@ -67,7 +67,7 @@ class Product:
 
 
 def read_products(folder: Path, split: str) -> Iterator[Product]:
-    """Give the rows of a split ("train", "val" or "test") in the order of its files.
+    """Return the rows of a split ("train", "val" or "test") in the order of its files.
 
     Raises:
         InputError: the folder holds no parquet file of that split, one is damaged or lacks a column, or pyarrow is
@@ -96,7 +96,7 @@ GOODS = 4000
 
 
 def read_goods(data: Path) -> list[Product]:
-    """Give the products that are shown to the everyday encoder: the first of the last training table."""
+    """Return the products that are shown to the everyday encoder: the first of the last training table."""
     folder = data / "fashion"
     last = sorted(folder.glob("train*.parquet"))[-1]
     return list(islice(read_products(folder, last.stem), GOODS))
@@ -124,7 +124,7 @@ SELLING = re.compile(r"\b(you|your|this season|team it|wear it|wash|warranty|rs\
 
 
 def first_sentence(description: str) -> str:
-    """Give the caption-like start of a description, or "" when it sells rather than says.
+    """Return the caption-like start of a description, or "" when it sells rather than says.
 
     >>> first_sentence("<p>Light pink T-shirt, print on front. Wash cold.</p>")
     'Light pink T-shirt, print on front'
@@ -145,7 +145,7 @@ class Phrasebook:
         self._wordings = {group.name: {label.name: label.wordings for label in group.labels} for group in schema.groups}
 
     def say(self, product: Product) -> str:
-        """Give one text for a product: half of the time its title, else a phrase or its first sentence."""
+        """Return one text for a product: half of the time its title, else a phrase or its first sentence."""
         draw = self._rng.random()
         if draw < 0.5:
             return self._title(product)

@@ -19,7 +19,7 @@ Part = Callable[[Tensor], Tensor]
 
 
 def with_fixed_norms(part: nn.Module) -> Part:
-    """Give the same function as a part of MobileNetV2 in evaluation mode, on the part's own parameters.
+    """Return the same function as a part of MobileNetV2 in evaluation mode, on the part's own parameters.
 
     Raises:
         TypeError: the part holds a layer that MobileNetV2 does not have.
@@ -41,7 +41,7 @@ def with_fixed_norms(part: nn.Module) -> Part:
 
 
 def _layers(part: nn.Sequential) -> list[Part]:
-    """Give the functions of a sequence, in which a convolution and the norm after it are one."""
+    """Return the functions of a sequence, in which a convolution and the norm after it are one."""
     layers = iter(part)
     return [
         _convolve(layer, next(layers)) if isinstance(layer, nn.Conv2d) else with_fixed_norms(layer) for layer in layers
@@ -58,7 +58,7 @@ def _chain(parts: list[Part]) -> Part:
 
 
 def _convolve(convolution: nn.Conv2d, norm: BatchNormAct2d) -> Part:
-    """Give a convolution, its norm and its activation as one function."""
+    """Return a convolution, its norm and its activation as one function."""
     step = convolution.stride
     every = step[0] if convolution.groups > 1 else 1
     bends = isinstance(norm.act, nn.ReLU6)

@@ -61,7 +61,7 @@ class Features:
 
 
 def view(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Give a random framing of a picture in other light, now and then mirrored."""
+    """Return a random framing of a picture in other light, now and then mirrored."""
     width, height = image.size
     share = np.sqrt(rng.uniform(0.5, 1.0))
     w, h = width * share * rng.uniform(0.92, 1.08), height * share * rng.uniform(0.92, 1.08)
@@ -76,7 +76,7 @@ def view(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _batches(pictures: Sequence[bytes], views: int, seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Give (16 × views, 224, 224, 3) at a time."""
+    """Return (16 × views, 224, 224, 3) at a time."""
     rng = np.random.default_rng(seed)
     for start in range(0, len(pictures), 16):
         rows = []
@@ -110,7 +110,7 @@ def features(file: Path, pictures: Sequence[bytes], weights: Path, *, views: int
 
 
 def pooled(file: Path, features: Features, weights: Path) -> NDArray[np.float16]:
-    """Give the means (n, views, 1280) of the last layer, which the teacher reads, and keep them in `file`.tops.npy."""
+    """Return the means (n, views, 1280) of the last layer, which the teacher reads; cache them in `file`.tops.npy."""
     tops_file = file.with_suffix(".tops.npy")
     if not tops_file.exists():
         head, (n, views) = FrozenTower(weights).head, features.maps.shape[:2]

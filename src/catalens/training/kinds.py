@@ -50,14 +50,14 @@ class Class:
 
 
 def read_classes() -> list[Class]:
-    """Give the 1,000 classes in the teacher's order, without its "background"."""
+    """Return the 1,000 classes in the teacher's order, without its "background"."""
     lines = (Path(__file__).parent / "kinds.tsv").read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines]
     return [Class(tuple(names.split("; ")), tuple(kind for kind in kinds.split("; ") if kind)) for names, kinds in rows]
 
 
 def name_texts(classes: Sequence[Class]) -> tuple[list[str], list[int]]:
-    """Give every name of every class in every template, and the class of each text.
+    """Return every name of every class in every template, and the class of each text.
 
     A name that two classes share ("crane", the bird and the machine) says what kind is meant.
     """

@@ -83,7 +83,7 @@ def _scribble(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def png(pixels_hwc: NDArray[np.uint8]) -> bytes:
-    """Give a picture as PNG."""
+    """Return a picture as PNG."""
     buffer = io.BytesIO()
     Image.fromarray(pixels_hwc).save(buffer, "PNG")
     return buffer.getvalue()
@@ -95,7 +95,7 @@ def tensor(pictures: NDArray[np.uint8]) -> Tensor:
 
 
 def read_photographs(data: Path, split: str = "train") -> list[bytes]:
-    """Give the everyday photographs of a split as JPEG bytes."""
+    """Return the everyday photographs of a split as JPEG bytes."""
     from pyarrow import parquet
 
     table = parquet.read_table(data / "everyday" / f"{split}.parquet", columns=["image"])

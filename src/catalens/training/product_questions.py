@@ -29,7 +29,7 @@ GENDER_ASKED = (
 
 
 def product_facts(product: Product, schema: Schema) -> list[Fact]:
-    """Give a product's labels as questions and answers; the answer is the label's own name."""
+    """Return a product's labels as questions and answers; the answer is the label's own name."""
     noun = product.labels.get("type", "product").lower()
     facts = []
     for group in schema.groups:

@@ -200,7 +200,7 @@ ASKED = {
 
 
 def everyday_facts(captions: Sequence[str]) -> list[Fact]:
-    """Give what the captions of a photograph agree on, as questions and answers."""
+    """Return what the captions of a photograph agree on, as questions and answers."""
     texts = [caption.lower() for caption in captions]
     found = [("inside", "", _inside(texts)), ("people", "", _people(texts)), ("animal", "", _animal(texts))]
     found += [("place", "", _agreed([_one(text, PLACES) for text in texts]))]

@@ -57,7 +57,7 @@ class ReaderBlock(nn.Module):
         n, length, width = x.shape
         return x.view(n, length, self.heads, width // self.heads).transpose(1, 2)
 
-    def look(self, memory: Tensor) -> Tensor:
+    def encode_memory(self, memory: Tensor) -> Tensor:
         """Keys and values of the picture: (n, tokens, width) → (2, n, heads, tokens, width / heads)."""
         return torch.stack([self._split(part) for part in self.seen(memory).chunk(2, dim=-1)])
 
@@ -96,12 +96,12 @@ class Reader(nn.Module):
         for table in (self.token, self.position, self.place):
             nn.init.normal_(table.weight, std=0.02)
 
-    def look(self, cells: Tensor, means: Tensor) -> Tensor:
+    def encode_memory(self, cells: Tensor, means: Tensor) -> Tensor:
         """Features of n pictures → (depth, 2, n, heads, cells + 4, width / heads), once per picture."""
         places = self.cell(self.cell_norm(cells)) + self.place.weight
         whole = self.whole(self.mean_norm(means)).unflatten(1, (WHOLES, self.shape.width))
         memory = self.memory_norm(self.drop(torch.cat([places, whole], dim=1)))
-        return torch.stack([block.look(memory) for block in self.blocks])
+        return torch.stack([block.encode_memory(memory) for block in self.blocks])
 
     def forward(self, ids: Tensor, past: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Read ids (rows, length) after a past (depth, 2, rows, heads, before, width / heads).
@@ -117,7 +117,7 @@ class Reader(nn.Module):
         return self.norm(states) @ self.token.weight.T
 
     def states(self, ids: Tensor, past: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Give what `forward` makes its logits of, (rows, length, width), and the keys and values."""
+        """Return what `forward` makes its logits of, (rows, length, width), and the keys and values."""
         before, length = past.shape[4], ids.shape[1]
         places = torch.arange(length, device=ids.device) + before
         x = self.drop(self.token(ids) + self.position(places))
@@ -129,6 +129,6 @@ class Reader(nn.Module):
         return x, torch.stack(presents)
 
     def nothing(self, rows: int) -> Tensor:
-        """Give the past of texts that have none."""
+        """Return the past of texts that have none."""
         shape = self.shape
         return torch.zeros(shape.depth, 2, rows, shape.heads, 0, shape.width // shape.heads)

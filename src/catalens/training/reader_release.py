@@ -21,8 +21,8 @@ from catalens.core.images import read_image
 from catalens.core.types import Decoding
 from catalens.core.vectors import batched
 from catalens.models.bundle import load_bundle
-from catalens.models.readers.believing import Belief
-from catalens.models.readers.shipped import FACTS, FOLDER, BundleReader, load_bundle_reader
+from catalens.models.readers.bundled import FACTS, FOLDER, BundleReader, load_bundle_reader
+from catalens.models.readers.rerank import RerankConfig
 from catalens.models.registry import shipped
 from catalens.tasks.caption_metrics import bleu, cider
 from catalens.tasks.captions import clean_caption
@@ -53,8 +53,8 @@ def read_all(
     """
     said: list[str] = []
     for some in batched(pictures, 32):
-        seen = reader.look([read_image(data, at_least=reader.input_size_wh) for data in some])
-        said += [clean_caption(texts[0]) for texts in reader.caption(seen, decoding=AS_A_USER)]
+        encoded = reader.encode_images([read_image(data, at_least=reader.input_size_wh) for data in some])
+        said += [clean_caption(texts[0]) for texts in reader.caption(encoded, decoding=AS_A_USER)]
     return said, {kind: _share(reader, asked) for kind, asked in ask_all(reader, pictures, facts).items()}
 
 
@@ -65,26 +65,26 @@ def _share(reader: BundleReader, asked: Asked) -> Scores:
     return {"right": round(right, 4), "majority": round(common / rows, 4), "rows": rows}
 
 
-def belief_of(world: str) -> Belief:
-    """Give how far captions are believed, as chosen on `val` (docs/decisions/006-readers.md).
+def belief_of(world: str) -> RerankConfig:
+    """Return how far captions are believed, as chosen on `val` (docs/decisions/006-readers.md).
 
     Everyday ones give way to the subjects that pictures are tagged with; a product's caption names its type already.
     """
     if world == "starter":
-        return Belief(weight=0.0, names=(), margin=0.0, least_name=1.0, least=0.35)
+        return RerankConfig(weight=0.0, names=(), margin=0.0, least_name=1.0, least=0.35)
     names = tuple(tuple(label.wordings) for label in load_schema("everyday").group("subject").labels)
-    return Belief(weight=4.0, names=names, margin=0.12, least_name=0.25, least=0.10)
+    return RerankConfig(weight=4.0, names=names, margin=0.12, least_name=0.25, least=0.10)
 
 
 def everyday_rows(data: Path, split: str) -> tuple[list[bytes], list[list[Fact]]]:
-    """Give the everyday pictures of a split and what their captions tell."""
+    """Return the everyday pictures of a split and what their captions tell."""
     captions = read_captions(data, split)
     facts = [[fact for fact in everyday_facts(texts) if fact.kind in EVERYDAY_KINDS] for texts in captions]
     return read_photographs(data, split), facts
 
 
 def product_rows(data: Path, split: str, counts: Mapping[str, int]) -> tuple[list[bytes], list[list[Fact]]]:
-    """Give the products of a split and what the shop tells, of each kind so many of its commonest answers."""
+    """Return the products of a split and what the shop tells, of each kind so many of its commonest answers."""
     schema, rows = load_schema("fashion"), list(read_products(data / "fashion", split))
     facts = [[fact for fact in product_facts(row, schema) if fact.kind in PRODUCT_KINDS] for row in rows]
     return [row.picture for row in rows], _commonest(facts, counts)
@@ -120,7 +120,7 @@ def product_scores(reader: BundleReader, data: Path, zero_shot: Mapping[str, Any
 
 
 def _labels(zero_shot: Mapping[str, Any]) -> dict[str, int]:
-    """Give how many labels the encoder chose from, for each kind of question."""
+    """Return how many labels the encoder chose from, for each kind of question."""
     return {kind: zero_shot[kind]["labels"] for kind in PRODUCT_KINDS}
 
 
@@ -132,7 +132,7 @@ def _commonest(facts: Sequence[Sequence[Fact]], counts: Mapping[str, int]) -> li
 
 
 def _mentioned(said: Sequence[str], rows: Sequence[Product], schema: Schema, group: str) -> float:
-    """Give the share of captions whose longest wording of any label is the true label's: a t-shirt is no shirt."""
+    """Return the share of captions whose longest wording of any label is the true label's: a t-shirt is no shirt."""
     usual = {label.name: label.wordings[0].lower() for label in schema.group(group).labels}
     patterns = {word: re.compile(rf"\b{re.escape(word)}\b") for word in usual.values()}
     found = []

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from catalens.models.allocator import keep_memory
-from catalens.models.readers.shipped import ANSWER, ASK, CAPTION, mark_ids
+from catalens.models.readers.bundled import ANSWER, ASK, CAPTION, mark_ids
 from catalens.training.facts import Fact
 from catalens.training.reader import Reader, Shape
 from catalens.training.vocabulary import train_tokenizer
@@ -75,7 +75,7 @@ class Pictures:
         return len(self.cells)
 
     def first(self, n: int) -> Pictures:
-        """Give the first n."""
+        """Return the first n."""
         return Pictures(self.cells[:n], self.means[:n], self.captions[:n], self.facts[:n])
 
 
@@ -97,12 +97,12 @@ class Words:
         return self.tokenizer.encode(text, add_special_tokens=False).ids[: self.most]
 
     def said(self, caption: str) -> tuple[list[int], list[int]]:
-        """Give the ids that a caption is read from, and the next one of each."""
+        """Return the ids that a caption is read from, and the next one of each."""
         ids = self._ids(caption)
         return [self.caption, *ids], [*ids, self.end]
 
     def told(self, question: str, answer: str) -> tuple[list[int], list[int]]:
-        """Give the same for an answered question; only the answer is predicted."""
+        """Return the same for an answered question; only the answer is predicted."""
         asked, answered = self._ids(question), self._ids(answer)
         return [self.ask, *asked, self.answer, *answered], [-100] * (len(asked) + 1) + [*answered, self.end]
 
@@ -139,7 +139,7 @@ class Trainer:
         self.mean = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def _texts(self, row: int) -> list[tuple[list[int], list[int]]]:
-        """Give the texts of one picture for one step: as many for every picture."""
+        """Return the texts of one picture for one step: as many for every picture."""
         recipe, draw = self.recipe, self.random
         facts = self.train.facts[row]
         # One long caption would make every text of the batch as long.
@@ -156,21 +156,21 @@ class Trainer:
         texts = [text for row in rows for text in self._texts(int(row))]
         ids, wanted = padded([text[0] for text in texts], 0), padded([text[1] for text in texts], -100)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            memory = self.model.look(cells, means)
+            memory = self.model.encode_memory(cells, means)
             states, _ = self.model.states(ids, self.model.nothing(len(ids)), memory)
             # Only where something is to be said: logits of thousands of words are most of the work.
             logits = self.model.next_words(states[wanted >= 0])
         return functional.cross_entropy(logits.float(), wanted[wanted >= 0], label_smoothing=self.recipe.smoothing)
 
     def seen(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Give the cells and means of some pictures, each in a view drawn by chance."""
+        """Return the cells and means of some pictures, each in a view drawn by chance."""
         train = self.train
         views = self.rng.integers(0, train.cells.shape[1], len(rows))
         cells, means = (torch.from_numpy(part[rows, views].astype(np.float32)) for part in (train.cells, train.means))
         return cells, means
 
     def usable(self) -> NDArray[np.int64]:
-        """Give the places of the pictures of which something is said and something is known."""
+        """Return the places of the pictures of which something is said and something is known."""
         train = self.train
         return np.array([i for i in range(len(train)) if train.captions[i] and train.facts[i]])
 
@@ -195,7 +195,7 @@ class Trainer:
                 self._log(epoch=epoch + 1, minutes=minutes(started), **judge(self.averaged()))
 
     def averaged(self) -> Reader:
-        """Give the reader with the mean weights, in evaluation mode."""
+        """Return the reader with the mean weights, in evaluation mode."""
         model = Reader(self.shape)
         model.load_state_dict(self.mean)
         return model.eval()
@@ -227,12 +227,12 @@ class Trainer:
 
 
 def minutes(started: float) -> float:
-    """Give how long ago that was."""
+    """Return how long ago that was."""
     return round((time.monotonic() - started) / 60, 1)
 
 
 def padded(rows: Sequence[list[int]], fill: int) -> Tensor:
-    """Give (n, longest) with `fill` after each row's end."""
+    """Return (n, longest) with `fill` after each row's end."""
     out = torch.full((len(rows), max(map(len, rows))), fill, dtype=torch.long)
     for row, ids in zip(out, rows, strict=True):
         row[: len(ids)] = torch.tensor(ids)
@@ -242,8 +242,8 @@ def padded(rows: Sequence[list[int]], fill: int) -> Tensor:
 def main() -> None:
     """Run the one documented command."""
     from catalens.training.export import load_reader
-    from catalens.training.judging import closed_answers, judge_captions
     from catalens.training.reading_data import everyday_pictures, product_pictures, texts_of
+    from catalens.training.validation import closed_answers, judge_captions
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("world", choices=["everyday", "starter"])

@@ -54,7 +54,7 @@ def product_pictures(data: Path, run: Path, split: str) -> Pictures:
 
 
 def product_captions(product: Product, schema: Schema, draw: random.Random) -> list[str]:
-    """Give captions such as "men's navy blue striped polo t-shirt with short sleeves and polo collar"; no brand."""
+    """Return captions such as "men's navy blue striped polo t-shirt with short sleeves and polo collar"; no brand."""
     words = {group.name: {label.name: label.wordings for label in group.labels} for group in schema.groups}
 
     def word(group: str) -> str:
@@ -111,7 +111,7 @@ def _seen(
 
 
 def texts_of(pictures: Sequence[Pictures]) -> list[str]:
-    """Give every text of some pictures, for the vocabulary."""
+    """Return every text of some pictures, for the vocabulary."""
     out = []
     for each in pictures:
         out += [text for texts in each.captions for text in texts]

@@ -24,8 +24,8 @@ from catalens.core.vectors import batched
 from catalens.models.bundle import load_bundle
 from catalens.models.facts import FACTS
 from catalens.models.gate import Gate, save_gate
-from catalens.models.readers.shipped import FACTS as READER_FACTS
-from catalens.models.readers.shipped import FOLDER
+from catalens.models.readers.bundled import FACTS as READER_FACTS
+from catalens.models.readers.bundled import FOLDER
 from catalens.models.registry import CALIBRATION, shipped
 from catalens.tasks.assessment import GroupReport, assess
 from catalens.tasks.attributes import SchemaBank, build_schema_bank, group_probabilities, read_attributes
@@ -126,7 +126,7 @@ def encode_pictures(encoder: Encoder, pictures: Sequence[bytes]) -> Vectors:
 
 
 def table(bank: SchemaBank, rows: Sequence[Product]) -> Mapping[str, Sequence[str | None]]:
-    """Give each group's column of true labels."""
+    """Return each group's column of true labels."""
     return {group.name: [row.labels.get(group.name) for row in rows] for group in bank.schema.groups}
 
 
@@ -172,7 +172,7 @@ def zero_shot(bank: SchemaBank, vectors: Vectors, rows: Sequence[Product]) -> di
 
 
 def calibrated(report: GroupReport) -> dict[str, Any]:
-    """Give what the card says of a group's calibration."""
+    """Return what the card says of a group's calibration."""
     return {
         "temperature": round(report.temperature, 3),
         "ece_before": round(report.ece_before, 4),
@@ -210,7 +210,7 @@ def change_facts(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - values
 
 
 def reader_part(folder: Path) -> str:
-    """Give what the card says of the bundle's reader; nothing before it has one."""
+    """Return what the card says of the bundle's reader; nothing before it has one."""
     file = folder / FOLDER / READER_FACTS
     read = json.loads(file.read_text(encoding="utf-8"))["scores"] if file.is_file() else {}
     if not read:
@@ -253,7 +253,7 @@ def card(scores: Mapping[str, Any], folder: Path) -> str:
 
 
 def share(value: float | None) -> str:
-    """Give a share as the cards print it."""
+    """Return a share as the cards print it."""
     return "–" if value is None else f"{value:.3f}"
 
 

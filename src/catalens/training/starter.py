@@ -33,8 +33,8 @@ from catalens.training.fashion import Phrasebook, Product, label_texts, read_pro
 from catalens.training.fixed_norms import with_fixed_norms
 from catalens.training.losses import contrastive, encode_texts, of_labels, one_hot
 from catalens.training.pixels import nonsense, read_photographs, stored, tensor
+from catalens.training.soft_labels import left_open, opinions
 from catalens.training.starter_recipe import Recipe
-from catalens.training.teaching import left_open, opinions
 from catalens.training.towers import ImageTower, TextTower, compiled_stem, recalibrate
 from catalens.training.vocabulary import train_tokenizer
 

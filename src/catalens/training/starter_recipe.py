@@ -78,7 +78,7 @@ class Recipe:
         return sum(stage.epochs for stage in self.stages)
 
     def stage(self, epoch: int) -> tuple[Stage, int]:
-        """Give the stage of an epoch, and how many of the stage's epochs come before it."""
+        """Return the stage of an epoch, and how many of the stage's epochs come before it."""
         for stage in self.stages:
             if epoch < stage.epochs:
                 return stage, epoch

@@ -103,7 +103,7 @@ def _channels(model: onnx.ModelProto) -> dict[str, int]:
 def quantised(
     array: NDArray[np.float32], axis: int
 ) -> tuple[NDArray[np.generic], NDArray[np.float32], NDArray[np.generic]]:
-    """Give bytes, scale and zero point: without loss where the weights lie on one grid of 256, else by channel."""
+    """Return bytes, scale and zero point: without loss where the weights lie on one grid of 256, else by channel."""
     values = np.unique(array)
     if len(values) <= 256:
         step = np.diff(values).min()

@@ -53,11 +53,11 @@ class ImageTower(nn.Module):
         return self.stem, self.fine, self.coarse[:-2], self.coarse[-2:]
 
     def trunk(self, pixels_nchw: Tensor) -> Tensor:
-        """Give pooled features (n, 1376): what is there, and beside it the finer maps' colours and textures."""
+        """Return pooled features (n, 1376): what is there, and beside it the finer maps' colours and textures."""
         return self.seen(pixels_nchw)[1]
 
     def seen(self, pixels_nchw: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the cells (n, height × width / 32², 320) of the last map but one, and the pooled features (n, 1376)."""
+        """Return the cells (n, height × width / 32², 320) of the last map but one, and pooled features (n, 1376)."""
         see_low, see_fine, see_cells, see_coarse = self.ways or self.parts
         low = see_low(pixels_nchw)
         fine = see_fine(low)
@@ -239,7 +239,7 @@ class TextTower(nn.Module):
         return self._vectors(*states), torch.stack(presents)
 
     def nothing(self) -> Tensor:
-        """Give the past of no tokens: (layers, 2, heads, 0, width / heads)."""
+        """Return the past of no tokens: (layers, 2, heads, 0, width / heads)."""
         heads, width = self.blocks[0].heads, self.token.weight.shape[1]
         return self.token.weight.new_empty(len(self.blocks) + len(self.branch), 2, heads, 0, width // heads)
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from http_double import Server, serving
+
+from tests.support.http_double import Server, serving
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from http_double import Reply, Server
 
 from catalens.core.errors import AnswerError, InputError, ModelError
 from catalens.models.writers import load_writer
+from tests.support.http_double import Reply, Server
 
 httpx = pytest.importorskip("httpx", reason='a server needs httpx: pip install "catalens[remote]"')
 from catalens.models.writers.chat import ChatWriter  # noqa: E402 - only where httpx is

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from http_double import Reply, Server
 
 from catalens.core.errors import AnswerError, ModelError
 from catalens.models.writers import load_writer
+from tests.support.http_double import Reply, Server
 
 boto3 = pytest.importorskip("boto3", reason='Bedrock needs boto3: pip install "catalens[aws]"')
 from botocore.stub import Stubber  # noqa: E402 - only where boto3 is

@@ -24,7 +24,7 @@ def is_data_address(value: object) -> bool:
 
 
 def held_picture(value: object) -> bytes | None:
-    """Give the bytes of the picture that a cell holds itself; None if it holds none, or only names a file.
+    """Return the bytes of the picture that a cell holds itself; None if it holds none, or only names a file.
 
     Args:
         value: bytes, a `data:` address, or a struct that has one of them as `bytes`.
@@ -79,7 +79,7 @@ class _Reading:
         self._next = 0
 
     def values(self, path: Path, row: int) -> Mapping[str, object]:
-        """Give the cells of a row by column name; none where there is no such row."""
+        """Return the cells of a row by column name; none where there is no such row."""
         status = path.stat()
         table = (path, status.st_mtime_ns, status.st_size)
         with self._lock:

@@ -81,7 +81,7 @@ class Source:
     id_prefix: str = ""
 
     def __iter__(self) -> Iterator[Entry]:
-        """Give one entry per row: an item, or an outcome that names file and line."""
+        """Return one entry per row: an item, or an outcome that names file and line."""
         first_seen: dict[str, str] = {}
         for row in self.rows():
             id = "" if row.error else self.identify(row)
@@ -146,7 +146,7 @@ def local_file(text: str, folder: Path) -> Path:
 
 
 def plain_file(path: Path) -> Path:
-    """Give the path back if a plain file is there.
+    """Return the path back if a plain file is there.
 
     Raises:
         InputError: nothing there, a folder, a pipe, or a name that no file can have.
@@ -179,7 +179,7 @@ def flat_fields(values: Mapping[str, object]) -> dict[str, FieldValue]:
 
 
 def _as_mapping(value: object) -> Mapping[str, object] | None:
-    """Give a struct or a map (which arrow hands over as a list of pairs) as one mapping."""
+    """Return a struct or a map (which arrow hands over as a list of pairs) as one mapping."""
     if isinstance(value, Mapping):
         return {str(key): inner for key, inner in value.items()}
     if isinstance(value, list) and value and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):

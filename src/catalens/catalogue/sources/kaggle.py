@@ -47,7 +47,7 @@ def kaggle_source(folder: Path) -> Source:
 
 
 def _join_title(header: Sequence[str], cells: Sequence[str]) -> Sequence[str]:
-    """Give the last column all that is left: its commas were never quoted."""
+    """Return the last column all that is left: its commas were never quoted."""
     last = len(header) - 1
     return cells if len(cells) <= last else [*cells[:last], ",".join(cells[last:])]
 

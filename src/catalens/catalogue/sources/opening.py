@@ -19,7 +19,7 @@ Layout = Literal["folder", "csv", "jsonl", "parquet", "kaggle", "berkeley"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 """Every layout that can be read; TSV is `csv` (the delimiter is found)."""
 
-_SUFFIXES: dict[str, Layout] = {
+SUFFIXES: dict[str, Layout] = {
     ".csv": "csv",
     ".tsv": "csv",
     ".tab": "csv",
@@ -91,9 +91,9 @@ def _recognise(path: Path) -> tuple[Layout, Path]:
     if path.name == "styles.csv" and is_kaggle(path.parent):
         return "kaggle", path.parent
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    layout = _SUFFIXES.get(suffixes[-1]) if suffixes else None
+    layout = SUFFIXES.get(suffixes[-1]) if suffixes else None
     if layout is None:
-        raise InputError(f"{path} is no table that can be read; accepted are {', '.join(_SUFFIXES)}, or a folder")
+        raise InputError(f"{path} is no table that can be read; accepted are {', '.join(SUFFIXES)}, or a folder")
     return layout, path
 
 
@@ -104,7 +104,7 @@ def _recognise_folder(path: Path) -> tuple[Layout, Path]:
         return "berkeley", path
     for name in _METADATA:
         if (path / name).is_file():
-            return _SUFFIXES[Path(name).suffix], path / name
+            return SUFFIXES[Path(name).suffix], path / name
     return ("parquet" if _parquet_files(path) else "folder"), path
 
 

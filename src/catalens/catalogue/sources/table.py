@@ -42,7 +42,7 @@ class Columns:
     numeric_text: bool = False
 
     def identify(self, row: Row) -> str:
-        """Give the id's cell, or the picture's relative path, or file and row number."""
+        """Return the id's cell, or the picture's relative path, or file and row number."""
         if self.id is not None:
             value = row.values.get(self.id)
             return "" if value is None else str(value).strip()

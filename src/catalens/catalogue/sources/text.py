@@ -33,7 +33,7 @@ Repair = Callable[[Sequence[str], Sequence[str]], Sequence[str]]
 
 
 def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
-    """Give the lines of a text file, one at a time, line ends kept.
+    """Return the lines of a text file, one at a time, line ends kept.
 
     Without an encoding, a byte-order mark decides; else each line is UTF-8 or, where it is not but
     looks like a western language, Windows-1252 (what spreadsheets write). What is neither keeps its
@@ -137,7 +137,7 @@ class _Lines:
 
 
 def _records(path: Path, encoding: str | None, delimiter: str) -> Iterator[tuple[str, Sequence[str], str | None]]:
-    """Give (place, cells, error) for each record, the header and empty lines too."""
+    """Return (place, cells, error) for each record, the header and empty lines too."""
     lines = _Lines(read_lines(path, encoding))
     reader = csv.reader(lines, delimiter=delimiter)
     while True:

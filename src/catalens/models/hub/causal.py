@@ -99,13 +99,13 @@ class CausalText(nn.Module):
         return self.project(self.norm(x)), torch.stack(presents)
 
     def nothing(self) -> Tensor:
-        """Give the past of no tokens: (layers, 2, heads, 0, width / heads)."""
+        """Return the past of no tokens: (layers, 2, heads, 0, width / heads)."""
         heads, width = self.layers[0].heads, self.position.shape[1]
         return self.position.new_empty(len(self.layers), 2, heads, 0, width // heads)
 
 
 def causal_text(model: nn.Module) -> CausalText | None:
-    """Give the text tower of a CLIP model as a `CausalText`, or None where it is of another kind.
+    """Return the text tower of a CLIP model as a `CausalText`, or None where it is of another kind.
 
     Args:
         model: transformers' `CLIPModel` or `CLIPTextModelWithProjection`, or open_clip's `CLIP`, `CustomTextCLIP` or

@@ -34,7 +34,7 @@ class CausalTorchEncoder(TorchEncoder):
         self._tower = PrefixTower(self._vectors, self._present, text.nothing(), parts.dim)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Give (n, dim) unit rows for n texts, packed together.
+        """Return (n, dim) unit rows for n texts, packed together.
 
         Raises:
             InputError: a text is not a str, or holds half a character.
@@ -43,7 +43,7 @@ class CausalTorchEncoder(TorchEncoder):
         return self._tower.rows(self._tokens.read(texts))
 
     def encode_after(self, prefix: str, endings: Sequence[str]) -> Vectors:
-        """Give (n, dim) unit rows for the n texts `prefix + ending`, running the prefix once.
+        """Return (n, dim) unit rows for the n texts `prefix + ending`, running the prefix once.
 
         Raises:
             InputError: a text is not a str, or holds half a character.

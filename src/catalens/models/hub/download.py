@@ -26,7 +26,7 @@ WITHOUT_NETWORK = (
 
 
 def cached(repository: str, *, revision: str | None = None, open_clip: bool = False, weights: str = "") -> Path | None:
-    """Give the folder of a model that is in the cache whole, without asking the network.
+    """Return the folder of a model that is in the cache whole, without asking the network.
 
     Args:
         repository: such as "openai/clip-vit-base-patch32".
@@ -56,7 +56,7 @@ def _cached(repository: str, name: str, revision: str | None) -> Path | None:
 
 
 def cached_tokenizer(repository: str) -> Path | None:
-    """Give the folder of a repository whose tokenizer is in the cache, without asking the network."""
+    """Return the folder of a repository whose tokenizer is in the cache, without asking the network."""
     found = (_cached(repository, name, None) for name in TOKENIZER_FILES)
     return next((file.parent for file in found if file is not None), None)
 
@@ -127,7 +127,7 @@ def _weights(folder: Path, files: list[str], *, open_clip: bool, weights: str) -
 
 
 def _alternatives(weights: str) -> list[str]:
-    """Give the safetensors file of the same name first."""
+    """Return the safetensors file of the same name first."""
     return [str(PurePosixPath(weights).with_suffix(".safetensors")), weights] if weights not in ("", NO_WEIGHTS) else []
 
 

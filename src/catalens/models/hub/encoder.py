@@ -49,7 +49,7 @@ class TorchEncoder:
         self._pool = ThreadPoolExecutor(thread_name_prefix="fit")
 
     def encode_images(self, images: Sequence[Image]) -> Vectors:
-        """Give (n, dim) unit rows for n RGB pictures of any size.
+        """Return (n, dim) unit rows for n RGB pictures of any size.
 
         Raises:
             InputError: a picture is not RGB.
@@ -60,7 +60,7 @@ class TorchEncoder:
         return self._encode(images, self.parts.preprocess)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Give (n, dim) unit rows for n texts, those of one length together.
+        """Return (n, dim) unit rows for n texts, those of one length together.
 
         Raises:
             InputError: a text is not a str, or holds half a character.
@@ -73,7 +73,7 @@ class TorchEncoder:
         return out
 
     def count_tokens(self, text: str) -> tuple[int, int]:
-        """Give how many tokens a text has, its marks of begin and end included, and how many are read.
+        """Return how many tokens a text has, its marks of begin and end included, and how many are read.
 
         Raises:
             InputError: the text is not a str, or holds half a character.
@@ -107,7 +107,7 @@ class TorchEncoder:
 
 
 def best_device() -> str:
-    """Give the fastest device that torch can use here: "cuda", "mps" or "cpu"."""
+    """Return the fastest device that torch can use here: "cuda", "mps" or "cpu"."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -30,7 +30,7 @@ def kind_of(folder: Path) -> str | None:
 
 
 def dim_of(folder: Path) -> int | None:
-    """Give the width of an encoder's vectors, where its configuration says it."""
+    """Return the width of an encoder's vectors, where its configuration says it."""
     config = _config(folder)
     if "model_cfg" in config:
         said = _part(config, "model_cfg").get("embed_dim")

@@ -56,7 +56,7 @@ class Layout:
     weights: tuple[Path, ...]
 
     def revision(self) -> str:
-        """Give a short hash of the weights: a folder whose weights changed is another model."""
+        """Return a short hash of the weights: a folder whose weights changed is another model."""
         digest = hashlib.sha256()
         for file in self.weights:
             with file.open("rb") as stream:
@@ -104,7 +104,7 @@ def find_layout(folder: Path, *, open_clip: bool = False) -> Layout:
 
 
 def whose(folder: Path, *, open_clip: bool = False) -> tuple[Path, Library]:
-    """Give the folder that holds the model itself, and the library whose layout it has.
+    """Return the folder that holds the model itself, and the library whose layout it has.
 
     Args:
         folder: with at least the configuration files.
@@ -134,7 +134,7 @@ def is_whole(folder: Path, *, open_clip: bool = False) -> bool:
 
 
 def licence_of(folder: Path) -> str:
-    """Give the licence that the model card's head names, or "unknown"."""
+    """Return the licence that the model card's head names, or "unknown"."""
     card = folder / "README.md"
     if not card.is_file():
         return "unknown"
@@ -159,7 +159,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def _inside(folder: Path) -> Path:
-    """Give the folder of sentence-transformers' first module, which is the model; others have none."""
+    """Return the folder of sentence-transformers' first module, which is the model; others have none."""
     listed = folder / "modules.json"
     if not listed.is_file():
         return folder

@@ -40,7 +40,7 @@ class Files:
 
 
 def files_here(place: Place, *, cache: Path, revision: str | None = None) -> Files | None:
-    """Give a model's files if they are on this machine, without a word to the network.
+    """Return a model's files if they are on this machine, without a word to the network.
 
     Args:
         place: what a name means.
@@ -64,7 +64,7 @@ def files_here(place: Place, *, cache: Path, revision: str | None = None) -> Fil
 
 
 def find_files(place: Place, *, cache: Path, revision: str | None = None, refresh: bool = False) -> Files:
-    """Give a model's files, fetched if they are not on this machine yet.
+    """Return a model's files, fetched if they are not on this machine yet.
 
     Args:
         place: what a name means.
@@ -132,7 +132,7 @@ def _transformers_parts(layout: Layout, name: str, revision: str) -> EncoderPart
 
 
 def _repository(place: Place) -> tuple[str, str]:
-    """Give the hub's repository, and the name of the file with the weights where it has one of its own."""
+    """Return the hub's repository, and the name of the file with the weights where it has one of its own."""
     if place.kind == "hub":
         return place.target, ""
     known = next((each.repository for each in KNOWN if each.name == place.name), "")

@@ -57,7 +57,7 @@ class NaflexEncoder(TorchEncoder):
         self._patches = patches
 
     def encode_images(self, images: Sequence[Image]) -> Vectors:
-        """Give (n, dim) unit rows for n RGB pictures of any size, those of one shape together.
+        """Return (n, dim) unit rows for n RGB pictures of any size, those of one shape together.
 
         Raises:
             InputError: a picture is not RGB.
@@ -73,7 +73,7 @@ class NaflexEncoder(TorchEncoder):
 
 @lru_cache(maxsize=4096)
 def size_wh(of_picture: tuple[int, int], patches: Patches) -> tuple[int, int]:
-    """Give the (width, height) in pixels that a picture of another (width, height) is brought to."""
+    """Return the (width, height) in pixels that a picture of another (width, height) is brought to."""
     from transformers.models.siglip2.image_processing_pil_siglip2 import get_image_size_for_max_num_patches
 
     width, height = of_picture

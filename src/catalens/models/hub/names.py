@@ -55,7 +55,7 @@ class Place:
     revision: str | None = None
 
     def at(self, revision: str | None) -> Place:
-        """Give the same place at a revision; None leaves the one of the name.
+        """Return the same place at a revision; None leaves the one of the name.
 
         Raises:
             InputError: the name asks for another revision.
@@ -112,12 +112,12 @@ def split_revision(name: str) -> tuple[str, str | None]:
 
 
 def unknown(name: str, among: tuple[str, ...] = ()) -> str:
-    """Give the sentence that answers a name nobody knows, with the nearest names among the known and some others."""
+    """Return the sentence that answers a name nobody knows, with the nearest names among the known and some others."""
     return f"there is no model {name!r}{hint(name, among)}; accepted are: {ACCEPTED}"
 
 
 def hint(name: str, among: Iterable[str] = ()) -> str:
-    """Give " (did you mean …?)" with the known names nearest to one, or nothing where it is known or like no other."""
+    """Return " (did you mean …?)" with the known names nearest to one, or nothing if it is known or none is near."""
     from catalens.models.readers.known import KNOWN_READERS
 
     readers = (each for spec in KNOWN_READERS for each in (spec.name, spec.repository))
@@ -127,7 +127,7 @@ def hint(name: str, among: Iterable[str] = ()) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
-    """Give at most three names, the likest first; one without its owner, or only begun, is like the whole.
+    """Return at most three names, the likest first; one without its owner, or only begun, is like the whole.
 
     >>> nearest("siglip-base", ["blip-base", "google/siglip-base-patch16-224", "fake"])
     ['google/siglip-base-patch16-224', 'blip-base']
@@ -144,7 +144,7 @@ def nearest(name: str, names: Iterable[str]) -> list[str]:
 
 
 def _own_part(name: str) -> str:
-    """Give a name without its owner or its tag: what tells the model from others."""
+    """Return a name without its owner or its tag: what tells the model from others."""
     owner, _, rest = name.rpartition("/")
     return owner if _ZOO.fullmatch(owner) else rest
 
@@ -158,7 +158,7 @@ def _local(name: str) -> Place | None:
 
 
 def _of_file(file: Path) -> Place:
-    """Give the folder of the model that a file belongs to."""
+    """Return the folder of the model that a file belongs to."""
     folder, hint = file.absolute().parent, ""
     for open_clip in (False, True):
         place = Place(folder.resolve().name, "folder", str(folder), open_clip=open_clip)

@@ -92,7 +92,7 @@ class Recipe:
 
 
 def zoo_repository(place: Place) -> tuple[str, str]:
-    """Give the hub's repository of an architecture and tag, and the file's name if it has one of its own.
+    """Return the hub's repository of an architecture and tag, and the file's name if it has one of its own.
 
     Raises:
         ModelError: the zoo has no such pair; the message names the nearest, and the architecture's tags.
@@ -186,7 +186,7 @@ def open_clip_parts(recipe: Recipe, folder: Path, name: str, revision: str) -> E
 
 
 def _tokenizer(text_config: Mapping[str, Any], folder: Path) -> tuple[Tokenizer, int]:
-    """Give the tokenizer and what open_clip pads with: its own, or the one that the configuration names.
+    """Return the tokenizer and what open_clip pads with: its own, or the one that the configuration names.
 
     The named one is looked for beside the model, then on the hub.
     """
@@ -199,7 +199,7 @@ def _tokenizer(text_config: Mapping[str, Any], folder: Path) -> tuple[Tokenizer,
 
 
 def _text_tower(model: nn.Module, text_config: Mapping[str, Any]) -> nn.Module:
-    """Give the text tower: a causal one by itself, any other as open_clip runs it."""
+    """Return the text tower: a causal one by itself, any other as open_clip runs it."""
     tower = getattr(model, "text", model)
     pool = getattr(tower, "pool_type", getattr(tower, "text_pool_type", None))
     plain = isinstance(tower, open_clip.CLIP) or (isinstance(tower, TextTransformer) and tower.cls_emb is None)

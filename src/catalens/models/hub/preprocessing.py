@@ -92,7 +92,7 @@ def open_clip_preprocess(facts: Mapping[str, Any], name: str) -> Preprocess:
 
 
 def _facts(folder: Path, family: str) -> tuple[Path, dict[str, Any]]:
-    """Give the file that says what is done to a picture, and what it says over what the family does anyway."""
+    """Return the file that says what is done to a picture, and what it says over what the family does anyway."""
     file = folder / "preprocessor_config.json"
     if file.is_file():
         said = read_json(file)

@@ -36,7 +36,7 @@ class Item:
 
 
 def prefix_folder(address: str, cache: Path) -> Path:
-    """Give the folder that holds, or will hold, the copy of `s3://bucket/prefix`."""
+    """Return the folder that holds, or will hold, the copy of `s3://bucket/prefix`."""
     return cache / "s3" / address.removeprefix("s3://")
 
 
@@ -83,7 +83,7 @@ def _client() -> Client:
 
 
 def _listed(folder: Path) -> list[Item]:
-    """Give what was fetched into a folder and still has its size; empty if anything is amiss."""
+    """Return what was fetched into a folder and still has its size; empty if anything is amiss."""
     try:
         items = [Item(**each) for each in json.loads((folder / LISTED).read_text(encoding="utf-8"))]
         whole = all((folder / item.name).stat().st_size == item.size for item in items)

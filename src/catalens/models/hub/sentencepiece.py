@@ -32,11 +32,11 @@ class Pieces:
     letters: bytes
 
     def id_of(self, piece: str) -> int:
-        """Give a piece's id."""
+        """Return a piece's id."""
         return next(at for at, (each, _) in enumerate(self.scored) if each == piece)
 
     def tokenizer(self) -> Tokenizer:
-        """Give the tokenizer, without marks of begin and end."""
+        """Return the tokenizer, without marks of begin and end."""
         unknown = self.kinds.index(_UNKNOWN)
         made = Tokenizer(models.Unigram(list(self.scored), unk_id=unknown, byte_fallback=_BYTE in self.kinds))
         marks = [

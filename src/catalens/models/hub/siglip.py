@@ -14,7 +14,7 @@ from catalens.models.hub.layout import Layout, licence_of, read_json
 from catalens.models.hub.naflex import NaflexImage
 from catalens.models.hub.preprocessing import transformers_patches, transformers_preprocess
 from catalens.models.hub.tokenizing import siglip_tokenizer
-from catalens.models.hub.weights import Foreign, load_transformers
+from catalens.models.hub.weights import load_transformers
 from catalens.models.parts import EncoderParts
 
 
@@ -68,7 +68,7 @@ def naflex_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
     return replace(parts, patches=patches)
 
 
-def _parts(layout: Layout, name: str, revision: str, model: Foreign, *, family: str, image: nn.Module) -> EncoderParts:
+def _parts(layout: Layout, name: str, revision: str, model: Any, *, family: str, image: nn.Module) -> EncoderParts:
     tokenizer, text = siglip_tokenizer(layout.folder), model.config.text_config
     return EncoderParts(
         name=name,
@@ -89,7 +89,7 @@ def _parts(layout: Layout, name: str, revision: str, model: Foreign, *, family: 
 
 
 def _mark(layout: Layout, tokenizer: Tokenizer, key: str, otherwise: int | None) -> int:
-    """Give the id of a mark that the tokenizer's configuration names."""
+    """Return the id of a mark that the tokenizer's configuration names."""
     file = layout.folder / "tokenizer_config.json"
     named: Any = read_json(file).get(key) if file.is_file() else None
     word = named.get("content") if isinstance(named, dict) else named

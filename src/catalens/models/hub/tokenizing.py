@@ -30,7 +30,7 @@ _LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl",
 
 
 def transformers_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
-    """Give the tokenizer that transformers finds in a folder, and the id that it pads with.
+    """Return the tokenizer that transformers finds in a folder, and the id that it pads with.
 
     Raises:
         ModelError: there is none, or it cannot be written as a file of the tokenizers library.
@@ -45,7 +45,7 @@ def transformers_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
 
 
 def plain(tokenizer: Tokenizer) -> Tokenizer:
-    """Give a copy without padding and cutting, which belong to whoever encodes."""
+    """Return a copy without padding and cutting, which belong to whoever encodes."""
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_padding()
     copy.no_truncation()
@@ -53,7 +53,7 @@ def plain(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def siglip_tokenizer(folder: Path) -> Tokenizer:
-    """Give the tokenizer of a SigLIP or SigLIP 2 model of transformers.
+    """Return the tokenizer of a SigLIP or SigLIP 2 model of transformers.
 
     Raises:
         ModelError: the folder has none.
@@ -77,7 +77,7 @@ def siglip_tokenizer(folder: Path) -> Tokenizer:
 
 
 def open_clip_tokenizer() -> Tokenizer:
-    """Give open_clip's own tokenizer of CLIP: lower-case byte pairs with the marks of begin and end.
+    """Return open_clip's own tokenizer of CLIP: lower-case byte pairs with the marks of begin and end.
 
     Source:
         `SimpleTokenizer` of open_clip 3.3. It first repairs texts with ftfy and resolves HTML's names for letters;
@@ -106,7 +106,7 @@ def open_clip_tokenizer() -> Tokenizer:
 
 
 def open_clip_hub_tokenizer(folder: Path, text_config: Mapping[str, Any]) -> tuple[Tokenizer, int]:
-    """Give the tokenizer of an open_clip model that reads another vocabulary, such as T5's, and what it pads with.
+    """Return the tokenizer of an open_clip model that reads another vocabulary, such as T5's, and what it pads with.
 
     Args:
         folder: with the tokenizer's files.

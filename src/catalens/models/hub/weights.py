@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 from catalens.core.errors import ModelError
 from catalens.models.hub.layout import Layout
 from catalens.models.own_code import without_own_code
 
-Foreign: TypeAlias = Any
-"""A class or a model of transformers, whose types say little."""
 
-
-def load_transformers(kind: Foreign, layout: Layout) -> Foreign:
+def load_transformers(kind: Any, layout: Layout) -> Any:
     """Load a model in float32, ready to be used.
 
     Args:

@@ -96,7 +96,7 @@ class BedrockPainter:
         self._model_id, self._client = model_id, client
 
     def paint(self, request: PaintRequest) -> Image.Image:
-        """Give an RGB picture.
+        """Return an RGB picture.
 
         A seed of 0 asks Bedrock for chance, so the last seed takes its place, and every seed means one picture. The
         control models know no steps, and take what the strength leaves as the weight of the picture.

@@ -80,7 +80,7 @@ class DiffusionPainter:
         self._accepted = frozenset(inspect.signature(pipeline.__call__).parameters)
 
     def size_for(self, size_wh: SizeWh) -> SizeWh:
-        """Give the size that a picture is painted at: the area of the model's training, sides that it can halve."""
+        """Return the size that a picture is painted at: the area of the model's training, sides that it can halve."""
         pipeline = self._pipeline
         denoiser = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
         settings = getattr(denoiser, "config", {})
@@ -92,7 +92,7 @@ class DiffusionPainter:
         return fit_area(size_wh, (side * scale) ** 2, max(in_patches, pipeline.image_processor.config.vae_scale_factor))
 
     def paint(self, request: PaintRequest) -> Image.Image:
-        """Give an RGB picture of the size that `size_for` says.
+        """Return an RGB picture of the size that `size_for` says.
 
         Chance is drawn on the processor, so that a seed means the same on every device.
 
@@ -122,7 +122,7 @@ class DiffusionPainter:
         return picture
 
     def _options(self, request: PaintRequest, width: int, height: int) -> dict[str, Any]:
-        """Give what was asked for beyond the default, as far as this pipeline knows of it."""
+        """Return what was asked for beyond the default, as far as this pipeline knows of it."""
         asked = {
             "negative_prompt": request.negative_prompt or None,
             "num_inference_steps": request.steps,
@@ -138,7 +138,7 @@ class DiffusionPainter:
 
 
 def _pipelines() -> Pipeline:
-    """Give the class that chooses the pipeline which a model belongs to."""
+    """Return the class that chooses the pipeline which a model belongs to."""
     try:
         with warnings.catch_warnings():
             # One of the pipelines that come with it is compiled at import, in torch's old way.
@@ -183,7 +183,7 @@ def _dtype(device: torch.device, dtype: str) -> torch.dtype:
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
-    """Give the folder of a hub model: as it is in the cache, else fetched."""
+    """Return the folder of a hub model: as it is in the cache, else fetched."""
     from diffusers import DiffusionPipeline
 
     wanted = {"revision": revision, "use_safetensors": True}
@@ -201,7 +201,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
 
 
 def _revision(folder: Path) -> str:
-    """Give the commit of a folder in the hub's cache; else a short hash of what its files are and how they begin."""
+    """Return the commit of a folder in the hub's cache; else a short hash of what its files are and how they begin."""
     if folder.parent.name == "snapshots":
         return folder.name[:12]
     digest = hashlib.sha256()
@@ -213,5 +213,5 @@ def _revision(folder: Path) -> str:
 
 
 def _line(error: Exception) -> str:
-    """Give the first line of a foreign message, which may run over pages."""
+    """Return the first line of a foreign message, which may run over pages."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -15,7 +15,7 @@ class FakePainter:
     name = "fake"
 
     def paint(self, request: PaintRequest) -> Image.Image:
-        """Give the picture in its own size; the same request always gives the same pixels."""
+        """Return the picture in its own size; the same request always gives the same pixels."""
         wish = f"{request.prompt}\0{request.negative_prompt}\0{request.seed}\0{request.steps}\0{request.guidance}"
         red, green, blue = hashlib.sha256(wish.encode()).digest()[:3]
         colour = Image.new("RGB", request.image.size, (red, green, blue))

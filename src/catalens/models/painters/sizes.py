@@ -9,7 +9,7 @@ SizeWh = tuple[int, int]
 
 
 def fit_area(size_wh: SizeWh, area: int, multiple: int) -> SizeWh:
-    """Give the size of about so many pixels whose sides are multiples.
+    """Return the size of about so many pixels whose sides are multiples.
 
     A model paints well at the size that it was trained at, so smaller pictures grow and larger ones shrink.
 
@@ -27,7 +27,7 @@ def fit_area(size_wh: SizeWh, area: int, multiple: int) -> SizeWh:
 
 
 def fit_limits(size_wh: SizeWh, *, shortest: int, max_pixels: int) -> SizeWh:
-    """Give the nearest size of the same aspect within limits; a picture within them stays as it is.
+    """Return the nearest size of the same aspect within limits; a picture within them stays as it is.
 
     Args:
         size_wh: of the picture.

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from catalens.core.errors import InputError
-from catalens.core.protocols import Seen
+from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.models.gate import Gate
-from catalens.models.readers.shipped import BundleReader, BundleSeen
+from catalens.models.readers.bundled import BundleImages, BundleReader
 
 Row = TypeVar("Row")
 
@@ -27,8 +27,8 @@ class AutoSeen:
     """One look at n pictures: which are products, and what each reader saw of its own."""
 
     products: NDArray[np.bool_]
-    product: BundleSeen
-    everyday: BundleSeen
+    product: BundleImages
+    everyday: BundleImages
 
     def __len__(self) -> int:
         return len(self.products)
@@ -46,41 +46,52 @@ class AutoReader:
         width, height = (max(pair) for pair in sizes)
         self.input_size_wh = (width, height)
 
-    def look(self, images: Sequence[Image]) -> AutoSeen:
+    def encode_images(self, images: Sequence[Image]) -> AutoSeen:
         """Run the starter's tower over n RGB pictures, and the everyday one over those that show no product.
 
         Raises:
             InputError: a picture is not RGB.
             ModelError: a graph failed.
         """
-        seen = self.product.look(images)
-        products = self.gate.products(seen.vectors)
-        others = self.everyday.look([image for image, sold in zip(images, products, strict=True) if not sold])
-        return AutoSeen(products, seen.take(np.flatnonzero(products)), others)
+        encoded = self.product.encode_images(images)
+        products = self.gate.products(encoded.vectors)
+        others = self.everyday.encode_images([image for image, sold in zip(images, products, strict=True) if not sold])
+        return AutoSeen(products, encoded.take(np.flatnonzero(products)), others)
 
-    def read_by(self, seen: Seen) -> list[str]:
-        """Give the name of the bundle that reads each picture."""
-        return [self.product.name if sold else self.everyday.name for sold in self._own(seen).products]
+    def read_by(self, encoded: EncodedImages) -> list[str]:
+        """Return the name of the bundle that reads each picture."""
+        return [self.product.name if sold else self.everyday.name for sold in self._own(encoded).products]
 
-    def caption(self, seen: Seen, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY) -> list[list[str]]:
-        """Give `count` captions of each picture, as `BundleReader.caption` does."""
+    def caption(
+        self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
+    ) -> list[list[str]]:
+        """Return `count` captions of each picture, as `BundleReader.caption` does."""
         return self._each(
-            seen, lambda reader, part: reader.caption(part, prompt=prompt, count=count, decoding=decoding)
+            encoded, lambda reader, part: reader.caption(part, prompt=prompt, count=count, decoding=decoding)
         )
 
     def answer(
-        self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+        self,
+        encoded: EncodedImages,
+        questions: Sequence[str],
+        *,
+        history: Sequence[Turn] = (),
+        decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
-        """Give an answer to each question for each picture, as `BundleReader.answer` does."""
-        return self._each(seen, lambda reader, part: reader.answer(part, questions, history=history, decoding=decoding))
+        """Return an answer to each question for each picture, as `BundleReader.answer` does."""
+        return self._each(
+            encoded, lambda reader, part: reader.answer(part, questions, history=history, decoding=decoding)
+        )
 
-    def score(self, seen: Seen, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()) -> Scores:
-        """Give (n, m) log-likelihoods, as `BundleReader.score` does."""
-        rows = self._each(seen, lambda reader, part: list(reader.score(part, question, answers, history=history)))
+    def score(
+        self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
+    ) -> Scores:
+        """Return (n, m) log-likelihoods, as `BundleReader.score` does."""
+        rows = self._each(encoded, lambda reader, part: list(reader.score(part, question, answers, history=history)))
         return np.array(rows, dtype=np.float32).reshape(len(rows), len(answers))
 
     def __enter__(self) -> Self:
-        """Give itself."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -92,12 +103,12 @@ class AutoReader:
         self.product.close()
         self.everyday.close()
 
-    def _each(self, seen: Seen, read: Callable[[BundleReader, BundleSeen], list[Row]]) -> list[Row]:
-        own = self._own(seen)
+    def _each(self, encoded: EncodedImages, read: Callable[[BundleReader, BundleImages], list[Row]]) -> list[Row]:
+        own = self._own(encoded)
         rows = {True: iter(read(self.product, own.product)), False: iter(read(self.everyday, own.everyday))}
         return [next(rows[bool(sold)]) for sold in own.products]
 
-    def _own(self, seen: Seen) -> AutoSeen:
-        if not isinstance(seen, AutoSeen):
-            raise InputError(f"{type(seen).__name__} is another reader's look; look with {self.name} first")
-        return seen
+    def _own(self, encoded: EncodedImages) -> AutoSeen:
+        if not isinstance(encoded, AutoSeen):
+            raise InputError(f"{type(encoded).__name__} is another reader's look; look with {self.name} first")
+        return encoded

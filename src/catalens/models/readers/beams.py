@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from catalens.core.types import Decoding
-from catalens.models.readers.reading import Start
-from catalens.models.readers.writing import adjusted, said_ids, until_end
+from catalens.models.readers.generate import adjusted, said_ids, until_end
+from catalens.models.readers.kv_cache import Start
 
 _NEVER = -1e9
 """A score that no text has."""

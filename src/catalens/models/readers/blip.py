@@ -10,10 +10,10 @@ from torch import Tensor
 
 from catalens.core.errors import ModelError
 from catalens.core.types import Turn
+from catalens.models.readers.blip_decoder import Med, MedReading
+from catalens.models.readers.kv_cache import Start, right_padded
 from catalens.models.readers.loading import Loaded
-from catalens.models.readers.med import Med, MedReading
-from catalens.models.readers.reader import SeenPictures
-from catalens.models.readers.reading import Start, right_padded
+from catalens.models.readers.reader import TorchImages
 from catalens.models.readers.tokens import fitting, plain_ids
 
 
@@ -30,16 +30,16 @@ class BlipCaptions:
         self._begin: int = config.bos_token_id
         self.ends: tuple[int, ...] = (config.sep_token_id,)
 
-    def look(self, images: Sequence[Image]) -> SeenPictures:
+    def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Run the vision tower; see `Family`."""
-        return SeenPictures(_seen(self._loaded, images))
+        return TorchImages(_seen(self._loaded, images))
 
-    def captioning(self, seen: SeenPictures, prompt: str) -> list[Start]:
+    def captioning(self, encoded: TorchImages, prompt: str) -> list[Start]:
         """Begin captions with `[DEC]` and the prompt; see `Family`."""
         said = [self._begin, *plain_ids(self.tokenizer, prompt)]
-        return [_start(self._med, seen.features, said)]
+        return [_start(self._med, encoded.features, said)]
 
-    def asking(self, seen: SeenPictures, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:  # noqa: ARG002
+    def asking(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:  # noqa: ARG002
         """Refuse: it never learned to answer."""
         raise ModelError(f"{self.name} gives captions and answers no questions; blip-vqa, BLIP-2 and chat models do")
 
@@ -60,25 +60,25 @@ class BlipAnswers:
         self._begin: int = config.bos_token_id
         self.ends: tuple[int, ...] = (config.sep_token_id,)
 
-    def look(self, images: Sequence[Image]) -> SeenPictures:
+    def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Run the vision tower; see `Family`."""
-        return SeenPictures(_seen(self._loaded, images))
+        return TorchImages(_seen(self._loaded, images))
 
-    def captioning(self, seen: SeenPictures, prompt: str) -> list[Start]:  # noqa: ARG002
+    def captioning(self, encoded: TorchImages, prompt: str) -> list[Start]:  # noqa: ARG002
         """Refuse: it never learned to describe."""
         raise ModelError(f"{self.name} answers questions and gives no captions; blip-base and blip-large do")
 
-    def asking(self, seen: SeenPictures, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
+    def asking(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
         """Read each question while looking at each picture; see `Family`."""
         if history:
             raise ModelError(
                 f"{self.name} learned single questions and keeps no conversation; BLIP-2 and chat models do"
             )
         rows = [self._question(each) for each in questions]
-        ids, mask = right_padded(rows, seen.features.device)
-        n = len(seen)
+        ids, mask = right_padded(rows, encoded.features.device)
+        n = len(encoded)
         ids, mask = ids.repeat(n, 1), mask.repeat(n, 1)
-        states = self._encoder.encode(ids, mask, self._encoder.source(seen.features))
+        states = self._encoder.encode(ids, mask, self._encoder.source(encoded.features))
         return [_start(self._decoder, states, [self._begin], mask)]
 
     def _question(self, question: str) -> list[int]:
@@ -87,7 +87,7 @@ class BlipAnswers:
 
 
 def _seen(loaded: Loaded, images: Sequence[Image]) -> Tensor:
-    """Give the vision tower's states: (n, patches + 1, width)."""
+    """Return the vision tower's states: (n, patches + 1, width)."""
     states: Tensor = loaded.model.vision_model(pixel_values=loaded.pixels(images)).last_hidden_state
     return states
 

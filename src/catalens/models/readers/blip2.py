@@ -7,20 +7,21 @@ together with each question by its encoder.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
 from catalens.core.types import Turn
+from catalens.models.readers.kv_cache import CachedReading, Start, Step, go_on, left_padded, right_padded
 from catalens.models.readers.loading import Loaded
-from catalens.models.readers.reader import SeenPictures
-from catalens.models.readers.reading import CachedReading, Start, Step, go_on, left_padded, right_padded
-from catalens.models.readers.tokens import Foreign, as_ends, fitting
+from catalens.models.readers.reader import TorchImages
+from catalens.models.readers.tokens import as_ends, fitting
 
 
 def dialogue(question: str, history: Sequence[Turn]) -> str:
-    """Give the prompt of a question, as LAVIS words it.
+    """Return the prompt of a question, as LAVIS words it.
 
     >>> dialogue("Which colour?", [Turn("What is it?", "a shirt")])
     'Question: What is it? Answer: a shirt. Question: Which colour? Answer:'
@@ -44,27 +45,27 @@ class Blip2Opt:
         self._begin: int = config.bos_token_id
         self._most: int = config.max_position_embeddings - loaded.model.config.num_query_tokens
 
-    def look(self, images: Sequence[Image]) -> SeenPictures:
+    def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Run the vision tower and the Q-Former; see `Family`."""
         return _seen(self._loaded, images)
 
-    def captioning(self, seen: SeenPictures, prompt: str) -> list[Start]:
+    def captioning(self, encoded: TorchImages, prompt: str) -> list[Start]:
         """Begin captions with the prompt; see `Family`."""
-        return [self._start(seen, [self._prompt(prompt)])]
+        return [self._start(encoded, [self._prompt(prompt)])]
 
-    def asking(self, seen: SeenPictures, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
+    def asking(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
         """Begin answers after `Question: … Answer:`; see `Family`."""
-        return [self._start(seen, [self._prompt(dialogue(each, history)) for each in questions])]
+        return [self._start(encoded, [self._prompt(dialogue(each, history)) for each in questions])]
 
     def _prompt(self, text: str) -> list[int]:
         return fitting(_marked_ids(self.tokenizer, text) if text else [self._begin], self._most, text)
 
-    def _start(self, seen: SeenPictures, prompts: list[list[int]]) -> Start:
-        n, longest = len(seen), max(map(len, prompts))
-        if seen.prefix is None:
-            seen.prefix = self._read_pictures(seen.features)
-        reading = seen.prefix.spread(len(prompts))
-        ids, mask = left_padded(prompts * n, seen.features.device)
+    def _start(self, encoded: TorchImages, prompts: list[list[int]]) -> Start:
+        n, longest = len(encoded), max(map(len, prompts))
+        if encoded.prefix is None:
+            encoded.prefix = self._read_pictures(encoded.features)
+        reading = encoded.prefix.spread(len(prompts))
+        ids, mask = left_padded(prompts * n, encoded.features.device)
         return Start(reading, reading.read(ids, mask, last=True)[:, -1], prompts * n, self._most - longest)
 
     def _read_pictures(self, features: Tensor) -> CachedReading:
@@ -94,29 +95,29 @@ class Blip2T5:
         self.tokenizer, self.lead = loaded.processor.tokenizer, ""
         self.ends = as_ends(self._language.generation_config.eos_token_id)
 
-    def look(self, images: Sequence[Image]) -> SeenPictures:
+    def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Run the vision tower and the Q-Former; see `Family`."""
         return _seen(self._loaded, images)
 
-    def captioning(self, seen: SeenPictures, prompt: str) -> list[Start]:
+    def captioning(self, encoded: TorchImages, prompt: str) -> list[Start]:
         """Let the encoder read picture and prompt; see `Family`."""
         config = self._language.config
         alone = self.ends[0] if config.bos_token_id is None else config.bos_token_id
-        return [self._start(seen, [_marked_ids(self.tokenizer, prompt) if prompt else [alone]])]
+        return [self._start(encoded, [_marked_ids(self.tokenizer, prompt) if prompt else [alone]])]
 
-    def asking(self, seen: SeenPictures, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
+    def asking(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
         """Let the encoder read picture and `Question: … Answer:`; see `Family`."""
-        return [self._start(seen, [_marked_ids(self.tokenizer, dialogue(each, history)) for each in questions])]
+        return [self._start(encoded, [_marked_ids(self.tokenizer, dialogue(each, history)) for each in questions])]
 
-    def _start(self, seen: SeenPictures, prompts: list[list[int]]) -> Start:
+    def _start(self, encoded: TorchImages, prompts: list[list[int]]) -> Start:
         from transformers import DynamicCache, EncoderDecoderCache
 
-        n, q = len(seen), len(prompts)
+        n, q = len(encoded), len(prompts)
         for prompt in prompts:
             fitting(prompt, self._MOST, "the question")
-        ids, mask = right_padded(prompts * n, seen.features.device)
+        ids, mask = right_padded(prompts * n, encoded.features.device)
         words = self._language.get_input_embeddings()(ids)
-        pictures = seen.features.to(words.dtype).repeat_interleave(q, dim=0)
+        pictures = encoded.features.to(words.dtype).repeat_interleave(q, dim=0)
         mask = torch.cat([mask.new_ones(pictures.shape[:2]), mask], dim=1)
         encoder = self._language.get_encoder()
         states = encoder(inputs_embeds=torch.cat([pictures, words], dim=1), attention_mask=mask).last_hidden_state
@@ -128,26 +129,26 @@ class Blip2T5:
         return Start(reading, first, [[begin]] * (n * q), self._MOST)
 
     def _forward(self, step: Step) -> Tensor:
-        states, seen = step.context
+        states, encoded = step.context
         logits: Tensor = self._language(
             decoder_input_ids=step.ids,
             decoder_attention_mask=step.mask,
             encoder_outputs=(states,),
-            attention_mask=seen,
+            attention_mask=encoded,
             past_key_values=step.cache,
             use_cache=True,
         ).logits
         return logits
 
 
-def _seen(loaded: Loaded, images: Sequence[Image]) -> SeenPictures:
-    """Give what the language model takes of pictures: (n, query tokens, width)."""
-    return SeenPictures(
+def _seen(loaded: Loaded, images: Sequence[Image]) -> TorchImages:
+    """Return what the language model takes of pictures: (n, query tokens, width)."""
+    return TorchImages(
         loaded.model.get_image_features(pixel_values=loaded.pixels(images), return_dict=True).pooler_output
     )
 
 
-def _marked_ids(tokenizer: Foreign, text: str) -> list[int]:
-    """Give a text's ids with the tokenizer's own marks: a begin for OPT, an end for T5."""
+def _marked_ids(tokenizer: Any, text: str) -> list[int]:
+    """Return a text's ids with the tokenizer's own marks: a begin for OPT, an end for T5."""
     ids: list[int] = tokenizer(text).input_ids
     return ids

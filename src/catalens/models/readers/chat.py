@@ -18,10 +18,10 @@ from torch import Tensor
 
 from catalens.core.errors import ModelError
 from catalens.core.types import Turn
+from catalens.models.readers.kv_cache import CachedReading, Start, Step, go_on, left_padded, stacked
 from catalens.models.readers.loading import Loaded
-from catalens.models.readers.reader import SeenPictures
-from catalens.models.readers.reading import CachedReading, Start, Step, go_on, left_padded, stacked
-from catalens.models.readers.tokens import Foreign, as_ends, fitting, plain_ids
+from catalens.models.readers.reader import TorchImages
+from catalens.models.readers.tokens import as_ends, fitting, plain_ids
 
 DESCRIBE = "Describe this picture in one sentence."
 """What a chat model is told to get a caption."""
@@ -42,7 +42,7 @@ class _Beginning:
 
     ids: list[int]
     inputs: Mapping[str, Any]
-    features: Foreign = None
+    features: Any = None
 
 
 class Chat:
@@ -60,36 +60,36 @@ class Chat:
             )
         # What stands for a picture in a text is not always what the picture becomes.
         self._placeholder: str = getattr(self._processor, "image_token", None) or "<image>"
-        text_config: Foreign = self._model.config.get_text_config()
+        text_config: Any = self._model.config.get_text_config()
         self._most: int = getattr(text_config, "max_position_embeddings", None) or 1 << 20
         self.ends = as_ends(self._model.generation_config.eos_token_id) or (self.tokenizer.eos_token_id,)
         self._keeps = _keeps_past(self._model)
         if not self._keeps and "mm_encoder_outputs" not in inspect.signature(self._model.forward).parameters:
             raise ModelError(
-                f"{self.name} neither keeps what it has read nor takes a picture it has seen; take another"
+                f"{self.name} neither keeps what it has read nor takes a picture it has encoded; take another"
             )
         self.lead = self._answers_lead()
 
-    def look(self, images: Sequence[Image]) -> SeenPictures:
+    def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Run the vision tower, and the language model over the beginning where it keeps that; see `Family`."""
         beginnings = [self._begin(image) for image in images]
         if not self._keeps:
-            return SeenPictures([replace(each, **self._features(each)) for each in beginnings])
+            return TorchImages([replace(each, **self._features(each)) for each in beginnings])
         prefix = stacked([self._read(each.ids, each)[0] for each in beginnings])
-        return SeenPictures([replace(each, inputs={}) for each in beginnings], prefix)
+        return TorchImages([replace(each, inputs={}) for each in beginnings], prefix)
 
-    def captioning(self, seen: SeenPictures, prompt: str) -> list[Start]:
+    def captioning(self, encoded: TorchImages, prompt: str) -> list[Start]:
         """Ask for a description, whose beginning the prompt is; see `Family`."""
         conversation = self._conversation(DESCRIBE, ())
         begun = self._tail(conversation, f"{self.lead}{prompt}" if prompt else "")
-        return self._starts(seen, [begun])
+        return self._starts(encoded, [begun])
 
-    def asking(self, seen: SeenPictures, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
+    def asking(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
         """Ask each question at the end of the conversation; see `Family`."""
-        return self._starts(seen, [self._tail(self._conversation(each, history)) for each in questions])
+        return self._starts(encoded, [self._tail(self._conversation(each, history)) for each in questions])
 
     def _answers_lead(self) -> str:
-        """Give the space that the template puts before what the model says."""
+        """Return the space that the template puts before what the model says."""
         asked = self._conversation(_PROBE, ())
         answered: str = self._processor.apply_chat_template(
             [*_messages(_PROBE, ()), _said("assistant", _PROBE)], add_generation_prompt=False, tokenize=False
@@ -98,14 +98,14 @@ class Chat:
         return lead if found and lead.isspace() else ""
 
     def _conversation(self, question: str, history: Sequence[Turn]) -> str:
-        """Give the text of a conversation up to where the model speaks."""
+        """Return the text of a conversation up to where the model speaks."""
         text: str = self._processor.apply_chat_template(
             _messages(question, history), add_generation_prompt=True, tokenize=False
         )
         return text
 
     def _tail(self, conversation: str, begun: str = "") -> list[int]:
-        """Give the tokens of a conversation after the picture's placeholder, and of a reply that has begun."""
+        """Return the tokens of a conversation after the picture's placeholder, and of a reply that has begun."""
         _, mark, rest = conversation.partition(self._placeholder)
         if not mark:
             raise ModelError(f"the chat template of {self.name} has no place for a picture, {self._placeholder}")
@@ -138,7 +138,7 @@ class Chat:
         }
         return _Beginning(begin, inputs)
 
-    def _placed(self, value: Foreign) -> Tensor:
+    def _placed(self, value: Any) -> Tensor:
         tensor = torch.as_tensor(value).to(self._loaded.device)
         return tensor.to(self._loaded.dtype) if tensor.is_floating_point() else tensor
 
@@ -164,7 +164,7 @@ class Chat:
         return reading, output.logits[:, -1].float()
 
     def _places(self, row: Tensor, inputs: Mapping[str, Any]) -> Tensor:
-        """Give the positions of a beginning: (1, length), or (3, 1, length) where patches lie in a plane."""
+        """Return the positions of a beginning: (1, length), or (3, 1, length) where patches lie in a plane."""
         find = getattr(getattr(self._model, "model", None), "get_rope_index", None)
         if find is None:
             return torch.arange(row.shape[1], device=row.device)[None]
@@ -172,14 +172,14 @@ class Chat:
         places: Tensor = find(input_ids=row, **{name: value for name, value in inputs.items() if name in takes})[0]
         return places
 
-    def _starts(self, seen: SeenPictures, tails: list[list[int]]) -> list[Start]:
+    def _starts(self, encoded: TorchImages, tails: list[list[int]]) -> list[Start]:
         """Begin a text for each picture and tail."""
-        if seen.prefix is None:
-            return [self._whole(beginning, tail) for beginning in seen.features for tail in tails]
-        prompts = [[*beginning.ids, *tail] for beginning in seen.features for tail in tails]
+        if encoded.prefix is None:
+            return [self._whole(beginning, tail) for beginning in encoded.features for tail in tails]
+        prompts = [[*beginning.ids, *tail] for beginning in encoded.features for tail in tails]
         longest = max(len(fitting(each, self._most, "the conversation")) for each in prompts)
-        reading = seen.prefix.spread(len(tails))
-        ids, mask = left_padded(tails * len(seen), self._loaded.device)
+        reading = encoded.prefix.spread(len(tails))
+        ids, mask = left_padded(tails * len(encoded), self._loaded.device)
         return [Start(reading, reading.read(ids, mask, last=True)[:, -1], prompts, self._most - longest)]
 
     def _whole(self, beginning: _Beginning, tail: list[int]) -> Start:
@@ -192,7 +192,7 @@ class Chat:
 
 
 def _messages(question: str, history: Sequence[Turn], image: Image | None = None) -> list[dict[str, Any]]:
-    """Give a conversation in which the first question comes with the picture."""
+    """Return a conversation in which the first question comes with the picture."""
     asked = [turn.question for turn in history] + [question]
     messages = [_said("user", asked[0])]
     messages[0]["content"].insert(0, {"type": "image"} if image is None else {"type": "image", "image": image})
@@ -206,19 +206,19 @@ def _said(role: str, text: str) -> dict[str, Any]:
 
 
 def _widened(value: Tensor, begin: list[int], ids: list[int]) -> Tensor:
-    """Give what is said of each token of a beginning for more tokens, which are plain text (0); others as they are."""
+    """Extend per-token values to more tokens, which are plain text (0); return other values unchanged."""
     if value.shape[:2] != (1, len(begin)) or value.is_floating_point():
         return value
     return torch.nn.functional.pad(value, (0, len(ids) - len(begin)))
 
 
-def _new_cache(model: Foreign) -> Foreign:
+def _new_cache(model: Any) -> Any:
     from transformers import DynamicCache
 
     return DynamicCache(config=model.config)
 
 
-def _keeps_past(model: Foreign) -> bool:
+def _keeps_past(model: Any) -> bool:
     """Say whether every layer keeps the keys and values of all tokens, so that rows can be padded and go on."""
     from transformers.cache_utils import DynamicLayer
 

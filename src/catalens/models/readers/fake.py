@@ -13,7 +13,7 @@ import numpy as np
 from PIL.Image import Image
 
 from catalens.core.errors import InputError, ModelError
-from catalens.core.protocols import Seen
+from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.models.readers.checks import check_answers, check_decoding, check_questions
 
@@ -43,39 +43,48 @@ class FakeReader:
         """Numbers of pictures looked at, so that a test can count looks."""
         self._closed = False
 
-    def look(self, images: Sequence[Image]) -> Seen:
+    def encode_images(self, images: Sequence[Image]) -> EncodedImages:
         """Find the mean colour of each picture."""
         self._check_open()
         self.looks.append(len(images))
         return _Colours(_colour(image) for image in images)
 
-    def caption(self, seen: Seen, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY) -> list[list[str]]:
-        """Give `count` captions that name the colour, in other words each."""
+    def caption(
+        self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
+    ) -> list[list[str]]:
+        """Return `count` captions that name the colour, in other words each."""
         self._check_open()
         check_decoding(decoding, count)
         first = 0 if decoding.temperature is None else decoding.seed
         captions = []
-        for colour in _own(seen):
+        for colour in _own(encoded):
             wordings = (_WORDINGS[(first + at) % len(_WORDINGS)].format(colour) for at in range(count))
             captions.append([f"{prompt} {_cut(each, decoding)}".strip() for each in wordings])
         return captions
 
     def answer(
-        self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+        self,
+        encoded: EncodedImages,
+        questions: Sequence[str],
+        *,
+        history: Sequence[Turn] = (),
+        decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
         """Answer with the colour where a question has that word, else with yes or no."""
         self._check_open()
         check_decoding(decoding)
         check_questions(questions)
         turns = [part for turn in history for part in (turn.question, turn.answer)]
-        return [[_answer(colour, [*turns, question]) for question in questions] for colour in _own(seen)]
+        return [[_answer(colour, [*turns, question]) for question in questions] for colour in _own(encoded)]
 
-    def score(self, seen: Seen, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()) -> Scores:
+    def score(
+        self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
+    ) -> Scores:
         """Score the answer that it would give itself above all others."""
         self._check_open()
         check_questions([question])
         check_answers(answers)
-        given = [group[0] for group in self.answer(seen, [question], history=history)]
+        given = [group[0] for group in self.answer(encoded, [question], history=history)]
         scores = np.zeros((len(given), len(answers)), dtype=np.float32)
         for row, own in zip(scores, given, strict=True):
             row[:] = [-0.1 if answer.lower() == own else -1 - 4 * _chance(own, question, answer) for answer in answers]
@@ -96,10 +105,10 @@ class FakeReader:
             raise ModelError("fake is closed; load it again")
 
 
-def _own(seen: Seen) -> _Colours:
-    if not isinstance(seen, _Colours):
-        raise InputError(f"{type(seen).__name__} was made by another reader; only the reader that looked can go on")
-    return seen
+def _own(encoded: EncodedImages) -> _Colours:
+    if not isinstance(encoded, _Colours):
+        raise InputError(f"{type(encoded).__name__} was made by another reader; only the reader that looked can go on")
+    return encoded
 
 
 def _colour(image: Image) -> str:
@@ -118,5 +127,5 @@ def _cut(text: str, decoding: Decoding) -> str:
 
 
 def _chance(*texts: str) -> float:
-    """Give a number in [0, 1) that is always the same for the same texts."""
+    """Return a number in [0, 1) that is always the same for the same texts."""
     return int.from_bytes(hashlib.sha256("\0".join(texts).encode()).digest()[:6], "little") / 2**48

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from catalens.core.errors import ModelError
 from catalens.core.types import Turn
+from catalens.models.readers.kv_cache import CachedReading, Start, Step, left_padded
 from catalens.models.readers.loading import Loaded
-from catalens.models.readers.reader import SeenPictures
-from catalens.models.readers.reading import CachedReading, Start, Step, left_padded
+from catalens.models.readers.reader import TorchImages
 from catalens.models.readers.tokens import as_ends, fitting, plain_ids
 
 
@@ -34,7 +34,7 @@ class Git:
                 f"{self.name} reads {config.num_image_with_embedding} frames of a film; give one for pictures"
             )
 
-    def look(self, images: Sequence[Image]) -> SeenPictures:
+    def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Let the decoder read the patches and its mark of begin; see `Family`."""
         from transformers import DynamicCache
 
@@ -47,28 +47,28 @@ class Git:
         cache.crop(-1)
         patches = torch.ones((n, self._patches), dtype=torch.int64, device=pixels.device)
         prefix = CachedReading(self._forward, cache, patches, patches.new_zeros(n))
-        return SeenPictures([None] * n, prefix)
+        return TorchImages([None] * n, prefix)
 
-    def captioning(self, seen: SeenPictures, prompt: str) -> list[Start]:
+    def captioning(self, encoded: TorchImages, prompt: str) -> list[Start]:
         """Begin captions with the prompt; see `Family`."""
-        return [self._start(seen, [self._prompt(prompt)])]
+        return [self._start(encoded, [self._prompt(prompt)])]
 
-    def asking(self, seen: SeenPictures, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
+    def asking(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
         """Let it go on from each question; see `Family`."""
         if history:
             raise ModelError(
                 f"{self.name} learned single questions and keeps no conversation; BLIP-2 and chat models do"
             )
-        return [self._start(seen, [self._prompt(each) for each in questions])]
+        return [self._start(encoded, [self._prompt(each) for each in questions])]
 
     def _prompt(self, text: str) -> list[int]:
         return fitting([self._begin, *plain_ids(self.tokenizer, text)], self._most, text)
 
-    def _start(self, seen: SeenPictures, prompts: list[list[int]]) -> Start:
+    def _start(self, encoded: TorchImages, prompts: list[list[int]]) -> Start:
         """Begin a text for each picture and prompt."""
-        assert seen.prefix is not None, "look made it"
-        n, longest = len(seen), max(map(len, prompts))
-        reading = seen.prefix.spread(len(prompts))
+        assert encoded.prefix is not None, "look made it"
+        n, longest = len(encoded), max(map(len, prompts))
+        reading = encoded.prefix.spread(len(prompts))
         ids, mask = left_padded(prompts * n, reading.place.device)
         return Start(reading, reading.read(ids, mask, last=True)[:, -1], prompts * n, self._most - longest)
 

@@ -15,7 +15,6 @@ from PIL.Image import Image
 from catalens.core.errors import InputError, ModelError
 from catalens.models.allocator import keep_memory
 from catalens.models.own_code import without_own_code
-from catalens.models.readers.tokens import Foreign
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +77,7 @@ def need_libraries() -> None:
         raise ModelError(f"readers of the hub need {error.name or 'more libraries'}: {INSTALL}") from error
 
 
-def read_config(folder: Path) -> Foreign:
+def read_config(folder: Path) -> Any:
     """Read a model's configuration.
 
     Raises:
@@ -107,7 +106,7 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     """
     import torch
 
-    transformers: Foreign = import_module("transformers")
+    transformers: Any = import_module("transformers")
     device = choose_device(wanted.device)
     dtype = choose_dtype(wanted.dtype, device)
     if device.type == "cpu":
@@ -135,7 +134,7 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
 
 
 def choose_device(asked: str | None) -> torch.device:
-    """Give the device that is asked for, or the best there is.
+    """Return the device that is asked for, or the best there is.
 
     Raises:
         InputError: there is none of that name.
@@ -157,7 +156,7 @@ def choose_device(asked: str | None) -> torch.device:
 
 
 def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
-    """Give the dtype that is asked for, or the fastest one that the device computes in.
+    """Return the dtype that is asked for, or the fastest one that the device computes in.
 
     Raises:
         InputError: there is none of that name.
@@ -184,8 +183,8 @@ def _cpu_has_bfloat16() -> bool:
     return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def _bits(quantise: Quantise, dtype: torch.dtype) -> Foreign:
-    """Give the settings for weights in few bits.
+def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:
+    """Return the settings for weights in few bits.
 
     Raises:
         InputError: it is neither 8bit nor 4bit.
@@ -193,7 +192,7 @@ def _bits(quantise: Quantise, dtype: torch.dtype) -> Foreign:
     """
     if quantise not in ("8bit", "4bit"):
         raise InputError(f"quantise is {quantise!r}; it is '8bit', '4bit' or None")
-    settings: Foreign = import_module("transformers").BitsAndBytesConfig
+    settings: Any = import_module("transformers").BitsAndBytesConfig
     if not find_spec("bitsandbytes"):
         raise ModelError(f"weights in {quantise} need bitsandbytes: pip install bitsandbytes")
     if quantise == "8bit":
@@ -202,7 +201,7 @@ def _bits(quantise: Quantise, dtype: torch.dtype) -> Foreign:
 
 
 @contextmanager
-def _quiet(transformers: Foreign) -> Iterator[None]:
+def _quiet(transformers: Any) -> Iterator[None]:
     """Keep progress bars and advice of the library off the terminal while it loads."""
     logging = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

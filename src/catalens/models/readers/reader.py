@@ -7,26 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 from PIL.Image import Image
 
 from catalens.core.errors import InputError, ModelError
-from catalens.core.protocols import Seen
+from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.models.readers.checks import check_answers, check_decoding, check_questions
-from catalens.models.readers.reading import CachedReading, Start, right_padded
-from catalens.models.readers.tokens import Foreign, decoded, plain_ids
-from catalens.models.readers.writing import write
+from catalens.models.readers.generate import write
+from catalens.models.readers.kv_cache import CachedReading, Start, right_padded
+from catalens.models.readers.tokens import decoded, plain_ids
 
 _ROWS = 64
 """Answers that are scored in one batch: more cost memory and gain no speed."""
 
 
 @dataclass(slots=True)
-class SeenPictures:
+class TorchImages:
     """What a torch reader keeps of n pictures.
 
     Attributes:
@@ -34,11 +34,11 @@ class SeenPictures:
         prefix: what the language model has read of the pictures, once it was asked for.
     """
 
-    features: Foreign
+    features: Any
     prefix: CachedReading | None = None
 
     def __len__(self) -> int:
-        """Give the number of pictures."""
+        """Return the number of pictures."""
         return len(self.features)
 
 
@@ -50,7 +50,7 @@ class Family(Protocol):
         """Model and revision."""
 
     @property
-    def tokenizer(self) -> Foreign:
+    def tokenizer(self) -> Any:
         """Of transformers, between texts and token ids."""
 
     @property
@@ -65,13 +65,13 @@ class Family(Protocol):
     def lead(self) -> str:
         """What the model writes before an answer, such as a space."""
 
-    def look(self, images: Sequence[Image]) -> SeenPictures:
+    def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Run the vision tower over pictures."""
 
-    def captioning(self, seen: SeenPictures, prompt: str) -> list[Start]:
+    def captioning(self, encoded: TorchImages, prompt: str) -> list[Start]:
         """Begin one caption for each picture, after the prompt."""
 
-    def asking(self, seen: SeenPictures, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
+    def asking(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
         """Begin the answer to each question about each picture."""
 
 
@@ -87,16 +87,18 @@ class TorchReader:
         """Model and revision."""
         return self._name
 
-    def look(self, images: Sequence[Image]) -> Seen:
+    def encode_images(self, images: Sequence[Image]) -> EncodedImages:
         """Run the vision tower over n RGB pictures, once."""
         with torch.inference_mode():
-            return self._open.look(images) if images else SeenPictures([])
+            return self._open.encode_images(images) if images else TorchImages([])
 
-    def caption(self, seen: Seen, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY) -> list[list[str]]:
-        """Give `count` captions of each picture, best first.
+    def caption(
+        self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
+    ) -> list[list[str]]:
+        """Return `count` captions of each picture, best first.
 
         Args:
-            seen: n pictures, as this reader has looked at them.
+            encoded: n pictures, as this reader has looked at them.
             prompt: what each caption begins with, and holds.
             count: captions of a picture. Where there are fewer beams and no temperature, it is the number of beams.
             decoding: how words are chosen.
@@ -106,7 +108,7 @@ class TorchReader:
             ModelError: the model gives no captions.
         """
         check_decoding(decoding, count)
-        family, pictures = self._open, _own(seen)
+        family, pictures = self._open, _own(encoded)
         if not len(pictures):
             return []
         with torch.inference_mode():
@@ -116,12 +118,17 @@ class TorchReader:
         return [[decoded(family.tokenizer, [*begin, *ids]) for ids in group] for group in texts]
 
     def answer(
-        self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+        self,
+        encoded: EncodedImages,
+        questions: Sequence[str],
+        *,
+        history: Sequence[Turn] = (),
+        decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
         """Give, for each picture, an answer to each question.
 
         Args:
-            seen: n pictures, as this reader has looked at them.
+            encoded: n pictures, as this reader has looked at them.
             questions: in natural wording.
             history: the conversation before them, oldest first.
             decoding: how words are chosen.
@@ -132,7 +139,7 @@ class TorchReader:
         """
         check_decoding(decoding)
         check_questions(questions)
-        family, pictures = self._open, _own(seen)
+        family, pictures = self._open, _own(encoded)
         if not len(pictures) or not questions:
             return [[] for _ in range(len(pictures))]
         with torch.inference_mode():
@@ -141,8 +148,10 @@ class TorchReader:
         texts = [decoded(family.tokenizer, ids) for ids in written]
         return [texts[at : at + len(questions)] for at in range(0, len(texts), len(questions))]
 
-    def score(self, seen: Seen, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()) -> Scores:
-        """Give (n pictures, m answers) log-likelihoods of each whole answer, its end included.
+    def score(
+        self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
+    ) -> Scores:
+        """Return (n pictures, m answers) log-likelihoods of each whole answer, its end included.
 
         The picture and the question are read once for all answers.
 
@@ -152,7 +161,7 @@ class TorchReader:
         """
         check_questions([question])
         check_answers(answers)
-        family, pictures = self._open, _own(seen)
+        family, pictures = self._open, _own(encoded)
         if not len(pictures) or not answers:
             return np.zeros((len(pictures), len(answers)), dtype=np.float32)
         ids = [plain_ids(family.tokenizer, f"{family.lead}{answer}") for answer in answers]
@@ -180,7 +189,7 @@ class TorchReader:
 
 
 def score_answers(start: Start, answers: Sequence[Sequence[int]], ends: Sequence[int]) -> Scores:
-    """Give (n rows, m answers) log-likelihoods of whole answers; any of the ends ends one.
+    """Return (n rows, m answers) log-likelihoods of whole answers; any of the ends ends one.
 
     Args:
         start: n rows that have read their questions.
@@ -202,7 +211,7 @@ def score_answers(start: Start, answers: Sequence[Sequence[int]], ends: Sequence
         some = answers[at : at + step]
         ids, mask = right_padded(some, first.device)
         m, length = ids.shape
-        # Padding on the right is seen by no token before it.
+        # Padding on the right is encoded by no token before it.
         logits = start.reading.spread(m).read(ids.repeat(n, 1)).log_softmax(dim=-1).view(n, m, length, -1)
         later = logits[:, :, :-1].gather(3, ids[None, :, 1:, None].expand(n, -1, -1, 1)).squeeze(3) * mask[:, 1:]
         lasts = (mask.sum(dim=1) - 1)[None, :, None, None].expand(n, -1, 1, logits.shape[3])
@@ -211,7 +220,7 @@ def score_answers(start: Start, answers: Sequence[Sequence[int]], ends: Sequence
     return np.asarray(torch.cat(columns, dim=1).cpu().numpy(), dtype=np.float32)
 
 
-def _own(seen: Seen) -> SeenPictures:
-    if not isinstance(seen, SeenPictures):
-        raise InputError(f"{type(seen).__name__} was made by another reader; only the reader that looked can go on")
-    return seen
+def _own(encoded: EncodedImages) -> TorchImages:
+    if not isinstance(encoded, TorchImages):
+        raise InputError(f"{type(encoded).__name__} was made by another reader; only the reader that looked can go on")
+    return encoded

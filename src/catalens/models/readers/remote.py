@@ -19,11 +19,11 @@ import numpy as np
 from PIL.Image import Image
 
 from catalens.core.errors import AnswerError, InputError, ModelError
-from catalens.core.protocols import Seen
+from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.models.addresses import shown
 from catalens.models.readers.checks import check_answers, check_decoding, check_questions
-from catalens.models.writers.patience import BusyError, patiently
+from catalens.models.writers.retry import BusyError, with_retry
 
 if TYPE_CHECKING:
     import httpx
@@ -71,12 +71,14 @@ class RemoteReader:
         self._address = f"{address.rstrip('/').removesuffix('/chat/completions')}/chat/completions"
         self.name = f"{shown(address).rstrip('/')}#{model}"
 
-    def look(self, images: Sequence[Image]) -> Seen:
+    def encode_images(self, images: Sequence[Image]) -> EncodedImages:
         """Write each picture as a data URI, at most 2048 pixels wide or high."""
         return _Seen(tuple(_data_uri(image) for image in images))
 
-    def caption(self, seen: Seen, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY) -> list[list[str]]:
-        """Give `count` captions of each picture, in the server's order.
+    def caption(
+        self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
+    ) -> list[list[str]]:
+        """Return `count` captions of each picture, in the server's order.
 
         A prompt is asked for in words; where the model begins otherwise, the prompt is put before what it said.
 
@@ -88,12 +90,17 @@ class RemoteReader:
         if count > 1 and decoding.temperature is None:
             raise InputError(f"{count} captions of a server need a temperature, such as 0.7; without, all are the same")
         begin = f' Begin with these words exactly: "{prompt}"' if prompt else ""
-        asked = [[_asked(f"{_DESCRIBE}{begin}", uri)] for uri in _own(seen)]
+        asked = [[_asked(f"{_DESCRIBE}{begin}", uri)] for uri in _own(encoded)]
         texts = self._each(lambda messages: self._texts(messages, decoding, count), asked)
         return [[_holding(prompt, text) for text in group] for group in texts]
 
     def answer(
-        self, seen: Seen, questions: Sequence[str], *, history: Sequence[Turn] = (), decoding: Decoding = GREEDY
+        self,
+        encoded: EncodedImages,
+        questions: Sequence[str],
+        *,
+        history: Sequence[Turn] = (),
+        decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
         """Give, for each picture, an answer to each question; each is a request of its own, several at a time.
 
@@ -103,12 +110,14 @@ class RemoteReader:
         """
         check_decoding(decoding)
         check_questions(questions)
-        asked = [_conversation(uri, question, history) for uri in _own(seen) for question in questions]
+        asked = [_conversation(uri, question, history) for uri in _own(encoded) for question in questions]
         texts = [group[0] for group in self._each(lambda messages: self._texts(messages, decoding, 1), asked)]
-        return [texts[at * len(questions) : (at + 1) * len(questions)] for at in range(len(seen))]
+        return [texts[at * len(questions) : (at + 1) * len(questions)] for at in range(len(encoded))]
 
-    def score(self, seen: Seen, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()) -> Scores:
-        """Give (n, m) log-probabilities with which the model chooses each answer from a lettered list.
+    def score(
+        self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
+    ) -> Scores:
+        """Return (n, m) log-probabilities with which the model chooses each answer from a lettered list.
 
         Chat completions tell no likelihood of a given text, so this is the likelihood of the answer's letter; one
         that the server does not list gets the least that it lists.
@@ -124,9 +133,9 @@ class RemoteReader:
         letters = string.ascii_uppercase[: len(answers)]
         choices = "\n".join(f"{letter}. {answer}" for letter, answer in zip(letters, answers, strict=True))
         wording = f"{question}\n{choices}\nReply with the letter of the right answer and nothing else."
-        asked = [_conversation(uri, wording, history) for uri in _own(seen)] if answers else []
+        asked = [_conversation(uri, wording, history) for uri in _own(encoded)] if answers else []
         rows = self._each(lambda messages: self._letters(messages, letters), asked)
-        return np.array(rows, dtype=np.float32).reshape(len(seen), len(answers))
+        return np.array(rows, dtype=np.float32).reshape(len(encoded), len(answers))
 
     def close(self) -> None:
         """Close the connections."""
@@ -154,7 +163,7 @@ class RemoteReader:
         return texts[:count]
 
     def _letters(self, messages: list[Any], letters: str) -> list[float]:
-        """Give the log-probability of each letter as the first token of the answer."""
+        """Return the log-probability of each letter as the first token of the answer."""
         body = {"messages": messages, "max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": MOST_SCORED}
         choice = self._choices(body)[0]
         try:
@@ -170,7 +179,7 @@ class RemoteReader:
         return [math.log(share) if share > 0 else least for share in shares.values()]
 
     def _choices(self, body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        answer = patiently(lambda: self._post({"model": self._model, **body}), what=self.name, sleep=self._sleep)
+        answer = with_retry(lambda: self._post({"model": self._model, **body}), what=self.name, sleep=self._sleep)
         choices = answer.get("choices") if isinstance(answer, dict) else None
         if not isinstance(choices, list) or not choices:
             raise AnswerError(f"{self.name} gave no chat completion; is this the address of such a server?")
@@ -235,7 +244,7 @@ def _asked(text: str, uri: str | None = None) -> dict[str, Any]:
 
 
 def _conversation(uri: str, question: str, history: Sequence[Turn]) -> list[dict[str, Any]]:
-    """Give a conversation in which the first question comes with the picture."""
+    """Return a conversation in which the first question comes with the picture."""
     questions = [turn.question for turn in history] + [question]
     messages = [_asked(questions[0], uri)]
     for turn, follow_up in zip(history, questions[1:], strict=True):
@@ -244,7 +253,7 @@ def _conversation(uri: str, question: str, history: Sequence[Turn]) -> list[dict
 
 
 def _settings(decoding: Decoding) -> dict[str, Any]:
-    """Give a decoding in the server's words; what few servers know is sent only where it is asked for.
+    """Return a decoding in the server's words; what few servers know is sent only where it is asked for.
 
     Raises:
         InputError: it has beams.
@@ -262,7 +271,7 @@ def _settings(decoding: Decoding) -> dict[str, Any]:
 
 
 def _text(name: str, choice: Mapping[str, Any]) -> str:
-    """Give what the model said; a text that was cut at the limit is a text.
+    """Return what the model said; a text that was cut at the limit is a text.
 
     Raises:
         AnswerError: it refused, said nothing, or what came is no message.
@@ -283,10 +292,10 @@ def _holding(prompt: str, text: str) -> str:
     return text if text.startswith(prompt) else f"{prompt} {text}"
 
 
-def _own(seen: Seen) -> tuple[str, ...]:
-    if not isinstance(seen, _Seen):
-        raise InputError(f"{type(seen).__name__} was made by another reader; only the reader that looked can go on")
-    return seen.uris
+def _own(encoded: EncodedImages) -> tuple[str, ...]:
+    if not isinstance(encoded, _Seen):
+        raise InputError(f"{type(encoded).__name__} was made by another reader; only the reader that looked can go on")
+    return encoded.uris
 
 
 def _pause_s(header: str | None) -> float | None:

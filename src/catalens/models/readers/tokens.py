@@ -7,24 +7,24 @@ from typing import Any
 
 from catalens.core.errors import InputError
 
-Foreign = Any
+Any = Any
 """An object of torch or transformers whose own types are partial."""
 
 
-def plain_ids(tokenizer: Foreign, text: str) -> list[int]:
-    """Give a text's ids without marks of begin and end; empty for no text."""
+def plain_ids(tokenizer: Any, text: str) -> list[int]:
+    """Return a text's ids without marks of begin and end; empty for no text."""
     ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids if text else []
     return [int(each) for each in ids]
 
 
-def decoded(tokenizer: Foreign, ids: Sequence[int]) -> str:
-    """Give the text of ids, without special tokens and without spaces around it."""
+def decoded(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Return the text of ids, without special tokens and without spaces around it."""
     text: str = tokenizer.decode(list(ids), skip_special_tokens=True)
     return text.strip()
 
 
 def fitting(ids: list[int], most: int, text: str) -> list[int]:
-    """Give the ids, if the model can read them and write a token more.
+    """Return the ids, if the model can read them and write a token more.
 
     Raises:
         InputError: there are too many.
@@ -35,7 +35,7 @@ def fitting(ids: list[int], most: int, text: str) -> list[int]:
 
 
 def as_ends(ids: int | Sequence[int] | None) -> tuple[int, ...]:
-    """Give the end tokens of a generation config as a tuple.
+    """Return the end tokens of a generation config as a tuple.
 
     >>> as_ends(2), as_ends([2, 3]), as_ends(None)
     ((2,), (2, 3), ())

@@ -19,7 +19,7 @@ from botocore.exceptions import (
 )
 
 from catalens.core.errors import AnswerError, ModelError
-from catalens.models.writers.patience import BusyError, patiently
+from catalens.models.writers.retry import BusyError, with_retry
 
 _BUSY = frozenset(
     {"ThrottlingException", "ModelNotReadyException", "ServiceUnavailableException", "TooManyRequestsException"}
@@ -59,7 +59,7 @@ class BedrockWriter:
         self._client, self._model, self._sleep = client, model, sleep
 
     def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:
-        """Give the model's text; its reasoning, if it sends some, is left out.
+        """Return the model's text; its reasoning, if it sends some, is left out.
 
         Raises:
             AnswerError: the model refused, was cut off, or gave nothing.
@@ -72,7 +72,7 @@ class BedrockWriter:
             "messages": [{"role": "user", "content": [{"text": instruction}]}],
             "inferenceConfig": {"maxTokens": max_tokens},
         }
-        answer = patiently(lambda: self._converse(request), what=self.name, sleep=self._sleep)
+        answer = with_retry(lambda: self._converse(request), what=self.name, sleep=self._sleep)
         reason = answer.get("stopReason", "")
         if reason in _STOPPED:
             raise AnswerError(f"{self.name} {_STOPPED[reason].format(max_tokens=max_tokens)}")
@@ -109,7 +109,7 @@ def load_bedrock(model: str, *, timeout_s: float) -> BedrockWriter:
     Raises:
         ModelError: no region is known.
     """
-    # The pauses are `patiently`'s: botocore's own tries would multiply with them.
+    # The pauses are `with_retry`'s: botocore's own tries would multiply with them.
     config = Config(read_timeout=timeout_s, connect_timeout=min(timeout_s, 10.0), retries={"total_max_attempts": 1})
     try:
         client = boto3.Session().client("bedrock-runtime", config=config)

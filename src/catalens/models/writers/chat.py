@@ -10,7 +10,7 @@ import httpx
 
 from catalens.core.errors import AnswerError, InputError, ModelError
 from catalens.models.addresses import shown
-from catalens.models.writers.patience import BusyError, patiently
+from catalens.models.writers.retry import BusyError, with_retry
 
 _BUSY = frozenset({429, 502, 503, 504, 529})
 _NEXT_STEP: Mapping[int, str] = {
@@ -33,7 +33,7 @@ class ChatWriter:
         self._limit = "max_tokens"
 
     def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:
-        """Give the model's text.
+        """Return the model's text.
 
         Raises:
             AnswerError: the model refused, was cut off, or gave nothing, or the answer cannot be read.
@@ -41,7 +41,7 @@ class ChatWriter:
         """
         messages = [{"role": "system", "content": system}, {"role": "user", "content": instruction}]
         body = {"model": self._model, "messages": messages}
-        answer = patiently(lambda: self._post(body, max_tokens), what=self.name, sleep=self._sleep)
+        answer = with_retry(lambda: self._post(body, max_tokens), what=self.name, sleep=self._sleep)
         try:
             choice = answer["choices"][0]
             message, reason = choice["message"], choice.get("finish_reason")

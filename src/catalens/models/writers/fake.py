@@ -14,7 +14,7 @@ class FakeWriter:
     name = "fake"
 
     def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:  # noqa: ARG002
-        """Give "The NAME is VALUE." for each fact.
+        """Return "The NAME is VALUE." for each fact.
 
         Raises:
             AnswerError: the text would have more words than tokens, or there is no fact.

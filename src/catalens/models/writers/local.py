@@ -28,7 +28,7 @@ class LocalWriter:
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
 
     def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:
-        """Give the model's text.
+        """Return the model's text.
 
         Raises:
             AnswerError: it was cut off, or gave nothing.

@@ -21,11 +21,11 @@ class CountsTokens(Protocol):
     """An encoder that says how much of a text it reads."""
 
     def count_tokens(self, text: str) -> tuple[int, int]:
-        """Give how many tokens a text has, and how many are read."""
+        """Return how many tokens a text has, and how many are read."""
 
 
 def most_tokens(encoder: CountsTokens) -> int:
-    """Give how many tokens an encoder reads at most, its marks included."""
+    """Return how many tokens an encoder reads at most, its marks included."""
     return encoder.count_tokens(_LONG)[1]
 
 
@@ -47,19 +47,19 @@ class PromptScorer:
         self._sizes: dict[str, int] = {}
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
-        """Give (n, dim) unit rows for n texts."""
+        """Return (n, dim) unit rows for n texts."""
         blocks = [np.empty((0, self._encoder.dim), dtype=np.float32)]
         return np.concatenate([*blocks, *map(self._encoder.encode_texts, batched(texts, _BATCH_TEXTS))])
 
     def after(self, vector: Vectors, prompt: str, phrases: Sequence[str]) -> Scores:
-        """Give (n,) cosines of a picture, a (dim,) unit vector, with `prompt, phrase` for n phrases."""
+        """Return (n,) cosines of a picture, a (dim,) unit vector, with `prompt, phrase` for n phrases."""
         if self._prefixes is not None:
             # The comma and the space stand before every phrase, so they are run once, too.
             return self._prefixes.encode_after(f"{prompt}, ", phrases) @ vector
         return self.vectors([f"{prompt}, {phrase}" for phrase in phrases]) @ vector
 
     def tokens(self, text: str) -> int | None:
-        """Give how many tokens a text has; None where the encoder does not count them."""
+        """Return how many tokens a text has; None where the encoder does not count them."""
         return None if self._counts is None else self._counts.count_tokens(text)[0]
 
     def fits(self, text: str) -> bool:

@@ -37,7 +37,7 @@ class Tables:
     negative: Sequence[str]
 
     def phrases(self) -> Mapping[Kind, Sequence[str]]:
-        """Give the words that may go into a prompt: an artist and a site go into several.
+        """Return the words that may go into a prompt: an artist and a site go into several.
 
         >>> Tables(artists=["Hokusai"], flavors=[], mediums=[], movements=[], sites=[], negative=[]).phrases()["artist"]
         ['by Hokusai', 'inspired by Hokusai']

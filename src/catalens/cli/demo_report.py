@@ -1,0 +1,156 @@
+"""What the demo concludes from what it saw: how often it was right, what to search for, and the pages to look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from catalens.cli import output
+from catalens.cli.records import picture_of, save_picture, title_of
+
+if TYPE_CHECKING:
+    from catalens.core.types import Hit, Record
+    from catalens.render.report import Answer, Report, Table
+    from catalens.tasks.attributes import Attributes
+
+_MOST_QUERIES = 40
+_SHEET_QUERIES = 6
+_MOST_PICTURES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A query, the type and colour that it asks for, and its hits, best first."""
+
+    query: str
+    wanted: tuple[str, str]
+    hits: Sequence[Hit] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything a demo run found out.
+
+    Attributes:
+        encoder_name: who looked.
+        records: n pictures.
+        answers: n times what was read.
+        truths: n times group → what is true, empty where nothing is known.
+        searches: what was searched for, and found.
+    """
+
+    encoder_name: str
+    records: Sequence[Record]
+    answers: Sequence[Attributes]
+    truths: Sequence[Mapping[str, str]]
+    searches: Sequence[Search]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How often one attribute was right, and how often "unknown", of the pictures it is known for."""
+
+    group: str
+    right: int
+    unknown: int
+    of: int
+
+
+def judge(seen: Seen) -> list[Score]:
+    """Compare answers with the truth, group by group; an attribute that was not read counts as unknown."""
+    right: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    of: Counter[str] = Counter()
+    for answers, truth in zip(seen.answers, seen.truths, strict=True):
+        for group, value in truth.items():
+            read = answers.get(group)
+            of[group] += 1
+            right[group] += read is not None and read.value == value
+            unknown[group] += read is None or not read.values
+    return [Score(group, right[group], unknown[group], total) for group, total in of.items()]
+
+
+def queries_for(seen: Sequence[Mapping[str, str]]) -> list[Search]:
+    """Make one query for each type in each of its colours, in the everyday words of the schema: "red t-shirt".
+
+    Args:
+        seen: n times group → value, true or read.
+    """
+    from catalens.tasks.schema import load_schema
+
+    wordings = {label.name: label.wordings[0] for label in load_schema("fashion").group("type").labels}
+    pairs = Counter((each["type"], each["colour"]) for each in seen if each.keys() >= {"type", "colour"})
+    return [Search(f"{colour.lower()} {wordings.get(kind, kind)}", (kind, colour)) for kind, colour in pairs][
+        :_MOST_QUERIES
+    ]
+
+
+def right_first(seen: Seen) -> tuple[int, int]:
+    """Count the searches whose first hit is truly of the type and colour asked for, and those that can be judged."""
+    truths = {record.id: truth for record, truth in zip(seen.records, seen.truths, strict=True)}
+    firsts = [(search, truths[search.hits[0].record.id]) for search in seen.searches if search.hits]
+    judged = [(search, truth) for search, truth in firsts if truth]
+    return sum((truth["type"], truth["colour"]) == search.wanted for search, truth in judged), len(judged)
+
+
+def write_pages(seen: Seen, out: Path) -> None:
+    """Write the contact sheet and the report, and say where they are."""
+    from catalens.render.contact_sheet import Cell, contact_sheet
+    from catalens.render.report import render_report
+
+    cells = [
+        Cell(picture_of(hit.record), f"{search.query}: {title_of(hit.record)}", hit.score)
+        for search in seen.searches[:_SHEET_QUERIES]
+        for hit in search.hits
+    ]
+    title = "Searches, a row each: best hits first"
+    if not cells:
+        title = "Pictures"
+        cells = [Cell(picture_of(record), title_of(record)) for record in seen.records[:_MOST_QUERIES]]
+    save_picture(contact_sheet(cells, title=title), out / "sheet.png")
+    page = out / "report.html"
+    page.write_text(render_report(_report(seen)), encoding="utf-8")
+    output.say(f"written: {page}")
+
+
+def _report(seen: Seen) -> Report:
+    from catalens.render.report import Picture, Report, SearchRow
+
+    right, asked = right_first(seen)
+    numbers = [("pictures", str(len(seen.records))), ("searches", str(len(seen.searches)))]
+    if asked:
+        numbers.append(("first hits of the right type and colour", f"{right / asked:.0%}"))
+    return Report(
+        title="Catalens demo",
+        about=f"What {seen.encoder_name} read from {len(seen.records)} pictures, and found among them.",
+        numbers=numbers,
+        tables=_tables(judge(seen)),
+        searches=[
+            SearchRow(
+                each.query, [Picture(picture_of(hit.record), title_of(hit.record), (), hit.score) for hit in each.hits]
+            )
+            for each in seen.searches[:_SHEET_QUERIES]
+        ],
+        pictures=[
+            Picture(picture_of(record), title_of(record), _answers(answers, truth))
+            for record, answers, truth in zip(seen.records[:_MOST_PICTURES], seen.answers, seen.truths, strict=False)
+        ],
+    )
+
+
+def _tables(scores: Sequence[Score]) -> list[Table]:
+    from catalens.render.report import Table
+
+    rows = [
+        (each.group, str(each.right), str(each.unknown), str(each.of), f"{each.right / each.of:.0%}") for each in scores
+    ]
+    return [Table("Attributes", ("attribute", "right", "unknown", "of", "share"), rows)] if rows else []
+
+
+def _answers(answers: Attributes, truth: Mapping[str, str]) -> list[Answer]:
+    from catalens.render.report import Answer
+
+    return [Answer(name, each.value, each.confidence, truth.get(name)) for name, each in answers.items()]

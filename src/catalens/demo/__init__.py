@@ -1,0 +1,1 @@
+"""The demo: products drawn by code, of which everything is known."""

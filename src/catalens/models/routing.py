@@ -1,0 +1,154 @@
+"""Routes each image to the bundled encoder of its domain: products to the starter, anything else to everyday."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from catalens.core.protocols import Encoder
+from catalens.core.types import Vectors
+from catalens.models.gate import Gate, load_gate
+from catalens.models.registry import shipped
+
+Row = TypeVar("Row")
+
+PRODUCT, EVERYDAY = "starter", "everyday"
+"""The bundled encoders."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedPart:
+    """The images of a batch that went to one encoder.
+
+    Attributes:
+        encoder: that encoder.
+        rows: (m,) positions of the images in the batch.
+        vectors: (m, dim) of those images.
+    """
+
+    encoder: Encoder
+    rows: NDArray[np.intp]
+    vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedImages:
+    """n encoded images, each in the space of the encoder that it was routed to."""
+
+    parts: Sequence[RoutedPart]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return sum(len(part.rows) for part in self.parts)
+
+    def map(self, function: Callable[[Encoder, Vectors], Sequence[Row]]) -> list[Row]:
+        """Apply a function to the vectors (m, dim) of each encoder; return one row per image, in their order."""
+        found = {
+            int(at): row
+            for part in self.parts
+            if len(part.rows)
+            for at, row in zip(part.rows, function(part.encoder, part.vectors), strict=True)
+        }
+        return [found[at] for at in range(len(self))]
+
+    def split(self) -> list[tuple[Encoder, Vectors]]:
+        """Return the encoder and the vector (dim,) of each image."""
+        return self.map(lambda encoder, vectors: [(encoder, vector) for vector in vectors])
+
+
+def joined(rows: Sequence[tuple[Encoder, Vectors]]) -> RoutedImages:
+    """Put images back together that were split; `rows` are encoder and vector (dim,) of each."""
+    places: dict[str, list[int]] = {}
+    for at, (encoder, _) in enumerate(rows):
+        places.setdefault(encoder.name, []).append(at)
+    return RoutedImages(
+        [
+            RoutedPart(rows[some[0]][0], np.array(some, dtype=np.intp), np.stack([rows[at][1] for at in some]))
+            for some in places.values()
+        ]
+    )
+
+
+class Router(Protocol):
+    """Encodes images, each with the encoder that suits it."""
+
+    @property
+    def name(self) -> str:
+        """The encoders, by name."""
+
+    @property
+    def input_size_wh(self) -> tuple[int, int]:
+        """(width, height) that images are brought to: the larger one where encoders differ."""
+
+    def encode_images(self, images: Sequence[Image]) -> RoutedImages:
+        """Encode n RGB images."""
+
+
+class SingleEncoder:
+    """A router with no choice: one encoder for every image."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder, self.name, self.input_size_wh = encoder, encoder.name, encoder.input_size_wh
+
+    def encode_images(self, images: Sequence[Image]) -> RoutedImages:
+        """Encode n RGB images."""
+        return RoutedImages([RoutedPart(self.encoder, np.arange(len(images)), self.encoder.encode_images(images))])
+
+
+class EncoderRouter:
+    """Sends product images to the product encoder and the others to the everyday encoder.
+
+    The gate reads the product encoder's vectors, so every image passes through that encoder first; the everyday
+    encoder is loaded when the first image needs it.
+    """
+
+    def __init__(
+        self, product: Encoder, load_everyday: Callable[[], Encoder], gate: Gate, input_size_wh: tuple[int, int]
+    ) -> None:
+        """Take the encoders, and the input size of the larger one."""
+        self.name = f"{PRODUCT}+{EVERYDAY}"
+        self.input_size_wh = input_size_wh
+        self._product, self._load_everyday, self._gate = product, load_everyday, gate
+
+    def encode_images(self, images: Sequence[Image]) -> RoutedImages:
+        """Encode n RGB images."""
+        vectors = self._product.encode_images(images)
+        if not len(images):
+            return RoutedImages([])
+        sold = self._gate.products(vectors)
+        own, others = np.flatnonzero(sold), np.flatnonzero(~sold)
+        parts = [RoutedPart(self._product, own, vectors[own])] if len(own) else []
+        if len(others):
+            everyday = self._load_everyday()
+            parts.append(RoutedPart(everyday, others, everyday.encode_images([images[at] for at in others])))
+        return RoutedImages(parts)
+
+
+def bundled_router(load: Callable[[str], Encoder]) -> EncoderRouter:
+    """Return the router over the bundled encoders.
+
+    Args:
+        load: returns a bundled encoder by its name; called for the everyday encoder once an image needs it.
+
+    Raises:
+        ModelError: a bundle is damaged.
+    """
+    from catalens.models.facts import read_facts
+
+    product = load(PRODUCT)
+    gate = load_gate(shipped(PRODUCT), product.dim)
+    return EncoderRouter(product, lambda: load(EVERYDAY), gate, read_facts(shipped(EVERYDAY)).input_size_wh)
+
+
+def domain(encoder_name: str) -> str:
+    """Return the name of the schema that an encoder's images are read with: "everyday" or "fashion".
+
+    >>> domain("everyday@3"), domain("openai/clip-vit-base-patch32@main")
+    ('everyday', 'fashion')
+    """
+    return "everyday" if encoder_name.partition("@")[0] == EVERYDAY else "fashion"

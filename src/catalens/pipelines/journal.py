@@ -1,0 +1,103 @@
+"""What a job has found so far, line by line on disk, so that a killed job goes on where it was.
+
+Knows keys and values; knows nothing of pictures, models or outputs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+from catalens.core.errors import InputError
+
+Key = tuple[str, str]
+"""What names an item of a job: its id and where its picture is."""
+
+
+class Note(NamedTuple):
+    """How far an item is.
+
+    Attributes:
+        done: how many stages are done for it.
+        values: what they found, as JSON values.
+    """
+
+    done: int
+    values: Mapping[str, Any]
+
+
+class Journal:
+    """A file of JSON lines: which job it is of, then one line for each item that got further.
+
+    A line that was cut off by a kill is dropped, and its item done again.
+    """
+
+    def __init__(self, path: Path, job: object) -> None:
+        """Name the file and the job.
+
+        Args:
+            path: made when there is the first thing to note, deleted when the job is complete.
+            job: everything that the results depend on (model, options …), as JSON values.
+        """
+        self.path = path
+        self._job = json.loads(json.dumps(job))
+        self._file: TextIO | None = None
+
+    def read(self) -> dict[Key, Note]:
+        """Return the latest note of every item; none where the file is not there.
+
+        Raises:
+            InputError: the file is of another job, or no journal.
+        """
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            os.truncate(self.path, len(whole))
+        head, *lines = whole.splitlines() or [b"null"]
+        try:
+            if whole and json.loads(head) != {"job": self._job}:
+                raise InputError(
+                    f"{self.path} is what an unfinished job left, and that job had another model or other options: "
+                    "finish it with those, or delete the file to begin anew"
+                )
+            return {(id, source): Note(done, values) for id, source, done, values in map(json.loads, lines)}
+        except ValueError as error:
+            raise InputError(f"{self.path} is no journal of a job ({error}); delete it, or move it away") from error
+
+    def append(self, notes: Sequence[tuple[Key, Note]]) -> None:
+        """Note how far some items are; they are on the disk when this returns.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if not notes:
+            return
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a", encoding="utf-8")
+            if self._file.tell() == 0:
+                self._file.write(_line({"job": self._job}))
+        self._file.write("".join(_line([*key, *note]) for key, note in notes))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file; what it holds stays."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def delete(self) -> None:
+        """Forget everything: the job is complete."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _line(value: object) -> str:
+    return json.dumps(value) + "\n"

@@ -1,0 +1,224 @@
+"""A table of results (CSV, TSV, JSON lines, parquet), written whole at the end of a job.
+
+A table that is there is kept: its rows get the new values, and pictures that it lacks are added. The picture's path
+is written from the table's folder, so that the table can be read as a source again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from catalens.catalogue.sources.arrow import open_parquet
+from catalens.catalogue.sources.items import Row
+from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows
+from catalens.core.errors import InputError
+from catalens.core.files import write_atomically
+from catalens.core.types import Record
+from catalens.pipelines.sidecars import IfExists, merged
+from catalens.pipelines.stages import Values
+
+ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
+"""Of the tables that can be written."""
+
+_IDENTIFYING = ("image", "id")
+
+
+class Table:
+    """Rows of a file, one for each picture."""
+
+    def __init__(
+        self,
+        path: Path,
+        text: str,
+        *,
+        columns: Mapping[str, str],
+        several: str | None = None,
+        if_exists: IfExists = "skip",
+    ) -> None:
+        """Read the table if it is there.
+
+        Args:
+            path: ends in one of `ENDINGS`.
+            text: the name of the value that `if_exists` is about.
+            columns: column → name of the value that it gets: "image" (the path), "id", "source", or a name among
+                what the stages find. The image or the id must be among them: rows are told apart by these.
+            several: the name of a list of texts whose first is `text`, and which may stand in its place; in CSV and
+                TSV it is a JSON list, for a text may hold whatever would stand between two.
+            if_exists: what to do with a picture whose row has a text already.
+
+        Raises:
+            InputError: an ending or columns that cannot be used, or a table there that cannot be read.
+        """
+        if path.suffix.lower() not in ENDINGS:
+            raise InputError(f"{path} cannot be written as a table: give a name that ends in {', '.join(ENDINGS)}")
+        self._keys = [column for column, value in columns.items() if value in _IDENTIFYING]
+        self._lists = [column for column, value in columns.items() if value == several]
+        self._texts = [column for column, value in columns.items() if value == text] + self._lists
+        if not self._keys or not self._texts:
+            raise InputError(
+                f"the columns {', '.join(columns)} do not do: there must be one for image or id, and one for {text}"
+            )
+        if path.suffix.lower() == ".parquet":
+            _require_pyarrow()
+        self._path, self._if_exists = path, if_exists
+        self._columns = dict(columns)
+        self._folder = path.absolute().parent
+        self._delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        self._order: dict[str, None] = {}
+        self._rows: list[dict[str, Any]] = []
+        self._of: dict[object, list[dict[str, Any]]] = {}  # the rows of each picture, which several products may share
+        if path.exists():
+            self._read()
+        self._order.update(dict.fromkeys(columns))
+
+    def holds(self, record: Record) -> bool:
+        """Say whether the picture's row has a text that is to stay."""
+        rows = self._of.get(self._key(self._row(record, {})), [])
+        return self._if_exists == "skip" and bool(rows) and all(row.get(self._texts[0]) for row in rows)
+
+    def write(self, record: Record, values: Values) -> None:
+        """Take the row of a picture; the file is written by `finish`.
+
+        Raises:
+            InputError: a name or a value is no readable text.
+        """
+        row = self._row(record, values)
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InputError("its name is not readable text, which no table can hold; rename the file") from error
+        key = self._key(row)
+        if key not in self._of:
+            self._add({}, key)
+        for old in self._of[key]:
+            if not old.get(self._texts[0]) or self._if_exists == "overwrite":
+                old.update(row)
+            elif self._if_exists != "skip":
+                old.update(row | {column: self._joined(old.get(column), row[column]) for column in self._texts})
+
+    def finish(self) -> None:
+        """Write the whole table.
+
+        Raises:
+            InputError: parquet cannot hold a column of such different values.
+            OSError: it cannot be written.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        write: Callable[[BinaryIO], None] = {".jsonl": self._write_json, ".parquet": self._write_parquet}.get(
+            self._path.suffix.lower(), self._write_csv
+        )
+        write_atomically(self._path, write)
+
+    def _joined(self, old: object, new: str | Sequence[str]) -> str | list[str]:
+        if isinstance(new, str):
+            return merged(str(old or ""), new, self._if_exists)
+        return _merged_lists(_listed(old), list(new), self._if_exists)
+
+    def _row(self, record: Record, values: Values) -> dict[str, Any]:
+        known = {"id": record.id, "source": record.source, "image": self._from_here(record.source), **values}
+        return {column: known.get(name) for column, name in self._columns.items()}
+
+    def _from_here(self, source: str) -> str:
+        """Return the picture's path from the table's folder; an address of another kind as it is."""
+        if not os.path.exists(source):  # noqa: PTH110 - never raises, whatever the source says
+            return source
+        try:
+            return Path(os.path.relpath(source, self._folder)).as_posix()
+        except ValueError:  # another drive
+            return source
+
+    def _key(self, row: Mapping[str, Any]) -> object:
+        return tuple(_plain(row.get(column)) for column in self._keys)
+
+    def _read(self) -> None:
+        suffix = self._path.suffix.lower()
+        if suffix == ".parquet":
+            table = open_parquet(self._path).read()
+            self._order = dict.fromkeys(table.schema.names)
+            rows: Iterable[Mapping[str, Any]] = table.to_pylist()
+        elif suffix == ".jsonl":
+            rows = [_checked(row) for row in json_rows(self._path)]
+        else:
+            names, self._delimiter = csv_header(self._path)
+            self._order = dict.fromkeys(names)
+            rows = [_checked(row) for row in csv_rows(self._path)]
+        for row in rows:
+            self._add(dict(row), self._key(row))
+
+    def _add(self, row: dict[str, Any], key: object) -> None:
+        self._rows.append(row)
+        self._of.setdefault(key, []).append(row)
+
+    def _write_csv(self, file: BinaryIO) -> None:
+        text = io.TextIOWrapper(file, "utf-8", newline="")
+        writer = csv.writer(text, delimiter=self._delimiter, lineterminator="\n")
+        writer.writerow(self._order)
+        writer.writerows(
+            [_cell(row.get(column), joined=column not in self._lists) for column in self._order] for row in self._rows
+        )
+        text.flush()
+        text.detach()
+
+    def _write_json(self, file: BinaryIO) -> None:
+        file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n".encode() for row in self._rows)
+
+    def _write_parquet(self, file: BinaryIO) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            columns = {column: [row.get(column) for row in self._rows] for column in self._order}
+            pq.write_table(pa.table(columns), file)
+        except pa.ArrowException as error:
+            raise InputError(f"{self._path} cannot be written as parquet: {error}") from error
+
+
+def _plain(value: object) -> str:
+    """Return an id or a path without what may be written in two ways."""
+    text = "" if value is None else str(value).strip()
+    return os.path.normpath(text.replace("\\", "/")) if text else ""
+
+
+def _checked(row: Row) -> Mapping[str, Any]:
+    if row.error:
+        raise InputError(f"{row.file}, {row.place}: {row.error}; mend the table, or name another to write to")
+    return row.values
+
+
+def _cell(value: object, *, joined: bool) -> object:
+    """Return a value as a spreadsheet holds it: lists of words joined where that is wanted, everything else as JSON."""
+    if isinstance(value, str) or not isinstance(value, Mapping | Sequence):
+        return value
+    if joined and isinstance(value, Sequence) and all(isinstance(each, str) for each in value):
+        return "; ".join(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _listed(value: object) -> list[str]:
+    """Return the texts of a list, or of a cell that is a JSON list; any other text is the only one."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:  # a sentence in brackets
+            return [str(value)]
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)] if value else []
+
+
+def _merged_lists(old: list[str], new: list[str], if_exists: IfExists) -> list[str]:
+    """Return what a picture's texts become; what was added already is not added again."""
+    if if_exists == "append":
+        return old if old[-len(new) :] == new else [*old, *new]
+    return old if old[: len(new)] == new else [*new, *old]
+
+
+def _require_pyarrow() -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise InputError('writing parquet needs pyarrow: pip install "catalens[parquet]"') from error

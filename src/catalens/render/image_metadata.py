@@ -1,0 +1,171 @@
+"""Painted pictures on disk: each carries what it was made with, so that it can be made again.
+
+The words stand where other programs for such pictures write and look for them, and in their form: the text chunk
+`parameters` of a PNG, the user comment in the Exif data of a JPEG or a WebP.
+
+Source:
+    stable-diffusion-webui (AUTOMATIC1111), "infotext": the prompt, then `Negative prompt: …`, then one line of
+    `Name: value` pairs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import ExifTags, Image, PngImagePlugin
+
+from catalens.core.errors import InputError
+from catalens.core.files import write_atomically
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""Endings of a name → Pillow's format."""
+
+_CHUNK = "parameters"
+_UNICODE = b"UNICODE\0"
+_NEGATIVE = "Negative prompt: "
+_PAIR = re.compile(r'(?P<name>[A-Z][A-Za-z ]*): (?P<value>"(?:\\.|[^"\\])*"|[^,]*)')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaintFacts:
+    """What a picture was painted with.
+
+    Attributes:
+        prompt: what was to be painted, on one line.
+        model: the painter's name.
+        seed: where chance came from.
+        strength: 0 kept the picture, 1 forgot it.
+        negative_prompt: what was kept out.
+        steps: denoising steps; None was the model's own number.
+        guidance: how closely the prompt was followed; None was the model's own.
+    """
+
+    prompt: str
+    model: str
+    seed: int
+    strength: float
+    negative_prompt: str = ""
+    steps: int | None = None
+    guidance: float | None = None
+
+
+def check_place(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse a place where no picture can go, before one is painted.
+
+    Raises:
+        InputError: the name ends in no format that carries the facts, its folder is missing, or something is there.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{path} cannot be written: give a name that ends in {', '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}, so no {path}")
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise InputError(f"{path} is there already, and stays; overwrite it on purpose, or choose another name")
+
+
+def save_painted(image: Image.Image, path: Path, facts: PaintFacts, *, overwrite: bool = False) -> None:
+    """Write a picture with what it was made with, whole or not at all.
+
+    Args:
+        image: RGB.
+        path: its ending chooses the format.
+        facts: are written into the picture.
+        overwrite: whether a file that is there may be replaced.
+
+    Raises:
+        InputError: see `check_place`; or the facts are too long for the format.
+        OSError: it cannot be written.
+    """
+    check_place(path, overwrite=overwrite)
+    text = facts_to_text(facts, image.size)
+    kind = FORMATS[path.suffix.lower()]
+
+    def write(file: BinaryIO) -> None:
+        if kind == "PNG":
+            chunks = PngImagePlugin.PngInfo()
+            chunks.add_itxt(_CHUNK, text)
+            image.save(file, kind, pnginfo=chunks)
+            return
+        exif = Image.Exif()
+        # UTF-16, big end first, is what the webui's own reader expects after this mark.
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = _UNICODE + text.encode("utf-16-be")
+        image.save(file, kind, exif=exif, quality=95)
+
+    try:
+        write_atomically(path, write)
+    except ValueError as error:
+        raise InputError(f"{path}: {len(text):,} letters of prompts do not fit into a {kind}; use .png") from error
+
+
+def read_painted(path: Path) -> PaintFacts:
+    """Read what a picture was made with; pictures of other programs that write the same form are read too.
+
+    Raises:
+        InputError: it is no picture, or it does not say.
+    """
+    try:
+        with Image.open(path, formats=sorted(set(FORMATS.values()))) as image:
+            image.load()  # text may stand behind the pixels
+            text = image.info.get(_CHUNK) or _user_comment(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a picture: {error}") from error
+    facts = facts_from_text(str(text))
+    if facts is None:
+        raise InputError(f"{path} does not say what it was painted with")
+    return facts
+
+
+def facts_to_text(facts: PaintFacts, size_wh: tuple[int, int]) -> str:
+    """Write facts in the form that such pictures carry.
+
+    >>> facts = PaintFacts(prompt="a boat", negative_prompt="blur", model="m", seed=7, strength=0.6)
+    >>> print(facts_to_text(facts, (8, 8)))
+    a boat
+    Negative prompt: blur
+    Seed: 7, Size: 8x8, Model: m, Denoising strength: 0.6, Version: catalens
+    """
+    pairs = {
+        "Steps": facts.steps,
+        "CFG scale": facts.guidance,
+        "Seed": facts.seed,
+        "Size": f"{size_wh[0]}x{size_wh[1]}",
+        "Model": json.dumps(facts.model) if set(facts.model) & set(',"') else facts.model,
+        "Denoising strength": facts.strength,
+        "Version": "catalens",
+    }
+    lines = [" ".join(facts.prompt.split())]
+    if facts.negative_prompt:
+        lines.append(_NEGATIVE + " ".join(facts.negative_prompt.split()))
+    lines.append(", ".join(f"{name}: {value}" for name, value in pairs.items() if value is not None))
+    return "\n".join(lines)
+
+
+def facts_from_text(text: str) -> PaintFacts | None:
+    """Read the form that such pictures carry; None where it is another, or has no prompt, seed or model."""
+    *prompts, last = text.strip().split("\n")
+    pairs = {pair["name"]: pair["value"].strip() for pair in _PAIR.finditer(last)}
+    quoted = pairs.get("Model", "").startswith('"')
+    at = next((at for at, line in enumerate(prompts) if line.startswith(_NEGATIVE)), len(prompts))
+    try:
+        return PaintFacts(
+            prompt="\n".join(prompts[:at]),
+            negative_prompt="\n".join(prompts[at:]).removeprefix(_NEGATIVE),
+            model=str(json.loads(pairs["Model"])) if quoted else pairs["Model"],
+            seed=int(pairs["Seed"]),
+            strength=float(pairs.get("Denoising strength", 1.0)),
+            steps=int(pairs["Steps"]) if "Steps" in pairs else None,
+            guidance=float(pairs["CFG scale"]) if "CFG scale" in pairs else None,
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _user_comment(image: Image.Image) -> str:
+    comment = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
+    if isinstance(comment, bytes) and comment.startswith(_UNICODE):
+        return comment.removeprefix(_UNICODE).decode("utf-16-be", "replace")
+    return ""

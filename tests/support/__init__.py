@@ -1,0 +1,1 @@
+"""What several test files share: tiny models of real classes, fakes, HTTP doubles and child processes."""
