@@ -125,7 +125,7 @@ class EncoderRouter:
         parts = [RoutedPart(self._product, own, vectors[own])] if len(own) else []
         if len(others):
             everyday = self._load_everyday()
-            parts.append(RoutedPart(everyday, others, everyday.encode_images([images[at] for at in others])))
+            parts.append(RoutedPart(everyday, others, everyday.encode_images([images[int(at)] for at in others])))
         return RoutedImages(parts)
 
 

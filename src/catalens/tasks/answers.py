@@ -71,7 +71,7 @@ def choose(
         )
     # An answer may be impossible (minus infinity); a picture for which all are is not judged at all.
     if np.isnan(scores).any() or not np.isfinite(scores.max(axis=1, initial=-np.inf)).all():
-        raise ModelError(f"{answerer.name} gave scores for {question!r} that are no numbers; the model is broken")
+        raise ModelError(f"{answerer.name} returned scores for {question!r} that are not numbers; the model is broken")
     return [_closed(row.tolist(), answers, unknown_below) for row in softmax(scores)]
 
 

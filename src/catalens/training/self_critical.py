@@ -40,7 +40,7 @@ class Reward:
     """Everything that decides the result, beside the reader's own recipe."""
 
     rounds: int = 3
-    """Times that every picture is encoded."""
+    """Times that every picture is seen."""
     batch: int = 48
     drawn: int = 5
     """Captions of each picture in a batch."""
@@ -85,7 +85,7 @@ class Rewarding(Trainer):
 
     def rewarded(self, rows: NDArray[np.int64]) -> tuple[Tensor, float]:
         """Draw captions and give the loss that makes the better ones likelier, and what they are worth on average."""
-        cells, means = self.encoded(rows)
+        cells, means = self.seen(rows)
         drawn = self.draw(cells, means)
         texts = [self.words.tokenizer.decode(ids).strip() for ids in drawn]
         finished = [END if len(ids) < LONGEST else "" for ids in drawn]
