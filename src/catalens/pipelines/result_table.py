@@ -20,6 +20,7 @@ from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
 from catalens.core.types import Record
+from catalens.pipelines.output import OutputRow
 from catalens.pipelines.sidecars import IfExists, merged
 from catalens.pipelines.stages import Values
 
@@ -82,12 +83,16 @@ class Table:
         rows = self._of.get(self._key(self._row(record, {})), [])
         return self._if_exists == "skip" and bool(rows) and all(row.get(self._texts[0]) for row in rows)
 
-    def write(self, record: Record, values: Values) -> None:
-        """Take the row of a picture; the file is written by `finish`.
+    def write(self, results: Sequence[OutputRow]) -> None:
+        """Take the rows of pictures; the file is written by `finish`.
 
         Raises:
-            InputError: a name or a value is no readable text.
+            InputError: a name or a value is not readable text.
         """
+        for result in results:
+            self._take(result.record, result.values)
+
+    def _take(self, record: Record, values: Values) -> None:
         row = self._row(record, values)
         try:
             json.dumps(row, ensure_ascii=False).encode()

@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path, PureWindowsPath
 
 from catalens.core.errors import InputError
+from catalens.core.images import Source as ImageSource
 from catalens.core.types import FieldValue, Outcome
 
 
@@ -24,13 +25,13 @@ class Item:
 
     Attributes:
         id: unique in its source; never empty.
-        picture: a file, or the bytes of one; nothing has been decoded yet.
+        picture: a file or its bytes, not decoded yet; or an image or array that a program holds.
         source: where the picture is, as text: a path, or `file.parquet#column[row]`.
         fields: title, colour, price …
     """
 
     id: str
-    picture: Path | bytes
+    picture: ImageSource
     source: str
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
 
