@@ -292,7 +292,7 @@ def test_a_reader_that_cannot_remember_says_so_once_and_goes_on(
     run: Run, colours: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Forgetful(FakeReader):
-        remembers = False
+        keeps_history = False
 
         def answer(
             self,

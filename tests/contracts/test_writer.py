@@ -21,6 +21,8 @@ def test_a_writer_gives_text_and_the_same_again(writer: Writer) -> None:
     text = writer.write("be brief", INSTRUCTION)
     assert text == "The colour is red. The heel height is 5 cm."
     assert writer.write("be brief", INSTRUCTION) == text
+    writer.close()
+    writer.close()  # twice is harmless
 
 
 def test_a_text_that_would_be_cut_off_is_an_error_and_so_is_none(writer: Writer) -> None:

@@ -193,7 +193,7 @@ def test_half_a_character_is_named(alone: BundleReader, white: Image.Image) -> N
 
 
 def test_a_conversation_is_refused_and_known_to_be(reader: AutoReader, white: Image.Image) -> None:
-    assert not reader.remembers
+    assert not reader.keeps_history
     encoded, history = reader.encode_images([white]), [Turn("what is it?", "a shirt")]
     with pytest.raises(ModelError, match="conversation"):
         reader.answer(encoded, ["what colour?"], history=history)

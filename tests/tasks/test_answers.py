@@ -14,9 +14,10 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.tasks.answers import choose
+from tests.support.seams import Closeable
 
 
-class Scored:
+class Scored(Closeable):
     """An answerer that gives the scores it was made with, and remembers what it was asked."""
 
     name = "scored"

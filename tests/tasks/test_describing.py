@@ -14,13 +14,14 @@ from catalens.tasks.instruction import Style, instruct, load_instruction
 from catalens.tasks.lexicon import build_lexicon
 from catalens.tasks.schema import load_schema
 from catalens.tasks.template import LENGTHS
+from tests.support.seams import Closeable
 
 LEXICON = build_lexicon(load_schema())
 FACTS = (Fact("type", ("Tshirts",), 0.9), Fact("colour", ("Red",)), Fact("sleeve_length", ("Short Sleeves",)))
 GOOD = "This red tee has short sleeves."
 
 
-class Scripted:
+class Scripted(Closeable):
     """Writes what it was told to, in order, and keeps what it was asked."""
 
     name = "scripted"

@@ -200,7 +200,7 @@ def _ask_all(
             encoded = reader.encode_images([picture.image for picture in pictures])
             return [{"answers": row} for row in ask(encoded, questions, ())]
 
-        return Step(run, size_wh=getattr(reader, "input_size_wh", None), close=reader.close)
+        return Step(run, size_wh=reader.input_size_wh, close=reader.close)
 
     def show(record: Record, values: Values) -> None:
         if as_json:

@@ -137,7 +137,7 @@ def _reader_step(
         return finish(record, {_SAID: said}) if said else AnswerError(f"{reader.name} said nothing of it")
 
     # A reader that says how large it wants pictures is given them no larger, which are read sooner.
-    return Step(run, size_wh=getattr(reader, "input_size_wh", None), close=reader.close)
+    return Step(run, size_wh=reader.input_size_wh, close=reader.close)
 
 
 def _encoder_step(tagging: Tagging, wanted: Wanted) -> Step:

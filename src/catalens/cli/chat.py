@@ -43,9 +43,7 @@ def hold(
 
     image = _picture(entries)
     reader, ask = load()
-    # Readers say so where they cannot; those of others, behind a server, can.
-    remembers = getattr(reader, "remembers", True)
-    if not remembers:
+    if not reader.keeps_history:
         output.say(f"{reader.name} keeps no conversation: each question stands alone", style="yellow")
     encoded = reader.encode_images([image])
     history: list[Turn] = []
@@ -59,7 +57,7 @@ def hold(
             if as_json:
                 output.emit({"question": question, "error": str(error)})
             continue
-        if remembers:
+        if reader.keeps_history:
             history.append(Turn(question, answer["answer"]))
         if as_json:
             output.emit(answer)

@@ -69,7 +69,7 @@ def _reader_step(reader: Reader) -> Step:
         # A prompt begins with the nearest term rather than with "something unknown".
         return [{CAPTION: "" if said[0] == UNKNOWN else clean_caption(said[0])} for said in captions]
 
-    return Step(run, size_wh=getattr(reader, "input_size_wh", None), close=reader.close)
+    return Step(run, size_wh=reader.input_size_wh, close=reader.close)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

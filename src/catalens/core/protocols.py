@@ -7,7 +7,7 @@ A second implementation of each exists (at least a shipped fake), and one suite 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from PIL.Image import Image
 
@@ -68,40 +68,54 @@ class PrefixEncoder(Encoder, Protocol):
 
 
 class EncodedImages(Protocol):
-    """What a reader keeps of n pictures after its one look at them; only the reader that made it can use it."""
+    """Encoded state of n images; only the reader that made it can use it."""
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
 
 
-class Captioner(Protocol):
-    """Says what is in a picture. It looks once, however many captions follow.
+class ImageReader(Protocol):
+    """What captioners and answerers share: images are encoded once, however many texts follow.
 
-    Results never depend on batch-mates, and keep the order of the pictures.
+    Results keep the order of the images and never depend on batch-mates. A closed reader raises `ModelError`.
     """
 
     @property
     def name(self) -> str:
         """Model, revision and adapter."""
 
+    @property
+    def input_size_wh(self) -> tuple[int, int] | None:
+        """(width, height) that images are brought to, so that decoders need not read more; None: the whole image."""
+
     def encode_images(self, images: Sequence[Image]) -> EncodedImages:
-        """Run the vision tower over n RGB pictures, once."""
+        """Run the vision tower over n RGB images, once."""
+
+    def close(self) -> None:
+        """Free weights and connections; closing twice is harmless."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+
+
+class Captioner(ImageReader, Protocol):
+    """Describes images."""
 
     def caption(
         self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
     ) -> list[list[str]]:
-        """Give, for each picture, `count` captions, best first, each going on from the prompt and holding it."""
+        """Return `count` captions per image, best first; each continues the prompt and includes it."""
 
 
-class Answerer(Protocol):
-    """Answers questions about a picture. It looks once, however many questions follow."""
+class Answerer(ImageReader, Protocol):
+    """Answers questions about images."""
 
     @property
-    def name(self) -> str:
-        """Model, revision and adapter."""
-
-    def encode_images(self, images: Sequence[Image]) -> EncodedImages:
-        """Run the vision tower over n RGB pictures, once."""
+    def keeps_history(self) -> bool:
+        """Whether a question may follow earlier turns; if not, a history is refused with `ModelError`."""
 
     def answer(
         self,
@@ -111,12 +125,12 @@ class Answerer(Protocol):
         history: Sequence[Turn] = (),
         decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
-        """Give, for each picture, an answer to each question; `history` is the conversation before them."""
+        """Return, per image, an answer to each question; `history` holds the earlier turns, oldest first."""
 
     def score(
         self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
     ) -> Scores:
-        """Return (n pictures, m answers) log-likelihoods of each whole answer, its end included."""
+        """Return (n images, m answers) log-likelihoods of each complete answer, its end token included."""
 
 
 class Writer(Protocol):
@@ -124,29 +138,37 @@ class Writer(Protocol):
 
     @property
     def name(self) -> str:
-        """Which model, or "template"."""
+        """The model, or "template"."""
 
     def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:
-        """Return the model's text.
+        """Return the generated text.
 
         Raises:
-            ModelError: it could not be had, refused, was cut off, or gave nothing; the message says which.
+            AnswerError: the model refused, was cut off, or returned no text.
+            ModelError: the model is not available, or failed.
         """
+
+    def close(self) -> None:
+        """Free weights and connections; closing twice is harmless."""
 
 
 class Painter(Protocol):
-    """Paints a picture from a picture and a prompt."""
+    """Generates an image from an image and a prompt."""
 
     @property
     def name(self) -> str:
         """Model and revision."""
 
     def paint(self, request: PaintRequest) -> Image:
-        """Return an RGB picture.
+        """Return an RGB image.
 
         Raises:
-            ModelError: it could not be had, or the result was held back by a filter.
+            AnswerError: a safety filter withheld the result.
+            ModelError: the model is not available, or failed.
         """
+
+    def close(self) -> None:
+        """Free weights and connections; closing twice is harmless."""
 
 
 class Index(Protocol):

@@ -44,7 +44,10 @@ class Client(Protocol):
     """What is used of boto3's client for "bedrock-runtime"."""
 
     def invoke_model(self, **request: str | bytes) -> Mapping[str, Any]:
-        """Send a request and give the answer, whose body is a stream."""
+        """Send a request; return the response, whose body is a stream."""
+
+    def close(self) -> None:
+        """Close the connections."""
 
 
 def load_bedrock_painter(model_id: str, *, region: str | None) -> BedrockPainter:
@@ -118,6 +121,10 @@ class BedrockPainter:
         except BotoCoreError as error:  # no credentials, no network, no answer in time
             raise ModelError(f"{self.name} cannot be reached: {error}") from error
         return self._picture(content)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def _body(self, request: PaintRequest) -> dict[str, Any]:
         """Build the request that this family of models takes."""

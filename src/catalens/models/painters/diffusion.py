@@ -76,12 +76,12 @@ class DiffusionPainter:
             pipeline: of `AutoPipelineForImage2Image`, on its device.
         """
         self.name = name
-        self._pipeline = pipeline
+        self._pipeline: Pipeline | None = pipeline
         self._accepted = frozenset(inspect.signature(pipeline.__call__).parameters)
 
     def size_for(self, size_wh: SizeWh) -> SizeWh:
         """Return the size that a picture is painted at: the area of the model's training, sides that it can halve."""
-        pipeline = self._pipeline
+        pipeline = self._open
         denoiser = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
         settings = getattr(denoiser, "config", {})
         side = settings.get("sample_size") or getattr(pipeline, "default_sample_size", _USUAL_SIDE)
@@ -111,7 +111,7 @@ class DiffusionPainter:
         given |= self._options(request, width, height)
         try:
             with torch.inference_mode():
-                painted = self._pipeline(**given)
+                painted = self._open(**given)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise ModelError(f"{self.name} failed to paint: {_line(error)}") from error
         if any(getattr(painted, "nsfw_content_detected", None) or ()):
@@ -120,6 +120,16 @@ class DiffusionPainter:
         if picture.getextrema() == ((0, 0), (0, 0), (0, 0)):
             raise ModelError(f"{self.name} gave a black picture, which half precision may do: load it as float32")
         return picture
+
+    def close(self) -> None:
+        """Free the weights."""
+        self._pipeline = None
+
+    @property
+    def _open(self) -> Pipeline:
+        if self._pipeline is None:
+            raise ModelError(f"{self.name} is closed; load it again")
+        return self._pipeline
 
     def _options(self, request: PaintRequest, width: int, height: int) -> dict[str, Any]:
         """Return what was asked for beyond the default, as far as this pipeline knows of it."""

@@ -37,7 +37,7 @@ class AutoSeen:
 class AutoReader:
     """A `Captioner` and an `Answerer` that picks by the picture."""
 
-    remembers = False
+    keeps_history = False
 
     def __init__(self, product: BundleReader, everyday: BundleReader, gate: Gate) -> None:
         self.product, self.everyday, self.gate = product, everyday, gate

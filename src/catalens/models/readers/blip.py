@@ -20,7 +20,7 @@ from catalens.models.readers.tokens import fitting, plain_ids
 class BlipCaptions:
     """`BlipForConditionalGeneration`: captions that go on from a prompt."""
 
-    remembers = False
+    keeps_history = False
 
     def __init__(self, loaded: Loaded) -> None:
         self.name = loaded.name
@@ -50,7 +50,7 @@ class BlipAnswers:
     A padded question is masked for the decoder too, so that an answer does not depend on longer questions beside it.
     """
 
-    remembers = False
+    keeps_history = False
 
     def __init__(self, loaded: Loaded) -> None:
         self.name = loaded.name

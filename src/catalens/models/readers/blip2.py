@@ -33,7 +33,7 @@ def dialogue(question: str, history: Sequence[Turn]) -> str:
 class Blip2Opt:
     """`Blip2ForConditionalGeneration` over OPT."""
 
-    remembers = True
+    keeps_history = True
 
     def __init__(self, loaded: Loaded) -> None:
         self.name = loaded.name
@@ -85,7 +85,7 @@ class Blip2Opt:
 class Blip2T5:
     """`Blip2ForConditionalGeneration` over Flan-T5."""
 
-    remembers = True
+    keeps_history = True
     _MOST = 512
     """Tokens that T5 was trained on; its places are relative, so that nothing breaks beyond."""
 

@@ -72,7 +72,7 @@ class BundleReader:
             knows words that the reader was never taught.
     """
 
-    remembers = False
+    keeps_history = False
 
     def __init__(
         self,

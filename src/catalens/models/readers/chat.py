@@ -48,7 +48,7 @@ class _Beginning:
 class Chat:
     """Any model of the family that comes with a chat template."""
 
-    remembers = True
+    keeps_history = True
 
     def __init__(self, loaded: Loaded) -> None:
         self.name = loaded.name

@@ -37,6 +37,9 @@ class _Colours(list[str]):
 class FakeReader:
     """Says which colour a picture has; the same picture and question always give the same words."""
 
+    input_size_wh: tuple[int, int] | None = None
+    keeps_history: bool = True
+
     def __init__(self) -> None:
         self.name = "fake"
         self.looks: list[int] = []

@@ -19,7 +19,7 @@ from catalens.models.readers.tokens import as_ends, fitting, plain_ids
 class Git:
     """`GitForCausalLM`: captions, and with its VQA checkpoints answers; each question by itself."""
 
-    remembers = False
+    keeps_history = False
 
     def __init__(self, loaded: Loaded) -> None:
         self.name = loaded.name

@@ -58,8 +58,8 @@ class Family(Protocol):
         """The tokens that end a text."""
 
     @property
-    def remembers(self) -> bool:
-        """Whether a question may follow a conversation."""
+    def keeps_history(self) -> bool:
+        """Whether a question may follow earlier turns."""
 
     @property
     def lead(self) -> str:
@@ -76,11 +76,14 @@ class Family(Protocol):
 
 
 class TorchReader:
-    """A captioner and answerer over a family of models; it looks once, however much is asked."""
+    """A captioner and answerer over a family of models; images are encoded once, however much is asked."""
+
+    input_size_wh: tuple[int, int] | None = None
+    """Families prepare images in their own ways, some at more than one size: they take the whole image."""
 
     def __init__(self, family: Family) -> None:
         self._family: Family | None = family
-        self._name, self.remembers = family.name, family.remembers
+        self._name, self.keeps_history = family.name, family.keeps_history
 
     @property
     def name(self) -> str:

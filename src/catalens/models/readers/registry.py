@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Answerer, Captioner
@@ -29,16 +29,7 @@ _SERVER = re.compile(r"(remote:)?https?://")
 
 
 class Reader(Captioner, Answerer, Protocol):
-    """Describes pictures and answers questions about them; where it does only one, the other says so."""
-
-    def close(self) -> None:
-        """Let go of the weights or connections; the reader cannot be used any more."""
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
+    """Describes images and answers questions about them; a model that does only one refuses the other by name."""
 
 
 def _fake(_threads: int | None) -> Reader:

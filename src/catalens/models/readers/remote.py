@@ -64,6 +64,9 @@ class RemoteReader:
         sleep: waits between tries.
     """
 
+    input_size_wh: tuple[int, int] | None = None
+    keeps_history = True
+
     def __init__(
         self, client: httpx.Client, address: str, model: str, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:

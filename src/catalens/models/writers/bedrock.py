@@ -44,7 +44,10 @@ _STOPPED: Mapping[str, str] = {
 
 
 class Client(Protocol):
-    """As much of boto3's `bedrock-runtime` client as is used."""
+    """The part of boto3's `bedrock-runtime` client that is used."""
+
+    def close(self) -> None:
+        """Close the connections."""
 
     @property
     def converse(self) -> Callable[..., Mapping[str, Any]]:
@@ -83,6 +86,10 @@ class BedrockWriter:
                 f"{self.name} gave no text (it stopped for {reason or 'no reason'!r}); name another model"
             )
         return text
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def _converse(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         try:

@@ -56,6 +56,10 @@ class ChatWriter:
             raise AnswerError(f"{self.name} gave no text (it stopped for {reason!r}); name another model")
         return text
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def _post(self, body: Mapping[str, Any], max_tokens: int) -> Mapping[str, Any]:
         try:
             answer = self._client.post(self._address, json={**body, self._limit: max_tokens})

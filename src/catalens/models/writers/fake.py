@@ -26,6 +26,9 @@ class FakeWriter:
             raise AnswerError(f"fake was cut off after {max_tokens} tokens: allow more")
         return text
 
+    def close(self) -> None:
+        """Hold nothing, so free nothing."""
+
 
 def _facts(instruction: str) -> Iterator[tuple[str, str]]:
     for line in instruction.splitlines():

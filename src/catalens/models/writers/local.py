@@ -23,7 +23,8 @@ class LocalWriter:
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         self.name = name
-        self._model, self._tokenizer = model, tokenizer
+        self._model: PreTrainedModel | None = model
+        self._tokenizer = tokenizer
         ends = model.generation_config.eos_token_id or tokenizer.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
 
@@ -34,6 +35,8 @@ class LocalWriter:
             AnswerError: it was cut off, or gave nothing.
             ModelError: the model cannot take the instruction, or memory ran out.
         """
+        if self._model is None:
+            raise ModelError(f"{self.name} is closed; load it again")
         inputs = self._inputs(system, instruction).to(self._model.device)
         length = inputs["input_ids"].shape[1]
         pad = self._tokenizer.pad_token_id
@@ -57,6 +60,10 @@ class LocalWriter:
         if not text:
             raise AnswerError(f"{self.name} gave no text; name another model")
         return text
+
+    def close(self) -> None:
+        """Free the weights."""
+        self._model = None
 
     def _inputs(self, system: str, instruction: str) -> BatchEncoding:
         user = {"role": "user", "content": instruction}
