@@ -12,12 +12,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalens.core.errors import InputError
-from catalens.core.protocols import Index
+from catalens.core.errors import CatalogueError, InputError
+from catalens.core.protocols import Index, LocalIndex
 from catalens.core.types import Scores, Vectors
 
 MIN_BACKGROUND = 50
@@ -77,7 +78,21 @@ def background_of(scores: Scores) -> tuple[float, float]:
     return float(parted[middle]), float(parted[middle] - parted[low])
 
 
-def learn_cutoff(index: Index, judged: Sequence[Judged]) -> Cutoff:
+def scoring(index: Index) -> LocalIndex:
+    """Return the index as one that scores every record, which a cut-off needs.
+
+    Raises:
+        CatalogueError: it cannot.
+    """
+    if not index.capabilities.all_scores:
+        raise CatalogueError(
+            "a relevance cut-off needs the scores of all records, which a search server does not return; "
+            "use a minimum score instead, or a catalogue in a file"
+        )
+    return cast(LocalIndex, index)
+
+
+def learn_cutoff(index: LocalIndex, judged: Sequence[Judged]) -> Cutoff:
     """Choose the cut-off under which the mean F1 of these queries is highest.
 
     A query with nothing relevant scores 1 where nothing is found and 0 otherwise; give some, or the

@@ -38,7 +38,7 @@ class Snapshot:
     selections: dict[str, NDArray[np.intp]] = field(default_factory=dict)
 
 
-def snapshot(connection: sqlite3.Connection, state: State, old: Snapshot | None) -> Snapshot:
+def current(connection: sqlite3.Connection, state: State, old: Snapshot | None) -> Snapshot:
     """Return the vectors as the current transaction sees them, keeping what is still true of the old ones."""
     if old is None or old.state.space != state.space:
         rows, vectors = vectors_from(connection, 0, state.dim)
