@@ -71,23 +71,19 @@ def is_there(argument: str) -> bool:
 
 
 def words(value: str) -> list[str]:
-    """Read a list of words: a text file with one a line (# starts a comment), or words between commas.
+    """Read labels or other words between commas or from a file, as `load_labels` does; a missing file gets a hint.
 
     >>> words("a red dress, a blue shirt")
     ['a red dress', 'a blue shirt']
 
     Raises:
-        InputError: there are none, or the file is no UTF-8 text.
+        InputError: there are none, or the file cannot be used.
     """
-    path = Path(value)
-    if path.suffix in {".txt", ".csv", ".tsv"} or os.path.isfile(value):  # noqa: PTH113 - many words are no path
-        lines = text_of(existing(path)).splitlines()
-        found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    else:
-        found = [word.strip() for word in value.split(",") if word.strip()]
-    if not found:
-        raise InputError(f"{value!r} holds no words: give some between commas, or a text file with one a line")
-    return found
+    from catalens.tasks.label_files import is_label_file, load_labels
+
+    if is_label_file(value):
+        existing(value)
+    return load_labels(value)
 
 
 def text_of(path: Path) -> str:

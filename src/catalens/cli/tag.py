@@ -143,7 +143,7 @@ def _by_labels(encoder: Encoder, labels: Sequence[str], templates: Sequence[str]
             progress=update,
         )
     # A few labels are shown with "none of these" among them, so that what is shown sums to one.
-    limits = TagRules(deny=rules.deny, show_unknown=len(bank) < rules.top and not rules.deny)
+    limits = TagRules(deny=rules.deny, show_unknown=len(bank) < rules.top)
 
     def give(vectors: Vectors) -> list[list[dict[str, Any]]]:
         tags = tag(vectors, bank, top_k=rules.top, min_score=rules.threshold or 0.0, rules=limits)
@@ -154,6 +154,7 @@ def _by_labels(encoder: Encoder, labels: Sequence[str], templates: Sequence[str]
 
 def _by_schema(encoder: Encoder, schema: str | None, calibration: Path | None, rules: Rules) -> Tagger:
     read = schema_reader(encoder, schema, calibration, rules.threshold)
+    denied = {word.casefold() for word in rules.deny}
 
     def give(vectors: Vectors) -> list[list[dict[str, Any]]]:
         # In the schema's order: what it is comes before how sure one is that it is of regular length.
@@ -162,7 +163,7 @@ def _by_schema(encoder: Encoder, schema: str | None, calibration: Path | None, r
                 tag_row(value) | {"group": name}
                 for name, attribute in attributes.items()
                 for value in attribute.values
-                if value.label not in rules.deny
+                if value.label.casefold() not in denied
             ][: rules.top]
             for attributes in read(vectors)
         ]
