@@ -13,8 +13,9 @@ from catalens.models.readers import Reader
 from catalens.pipelines.reading import encode_for_reader
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Step, Values
+from catalens.tasks.schema import Group
 
-ANSWERS, ANSWER = "answers", "answer"
+ANSWERS, ANSWER, LINES = "answers", "answer", "lines"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class AnswerStage:
     """Answers to the same questions about every picture.
 
     Attributes:
-        questions: at least one.
+        questions: in plain words.
         choices: allowed answers, each scored by the reader's likelihood; empty lets it write.
         unknown_below: with choices: "unknown" where the likeliest is less probable.
         history: the conversation so far, oldest first.
@@ -30,7 +31,7 @@ class AnswerStage:
         reader: its name; None is the configured one.
 
     Raises:
-        InputError: there is no question, or a threshold without choices.
+        InputError: there is a threshold without choices.
     """
 
     questions: tuple[str, ...]
@@ -47,8 +48,8 @@ class AnswerStage:
 
     @property
     def gives(self) -> tuple[str, ...]:
-        """The list of answers, the first of them, and each by its question."""
-        return (ANSWERS, ANSWER, *self.questions)
+        """The list of answers, the first of them, all as lines of text, and each by its question."""
+        return (ANSWERS, ANSWER, LINES, *self.questions)
 
     def load(self, session: Session) -> Step:
         """Load the reader."""
@@ -61,14 +62,15 @@ class AnswerStage:
 
         def values(answers: Sequence[dict[str, Any]]) -> Values:
             by_question = {each["question"]: each["answer"] for each in answers}
-            return by_question | {ANSWERS: list(answers), ANSWER: answers[0]["answer"] if answers else ""}
+            texts = [each["answer"] for each in answers]
+            return by_question | {ANSWERS: list(answers), ANSWER: texts[0], LINES: texts}
 
         return Step(run, size_wh=reader.input_size_wh)
 
     def ask(
         self, reader: Reader, encoded: EncodedImages, questions: Sequence[str], history: Sequence[Turn] = ()
     ) -> list[list[dict[str, Any]]]:
-        """Return, for each picture, the answer to each question as JSON values; `history` is the conversation so far."""
+        """Return, for each picture, the answer to each question as JSON values; `history` is the conversation."""
         if self.choices:
             return self._choose(reader, encoded, questions, history)
         from catalens.tasks.captions import clean_answer
@@ -103,3 +105,34 @@ class AnswerStage:
             ]
             for row in zip(*columns, strict=True)
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAnswerStage:
+    """A reader's probabilities for the labels of some groups: what measuring sources of attributes needs.
+
+    Attributes:
+        groups: exclusive groups of a schema.
+    """
+
+    groups: tuple[Group, ...]
+    name = ANSWERS
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """Each group's name: (m,) probabilities of its labels."""
+        return tuple(group.name for group in self.groups)
+
+    def load(self, session: Session) -> Step:
+        """Load the configured reader."""
+        from catalens.tasks.attribute_sources import answer_probabilities
+
+        reader = session.reader()
+
+        def run(pictures: Sequence[Picture]) -> list[Values]:
+            with session.lock(reader.name):
+                encoded = encode_for_reader(pictures, reader)
+                columns = {group.name: answer_probabilities(reader, encoded, group) for group in self.groups}
+            return [{name: rows[at] for name, rows in columns.items()} for at in range(len(pictures))]
+
+        return Step(run)

@@ -98,6 +98,14 @@ class AttributeStage:
         return Step(run, size_wh=None if reader is not None else encoder.input_size_wh)
 
 
+def group_names(schema: str | None) -> tuple[str, ...]:
+    """Return the groups of a schema; None stands for those of every bundled schema."""
+    from catalens.tasks.schema import load_schema
+
+    schemas = SCHEMAS if schema is None else (schema,)
+    return tuple(dict.fromkeys(group.name for name in schemas for group in load_schema(name).groups))
+
+
 def router_for(session: Session, encoder: str | None, schema: str | None) -> Router:
     """Return what encodes pictures to be read with a schema: a bundled schema belongs to its bundled encoder."""
     if encoder is None and session.config.encoder is None and schema in SCHEMAS:

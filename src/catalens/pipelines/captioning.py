@@ -11,7 +11,7 @@ from catalens.core.errors import AnswerError, CatalensError, InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import GREEDY, Decoding, Record, Vectors
 from catalens.models.routing import domain
-from catalens.pipelines.attributes import SCHEMAS, router_for, schema_reader, told
+from catalens.pipelines.attributes import group_names, router_for, schema_reader, told
 from catalens.pipelines.encoding import BATCH_SIZE, encode_pictures
 from catalens.pipelines.reading import encode_for_reader
 from catalens.pipelines.session import Session
@@ -100,12 +100,7 @@ class CaptionTemplate:
     @property
     def attributes(self) -> tuple[str, ...]:
         """The names of the attributes that the template may use."""
-        from catalens.tasks.schema import load_schema
-
-        if self.labels:
-            return ()
-        schemas = SCHEMAS if self.schema is None else (self.schema,)
-        return tuple(dict.fromkeys(group.name for schema in schemas for group in load_schema(schema).groups))
+        return () if self.labels else group_names(self.schema)
 
     @property
     def has_tags(self) -> bool:
@@ -168,7 +163,9 @@ class TemplateCheckStage:
                 return error
             return {}
 
-        return Step(lambda pictures: [check(picture) for picture in pictures], reads_images=False, batch_size=BATCH_SIZE)
+        return Step(
+            lambda pictures: [check(picture) for picture in pictures], reads_images=False, batch_size=BATCH_SIZE
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +214,9 @@ class TagWordsStage:
         schema = wanted.schema or domain(encoder.name)
         read = schema_reader(encoder, schema, session, threshold=wanted.threshold)
         words = {
-            (group.name, label.name): label.wordings[0] for group in load_schema(schema).groups for label in group.labels
+            (group.name, label.name): label.wordings[0]
+            for group in load_schema(schema).groups
+            for label in group.labels
         }
         blank = dict.fromkeys(wanted.attributes, "")
 

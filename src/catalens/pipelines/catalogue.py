@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, Self
 
@@ -17,7 +18,7 @@ from catalens.core.types import Hit, Record
 from catalens.pipelines.engine import Progress
 from catalens.pipelines.ingest import Report, ingest
 from catalens.pipelines.pictures import Pictures, entries_of
-from catalens.pipelines.routing import encoder_for_pictures
+from catalens.pipelines.routing import SAMPLE, encoder_for_pictures
 from catalens.pipelines.session import Session
 
 Texts = str | Sequence[str]
@@ -71,7 +72,11 @@ class Catalogue:
             CatalogueError: the catalogue cannot be written, or was filled by an encoder that is not here.
         """
         entries = entries_of(pictures)
-        encoder = self.encoder(entries)
+        if isinstance(entries, Iterator):  # what is looked at to choose an encoder must not be lost
+            first = list(islice(entries, SAMPLE))
+            encoder, entries = self.encoder(first), chain(first, entries)
+        else:
+            encoder = self.encoder(entries)
         self.close()
         self._index = open_index(self.path, encoder_name=encoder.name, dim=encoder.dim)
         self._writes = True
@@ -130,9 +135,9 @@ class Catalogue:
         """Return every record."""
         return self._open().records()
 
-    def encoder(self, entries: object = ()) -> Encoder:
+    def encoder(self, entries: Iterable[Entry] = ()) -> Encoder:
         """Return the encoder of the catalogue; of one that does not exist yet, what suits the given entries."""
-        return catalogue_encoder(self.path, self._session, entries)  # type: ignore[arg-type]
+        return catalogue_encoder(self.path, self._session, entries)
 
     def close(self) -> None:
         """Close the index; it is opened again when it is next used."""
@@ -149,7 +154,7 @@ class Catalogue:
         return self._index
 
 
-def catalogue_encoder(path: str | Path, session: Session, entries: Sequence[Entry] = ()) -> Encoder:
+def catalogue_encoder(path: str | Path, session: Session, entries: Iterable[Entry] = ()) -> Encoder:
     """Return the encoder of a catalogue: the configured one, or the one that filled it, if it is here.
 
     Nothing is fetched because a catalogue says so. Where its encoder is not on this machine, or another revision is,

@@ -110,28 +110,44 @@ class DescribeStage:
         if not self.from_fields:
             found = picture.values[ATTRIBUTES]
             return facts_from_fields({name: found[name] for name in self.only or found if name in found})
+        columns = {attribute: column for column, attribute in self.renamed}
+        asked = [columns.get(name, name) for name in self.only]
         fields = {
             name: value
             for name, value in picture.record.fields.items()
-            if name in self.only or name.lower() not in _ROW_KEYS
+            if name in asked or name.lower() not in _ROW_KEYS
         }
-        return facts_from_fields(fields, only=self.only, renamed=dict(self.renamed))
+        return facts_from_fields(fields, only=asked, renamed=dict(self.renamed))
 
 
-def table_entries(table: Path) -> Iterator[Entry]:
-    """Return the rows of a table as items without pictures; a row that cannot be read is an outcome.
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """The rows of a table as items without pictures; a row that cannot be read is an outcome.
+
+    Attributes:
+        path: of the table.
 
     Raises:
-        InputError: the table cannot be read, or has no rows.
+        InputError: when iterated: the table cannot be read, or has no rows.
     """
-    from catalens.catalogue.sources.formats import table_rows
 
-    empty = True
-    for row in table_rows(table):
-        empty = False
-        yield _entry(row)
-    if empty:
-        raise InputError(f"{table} has no rows; a table has one for each product")
+    path: Path
+
+    @property
+    def names(self) -> list[str]:
+        """The table, as a job's journal names it."""
+        return [str(self.path)]
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Return an entry for each row."""
+        from catalens.catalogue.sources.formats import table_rows
+
+        empty = True
+        for row in table_rows(self.path):
+            empty = False
+            yield _entry(row)
+        if empty:
+            raise InputError(f"{self.path} has no rows; a table has one for each product")
 
 
 def _entry(row: Row) -> Entry:

@@ -25,9 +25,10 @@ class Destination:
     Attributes:
         text: the value that is the result.
         known: every value that users may ask for; a table may also have image, id and source.
-        several: the value that lists all results of a picture, where there may be more than one: what text files
-            hold, and a table too if it is among `known`.
-        default_columns: the table's columns besides image, as NAME or NAME=VALUE; empty takes `text`, and `several` if it is among `known`.
+        several: the value that lists all results of a picture, where there may be more than one: text files hold it,
+            and a table too if it is among `known`.
+        default_columns: the table's columns besides image, as NAME or NAME=VALUE; empty takes `text`, and `several`
+            if it is among `known`.
         sidecar: ending of the text files; None writes none.
         into: folder of the text files; None puts them beside the pictures.
         table: file of the table; None writes none.

@@ -56,6 +56,20 @@ def encoder_step(encoder: Encoder, session: Session, batch_size: int = BATCH_SIZ
 
 
 @dataclass(frozen=True, slots=True)
+class EncoderStage:
+    """Vectors by an encoder that is loaded already; it cannot be sent to a worker."""
+
+    encoder: Encoder
+    batch_size: int = BATCH_SIZE
+    name = "encoding"
+    gives = (VECTOR, ENCODER)
+
+    def load(self, session: Session) -> Step:
+        """Return the step."""
+        return encoder_step(self.encoder, session, self.batch_size)
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedStage:
     """Vectors of pictures, all by one encoder.
 
@@ -70,4 +84,3 @@ class EmbedStage:
     def load(self, session: Session) -> Step:
         """Load the encoder."""
         return encoder_step(session.encoder(self.encoder), session)
-

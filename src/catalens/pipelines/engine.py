@@ -4,7 +4,7 @@
         report = run_job(
             open_source("photos/"),
             [CaptionStage()],
-            [Sidecars("caption"), Table(Path("captions.csv"), "caption", columns={"image": "image", "caption": "caption"})],
+            [Sidecars("caption", ending=".txt")],
             session=session,
             journal=Journal(Path("captions.csv.part"), "captions"),
         )
@@ -18,9 +18,8 @@ results, failures and progress go to callbacks, in the caller's thread.
 from __future__ import annotations
 
 import errno
-import os
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -125,7 +124,6 @@ def run_job(
     session: Session | None = None,
     journal: Journal | None = None,
     one_at_a_time: bool = False,
-    workers: int | None = None,
     callbacks: Callbacks = Callbacks(),
 ) -> JobReport:
     """Run every stage for every picture, and give the results to every output, in the order of the entries.
@@ -137,35 +135,23 @@ def run_job(
         session: hands out the models; None is a session of the bundled ones, for this job alone.
         journal: remembers what is done until the job is complete; None for jobs that need not be resumed.
         one_at_a_time: hold one stage's models at a time.
-        workers: decoding threads; None is one per processor.
         callbacks: told of results, failures and progress.
 
     Raises:
         ModelError: a model cannot be loaded, or fails for one picture after the other.
-        InputError: the journal is of another job, or workers is less than 1.
+        InputError: the journal is of another job.
         OSError: the journal, or an output as a whole, cannot be written.
     """
     started_s = time.perf_counter()
-    workers = workers if workers is not None else os.cpu_count() or 1
-    if workers < 1:
-        raise InputError(f"workers is {workers}; it must be at least 1")
     models = session or Session()
-    job = _Job(stages, outputs, journal, workers, callbacks.on_progress)
-    failures: list[Outcome] = []
-    done = 0
+    job = _Job(stages, outputs, journal, models.workers, callbacks.on_progress)
+    tally = _Tally(callbacks)
     ends = range(1, len(stages) + 1) if one_at_a_time else [len(stages)]
     try:
         start = 0
         for end in ends:
             for event in job.run(entries, Pass(stages, start, end, models, hashed=bool(job.tracked))):
-                if event.values is not None:
-                    done += 1
-                    if callbacks.on_result is not None:
-                        callbacks.on_result(event.record, event.values)
-                else:
-                    failures.append(Outcome(event.record.id, event.error))
-                    if callbacks.on_failure is not None:
-                        callbacks.on_failure(failures[-1])
+                tally.count(event)
             start = end
             if one_at_a_time or session is None:
                 models.unload()
@@ -178,7 +164,7 @@ def run_job(
     if journal is not None:
         journal.delete()
     elapsed_s = time.perf_counter() - started_s
-    return JobReport(done, job.skipped, tuple(failures), elapsed_s, dict(job.seconds))
+    return JobReport(tally.done, job.skipped, tuple(tally.failures), elapsed_s, dict(job.seconds))
 
 
 def stream(entries: Iterable[Entry], stages: Sequence[Stage], session: Session) -> Iterator[Event]:
@@ -187,7 +173,7 @@ def stream(entries: Iterable[Entry], stages: Sequence[Stage], session: Session) 
     Raises:
         ModelError: a model cannot be loaded, or fails for one picture after the other.
     """
-    job = _Job(stages, (), None, os.cpu_count() or 1, None)
+    job = _Job(stages, (), None, session.workers, None)
     early: dict[int, Event] = {}
     following = 0
     for event in job.run(entries, Pass(stages, 0, len(stages), session, hashed=False)):
@@ -195,6 +181,26 @@ def stream(entries: Iterable[Entry], stages: Sequence[Stage], session: Session) 
         while following in early:
             yield early.pop(following)
             following += 1
+
+
+class _Tally:
+    """Counts what became of the entries, and passes it on."""
+
+    def __init__(self, callbacks: Callbacks) -> None:
+        self._callbacks = callbacks
+        self.done = 0
+        self.failures: list[Outcome] = []
+
+    def count(self, event: Event) -> None:
+        """Count an event, and tell the callbacks."""
+        if event.values is None:
+            self.failures.append(Outcome(event.record.id, event.error))
+            if self._callbacks.on_failure is not None:
+                self._callbacks.on_failure(self.failures[-1])
+            return
+        self.done += 1
+        if self._callbacks.on_result is not None:
+            self._callbacks.on_result(event.record, event.values)
 
 
 class _Job:
@@ -216,7 +222,7 @@ class _Job:
         self._events: list[Event] = []
         self._met = self._in_a_row = 0
         self.skipped = 0
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
 
     def run(self, entries: Iterable[Entry], work_pass: Pass) -> Iterator[Event]:
         """Bring every entry to where the stages of a pass are done; return failures, and in the last pass results."""

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
 
 import numpy as np
 
@@ -18,15 +16,11 @@ from catalens.catalogue.sources import Entry, Source
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.protocols import Encoder, Index
 from catalens.core.types import Outcome, Record
-from catalens.pipelines.encoding import VECTOR, encoder_step
+from catalens.pipelines.encoding import VECTOR, EncoderStage
 from catalens.pipelines.engine import Callbacks, JobReport, Progress, run_job
 from catalens.pipelines.output import OutputRow
-from catalens.pipelines.session import Session
-from catalens.pipelines.stages import Stage, Step, Values
-
-
-class StoringIndex(Index, Protocol):
-    """An index that gives back hashes and vectors, so that what has not changed is not encoded again."""
+from catalens.pipelines.session import Session, SessionConfig
+from catalens.pipelines.stages import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +114,6 @@ class IndexOutput:
         """Nothing waits."""
 
 
-@dataclass(frozen=True, slots=True)
-class _EncoderStage:
-    """Encoding with an encoder that is loaded already."""
-
-    encoder: Encoder
-    batch_size: int
-    name: str = "encoding"
-    gives: tuple[str, ...] = (VECTOR,)
-
-    def load(self, session: Session) -> Step:
-        """Return the step."""
-        return encoder_step(self.encoder, session, self.batch_size)
-
-
 class _Met:
     """The entries of a source, and the ids met among them."""
 
@@ -141,7 +121,7 @@ class _Met:
         self._source = source
         self.ids: set[str] = set()
 
-    def __iter__(self) -> Iterable[Entry]:
+    def __iter__(self) -> Iterator[Entry]:
         for entry in self._source:
             self.ids.add(entry.id)
             yield entry
@@ -183,16 +163,16 @@ def ingest(
     if index.encoder_name != encoder.name:
         raise CatalogueError(f"the index holds vectors of {index.encoder_name!r}, not of {encoder.name!r}")
     output, met = IndexOutput(index), _Met(source)
-    stages: list[Stage] = [_EncoderStage(encoder, batch_size)]
+    stages = [EncoderStage(encoder, batch_size)]
     job = run_job(
-        met,  # type: ignore[arg-type]
+        met,
         stages,
         [output],
-        session=Session(),
-        workers=workers,
+        session=Session(SessionConfig(workers=workers)),
         callbacks=Callbacks(on_progress=on_progress),
     )
-    removed, refusal = _prune(index, met.ids, source.id_prefix if isinstance(source, Source) else "") if prune else (0, None)
+    prefix = source.id_prefix if isinstance(source, Source) else ""
+    removed, refusal = _prune(index, met.ids, prefix) if prune else (0, None)
     return _report(job, output, removed, refusal)
 
 

@@ -98,7 +98,7 @@ class Lens(RunsTasks):
     @one_or_many
     def tag(
         self,
-        pictures: Pictures,  # noqa: ARG002 - run by the decorator, as in the methods that follow
+        pictures: Pictures,
         labels: Sequence[str] | None = None,
         *,
         templates: Sequence[str] = (),
@@ -138,7 +138,7 @@ class Lens(RunsTasks):
     @one_or_many
     def attributes(
         self,
-        pictures: Pictures,  # noqa: ARG002
+        pictures: Pictures,
         *,
         schema: str | None = None,
         threshold: float | None = None,
@@ -164,7 +164,7 @@ class Lens(RunsTasks):
     @one_or_many
     def caption(
         self,
-        pictures: Pictures,  # noqa: ARG002
+        pictures: Pictures,
         *,
         prompt: str = "",
         count: int = 1,
@@ -193,7 +193,7 @@ class Lens(RunsTasks):
     @one_or_many
     def answer(
         self,
-        pictures: Pictures,  # noqa: ARG002
+        pictures: Pictures,
         question: str,
         *,
         history: Sequence[Turn] = (),
@@ -215,7 +215,7 @@ class Lens(RunsTasks):
     @one_or_many
     def choose(
         self,
-        pictures: Pictures,  # noqa: ARG002
+        pictures: Pictures,
         question: str,
         choices: Sequence[str],
         *,
@@ -237,7 +237,7 @@ class Lens(RunsTasks):
     @one_or_many
     def prompt(
         self,
-        pictures: Pictures,  # noqa: ARG002
+        pictures: Pictures,
         *,
         mode: Mode = "best",
         caption: str | None = None,

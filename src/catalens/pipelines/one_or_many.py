@@ -77,7 +77,7 @@ class _OneOrMany(Protocol[P, T]):
     """A method of one picture or many."""
 
     @overload
-    def __call__(self, pictures: One, /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def __call__(self, pictures: One, /, *args: P.args, **kwargs: P.kwargs) -> T: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, pictures: Many, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Result[T]]: ...
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from PIL.Image import Image
@@ -23,6 +23,17 @@ from catalens.pipelines.stages import EncodedPicture
 
 Pictures: TypeAlias = ImageSource | EncodedPicture | Source | Iterable["ImageSource | EncodedPicture | Item"]
 """One picture, a folder, table or pattern of them, or any number one by one."""
+
+
+class NamedEntries(Protocol):
+    """Entries that come of names, by which a job's journal knows them."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Files, folders and tables."""
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Return the entries, from the start."""
 
 
 @dataclass(frozen=True, slots=True)

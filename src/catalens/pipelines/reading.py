@@ -15,11 +15,10 @@ def encode_for_reader(pictures: Sequence[Picture], reader: Reader) -> EncodedIma
     The caller holds the reader's lock.
     """
     key = f"reader:{reader.name}"
-    kept = [picture.memo.get(key) for picture in pictures]
-    if kept and all(each is not None for each in kept):
-        batch = kept[0][0]
-        if [at for same, at in kept if same is batch] == list(range(len(batch))) and len(batch) == len(pictures):
-            encoded: EncodedImages = batch
+    kept = [picture.memo[key] for picture in pictures if key in picture.memo]
+    if kept and len(kept) == len(pictures):
+        encoded: EncodedImages = kept[0][0]
+        if len(encoded) == len(pictures) and [at for same, at in kept if same is encoded] == list(range(len(kept))):
             return encoded
     encoded = reader.encode_images([picture.pixels(reader.input_size_wh) for picture in pictures])
     for at, picture in enumerate(pictures):

@@ -228,9 +228,7 @@ class PaintingFiles:
         """Nothing waits."""
 
 
-def painting_files(
-    path: Path | None, *, many: bool, if_exists: Literal["skip", "overwrite"] = "skip"
-) -> PaintingFiles:
+def painting_files(path: Path | None, *, many: bool, if_exists: Literal["skip", "overwrite"] = "skip") -> PaintingFiles:
     """Return where paintings go.
 
     Args:
@@ -266,4 +264,3 @@ def token_limit(encoder: Encoder, words: RestylePrompt) -> int | None:
     around = encoder.count_tokens(words.fill("a"))[0] - encoder.count_tokens("a")[0]
     most = encoder.count_tokens("a " * _PAINTER_TOKENS)[1]
     return max(_FEWEST_TOKENS, min(most, _PAINTER_TOKENS - around))
-

@@ -12,7 +12,7 @@ from catalens.models.routing import EVERYDAY, PRODUCT
 from catalens.pipelines.prefetch import read_item
 from catalens.pipelines.session import Session
 
-_SAMPLE = 24
+SAMPLE = 24
 """Pictures that are looked at to choose an encoder."""
 
 
@@ -31,12 +31,24 @@ def encoder_for_pictures(session: Session, entries: Iterable[Entry]) -> Encoder:
     return session.encoder(EVERYDAY)
 
 
+def warn_of_everyday_pictures(session: Session, entries: Iterable[Entry]) -> None:
+    """Notify where most of the first pictures are no products, and the product encoder is used on them."""
+    if session.config.encoder is not None:
+        return
+    share = everyday_share(session, entries)
+    if share is not None and share > 0.5:
+        session.notify(
+            f"most of these pictures are no products, which the {PRODUCT} encoder was trained on; "
+            f"--model {EVERYDAY} knows them better"
+        )
+
+
 def everyday_share(session: Session, entries: Iterable[Entry]) -> float | None:
     """Return the share of the first pictures that are routed to the everyday encoder; None where none can be read."""
     router = session.router()
     images = [
         image
-        for entry in islice(_items(entries), _SAMPLE)
+        for entry in islice(_items(entries), SAMPLE)
         if (image := read_item(entry, router.input_size_wh)) is not None and not isinstance(image, Outcome)
     ]
     if not images:

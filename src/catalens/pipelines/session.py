@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,6 +33,7 @@ class SessionConfig:
         runtime: what runs compiled encoders: "auto", "onnxruntime", "openvino" or "torch".
         quantise: keep a torch reader's weights in 8 or 4 bits.
         threads: processor threads of a model; None uses every core.
+        workers: threads that decode pictures; None is one per processor.
         cache: folder for what can be made again, such as label vectors; None keeps nothing of tasks on disk.
         api_key: for servers of chat completions; None sends none.
         timeout_s: longest wait for one answer of a server.
@@ -43,6 +45,7 @@ class SessionConfig:
     runtime: str = "auto"
     quantise: Literal["8bit", "4bit"] | None = None
     threads: int | None = None
+    workers: int | None = None
     cache: Path | None = None
     api_key: str | None = field(default=None, repr=False)
     timeout_s: float = 60.0
@@ -65,6 +68,11 @@ class Session:
         self._loaded: dict[tuple[Any, ...], Any] = {}
         self._locks: dict[str, threading.RLock] = {}
         self._guard = threading.RLock()
+
+    @property
+    def workers(self) -> int:
+        """Threads that decode pictures."""
+        return self.config.workers or os.cpu_count() or 1
 
     @property
     def label_cache(self) -> Path | None:

@@ -10,6 +10,7 @@ from PIL.Image import Image
 
 from catalens.catalogue.sources import Item
 from catalens.core.errors import CatalensError
+from catalens.core.images import Source as ImageSource
 from catalens.core.images import read_image
 from catalens.core.types import Record
 from catalens.pipelines.session import Session
@@ -49,7 +50,7 @@ class Picture:
 class EncodedPicture(Picture):
     """A picture that is decoded for each model at the size it needs, from content that is kept."""
 
-    content: bytes | Image = b""
+    content: ImageSource = b""
 
     def pixels(self, size_wh: tuple[int, int] | None = None) -> Image:
         """Return the image decoded for a model that needs at least this size; None is the whole image."""
@@ -101,7 +102,7 @@ class Stage(Protocol):
 def identity(stages: Sequence[Stage], session: Session) -> list[Any]:
     """Return everything that results depend on beside the pictures, as JSON values: what a journal is checked by."""
     config = session.config
-    about = [[type(stage).__name__, asdict(stage) if is_dataclass(stage) else repr(stage)] for stage in stages]  # type: ignore[arg-type]
+    about = [[type(stage).__name__, asdict(stage) if is_dataclass(stage) else repr(stage)] for stage in stages]
     return [config.encoder, config.reader, config.quantise, about]
 
 

@@ -103,4 +103,3 @@ class TagStage:
             ]
 
         return tags
-
