@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from catalens.core.errors import ModelError
+from catalens.models.json_files import load_json
 
 CONFIGS = ("bundle.json", "open_clip_config.json", "config.json", "modules.json")
 """A folder with one of these is a model's."""
@@ -150,7 +150,7 @@ def read_json(file: Path) -> dict[str, Any]:
         ModelError: the file is missing, damaged, or holds something else.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = load_json(file)
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
     if not isinstance(found, dict):
@@ -164,7 +164,7 @@ def _inside(folder: Path) -> Path:
     if not listed.is_file():
         return folder
     try:
-        modules = json.loads(listed.read_text(encoding="utf-8"))
+        modules = load_json(listed)
         first = modules[0]
         kind, path = first["type"].rpartition(".")[2], first["path"]
         others = [each["type"].rpartition(".")[2] for each in modules[1:]]
