@@ -258,7 +258,7 @@ def test_a_row_without_a_direction_is_never_given(folder: Path, bad: float) -> N
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that `load_bundle` has loaded since."""
     names: list[str] = []
-    load_graph, load_tokenizer = bundle.load_graph, bundle._load_tokenizer
+    load_graph, load_tokenizer = bundle.load_fastest, bundle._load_tokenizer
 
     def graph(file: Path, *given: Any, **more: Any) -> Graph:
         names.append(file.name)
@@ -268,7 +268,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(file.name)
         return load_tokenizer(file, *given)
 
-    monkeypatch.setattr(bundle, "load_graph", graph)
+    monkeypatch.setattr(bundle, "load_fastest", graph)
     monkeypatch.setattr(bundle, "_load_tokenizer", words)
     return names
 

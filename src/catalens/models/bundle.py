@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -33,12 +34,13 @@ from catalens.core.errors import ModelError
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
 from catalens.models.facts import FACTS, FILES, GRAPHS, BundleFacts, read_facts
+from catalens.models.fastest import load_fastest
 from catalens.models.fitting import fit_all
 from catalens.models.once import Once
 from catalens.models.onnx_file import read_onnx
 from catalens.models.packing import Pack
 from catalens.models.prefix import PrefixTower
-from catalens.models.runtime import Graph, choose_runtime, load_graph
+from catalens.models.runtime import Arrays, Graph, choose_runtime
 from catalens.models.tokens import Tokens, alike, rows_of
 
 T = TypeVar("T")
@@ -50,6 +52,10 @@ _IMAGE, _TEXT, _CAUSAL = (
     ({"input_ids"}, {"vectors"}),
     ({"sees", "ends", "past"}, {"present"}),
 )
+
+
+_EXAMPLES, _EXAMPLE_TOKENS = 4, 48
+"""Rows, and tokens of a row of texts, that a graph is measured with."""
 
 
 class BundleEncoder:
@@ -198,7 +204,9 @@ class CausalBundleEncoder(BundleEncoder):
         return self._text().run({**arrays, "past": np.ascontiguousarray(past)}, [output])[output]
 
 
-def load_bundle(folder: Path, *, runtime: str = "auto", threads: int | None = None) -> BundleEncoder:
+def load_bundle(
+    folder: Path, *, runtime: str = "auto", threads: int | None = None, cache: Path | None = None
+) -> BundleEncoder:
     """Open a bundle: its files are checked now, and each part is loaded when it is first needed.
 
     Encoding an image loads the image graph; encoding a text loads the tokenizer and the text graph.
@@ -207,6 +215,8 @@ def load_bundle(folder: Path, *, runtime: str = "auto", threads: int | None = No
         folder: where `bundle.json` is.
         runtime: "auto", "onnxruntime" or "openvino".
         threads: processor threads for the graphs; None uses every core.
+        cache: the folder for things that can be made again, where "auto" keeps which runtime was the faster one for
+            each graph; None measures nothing and takes OpenVINO where it is installed.
 
     Returns:
         A `CausalBundleEncoder`, which is a `PrefixEncoder`, where the text graph takes a past.
@@ -223,7 +233,9 @@ def load_bundle(folder: Path, *, runtime: str = "auto", threads: int | None = No
             raise ModelError(
                 f"{folder / name} is damaged or not the file this bundle was made with: its SHA-256 differs"
             )
-    chosen, exact = choose_runtime(runtime), facts.precision in EXACT
+    choose_runtime(runtime)
+    exact = facts.precision in EXACT or facts.exact_image
+    load = partial(load_fastest, runtime=runtime, threads=threads, cache=cache)
     image_file, text_file = (folder / name for name in GRAPHS)
     _check_graph(image_file, facts, *_IMAGE)
     causal = "past" in read_onnx(text_file).inputs
@@ -231,10 +243,29 @@ def load_bundle(folder: Path, *, runtime: str = "auto", threads: int | None = No
     return (CausalBundleEncoder if causal else BundleEncoder)(
         facts,
         lambda: _load_tokenizer(folder / "tokenizer.json", facts),
-        lambda: load_graph(image_file, chosen, threads=threads, exact=exact or facts.exact_image),
+        lambda: load(image_file, partial(_example_images, facts), exact=exact),
         # Rows of texts are packed with others, whose company must not show: always float32.
-        lambda: load_graph(text_file, chosen, threads=threads, exact=True),
+        lambda: load(text_file, partial(_example_texts, facts), exact=True),
     )
+
+
+def _example_images(facts: BundleFacts, _: Graph) -> Arrays:
+    width, height = facts.input_size_wh
+    return {"pixels": np.random.default_rng(0).integers(0, 256, (_EXAMPLES, height, width, 3), dtype=np.uint8)}
+
+
+def _example_texts(facts: BundleFacts, graph: Graph) -> Arrays:
+    length = min(_EXAMPLE_TOKENS, facts.max_tokens) if facts.pad_id is None else facts.max_tokens
+    ids = np.full((_EXAMPLES, length), facts.end_id, dtype=np.int64)
+    if "past" not in graph.inputs:
+        return {"input_ids": ids}
+    layers, two, heads, _, width = (size or 0 for size in graph.inputs["past"])
+    return {
+        "input_ids": ids,
+        "sees": np.broadcast_to(np.tri(length, dtype=np.bool_), (_EXAMPLES, length, length)).copy(),
+        "ends": np.arange(1, _EXAMPLES + 1) * length - 1,
+        "past": np.empty((layers, two, heads, 0, width), dtype=np.float32),
+    }
 
 
 def _check_graph(file: Path, facts: BundleFacts, inputs: set[str], outputs: set[str]) -> None:
