@@ -29,6 +29,10 @@ class Encoder(Protocol):
         """Model, revision and adapter: an index and a label bank remember it."""
 
     @property
+    def fingerprint(self) -> str:
+        """Changes with anything that changes vectors of texts, also under the same name; caches are keyed by it."""
+
+    @property
     def dim(self) -> int:
         """Width of a vector."""
 

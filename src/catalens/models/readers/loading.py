@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,13 +14,14 @@ from PIL.Image import Image
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.allocator import keep_memory
+from catalens.models.device import choose_device, choose_dtype
+from catalens.models.hub.files import check_files, check_vocabulary, is_unsafe_pickle, unsafe_pickle
 from catalens.models.own_code import without_own_code
 
 if TYPE_CHECKING:
     import torch
 
 INSTALL = 'pip install "catalens[hub]"'
-DTYPES = ("auto", "float32", "float16", "bfloat16")
 Quantise = Literal["8bit", "4bit"]
 
 
@@ -30,7 +31,7 @@ class Wanted:
 
     Attributes:
         device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
-        dtype: of `DTYPES`; "auto" is the fastest that the device has.
+        dtype: of `catalens.models.device.DTYPES`; "auto" is the fastest that the device has.
         quantise: keep the weights in 8 or 4 bits; None for as they are.
     """
 
@@ -106,6 +107,7 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     """
     import torch
 
+    check_files(folder)
     transformers: Any = import_module("transformers")
     device = choose_device(wanted.device)
     dtype = choose_dtype(wanted.dtype, device)
@@ -124,63 +126,20 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
             model = model.to(device)
     except torch.OutOfMemoryError as error:
         raise ModelError(f"{name} does not fit into the memory of {device}; try quantise='8bit' or '4bit'") from error
-    except ImportError as error:
-        raise ModelError(f"{name} needs another library: {_first_line(error)}") from error
     except Exception as error:  # transformers and safetensors raise many kinds for damaged files
-        raise ModelError(f"{name} cannot be loaded from {folder}: {_first_line(error)}") from error
+        raise _translated(error, folder, name) from error
     if missing := sorted(info["missing_keys"]):
         raise ModelError(f"{folder} lacks {len(missing)} weights of {model_class}, {missing[0]} among them")
+    check_vocabulary(folder, len(processor.tokenizer), model.config.get_text_config().vocab_size)
     return Loaded(name=name, model=model.eval(), processor=processor, device=device, dtype=dtype)
 
 
-def choose_device(asked: str | None) -> torch.device:
-    """Return the device that is asked for, or the best there is.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    import torch
-
-    found = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if asked is None:
-        return torch.device(next(name for name, there in found.items() if there))
-    kind, _, number = asked.partition(":")
-    there = found.get(kind, False) and (not number or (number.isdigit() and int(number) < torch.cuda.device_count()))
-    if not there:
-        raise InputError(f"there is no device {asked!r}; there are: {', '.join(k for k, v in found.items() if v)}")
-    return torch.device(asked)
-
-
-def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
-    """Return the dtype that is asked for, or the fastest one that the device computes in.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    import torch
-
-    if asked not in DTYPES:
-        raise InputError(f"there is no dtype {asked!r}; there are: {', '.join(DTYPES)}")
-    if asked != "auto":
-        chosen: torch.dtype = getattr(torch, asked)
-        return chosen
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if device.type == "mps":
-        return torch.float16
-    return torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
-
-
-def _cpu_has_bfloat16() -> bool:
-    """Say whether the processor multiplies bfloat16 itself; without, it would be slower than float32."""
-    import torch
-
-    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+def _translated(error: Exception, folder: Path, name: str) -> ModelError:
+    if is_unsafe_pickle(error):
+        return unsafe_pickle(folder)
+    if isinstance(error, ImportError):
+        return ModelError(f"{name} needs another library: {_first_line(error)}")
+    return ModelError(f"{name} cannot be loaded from {folder}: {_first_line(error)}")
 
 
 def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:
