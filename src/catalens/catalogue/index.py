@@ -15,7 +15,6 @@ from typing import Self
 import numpy as np
 
 from catalens.catalogue import hnsw, keywords, storage, tables
-from catalens.catalogue.filter_sql import filter_to_sql
 from catalens.catalogue.fusion import hybrid
 from catalens.catalogue.nearest import Asked, NearestRows
 from catalens.catalogue.records import check_batch, check_k, check_queries, check_vectors
@@ -217,9 +216,11 @@ class EmbeddedIndex:
     def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
         """Return at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
         k = check_k(k)
-        condition, parameters = filter_to_sql(where) if where else ("1", [])
-        with self._reading():
-            found = keywords.find(self._connection, text, without=without, condition=condition, parameters=parameters)
+        with self._reading() as state:
+            found = keywords.find(self._connection, text, without=without)
+            if where is not None:
+                allowed = set(self._search.passing(self._connection, state, where).tolist())
+                found = (row for row in found if row in allowed)
             rows = list(islice(found, k))
             records = tables.records_of(self._connection, rows)
         return [records[row] for row in rows]

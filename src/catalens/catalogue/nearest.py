@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from catalens.catalogue import hnsw, snapshots, tables
-from catalens.catalogue.scan import Rows, best, cosines
+from catalens.catalogue.fields import Fields, passing
+from catalens.catalogue.scan import HalfVectors, Rows, best, cosines
 from catalens.catalogue.snapshots import Snapshot
 from catalens.catalogue.storage import State
 from catalens.core.filters import Filter
@@ -49,11 +51,17 @@ class NearestRows:
         self._path = path
         self._snapshot: Snapshot | None = None
         self._graph: hnsw.Graph | None = None
+        self._fields: Fields | None = None
 
     def snapshot(self, connection: sqlite3.Connection, state: State) -> Snapshot:
         """Return all vectors as the current transaction sees them."""
         self._snapshot = snapshots.current(connection, state, self._snapshot)
         return self._snapshot
+
+    def passing(self, connection: sqlite3.Connection, state: State, where: Filter) -> Rows:
+        """Return the row numbers of the records that pass a filter, rising."""
+        rows, self._fields = passing(connection, state, where, self._fields)
+        return rows
 
     def nearest(self, connection: sqlite3.Connection, state: State, asked: Asked) -> list[Ranked]:
         """Rank the rows for each query."""
@@ -68,16 +76,22 @@ class NearestRows:
 
     def _scan(self, connection: sqlite3.Connection, state: State, asked: Asked) -> list[Ranked]:
         held = self.snapshot(connection, state)
-        rows, vectors = held.rows, held.vectors
-        if asked.where is not None:
-            at = snapshots.selected(connection, held, asked.where)
-            rows, vectors = rows[at], vectors[at]
-        block = max(1, _MAX_SCORES // max(1, len(rows)))
-        return [
-            _ranked(rows, scores, asked)
-            for start in range(0, len(asked.queries), block)
-            for scores in cosines(vectors, asked.queries[start : start + block])
-        ]
+        if asked.where is None:
+            return _rank_all(held.rows, held.vectors, None, asked)
+        at = np.searchsorted(held.rows, self.passing(connection, state, asked.where))
+        if len(at) < len(held.rows) // 4:  # copying rows out costs some four times their scan
+            return _rank_all(held.rows[at], held.vectors[at], None, asked)
+        return _rank_all(held.rows, held.vectors, at, asked)
+
+
+def _rank_all(rows: Rows, vectors: HalfVectors, at: NDArray[np.intp] | None, asked: Asked) -> list[Ranked]:
+    """Scan every vector, and rank the rows at some positions, or all."""
+    block = max(1, _MAX_SCORES // max(1, len(rows)))
+    return [
+        _ranked(rows, scores, asked) if at is None else _ranked(rows[at], scores[at], asked)
+        for start in range(0, len(asked.queries), block)
+        for scores in cosines(vectors, asked.queries[start : start + block])
+    ]
 
 
 def _tail(state: State, graph: hnsw.Graph) -> int:

@@ -47,6 +47,11 @@ def stored_name(name: str) -> str:
     return name.translate(_ESCAPES)
 
 
+def field_path(name: str) -> str:
+    """Return where a field stands in the stored JSON, as SQLite writes such paths."""
+    return f'$."{stored_name(name)}"'
+
+
 def fields_to_json(fields: Mapping[str, FieldValue]) -> str:
     """Write fields as one line of JSON."""
     return json.dumps({stored_name(name): value for name, value in fields.items()}, ensure_ascii=False, allow_nan=False)
