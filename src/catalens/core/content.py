@@ -21,22 +21,28 @@ _LONGEST_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a picture may cost; both are checked before anything is decoded.
+    """What a picture may cost; checked before anything is decoded.
 
-    The defaults let the largest phone cameras in common use (108 megapixels) pass. Beyond about
-    179 megapixels Pillow's own ceiling, `PIL.Image.MAX_IMAGE_PIXELS`, has to be raised as well.
+    The defaults let the pictures of the largest cameras pass: 64 megapixels in any format, and 100 or 108 as a JPEG,
+    which is then decoded at a half of its size or less. Beyond about 179 megapixels Pillow's own ceiling,
+    `PIL.Image.MAX_IMAGE_PIXELS`, has to be raised as well.
 
     Attributes:
         max_bytes: of the file or the encoded content.
-        max_pixels: width times height, as the header says.
+        max_pixels: width times height that are decoded.
+        max_aspect: the longer side divided by the shorter; what resizes by the shorter side multiplies it.
     """
 
     max_bytes: int = 64 * 2**20
-    max_pixels: int = 120_000_000
+    max_pixels: int = 64_000_000
+    max_aspect: int = 200
 
     def __post_init__(self) -> None:
-        if self.max_bytes < 1 or self.max_pixels < 1:
-            raise InputError(f"limits must be at least 1, got {self.max_bytes} bytes and {self.max_pixels} pixels")
+        if min(self.max_bytes, self.max_pixels, self.max_aspect) < 1:
+            raise InputError(
+                f"limits must be at least 1, not {self.max_bytes} bytes, {self.max_pixels} pixels, "
+                f"aspect {self.max_aspect}"
+            )
 
 
 def read_content(source: object, *, max_bytes: int) -> tuple[bytes, str]:

@@ -18,7 +18,7 @@ from PIL.Image import Image
 from catalens.catalogue.sources import Entry, Item
 from catalens.core.content import Limits, read_content
 from catalens.core.errors import ImageError
-from catalens.core.images import read_image
+from catalens.core.images import DEFAULT_LIMITS, read_image
 from catalens.core.types import Outcome, Record
 
 T = TypeVar("T")
@@ -27,7 +27,8 @@ R = TypeVar("R")
 Chunk = Sequence[tuple[Entry, str | None]]
 Change = Literal["added", "updated", "skipped"]
 
-_MAX_BYTES = Limits().max_bytes
+_WHOLE_WH = (1024, 1024)
+"""What no reader needs more of: a picture waits for its turn with at most about 4 million pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +48,26 @@ class Loaded:
     image: Image | None = None
 
 
-def load(chunk: Chunk, size_wh: tuple[int, int] | None) -> list[Loaded | Outcome]:
+def load(chunk: Chunk, size_wh: tuple[int, int] | None, limits: Limits = DEFAULT_LIMITS) -> list[Loaded | Outcome]:
     """Hash every item and decode those whose picture is new; a bad one becomes an outcome.
 
     Args:
         chunk: a few entries, of which outcomes are passed on, each with its hash in the index.
-        size_wh: what the encoder needs; larger pictures come back smaller. None leaves them as they are.
+        size_wh: what the encoder needs; larger pictures come back smaller. None keeps at least `_WHOLE_WH`.
+        limits: what a picture may cost.
     """
-    return [entry if isinstance(entry, Outcome) else _load(entry, known, size_wh) for entry, known in chunk]
+    return [entry if isinstance(entry, Outcome) else _load(entry, known, size_wh, limits) for entry, known in chunk]
 
 
-def _load(item: Item, known: str | None, size_wh: tuple[int, int] | None) -> Loaded | Outcome:
+def _load(item: Item, known: str | None, size_wh: tuple[int, int] | None, limits: Limits) -> Loaded | Outcome:
     try:
-        content, _ = read_content(item.picture, max_bytes=_MAX_BYTES)
+        content, _ = read_content(item.picture, max_bytes=limits.max_bytes)
         record, digest = Record(item.id, item.source, item.fields), content_hash(content, item)
         if known == digest:
             return Loaded(record, digest, "skipped")
         if known is not None and known.split(":")[0] == digest.split(":")[0]:
             return Loaded(record, digest, "updated")
-        image = read_image(content, at_least=size_wh, name=item.source)
+        image = read_image(content, at_least=size_wh or _WHOLE_WH, limits=limits, name=item.source)
         return Loaded(record, digest, "added" if known is None else "updated", image)
     except ImageError as error:
         return Outcome(item.id, str(error))
