@@ -138,7 +138,7 @@ def test_a_writing_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         file.write(b"ne")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match=r"a\.txt cannot be written: disk full"):
         write_atomically(path, half)
     assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_text() == "old"

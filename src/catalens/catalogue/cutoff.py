@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.core.errors import CatalogueError, InputError
+from catalens.core.files import write_text_atomically
 from catalens.core.protocols import Index, LocalIndex
 from catalens.core.types import Scores, Vectors
 
@@ -116,8 +117,12 @@ def learn_cutoff(index: LocalIndex, judged: Sequence[Judged]) -> Cutoff:
 
 
 def write_cutoff(path: Path, cutoff: Cutoff) -> None:
-    """Write a cut-off as JSON."""
-    path.write_text(json.dumps(asdict(cutoff)) + "\n", encoding="utf-8")
+    """Write a cut-off as JSON.
+
+    Raises:
+        InputError: it cannot be written; what was there is unchanged.
+    """
+    write_text_atomically(path, json.dumps(asdict(cutoff)) + "\n")
 
 
 def read_cutoff(path: Path) -> Cutoff:

@@ -14,33 +14,39 @@ from PIL.Image import Image
 from catalens.catalogue.sources import Item
 from catalens.core.content import Limits, read_content
 from catalens.core.errors import ImageError
-from catalens.core.images import read_image
+from catalens.core.images import DEFAULT_LIMITS, read_image
 from catalens.core.types import Outcome
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_MAX_BYTES = Limits().max_bytes
+_WHOLE_WH = (1024, 1024)
+"""What no reader needs more of: a picture waits for its turn with at most about 4 million pixels."""
 
 
 def read_item(
-    item: Item, size_wh: tuple[int, int] | None, wanted: Callable[[bytes | None], bool] | None = None
+    item: Item,
+    size_wh: tuple[int, int] | None,
+    wanted: Callable[[bytes | None], bool] | None = None,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Image | Outcome | None:
     """Read an item's picture and decode it, if it is wanted; a bad one becomes an outcome.
 
     Args:
         item: with a path, bytes, a Pillow image or an array.
-        size_wh: the least (width, height) that is enough; None decodes the whole image.
+        size_wh: the least (width, height) that is enough; None keeps at least `_WHOLE_WH`.
         wanted: told of the encoded content (None where the picture was given decoded), and says whether to decode it.
+        limits: what a picture may cost.
     """
     try:
         source = item.picture
         content = None
         if not isinstance(source, Image) and not hasattr(source, "__array_interface__"):
-            source = content = read_content(source, max_bytes=_MAX_BYTES)[0]
+            source = content = read_content(source, max_bytes=limits.max_bytes)[0]
         if wanted is not None and not wanted(content):
             return None
-        return read_image(source, at_least=size_wh, name=item.source)
+        return read_image(source, at_least=size_wh or _WHOLE_WH, limits=limits, name=item.source)
     except ImageError as error:
         return Outcome(item.id, str(error))
     except Exception as error:  # noqa: BLE001 - a decoder's bug or a full memory costs one picture, and is reported

@@ -27,6 +27,8 @@ REQUEST = ("prompt", "negative_prompt", "strength", "steps", "guidance", "seed")
 _PAINTER_TOKENS = 77
 """What the text towers of Stable Diffusion read; tokens beyond are ignored."""
 _FEWEST_TOKENS = 8
+_WHOLE_WH = (1 << 16, 1 << 16)
+"""A painter is given the whole picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,7 @@ class PaintStage:
                 return error
             return {**self.options, "painter": painter.name, PAINTING: painting}
 
-        return Step(lambda pictures: [one(picture) for picture in pictures], batch_size=1)
+        return Step(lambda pictures: [one(picture) for picture in pictures], size_wh=_WHOLE_WH, batch_size=1)
 
 
 def restyle_stages(

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from catalens.core.images import DEFAULT_LIMITS, Limits
+
 if TYPE_CHECKING:
     from catalens.core.protocols import Encoder, Painter, Writer
     from catalens.models.readers import Reader
@@ -34,6 +36,7 @@ class SessionConfig:
         quantise: keep a torch reader's weights in 8 or 4 bits.
         threads: processor threads of a model; None uses every core.
         workers: threads that decode pictures; None is one per processor.
+        limits: what a picture may cost, in bytes and pixels.
         cache: folder for what can be made again, such as label vectors; None keeps nothing of tasks on disk.
         api_key: for servers of chat completions; None sends none.
         timeout_s: longest wait for one answer of a server.
@@ -46,6 +49,7 @@ class SessionConfig:
     quantise: Literal["8bit", "4bit"] | None = None
     threads: int | None = None
     workers: int | None = None
+    limits: Limits = DEFAULT_LIMITS
     cache: Path | None = None
     api_key: str | None = field(default=None, repr=False)
     timeout_s: float = 60.0

@@ -64,7 +64,7 @@ class Step:
     Attributes:
         run: returns one mapping per picture, in order, which is added to the picture's values, or an error where
             that picture alone fails. If it raises, it is tried again with fewer pictures.
-        size_wh: the least size that pictures may be decoded to; None decodes them whole.
+        size_wh: the least size that pictures may be decoded to; None keeps about 4 million pixels.
         batch_size: pictures per call.
         finish: called once after the last picture.
         reads_images: whether `run` looks at pixels; otherwise nothing is decoded for it.

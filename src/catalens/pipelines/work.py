@@ -116,7 +116,7 @@ class Pass:
                 work.content_hash = content_hash(content, work.item)
             return looks and not (self._hashed and work.is_same_picture)
 
-        found = read_item(work.item, self.size_wh, wanted)
+        found = read_item(work.item, self.size_wh, wanted, limits=self._session.config.limits)
         if isinstance(found, Outcome):
             work.error = found.error
         else:
