@@ -8,6 +8,8 @@ CATALENS_DATA ?= ../shared/data
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# One process per core; tests/__init__.py keeps each on its core.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --dist worksteal --durations 10
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-models quick check lint types layers fix bench bench-models starter everyday clean
@@ -18,14 +20,14 @@ help:            ## list these commands
 demo: $(VENV)/.demo  ## draw a small catalogue, index it, tag it, search it, and say how often that was right
 	$(BIN)/catalens demo
 
-test: $(VENV)/.dev  ## the default test suite: offline, on the CPU
-	$(BIN)/python -m pytest -q
+test: $(VENV)/.dev  ## the default test suite: offline, on the CPU; prints the ten slowest tests
+	$(PYTEST)
 
 test-models: $(VENV)/.dev-models  ## the tests of training and of pretrained models, which need torch (a large install, once)
-	$(BIN)/python -m pytest -q tests/training tests/hub
+	$(PYTEST) tests/training tests/hub
 
 quick: $(VENV)/.dev  ## the default suite without its slow tests
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: lint types layers test  ## everything a change must pass: lint, types, layers, tests
 
