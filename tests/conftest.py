@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from catalens.cli import app
-from catalens.demo.drawn import draw_catalogue
 from catalens.models import registry
+from tests.support.drawings import drawn
 from tests.support.ran import Ran, Run
 
 _THIS_MACHINE = "127.0.0.1"
@@ -88,7 +88,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "products.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["id", "image", "title", "type", "colour", "price"])
-        for place, product in enumerate(draw_catalogue(6)):
+        for place, product in enumerate(drawn(6)):
             product.picture.resize((60, 80)).save(folder / "photos" / f"{product.id}.png")
             row = [product.id, f"photos/{product.id}.png", product.title, product.article_type, product.colour]
             table.writerow([*row, 100 * place])
