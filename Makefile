@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models quick check lint types layers fix bench bench-models starter everyday clean
+.PHONY: help demo test test-models quick check lint types layers fix bench bench-models starter everyday eval-bundled clean
 
 help:            ## list these commands
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -64,6 +64,9 @@ everyday: $(VENV)/.train  ## train the shipped everyday encoder and reader again
 	$(BIN)/python -m catalens.training.reading everyday --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.self_critical --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.reader_release everyday --data $(CATALENS_DATA) --run runs/rewarded-everyday
+
+eval-bundled: $(VENV)/.train  ## scores of the bundled encoders on every labelled validation table, beside the majority's
+	$(BIN)/python -m catalens.training.recipes.unified.judging --data $(CATALENS_DATA)
 
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
