@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models quick check lint types layers fix bench bench-models starter everyday clean
+.PHONY: help demo test test-models quick check lint types layers fix bench bench-models starter everyday eval-bundled lock clean
 
 help:            ## list these commands
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -74,6 +74,9 @@ lock: | $(BIN)/python  ## resolve every extra again and pin it in constraints.tx
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
 	  $(LOCKED:%=--extra %) --output-file constraints.txt pyproject.toml
+
+eval-bundled: $(VENV)/.train  ## scores of the bundled encoders on every labelled validation table, beside the majority's
+	$(BIN)/python -m catalens.training.recipes.unified.judging --data $(CATALENS_DATA)
 
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
