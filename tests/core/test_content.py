@@ -87,11 +87,11 @@ class TestConfine:
 
     @pytest.mark.parametrize("path", ["../secret.jpg", "/etc/passwd", "out.jpg", "a/../../secret.jpg", "../rootless/x"])
     def test_outside(self, root: Path, path: str) -> None:
-        with pytest.raises(InputError, match="outside .*root, which is all that may be read"):
+        with pytest.raises(InputError, match=r"outside .*root, which is all that may be read"):
             confine(path, root)
 
     def test_what_is_no_path(self, root: Path) -> None:
         with pytest.raises(InputError, match="cannot be looked up"):
             confine("a\0b", root)
-        with pytest.raises(InputError, match="cannot be looked up in .*none"):
+        with pytest.raises(InputError, match=r"cannot be looked up in .*none"):
             confine("a", root / "none")

@@ -116,7 +116,7 @@ def _look(source: Source, truths: Mapping[str, Truth], session: Session, catalog
     read = schema_reader(encoder, "fashion", session)
     with open_index(catalogue, encoder_name=encoder.name, dim=encoder.dim) as index:
         with output.progress("indexing", source.total) as update:
-            report = ingest(source, encoder, index, on_progress=lambda now: update(now.met))
+            report = ingest(source, encoder, index, on_progress=lambda now: update(now.done))
         tally.done = report.added
         tally.report(report.failures)
         output.say(

@@ -56,6 +56,10 @@ def add(
         bool,
         typer.Option("--prune", help="Remove records (with that prefix, if one is given) that the source lacks."),
     ] = False,
+    prune_more_than: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Largest share of the records that --prune may remove without refusing."),
+    ] = 0.3,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads. \\[one per processor]")] = None,
     model: Model = None,
     json: Json = False,
@@ -85,10 +89,17 @@ def add(
         with output.progress("indexing", total) as update:
 
             def tell(progress: Progress) -> None:
-                update(progress.met, note=f"{progress.items_per_s:.0f}/s, limited by {progress.limited_by}")
+                update(progress.done, note=f"{progress.items_per_s:.0f}/s, limited by {progress.limited_by}")
 
             try:
-                report = ingest(entries, encoder, index, workers=workers, prune=prune, on_progress=tell)
+                report = ingest(
+                    entries,
+                    encoder,
+                    index,
+                    workers=workers,
+                    prune=prune and prune_more_than,
+                    on_progress=tell,
+                )
             except KeyboardInterrupt:
                 output.say(
                     f"stopped; {catalogue} holds {len(index)} records, and the same command continues from here",
@@ -98,6 +109,8 @@ def add(
         tally.done = report.done - len(report.failures)
         tally.report(report.failures)
         _tell_replaced(report.replaced)
+        for notice in report.notices:
+            output.say(notice, style="yellow")
         _show_report(report, len(index), catalogue, as_json=output.wants_json(json))
     tally.finish()
 

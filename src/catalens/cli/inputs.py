@@ -23,15 +23,12 @@ def entries(arguments: Sequence[str]) -> Entries:
     Raises:
         InputError: nothing has that name; the message offers the nearest names.
     """
-    from catalens.core.content import Limits
+    from catalens.core.content import Limits, read_stream
     from catalens.pipelines.pictures import named_entries
 
     given = b""
     if STANDARD_INPUT in arguments:
-        most = Limits().max_bytes
-        given = sys.stdin.buffer.read(most + 1)
-        if len(given) > most:
-            raise InputError(f"standard input holds more than {most:,} bytes, the limit of one picture; give a file")
+        given = read_stream(sys.stdin.buffer, "standard input", max_bytes=Limits().max_bytes)
     return named_entries(arguments, given)
 
 

@@ -175,7 +175,7 @@ def run_and_tell(
     with output.progress("reading pictures", quiet=tally.as_json or not outputs) as update:
 
         def tell(progress: Progress) -> None:
-            update(progress.met, note=f"for {progress.what}, {progress.items_per_s:.1f}/s")
+            update(progress.done, note=f"for {progress.what}, {progress.items_per_s:.1f}/s")
 
         session.on_progress = lambda what, done, total: update(done, total, note=f"· {what}")
         try:

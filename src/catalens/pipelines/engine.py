@@ -38,11 +38,11 @@ from catalens.pipelines.stages import Stage, Values, record_of
 from catalens.pipelines.work import Pass, Work, key_of
 
 DECODING, WRITING = "decoding", "writing"
-_LOOKUP = 64
+_LOOKUP = 16
 """Items that outputs are asked about at once."""
 _CHUNK = 4
 """Pictures given to a thread at once, where many of them may need no decoding."""
-_SMALL_AHEAD, _WHOLE_AHEAD = 48, 8
+_SMALL_AHEAD, _WHOLE_AHEAD = 64, 8
 """Pictures decoded before their turn: small ones, and whole ones of tens of megabytes each."""
 _MOST_IN_A_ROW = 16
 """This many failures of a model, one after the other, are no longer the pictures' fault."""
@@ -55,13 +55,13 @@ class Progress:
 
     Attributes:
         what: what is being made, for people.
-        met: entries met so far in this pass.
+        done: entries met so far in this pass, whatever became of them.
         items_per_s: since the start of the pass.
         limited_by: what has taken most of the time: "decoding", "writing" or a stage's name.
     """
 
     what: str
-    met: int
+    done: int
     items_per_s: float
     limited_by: str
 
@@ -231,7 +231,8 @@ class _Job:
         waiting: list[Work] = []
         chunks = self._chunks(entries, work_pass)
         ahead = partial(self._ahead, work_pass)
-        with closing(map_ahead(work_pass.read, chunks, workers=self._workers, ahead=ahead)) as read:
+        read = map_ahead(work_pass.read, chunks, workers=self._workers, ahead=ahead)
+        with closing(read), closing(work_pass):
             while True:
                 with self.timed(DECODING):
                     chunk = next(read, None)
@@ -243,10 +244,9 @@ class _Job:
                     self._do(batch, work_pass)
                     self._tell(work_pass, started_s)
                 yield from self._drained()
-        self._do(waiting, work_pass)
-        self._tell(work_pass, started_s)
-        yield from self._drained()
-        work_pass.finish()
+            self._do(waiting, work_pass)
+            self._tell(work_pass, started_s)
+            yield from self._drained()
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
@@ -269,8 +269,8 @@ class _Job:
 
     def _ahead(self, work_pass: Pass) -> int:
         """Return how many chunks may be read before their turn: the next batch, and work for every thread."""
-        images = _WHOLE_AHEAD if work_pass.size_wh is None else _SMALL_AHEAD
-        return images // (_CHUNK if self.tracked else 1) + self._workers
+        images = min(work_pass.batch_size, _WHOLE_AHEAD if work_pass.size_wh is None else _SMALL_AHEAD)
+        return -(-images // (_CHUNK if self.tracked else 1)) + self._workers
 
     def _chunks(self, entries: Iterable[Entry], work_pass: Pass) -> Iterator[list[Work]]:
         """Return the items that this pass has to do with, a few at a time."""

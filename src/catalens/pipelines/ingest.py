@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalens.catalogue.sources import Entry, Source
+from catalens.catalogue.sources.pruning import MAX_SHARE, Pruning, plan_pruning
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.protocols import Encoder, Index
 from catalens.core.types import Outcome, Record
@@ -45,6 +46,7 @@ class Report:
         seconds: time spent waiting for decoded pictures, encoding, and writing.
         elapsed_s: time in all.
         replaced: those among the updated whose picture is another, from another place: perhaps another source's.
+        notices: sentences about files that were passed over and records that were kept.
     """
 
     added: int
@@ -55,6 +57,7 @@ class Report:
     seconds: Mapping[str, float]
     elapsed_s: float
     replaced: Sequence[Replaced] = ()
+    notices: Sequence[str] = ()
 
     @property
     def done(self) -> int:
@@ -102,16 +105,23 @@ class IndexOutput:
             CatalogueError: the index cannot be written.
         """
         records = [result.record for result in results]
-        before = self._index.get([record.id for record in records])
+        ids = [record.id for record in records]
+        before, hashes = self._index.get(ids), self._index.hashes(ids)
         vectors = np.stack([np.asarray(result.values[VECTOR], dtype=np.float32) for result in results])
         self._index.add(records, vectors, [result.content_hash for result in results])
-        for record, was in zip(records, before, strict=True):
+        for result, was in zip(results, before, strict=True):
+            record = result.record
             self.counts["added" if was is None else "updated"] += 1
-            if was is not None and was.source and was.source != record.source:
+            moved = was is not None and was.source and was.source != record.source
+            if was is not None and moved and not _same_picture(hashes.get(record.id), result.content_hash):
                 self.replaced.append(Replaced(record.id, was.source, record.source))
 
     def finish(self) -> None:
         """Nothing waits."""
+
+
+def _same_picture(held: str | None, now: str | None) -> bool:
+    return held is not None and now is not None and held.split(":")[0] == now.split(":")[0]
 
 
 class _Met:
@@ -134,7 +144,7 @@ def ingest(
     *,
     workers: int | None = None,
     batch_size: int = 64,
-    prune: bool = False,
+    prune: bool | float = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Bring an index up to date with a source.
@@ -149,8 +159,8 @@ def ingest(
         index: is written to; whatever stops the job, it holds what was written until then.
         workers: threads that decode; None takes one per processor.
         batch_size: pictures encoded at once and written at once.
-        prune: remove records (with the source's id prefix, if it has one) that it no longer has. Nothing is
-            removed if it was empty, or had rows whose id could not be read: they might be those that are missing.
+        prune: remove records (with the source's id prefix, if it has one) that it no longer has, if they are at most
+            this share of the records; True is `MAX_SHARE`. See `plan_pruning`.
         on_progress: called after each batch, in the caller's thread.
 
     Raises:
@@ -171,30 +181,29 @@ def ingest(
         session=Session(SessionConfig(workers=workers)),
         callbacks=Callbacks(on_progress=on_progress),
     )
-    prefix = source.id_prefix if isinstance(source, Source) else ""
-    removed, refusal = _prune(index, met.ids, prefix) if prune else (0, None)
-    return _report(job, output, removed, refusal)
+    removed, plan = _prune(index, met.ids, source, MAX_SHARE if prune is True else prune) if prune else (0, Pruning())
+    return _report(job, output, removed, plan, source)
 
 
-def _prune(index: Index, met: set[str], prefix: str) -> tuple[int, Outcome | None]:
-    """Remove what was not met among the ids with a prefix, if it is certain that everything was."""
-    gone = [each.id for each in index.records() if each.id.startswith(prefix) and each.id not in met]
-    if gone and met <= {""}:
-        return 0, Outcome("", "the source is empty, so nothing was removed from the index")
-    if gone and "" in met:
-        reason = f"{len(gone)} records were not met, but some rows had no readable id, so nothing was removed"
-        return 0, Outcome("", reason)
-    return index.remove(gone), None
+def _prune(index: Index, met: set[str], source: Iterable[Entry], share: float) -> tuple[int, Pruning]:
+    """Remove the records that the source no longer has, as far as that is certain."""
+    missed, prefix = (source.missed, source.id_prefix) if isinstance(source, Source) else (None, "")
+    plan = plan_pruning((each.id for each in index.records()), met, missed, prefix=prefix, max_share=share)
+    return (0 if plan.refusal else index.remove(plan.gone)), plan
 
 
-def _report(job: JobReport, output: IndexOutput, removed: int, refusal: Outcome | None) -> Report:
+def _report(job: JobReport, output: IndexOutput, removed: int, plan: Pruning, source: Iterable[Entry]) -> Report:
+    notices = [source.missed.notice] if isinstance(source, Source) and source.missed.notice else []
+    if plan.kept:
+        notices.append(f"{len(plan.kept)} records were kept, since the folder of their pictures could not be listed")
     return Report(
         added=output.counts["added"],
         updated=output.counts["updated"],
         skipped=job.skipped,
         removed=removed,
-        failures=(*job.failures, *([refusal] if refusal else [])),
+        failures=(*job.failures, *([Outcome("", plan.refusal)] if plan.refusal else [])),
         seconds=job.seconds,
         elapsed_s=job.elapsed_s,
         replaced=tuple(output.replaced),
+        notices=tuple(notices),
     )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Literal, get_args
 
+from catalens.catalogue.sources.formats import COMPRESSED, SUFFIXES
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
 from catalens.core.folders import IMAGE_EXTENSIONS
@@ -21,8 +22,6 @@ IF_EXISTS: tuple[IfExists, ...] = get_args(IfExists)
 """What may be done where a picture has a text already."""
 
 _BETWEEN = ", "
-_TABLES = frozenset({".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz"})
-"""Endings, in lower case, of the files that are read as tables."""
 
 
 class Sidecars:
@@ -45,7 +44,7 @@ class Sidecars:
         if not ending.startswith(".") or len(ending) < 2 or PurePath("a" + ending).name != "a" + ending:
             raise InputError(f"a sidecar's ending looks like .txt or .caption, not {ending!r}")
         last = PurePath("a" + ending).suffix.lower()
-        if last in IMAGE_EXTENSIONS or last in _TABLES:
+        if last in IMAGE_EXTENSIONS or last == COMPRESSED or last in SUFFIXES:
             kind = "pictures" if last in IMAGE_EXTENSIONS else "tables"
             raise InputError(f"{last} files are {kind}; a sidecar's ending looks like .txt or .caption, not {ending!r}")
         self._text, self._ending, self._if_exists, self._folder = text, ending, if_exists, folder

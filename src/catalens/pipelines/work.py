@@ -93,7 +93,7 @@ class Pass:
             if number not in self.steps:
                 self.steps[number] = self.stages[number].load(self._session)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """Let the steps say what they have to say at the end."""
         for step in self.steps.values():
             if step.finish is not None:

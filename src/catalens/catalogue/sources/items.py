@@ -15,8 +15,8 @@ from decimal import Decimal
 from pathlib import Path, PureWindowsPath
 
 from catalens.core.errors import InputError
-from catalens.core.images import Source as ImageSource
 from catalens.core.folders import Missed
+from catalens.core.images import Source as ImageSource
 from catalens.core.types import FieldValue, Outcome
 
 
