@@ -178,8 +178,8 @@ def restyle(
         place = str(files.place(record))
         rows.append((record.id, place, values["prompt"]))
         if tally.as_json:
-            said = {name: value for name, value in values.items() if name in _SHOWN}
-            output.emit({"id": record.id, "source": record.source, "output": place} | {"painter": painter} | said)
+            row = {"id": record.id, "source": record.source, "output": place, "painter": values["painter"] or painter}
+            output.emit(row | {name: values[name] for name in _SHOWN if name in values})
 
     # A folder may be read while paintings are put into it.
     entries = (each for each in found if not (isinstance(each, Item) and files.is_painting(each.source)))
@@ -191,5 +191,5 @@ def restyle(
     tally.finish()
 
 
-_SHOWN = ("prompt", "negative_prompt", "strength", "steps", "guidance", "seed", "painter", "image")
+_SHOWN = ("prompt", "negative_prompt", "strength", "steps", "guidance", "seed", "image")
 """The values of a JSON line."""

@@ -86,6 +86,10 @@ class Router(Protocol):
     def input_size_wh(self) -> tuple[int, int]:
         """(width, height) that images are brought to: the larger one where encoders differ."""
 
+    @property
+    def first(self) -> Encoder:
+        """The encoder that every image passes through."""
+
     def encode_images(self, images: Sequence[Image]) -> RoutedImages:
         """Encode n RGB images."""
 
@@ -94,11 +98,11 @@ class SingleEncoder:
     """A router with no choice: one encoder for every image."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self.encoder, self.name, self.input_size_wh = encoder, encoder.name, encoder.input_size_wh
+        self.first, self.name, self.input_size_wh = encoder, encoder.name, encoder.input_size_wh
 
     def encode_images(self, images: Sequence[Image]) -> RoutedImages:
         """Encode n RGB images."""
-        return RoutedImages([_part(self.encoder, np.arange(len(images)), images)])
+        return RoutedImages([_part(self.first, np.arange(len(images)), images)])
 
 
 class EncoderRouter:
@@ -114,16 +118,16 @@ class EncoderRouter:
         """Take the encoders, and the input size of the larger one."""
         self.name = f"{PRODUCT}+{EVERYDAY}"
         self.input_size_wh = input_size_wh
-        self._product, self._load_everyday, self._gate = product, load_everyday, gate
+        self.first, self._load_everyday, self._gate = product, load_everyday, gate
 
     def encode_images(self, images: Sequence[Image]) -> RoutedImages:
         """Encode n RGB images."""
         if not len(images):
             return RoutedImages([])
-        vectors = _part(self._product, np.arange(len(images)), images).vectors
+        vectors = _part(self.first, np.arange(len(images)), images).vectors
         sold = self._gate.products(vectors)
         own, others = np.flatnonzero(sold), np.flatnonzero(~sold)
-        parts = [RoutedPart(self._product, own, vectors[own])] if len(own) else []
+        parts = [RoutedPart(self.first, own, vectors[own])] if len(own) else []
         if len(others):
             everyday = self._load_everyday()
             parts.append(_part(everyday, others, [images[int(at)] for at in others]))

@@ -56,8 +56,12 @@ class AttributeStage:
         """Load the encoders, and the reader if the sources name one."""
         if self.sources is not None:
             return self._with_answers(self.sources, session)
-        router = router_for(session, self.encoder, self.schema)
+        router = router_for(session, self.encoder, self.schema, self.calibration)
         readers: dict[str, SchemaReader] = {}
+        if self.schema is not None or self.calibration is not None:
+            # What is wrong with a file of the user's is an error of the job, not of each picture.
+            first = router.first
+            readers[first.name] = self._reader(first, session)
 
         def rows(encoder: Encoder, vectors: Vectors) -> list[Values]:
             if encoder.name not in readers:
@@ -70,7 +74,7 @@ class AttributeStage:
         return Step(run, size_wh=router.input_size_wh, batch_size=BATCH_SIZE)
 
     def _reader(self, encoder: Encoder, session: Session) -> SchemaReader:
-        schema = self.schema or domain(encoder.name)
+        schema = schema_of(encoder, self.schema, self.calibration)
         return schema_reader(encoder, schema, session, calibration=self.calibration, threshold=self.threshold)
 
     def _with_answers(self, path: Path, session: Session) -> Step:
@@ -106,11 +110,26 @@ def group_names(schema: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(group.name for name in schemas for group in load_schema(name).groups))
 
 
-def router_for(session: Session, encoder: str | None, schema: str | None) -> Router:
-    """Return what encodes pictures to be read with a schema: a bundled schema belongs to its bundled encoder."""
-    if encoder is None and session.config.encoder is None and schema in SCHEMAS:
-        return session.router(SCHEMAS[schema])
-    return session.router(encoder)
+def router_for(session: Session, encoder: str | None, schema: str | None, calibration: Path | None = None) -> Router:
+    """Return what encodes pictures to be read with a schema.
+
+    A calibration belongs to the encoder it was learned with, and a bundled schema to its bundled encoder.
+    """
+    if encoder is not None or session.config.encoder is not None:
+        return session.router(encoder)
+    if calibration is not None:
+        from catalens.models.registry import name_here
+
+        return session.router(name_here(_load_calibration(calibration).encoder_name, cache=session.config.cache))
+    return session.router(SCHEMAS.get(schema or ""))
+
+
+def schema_of(encoder: Encoder, schema: str | None, calibration: Path | None) -> str:
+    """Return the schema that pictures of an encoder are read with: the given one, the calibration's, or its own."""
+    if schema is None and calibration is not None:
+        learned = _load_calibration(calibration).schema_name
+        return learned if learned in SCHEMAS else domain(encoder.name)
+    return schema or domain(encoder.name)
 
 
 def schema_reader(
@@ -156,10 +175,18 @@ def calibration_for(encoder: Encoder, schema: str, path: Path | None = None) -> 
     from catalens.models.registry import shipped_calibration
     from catalens.tasks.calibration import load_calibration
 
-    if path is not None and not path.is_file():
+    if path is not None:
+        return _load_calibration(path)
+    bundled = shipped_calibration(encoder.name, schema)
+    return load_calibration(bundled) if bundled else None
+
+
+def _load_calibration(path: Path) -> Calibration:
+    from catalens.tasks.calibration import load_calibration
+
+    if not path.is_file():
         raise InputError(f"there is no calibration {path}; write one with `catalens tag learn`")
-    path = path or shipped_calibration(encoder.name, schema)
-    return load_calibration(path) if path else None
+    return load_calibration(path)
 
 
 def attribute_row(attribute: Attribute) -> dict[str, Any]:

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 DESCRIPTION, TEMPLATE = "description", "template"
 VALUES = (DESCRIPTION, "sentences", "facts", "writer", "language", "problems", "keywords_left_out")
-_ROW_KEYS = frozenset({"id", "source", "image", "file_name", "path"})
+_ROW_KEYS = frozenset({"id", "source", "image", "file_name", "path", "encoder"})
 """Columns that say which product a row is about, and nothing of it."""
+
+_MAX_FAILURES = 5
+"""A writer that fails this often, without a text between, is not available."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,7 @@ class DescribeStage:
             lambda pictures: [one(picture) for picture in pictures],
             reads_images=False,
             batch_size=32 if writer is None else 1,
+            max_failures=_MAX_FAILURES,
             finish=finish,
         )
 

@@ -44,8 +44,6 @@ _CHUNK = 4
 """Pictures given to a thread at once, where many of them may need no decoding."""
 _SMALL_AHEAD, _WHOLE_AHEAD = 64, 8
 """Pictures decoded before their turn: small ones, and whole ones of tens of megabytes each."""
-_MOST_IN_A_ROW = 16
-"""This many failures of a model, one after the other, are no longer the pictures' fault."""
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
@@ -97,7 +95,7 @@ class Event:
     Attributes:
         number: of the entry, counted from 0.
         record: id, source and fields of the item.
-        values: what the stages found; None where the entry failed.
+        values: what the stages found; None where the entry failed or was skipped.
         error: why it failed; None where it did not.
     """
 
@@ -150,7 +148,9 @@ def run_job(
     try:
         start = 0
         for end in ends:
-            for event in job.run(entries, Pass(stages, start, end, models, hashed=bool(job.tracked))):
+            events = job.run(entries, Pass(stages, start, end, models, hashed=bool(job.tracked)))
+            # Later passes leave out what is settled, so only a single one meets every entry in order.
+            for event in events if one_at_a_time else _in_order(events):
                 tally.count(event)
             start = end
             if one_at_a_time or session is None:
@@ -174,13 +174,19 @@ def stream(entries: Iterable[Entry], stages: Sequence[Stage], session: Session) 
         ModelError: a model cannot be loaded, or fails for one picture after the other.
     """
     job = _Job(stages, (), None, session.workers, None)
+    return _in_order(job.run(entries, Pass(stages, 0, len(stages), session, hashed=False)))
+
+
+def _in_order(events: Iterable[Event]) -> Iterator[Event]:
+    """Return events by the numbers of their entries, of which every one has an event."""
     early: dict[int, Event] = {}
     following = 0
-    for event in job.run(entries, Pass(stages, 0, len(stages), session, hashed=False)):
+    for event in events:
         early[event.number] = event
         while following in early:
             yield early.pop(following)
             following += 1
+    yield from (early[number] for number in sorted(early))  # a job that is stopped leaves gaps
 
 
 class _Tally:
@@ -194,6 +200,8 @@ class _Tally:
     def count(self, event: Event) -> None:
         """Count an event, and tell the callbacks."""
         if event.values is None:
+            if event.error is None:
+                return
             self.failures.append(Outcome(event.record.id, event.error))
             if self._callbacks.on_failure is not None:
                 self._callbacks.on_failure(self.failures[-1])
@@ -309,6 +317,7 @@ class _Job:
     def _skip(self, work: Work) -> None:
         self.skipped += 1
         self._settled.add(work.key)
+        self._events.append(Event(work.number, record_of(work.item), None))
 
     def _readable(self, works: Sequence[Work]) -> list[Work]:
         """Return the items that were read; failures are reported, and what has not changed is skipped."""
@@ -354,22 +363,25 @@ class _Job:
 
         if not works:
             return
+        most = work_pass.steps[number].max_failures
         with self.timed(self._stages[number].name):
-            for work, found in each_half(run, works, Exception, self._fail_in_a_row):
+            for work, found in each_half(run, works, Exception, partial(self._fail_in_a_row, most=most)):
                 if isinstance(found, CatalensError):
-                    self._fail_in_a_row(work, found)
+                    self._fail_in_a_row(work, found, most)
                 else:
                     work.values.update(found)
                     work.done += 1
                     self._in_a_row = 0
 
-    def _fail_in_a_row(self, work: Work, error: Exception) -> None:
+    def _fail_in_a_row(self, work: Work, error: Exception, most: int) -> None:
         """Note a failure of a stage; give up where it is the model that fails each time, not its answers."""
+        if isinstance(error, AnswerError):
+            self._in_a_row = 0
+        elif isinstance(error, ModelError):
+            self._in_a_row += 1
+        if self._in_a_row >= most:
+            raise ModelError(f"stopped after {most} failures in a row; the last: {error}") from error
         self._fail(work, error)
-        broken = isinstance(error, ModelError) and not isinstance(error, AnswerError)
-        self._in_a_row = self._in_a_row + 1 if broken else 0
-        if self._in_a_row >= _MOST_IN_A_ROW:
-            raise ModelError(f"stopped after {_MOST_IN_A_ROW} failures in a row; the last: {error}") from error
 
     def _hand_on(self, works: Sequence[Work], work_pass: Pass) -> None:
         if not work_pass.is_last:

@@ -67,6 +67,7 @@ class Step:
         size_wh: the least size that pictures may be decoded to; None keeps about 4 million pixels.
         batch_size: pictures per call.
         finish: called once after the last picture.
+        max_failures: failures of a model, one after the other, that are no longer the pictures' fault.
         reads_images: whether `run` looks at pixels; otherwise nothing is decoded for it.
     """
 
@@ -74,6 +75,7 @@ class Step:
     size_wh: tuple[int, int] | None = None
     batch_size: int = 8
     finish: Callable[[], None] | None = None
+    max_failures: int = 16
     reads_images: bool = True
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from catalens.core.protocols import Encoder
 from catalens.core.types import Tag, Vectors
-from catalens.models.routing import domain
-from catalens.pipelines.attributes import router_for, schema_reader, told
+from catalens.pipelines.attributes import router_for, schema_of, schema_reader, told
 from catalens.pipelines.encoding import BATCH_SIZE, ENCODER, encode_pictures
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Step, Values
@@ -48,8 +47,11 @@ class TagStage:
 
     def load(self, session: Session) -> Step:
         """Load the encoders; labels are encoded when the first picture comes."""
-        router = router_for(session, self.encoder, self.schema if not self.labels else None)
+        router = router_for(session, self.encoder, self.schema if not self.labels else None, self.calibration)
         taggers: dict[str, Tagger] = {}
+        if self.labels or self.schema is not None or self.calibration is not None:
+            # What is wrong with labels or a file of the user's is an error of the job, not of each picture.
+            taggers[router.first.name] = self._tagger(router.first, session)
 
         def rows(encoder: Encoder, vectors: Vectors) -> list[Values]:
             if encoder.name not in taggers:
@@ -85,7 +87,7 @@ class TagStage:
         return lambda vectors: tag(vectors, bank, top_k=self.top, min_score=self.threshold or 0.0, rules=rules)
 
     def _by_schema(self, encoder: Encoder, session: Session) -> Tagger:
-        schema = self.schema or domain(encoder.name)
+        schema = schema_of(encoder, self.schema, self.calibration)
         read = schema_reader(encoder, schema, session, calibration=self.calibration, threshold=self.threshold)
 
         denied = {label.casefold() for label in self.deny}
