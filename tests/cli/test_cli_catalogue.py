@@ -328,7 +328,7 @@ def test_a_cutoff_needs_a_catalogue_with_a_background(run: Run, catalogue: Path,
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("query,id\ncafé,1\n".encode("latin-1"), "is no UTF-8 text (byte 0xe9 in line 2)"),
+        ("query,id\ncafé,1\n".encode("latin-1"), "is not UTF-8 text (byte 0xe9 in line 2)"),
         (b'query,id\n"a hat,1\na tie,2\n', "is a quote left open?"),
     ],
 )

@@ -159,10 +159,10 @@ def test_a_table_among_the_pictures_brings_a_word_about_table(run: Run, tmp_path
         (["--table", "{table}", "--language", "German"], "the template writes English"),
         (["--table", "{table}", "--tone", "rude"], "no tone 'rude'"),
         (["--table", "{table}", "--writer", "gpt"], "no writer 'gpt'"),
-        (["--table", "{table}", "--column", "colour"], "give attribute=column"),
+        (["--table", "{table}", "--column", "colour"], "give NAME=COLUMN"),
         (["--table", "missing.csv"], "there is no missing.csv"),
         (["--table", "{table}", "--instruction", "{table}"], "does not say where the facts go"),
-        (["--table", "{folder}"], "is no table"),
+        (["--table", "{folder}"], "is not a table"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused(run: Run, table: Path, arguments: list[str], message: str) -> None:

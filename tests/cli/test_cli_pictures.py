@@ -113,7 +113,7 @@ def test_a_broken_picture_is_named_and_the_others_go_on(run: Run, broken: Path) 
         (["--template", "a {}"], "--template goes with"),
         (["--labels", "a", "--calibration", "x.json"], "--calibration goes with a schema"),
         (["--schema", "fashoin"], "there is no schema 'fashoin'"),
-        (["--labels", "missing.txt"], "there is no missing.txt"),
+        (["--labels", "missing.txt"], "there is no label file missing.txt"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused_in_a_sentence(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from catalens.cli.prompting import prompt_table
 from rich.console import Console
 
+from catalens.cli.prompt import prompt_table
 from catalens.core.images import read_image
 from catalens.core.types import Record
 from catalens.models.fakes import FakeEncoder

@@ -60,6 +60,7 @@ def embed(
         raise InputError("nothing to embed: give pictures, --texts, or both")
     if output_table is not None and (words or out is not None):
         raise InputError("--output is a table of pictures; for texts or an .npz file, leave it out")
+    file = None if out is None else VectorFile(out)
     found, session = inputs.entries(pictures or []), session_for(model)
     encoder = session.encoder()
     if output_table is not None:
@@ -74,7 +75,7 @@ def embed(
         warn_of_everyday_pictures(session, found)
         run_stages(found, [EmbedStage()], session, destination, shown=(), show=RowTable((), _no_rows), json=json)
         return
-    sink = _Sink(encoder, None if out is None else VectorFile(out, encoder.name, encoder.dim), json=json)
+    sink = _Sink(encoder, file, json=json)
     tally = Tally(as_json=sink.as_json)
     if found.names:
         warn_of_everyday_pictures(session, found)
@@ -111,7 +112,7 @@ class _Sink:
     def finish(self) -> None:
         """Write the file, or print as much of the vectors as a person can take in."""
         if self._file is not None:
-            self._file.finish()
+            self._file.finish(self._encoder)
             output.say(f"written: {self._file.path}: {len(self._file)} vectors of {self._encoder.name}")
         if self._rows:
             output.show_rows(self._rows, "item", "dim#", "vector")

@@ -20,6 +20,8 @@ from catalens.cli.options import Json, Model, Pictures, examples, session_for
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from catalens.core.types import Record
     from catalens.pipelines.stages import Values
 
@@ -152,7 +154,11 @@ def prompt(
 
 
 def _show(record: Record, values: Values) -> None:
-    """Print a prompt, its terms and what came next."""
+    out.show(prompt_table(record, values))
+
+
+def prompt_table(record: Record, values: Values) -> Table:
+    """Return a prompt, its terms and what came next as a table."""
     from rich.text import Text
 
     tokens = "" if values["tokens"] is None else f", {values['tokens']} tokens"
@@ -166,4 +172,4 @@ def _show(record: Record, values: Values) -> None:
         made.add_row(Text(term["term"], style="dim"), f"next {term['kind']}", f"{term['cosine']:.3f}")
     for words in values["left_out"]:
         made.add_row(Text(words, style="dim"), "no room", "")
-    out.show(made)
+    return made

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from catalens.core.errors import InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Scores, Vectors
-from catalens.models.routing import EVERYDAY, PRODUCT, Router, domain
+from catalens.models.routing import EVERYDAY, PRODUCT, Router, SingleEncoder, domain
 from catalens.pipelines.encoding import BATCH_SIZE, ENCODER, encode_pictures
 from catalens.pipelines.reading import encode_for_reader
 from catalens.pipelines.session import Session
@@ -86,7 +86,7 @@ class AttributeStage:
         sources, groups = load_sources(path), load_schema(schema)
         sources.check(encoder.name, groups)
         read = schema_reader(encoder, schema, session, calibration=self.calibration, threshold=self.threshold)
-        router = session.router(self.encoder or encoder.name.partition("@")[0])
+        router = SingleEncoder(encoder)
         reader = session.reader(sources.reader) if sources.asked else None
         if reader is not None:
             sources.check(encoder.name, groups, reader.name)

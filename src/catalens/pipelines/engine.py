@@ -400,7 +400,8 @@ class _Job:
 
         def fail(work: Work, error: Exception) -> None:
             # A disk that is full, read-only or broken fails every later picture too.
-            if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if isinstance(cause, OSError) and cause.errno in _DISK_ERRORS:
                 raise error
             self._fail(work, error)
 

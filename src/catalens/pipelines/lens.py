@@ -56,7 +56,7 @@ def load(
             keeps nothing.
         api_key: for servers of chat completions.
     """
-    from catalens.models.registry import default_cache
+    from catalens.models.cache import default_cache
 
     folder = default_cache() if cache == "default" else None if cache is None else Path(cache)
     config = SessionConfig(

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from catalens.catalogue.sources.arrow import open_parquet
 from catalens.catalogue.sources.items import Row
 from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows
@@ -128,7 +130,8 @@ class Table:
 
     def _row(self, record: Record, values: Values) -> dict[str, Any]:
         known = {"id": record.id, "source": record.source, "image": self._from_here(record.source), **values}
-        return {column: known.get(name) for column, name in self._columns.items()}
+        found = {column: known.get(name) for column, name in self._columns.items()}
+        return {column: value.tolist() if isinstance(value, np.ndarray) else value for column, value in found.items()}
 
     def _from_here(self, source: str) -> str:
         """Return the picture's path from the table's folder; an address of another kind as it is."""

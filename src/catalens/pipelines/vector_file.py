@@ -10,13 +10,14 @@ import numpy as np
 
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
+from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 
 
 class VectorFile:
     """Collects vectors, and writes them whole at the end; a file that exists is replaced then."""
 
-    def __init__(self, path: Path, encoder_name: str, dim: int) -> None:
+    def __init__(self, path: Path) -> None:
         """Take where to write.
 
         Raises:
@@ -25,9 +26,9 @@ class VectorFile:
         if path.suffix != ".npz":
             raise InputError(f"--out {path}: give a name that ends in .npz")
         check_writable(path)
-        self.path, self._encoder_name, self._dim = path, encoder_name, dim
+        self.path = path
         self._ids: list[str] = []
-        self._blocks: list[Vectors] = [np.zeros((0, dim), dtype=np.float32)]
+        self._blocks: list[Vectors] = []
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -35,18 +36,20 @@ class VectorFile:
     def add(self, ids: Sequence[str], vectors: Vectors) -> None:
         """Collect vectors (n, dim) under n ids."""
         self._ids += ids
-        self._blocks.append(np.asarray(vectors, dtype=np.float32).reshape(-1, self._dim))
+        self._blocks.append(np.asarray(vectors, dtype=np.float32))
 
-    def finish(self) -> None:
+    def finish(self, encoder: Encoder) -> None:
         """Write the file.
 
+        Args:
+            encoder: what made the vectors.
+
         Raises:
-            OSError: it cannot be written; what was there is unchanged.
+            InputError: it cannot be written; what was there is unchanged.
         """
-        vectors, ids = np.concatenate(self._blocks), np.array(self._ids, dtype=np.str_)
-        write_atomically(
-            self.path, lambda file: np.savez(file, ids=ids, vectors=vectors, encoder=np.array(self._encoder_name))
-        )
+        vectors = np.concatenate([np.zeros((0, encoder.dim), dtype=np.float32), *self._blocks])
+        ids, name = np.array(self._ids, dtype=np.str_), np.array(encoder.name)
+        write_atomically(self.path, lambda file: np.savez(file, ids=ids, vectors=vectors, encoder=name))
 
 
 def check_writable(path: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from catalens.cli.restyle_prompt import Wording, room
 
 from catalens.models.fakes import FakeEncoder
+from catalens.pipelines.restyling import RestylePrompt, token_limit
 
 
 class CountingEncoder(FakeEncoder):
@@ -20,19 +20,8 @@ class CountingEncoder(FakeEncoder):
         return tokens, min(tokens, self._most)
 
 
-def wording(template: str | None, artist: str = "") -> Wording:
-    return Wording(
-        artist=artist,
-        work="",
-        template=template,
-        prompt=None,
-        negative="",
-        mode="fast",
-        vocabulary=None,
-        encoder=None,
-        captioner=None,
-        no_caption=True,
-    )
+def words(template: str | None, artist: str = "") -> RestylePrompt:
+    return RestylePrompt(artist=artist, template=template)
 
 
 @pytest.mark.parametrize(
@@ -46,8 +35,8 @@ def wording(template: str | None, artist: str = "") -> Wording:
     ],
 )
 def test_the_prompt_and_its_template_fit_together(most: int, template: str | None, artist: str, expected: int) -> None:
-    assert room(CountingEncoder(most), wording(template, artist)) == expected
+    assert token_limit(CountingEncoder(most), words(template, artist)) == expected
 
 
 def test_an_encoder_that_does_not_count_has_no_limit_of_ours() -> None:
-    assert room(FakeEncoder(), wording(None)) is None
+    assert token_limit(FakeEncoder(), words(None)) is None
