@@ -85,7 +85,7 @@ def test_smaller_weights_cost_little(
 def test_a_bundle_below_the_cosine_is_refused_and_leaves_nothing(
     parts: EncoderParts, tmp_path: Path, pictures: list[Image.Image]
 ) -> None:
-    with pytest.raises(ModelError, match=r"as int8 is no good: .* at worst, and 1.0 is asked for"):
+    with pytest.raises(ModelError, match=r"as int8 is not accurate enough: .* at worst, and 1.0 is required"):
         export(parts, tmp_path / "out", precision="int8", least_cosine=1.0, pictures=pictures[:2], texts=TEXTS[:2])
     assert not list(tmp_path.iterdir())
 
@@ -155,7 +155,7 @@ def test_a_large_graph_keeps_its_weights_beside_it(
     with pytest.raises(ModelError, match=r"image.onnx.data is damaged or not the file"):
         load_bundle(folder)
     (folder / "image.onnx.data").unlink()
-    with pytest.raises(ModelError, match=r"half a bundle: image.onnx.data is missing"):
+    with pytest.raises(ModelError, match=r"an incomplete bundle: image.onnx.data is missing"):
         load_bundle(folder)
 
 

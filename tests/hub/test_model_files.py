@@ -141,7 +141,7 @@ def test_an_index_may_list_files_of_its_folder_only(copied: Callable[[str], Path
     index = folder / "model.safetensors.index.json"
     for name in ("../x", "/x", "a/b", ".."):
         index.write_text(json.dumps({"weight_map": {"a": name}}))
-        with pytest.raises(ModelError, match=r"index\.json lists the weights .* no file of its own folder"):
+        with pytest.raises(ModelError, match=r"index\.json lists the weights .* not a file in its own folder"):
             load(folder)
     index.write_text(json.dumps({"weight_map": {"a": "gone.safetensors"}}))
     with pytest.raises(
@@ -154,7 +154,7 @@ def test_an_index_may_list_files_of_its_folder_only(copied: Callable[[str], Path
 def test_a_list_of_modules_may_not_leave_its_folder(tmp_path: Path, path: object) -> None:
     module = {"path": path, "type": "sentence_transformers.models.CLIPModel"}
     (tmp_path / "modules.json").write_text(json.dumps([module]))
-    with pytest.raises(ModelError, match=r"modules\.json keeps the model in .*, which is no folder of its own"):
+    with pytest.raises(ModelError, match=r"modules\.json keeps the model in .*, which is not a folder in its own"):
         find_layout(tmp_path)
 
 

@@ -98,7 +98,7 @@ def test_other_kinds_of_models_are_refused_by_name(tiny: Tiny, tmp_path: Path) -
     folder = copied(tiny, "clip", tmp_path / "mine")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
-    with pytest.raises(ModelError, match="of the kind 'bert'; encoders of transformers are of the kind clip, siglip"):
+    with pytest.raises(ModelError, match="has the model_type 'bert'; encoders of transformers have clip, siglip"):
         load_encoder(str(folder), runtime="torch", device="cpu", cache=tmp_path)
 
 
@@ -137,7 +137,7 @@ def test_a_naflex_model_is_run_by_torch_and_not_exported(
     encoder = load_encoder(name, device="cpu", cache=tmp_path)
     assert isinstance(encoder, NaflexEncoder)
     assert caplog.text == "", "that is how it is meant, so there is nothing to warn of"
-    with pytest.raises(ModelError, match="keeps the shape of pictures, and a bundle's are all of one size"):
+    with pytest.raises(ModelError, match="keeps the aspect ratio of images, but a bundle's images have one size"):
         write_bundle(encoder.parts, tmp_path, "float32")
     assert not list((tmp_path / "compiled").glob("*"))
 

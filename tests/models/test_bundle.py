@@ -233,9 +233,9 @@ def test_what_is_no_text_is_refused(folder: Path, text: object) -> None:
 
 def test_half_a_character_is_refused(folder: Path) -> None:
     encoder, _ = recorded(folder)
-    with pytest.raises(InputError, match="half a character at place 4"):
+    with pytest.raises(InputError, match="lone surrogate at position 4"):
         encoder.encode_texts(["red \ud83d dress"])
-    with pytest.raises(InputError, match="half a character"):
+    with pytest.raises(InputError, match="lone surrogate"):
         encoder.count_tokens("\udc00")
 
 
@@ -250,7 +250,7 @@ def test_a_row_without_a_direction_is_never_given(folder: Path, bad: float) -> N
     encoder = encoder_of(folder, spoilt)
     with pytest.raises(ModelError, match="tiny@1"):
         encoder.encode_images([Image.new("RGB", (3, 4))] * 2)
-    with pytest.raises(ModelError, match="zeros or of numbers that are not finite"):
+    with pytest.raises(ModelError, match="all zeros or not finite"):
         encoder.encode_texts(["a", "b"])
 
 

@@ -1,8 +1,8 @@
-"""Texts packed for a causal tower: many in one row, and what they begin with alike stands there once.
+"""Packs texts for a causal tower: several in one row, with shared prefixes stored once.
 
-A token of a causal tower depends only on the tokens of its text before it. So the texts of a row can form a tree, in
-which each token sees the path that leads to it, and nothing else: "a red dress" and "a red shirt" cost "a red" once,
-short texts fill a row of one length together, and no text is padded to another's.
+A token of a causal tower depends only on the tokens before it. So the texts of a row can form a tree in which each
+token attends to its own path only: "a red dress" and "a red shirt" cost "a red" once, short texts share a row, and no
+text is padded to the length of another.
 
 Source:
     Miao et al. 2023, "SpecInfer", section 4: one pass over a tree of tokens.
@@ -17,20 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROW_TOKENS = 64
-"""Tokens of a row; a longer text has rows as long as it is. Longer rows waste fewer places and attend to more."""
+"""Tokens per row; a longer text gets longer rows. Longer rows waste fewer positions but attention costs more."""
 ROWS_AT_ONCE = 24
-"""Rows that go through a tower together: enough to keep the processor busy."""
+"""Rows per batch: enough to keep the processor busy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pack:
-    """What a tower runs at once.
+    """One batch for a tower.
 
     Attributes:
-        input_ids: (rows, length) int64; places that no token fills hold 0.
-        sees: (rows, length, length) bool: whether the token at the second place sees the one at the third. An empty
-            place sees itself.
-        ends: (n,) int64: where the last token of each text is, in row-major order.
+        input_ids: (rows, length) int64; unused positions hold 0.
+        sees: (rows, length, length) bool: attention mask, query position × key position. An unused position attends to
+            itself.
+        ends: (n,) int64: positions of the last token of each text, in row-major order.
     """
 
     input_ids: NDArray[np.int64]
@@ -39,7 +39,7 @@ class Pack:
 
 
 def chain(ids: Sequence[int]) -> Pack:
-    """Pack one text by itself, token after token.
+    """Pack a single text.
 
     >>> chain([7, 8]).sees.tolist()
     [[[True, False], [True, True]]]
@@ -50,10 +50,10 @@ def chain(ids: Sequence[int]) -> Pack:
 
 
 def pack(texts: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Pack]]:
-    """Return packs, each with the places of its texts among those given; every text is in one of them.
+    """Yield packs, each with the indices of its texts; every text is in one of them.
 
     Args:
-        texts: the ids of each, at least one.
+        texts: token ids of each text, at least one.
 
     >>> [(places, packed)] = pack([[1, 2, 9], [1, 3, 9], [1, 2, 9]])
     >>> places, packed.input_ids.tolist(), packed.ends.tolist()
@@ -76,19 +76,19 @@ def pack(texts: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Pack]]:
 
 
 class _Row:
-    """A row that fills up with texts in the order of their ids, where neighbours have the most in common."""
+    """A row being filled with texts sorted by their ids, so that neighbours share the longest prefixes."""
 
     def __init__(self, length: int, text: Sequence[int]) -> None:
         self.length = max(length, len(text))
         self.ids: list[int] = []
-        self.paths: list[list[int]] = []  # of each token: the places on the way to it, its own last
+        self.paths: list[list[int]] = []  # of each token: positions on its path, its own last
         self.ends: list[int] = []
         self._last: Sequence[int] = ()
         self._path: list[int] = []
         self.take(text)
 
     def take(self, text: Sequence[int]) -> bool:
-        """Add a text where there is room for it."""
+        """Add a text if it fits; return whether it did."""
         common = 0
         for one, other in zip(self._last, text, strict=False):
             if one != other:
@@ -107,7 +107,7 @@ class _Row:
 
 
 def _joined(rows: Sequence[_Row]) -> Pack:
-    # As long as the fullest row; no place is there for nobody.
+    # As long as the fullest row.
     length = max(len(row.ids) for row in rows)
     input_ids = np.zeros((len(rows), length), dtype=np.int64)
     sees = np.tile(np.eye(length, dtype=np.bool_), (len(rows), 1, 1))
