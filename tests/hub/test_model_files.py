@@ -9,6 +9,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -248,9 +249,9 @@ def test_warnings_of_the_future_stay_in_the_library(
 ) -> None:
     from transformers import CLIPModel
 
-    original = CLIPModel.from_pretrained.__func__  # type: ignore[attr-defined]
+    original = CLIPModel.from_pretrained.__func__
 
-    def warns(kind: type, *given: object, **more: object) -> object:
+    def warns(kind: Any, *given: Any, **more: Any) -> Any:
         warnings.warn("will change in version 6", FutureWarning, stacklevel=2)
         return original(kind, *given, **more)
 

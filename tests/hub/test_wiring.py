@@ -80,7 +80,7 @@ def test_pickled_weights_are_read_as_numbers_only(tiny: Tiny, tmp_path: Path) ->
             return Path.touch, (mark,)
 
     torch.save({**weights, "evil": Evil()}, folder / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="cannot be loaded as a CLIPModel"):
+    with pytest.raises(ModelError, match="is a pickle that holds more than numbers"):
         load_encoder(str(folder), runtime="torch", device="cpu", cache=tmp_path)
     assert not mark.exists()
 

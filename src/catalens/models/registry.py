@@ -235,7 +235,7 @@ def _accelerated(device: str | None) -> bool:
         return False
     from catalens.models.device import choose_device
 
-    return choose_device().type != "cpu"
+    return str(choose_device()) != "cpu"
 
 
 def _shipped_spec(name: str, about: str) -> ModelSpec:
