@@ -164,6 +164,7 @@ def test_a_compiled_encoder_is_made_once(parts: EncoderParts, tmp_path: Path, pi
     folder = compiled_folder(tmp_path, parts.name, parts.revision)
     assert not is_compiled(folder)
     first = compiled_encoder(parts, folder, "onnxruntime", 1)
+    assert first is not None
     assert is_compiled(folder)
     assert [each.name for each in folder.parent.iterdir()] == [folder.name]
     again = load_bundle(folder, runtime="onnxruntime", threads=1)
@@ -173,8 +174,10 @@ def test_a_compiled_encoder_is_made_once(parts: EncoderParts, tmp_path: Path, pi
 def test_who_comes_second_takes_what_is_there(parts: EncoderParts, tmp_path: Path) -> None:
     folder = compiled_folder(tmp_path, parts.name, parts.revision)
     first = compiled_encoder(parts, folder, "onnxruntime", 1)
+    assert first is not None
     written = (folder / "bundle.json").stat().st_mtime_ns
     second = compiled_encoder(parts, folder, "onnxruntime", 1)
+    assert second is not None
     assert np.array_equal(first.encode_texts(TEXTS), second.encode_texts(TEXTS))
     assert (folder / "bundle.json").stat().st_mtime_ns == written
     assert [each.name for each in folder.parent.iterdir()] == [folder.name]
@@ -206,6 +209,7 @@ def test_pictures_are_computed_in_bytes_where_that_agrees_and_pays(
     monkeypatch.setattr("catalens.models.compiled.LEAST_GAIN", least_gain)
     folder = compiled_folder(tmp_path, parts.name, parts.revision)
     encoder = compiled_encoder(parts, folder, "onnxruntime", 1)
+    assert encoder is not None
     assert encoder.facts.precision == precision
     stored = {tensor.data_type for tensor in onnx.load(folder / "image.onnx").graph.initializer}
     assert (onnx.TensorProto.INT8 in stored) == (precision == "int8")
