@@ -106,9 +106,9 @@ def test_other_kinds_of_models_are_refused_by_name(tiny: Tiny, tmp_path: Path) -
     ("said", "reason"),
     [
         ({"do_normalize": False}, "leaves out"),
-        ({"size": {"shortest_edge": 40}}, "not supported"),
-        ({"resample": 4}, "not supported"),
-        ({"image_mean": [0.5]}, "not supported"),
+        ({"size": {"shortest_edge": 40}}, "unsupported image preprocessing"),
+        ({"resample": 4}, "unsupported image preprocessing"),
+        ({"image_mean": [0.5]}, "unsupported image preprocessing"),
     ],
 )
 def test_preprocessing_that_cannot_be_kept_is_refused(
@@ -171,3 +171,11 @@ def test_what_cannot_be_compiled_runs_on_torch_and_says_so(
     assert isinstance(encoder, TorchEncoder)
     assert encoder.encode_texts(["a red shirt"]).shape == (1, 32)
     assert "siglip2 cannot be compiled, so torch runs it" in caplog.text
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps:7", "cpu:1"])
+def test_a_device_that_is_not_there_is_named_before_anything_is_loaded(tiny: Tiny, tmp_path: Path, device: str) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in (str(tiny("clip")), str(tmp_path / "empty")):
+        with pytest.raises(InputError, match=f"there is no device '{device}'; there are: .*cpu"):
+            load_encoder(name, device=device, cache=tmp_path)

@@ -54,7 +54,7 @@ def test_sentence_transformers_keeps_the_model_in_a_folder(tmp_path: Path) -> No
     with pytest.raises(ModelError, match="made of CLIPModel, Pooling"):
         find_layout(tmp_path)
     (tmp_path / "modules.json").write_text("[]")
-    with pytest.raises(ModelError, match="no list of modules"):
+    with pytest.raises(ModelError, match="not a list of modules"):
         find_layout(tmp_path)
 
 

@@ -92,7 +92,7 @@ def test_a_folder_that_is_there_comes_first(tmp_path: Path, monkeypatch: pytest.
 def test_a_file_needs_an_architecture(tmp_path: Path) -> None:
     file = tmp_path / "mine.safetensors"
     file.touch()
-    with pytest.raises(ModelError, match=r"does not say what shape they have; .*ViT-B-32::.*mine\.safetensors"):
+    with pytest.raises(ModelError, match=r"contains weights only; .*ViT-B-32::.*mine\.safetensors"):
         parse(str(file))
     place = parse(f"ViT-B-32::{file}")
     assert (place.kind, place.name, place.architecture) == ("file", "ViT-B-32::mine.safetensors", "ViT-B-32")

@@ -40,7 +40,7 @@ from catalens.models.onnx_file import OnnxFile, read_onnx
 from catalens.models.packing import Pack
 from catalens.models.prefix import PrefixTower
 from catalens.models.runtime import Arrays, Graph, choose_runtime
-from catalens.models.tokens import Tokens, alike, rows_of
+from catalens.models.tokens import Tokens, group_by_key, stack_ids
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -122,8 +122,8 @@ class BundleEncoder:
         """
         ids = self._tokens().read(texts)
         out = np.empty((len(texts), self.dim), dtype=np.float32)
-        for places in alike(map(len, ids)):
-            found = self._text().run({"input_ids": rows_of(ids, places)}, ["vectors"])
+        for places in group_by_key(map(len, ids)):
+            found = self._text().run({"input_ids": stack_ids(ids, places)}, ["vectors"])
             out[places] = self._unit(found["vectors"], len(places))
         return out
 
@@ -202,7 +202,7 @@ class CausalBundleEncoder(BundleEncoder):
         return self._run(pack, past, "present")
 
     def _run(self, pack: Pack, past: NDArray[np.float32], output: str) -> NDArray[Any]:
-        arrays = {"input_ids": pack.input_ids, "sees": pack.sees, "ends": pack.ends}
+        arrays = {"input_ids": pack.input_ids, "sees": pack.attention_mask, "ends": pack.ends}
         return self._text().run({**arrays, "past": np.ascontiguousarray(past)}, [output])[output]
 
 

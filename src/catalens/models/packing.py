@@ -28,25 +28,24 @@ class Pack:
 
     Attributes:
         input_ids: (rows, length) int64; unused positions hold 0.
-        sees: (rows, length, length) bool: attention mask, query position × key position. An unused position attends to
-            itself.
+        attention_mask: (rows, length, length) bool, query position × key position. Unused positions see themselves.
         ends: (n,) int64: positions of the last token of each text, in row-major order.
     """
 
     input_ids: NDArray[np.int64]
-    sees: NDArray[np.bool_]
+    attention_mask: NDArray[np.bool_]
     ends: NDArray[np.int64]
 
 
 def chain(ids: Sequence[int]) -> Pack:
     """Pack a single text.
 
-    >>> chain([7, 8]).sees.tolist()
+    >>> chain([7, 8]).attention_mask.tolist()
     [[[True, False], [True, True]]]
     """
     length = len(ids)
-    sees = np.tri(length, dtype=np.bool_)[None]
-    return Pack(np.array([ids], dtype=np.int64), sees, np.array([length - 1], dtype=np.int64))
+    attention_mask = np.tri(length, dtype=np.bool_)[None]
+    return Pack(np.array([ids], dtype=np.int64), attention_mask, np.array([length - 1], dtype=np.int64))
 
 
 def pack(texts: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Pack]]:
@@ -110,10 +109,10 @@ def _joined(rows: Sequence[_Row]) -> Pack:
     # As long as the fullest row.
     length = max(len(row.ids) for row in rows)
     input_ids = np.zeros((len(rows), length), dtype=np.int64)
-    sees = np.tile(np.eye(length, dtype=np.bool_), (len(rows), 1, 1))
+    attention_mask = np.tile(np.eye(length, dtype=np.bool_), (len(rows), 1, 1))
     for at, row in enumerate(rows):
         input_ids[at, : len(row.ids)] = row.ids
         own = np.repeat(np.arange(len(row.ids)), [len(path) for path in row.paths])
-        sees[at, own, [place for path in row.paths for place in path]] = True
+        attention_mask[at, own, [place for path in row.paths for place in path]] = True
     ends = [at * length + end for at, row in enumerate(rows) for end in row.ends]
-    return Pack(input_ids, sees, np.array(ends, dtype=np.int64))
+    return Pack(input_ids, attention_mask, np.array(ends, dtype=np.int64))

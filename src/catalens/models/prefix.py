@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.models.packing import Pack, chain, pack
-from catalens.models.tokens import alike
+from catalens.models.tokens import group_by_key
 
 Past: TypeAlias = Any
 """Keys and values (layers, 2, heads, length, head width), as an array of NumPy or torch."""
-Read: TypeAlias = Callable[[Pack, Past], NDArray[np.float32]]
+Encode: TypeAlias = Callable[[Pack, Past], NDArray[np.float32]]
 """n texts that continue a past → vectors (n, dim)."""
-Grow: TypeAlias = Callable[[Pack, Past], Past]
+Extend: TypeAlias = Callable[[Pack, Past], Past]
 """One text that continues a past → the past extended by it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedPrefix:
     """A prefix: its token ids, and their keys and values."""
 
     tokens: tuple[int, ...]
@@ -37,15 +37,15 @@ class PrefixTower:
     """A causal text tower that caches the last prefix; several threads may use one at once.
 
     Args:
-        read: returns the vectors of packed texts.
-        grow: returns the keys and values of a text.
+        encode: returns the vectors of packed texts.
+        extend: returns the keys and values of a text.
         nothing: an empty past, of length 0.
         dim: width of a vector.
     """
 
-    def __init__(self, read: Read, grow: Grow, nothing: Past, dim: int) -> None:
-        self._read, self._grow, self._dim = read, grow, dim
-        self._kept = self._nothing = Kept((), nothing)
+    def __init__(self, encode: Encode, extend: Extend, nothing: Past, dim: int) -> None:
+        self._encode, self._extend, self._dim = encode, extend, dim
+        self._cached = self._nothing = CachedPrefix((), nothing)
 
     def rows(self, ids: Sequence[Sequence[int]], prefix: Sequence[int] = ()) -> NDArray[np.float32]:
         """Return (n, dim) vectors of n texts, each of at least one token.
@@ -55,24 +55,24 @@ class PrefixTower:
             prefix: ids of a shared prefix; cached for the next call, which may extend it.
         """
         # Read once: another thread may replace the cached prefix meanwhile.
-        kept = self._kept = self._grown(prefix) if prefix else self._nothing
-        shared = [min(_common(kept.tokens, row), len(row) - 1) for row in ids]
+        cached = self._cached = self._extended(prefix) if prefix else self._nothing
+        shared = [min(_common(cached.tokens, row), len(row) - 1) for row in ids]
         out = np.empty((len(ids), self._dim), dtype=np.float32)
-        for alike_places in alike(shared, size=len(ids)):
-            start = shared[alike_places[0]]
-            past = kept.past[..., :start, :]
-            for places, packed in pack([ids[at][start:] for at in alike_places]):
-                out[[alike_places[at] for at in places]] = self._read(packed, past)
+        for group in group_by_key(shared, size=len(ids)):
+            start = shared[group[0]]
+            past = cached.past[..., :start, :]
+            for places, packed in pack([ids[at][start:] for at in group]):
+                out[[group[at] for at in places]] = self._encode(packed, past)
         return out
 
-    def _grown(self, prefix: Sequence[int]) -> Kept:
+    def _extended(self, prefix: Sequence[int]) -> CachedPrefix:
         """Reuse what the cached prefix shares with this one, and run the rest."""
-        last = self._kept
+        last = self._cached
         common = _common(last.tokens, prefix)
         past = last.past[..., :common, :]
         if common < len(prefix):
-            past = self._grow(chain(prefix[common:]), past)
-        return Kept(tuple(prefix), past)
+            past = self._extend(chain(prefix[common:]), past)
+        return CachedPrefix(tuple(prefix), past)
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

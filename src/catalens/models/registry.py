@@ -186,10 +186,11 @@ def load_encoder(
         raise ModelError(f"{name} is a reader, which captions and answers; name an encoder, such as starter")
     from catalens.models.hub.loading import find_files, load_parts
 
-    files = find_files(find_place(name), cache=cache or default_cache(), revision=revision)
+    place, accelerated = find_place(name), _accelerated(device)
+    files = find_files(place, cache=cache or default_cache(), revision=revision)
     if files.layout is None and files.weights is None:
         return _bundle(files.folder, runtime, threads, cache or default_cache())
-    if runtime == "torch" or dtype is not None or _accelerated(device):
+    if runtime == "torch" or dtype is not None or accelerated:
         from catalens.models.hub.causal_encoder import torch_encoder
 
         return torch_encoder(load_parts(files), device=device, dtype=dtype)
@@ -227,15 +228,20 @@ def _bundle(folder: Path, runtime: str, threads: int | None, cache: Path) -> Enc
 
 
 def _accelerated(device: str | None) -> bool:
-    """Return whether torch would use an accelerator, without importing it where there can be none."""
-    if device is not None:
-        return device != "cpu"
-    drivers = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-    if not find_spec("torch") or (sys.platform == "linux" and not any(Path(each).exists() for each in drivers)):
+    """Return whether torch would use an accelerator, without importing it where there can be none.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    if device == "cpu":
         return False
+    if device in (None, "auto"):
+        drivers = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+        if not find_spec("torch") or (sys.platform == "linux" and not any(Path(each).exists() for each in drivers)):
+            return False
     from catalens.models.device import choose_device
 
-    return str(choose_device()) != "cpu"
+    return str(choose_device(device)) != "cpu"
 
 
 def _shipped_spec(name: str, about: str) -> ModelSpec:

@@ -124,10 +124,10 @@ def _begins_word(text: str, before: int, at: int) -> bool:
     return begins and bool(text[:at].strip())
 
 
-def alike(keys: Iterable[object], size: int = TEXTS_AT_ONCE) -> Iterator[list[int]]:
+def group_by_key(keys: Iterable[object], size: int = TEXTS_AT_ONCE) -> Iterator[list[int]]:
     """Yield the positions of equal keys together, at most `size` at a time.
 
-    >>> list(alike("abab"))
+    >>> list(group_by_key("abab"))
     [[0, 2], [1, 3]]
     """
     places: dict[object, list[int]] = {}
@@ -137,6 +137,6 @@ def alike(keys: Iterable[object], size: int = TEXTS_AT_ONCE) -> Iterator[list[in
         yield from batched(each, size)
 
 
-def rows_of(ids: Sequence[Sequence[int]], places: Sequence[int]) -> NDArray[np.int64]:
+def stack_ids(ids: Sequence[Sequence[int]], places: Sequence[int]) -> NDArray[np.int64]:
     """Return (n, length) ids of texts of equal length."""
     return np.array([ids[at] for at in places], dtype=np.int64)

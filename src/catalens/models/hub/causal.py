@@ -23,12 +23,12 @@ class Layer(nn.Module):
         self.norm1, self.norm2 = norms
         self.qkv, self.out, self.mlp = qkv, out, mlp
 
-    def forward(self, x: Tensor, hidden: Tensor, past: Tensor, *, ends: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, additive_mask: Tensor, past: Tensor, *, ends: Tensor | None) -> tuple[Tensor, Tensor]:
         """Run a batch.
 
         Args:
             x: (n, length, width).
-            hidden: (n, length, length), additive attention mask: minus infinity where a token must not attend, else 0.
+            additive_mask: (n, length, length), minus infinity where a token must not attend, else 0.
             past: keys and values (2, heads, before, width / heads) of the prefix of all rows.
             ends: (m,) positions in row-major order to compute; None for all.
 
@@ -46,7 +46,7 @@ class Layer(nn.Module):
         # ONNX reads a size of 0 as "keep the old one", so the past's length, which may be 0, is inferred.
         all_queries = q.reshape(self.heads, n * length, width // self.heads)
         towards_past = (all_queries @ keys.transpose(1, 2)).view(self.heads, n, length, -1)
-        towards_own = q @ k.transpose(2, 3) + hidden
+        towards_own = q @ k.transpose(2, 3) + additive_mask
         weights = torch.cat([towards_past, towards_own], dim=-1).softmax(dim=-1)
         from_past = weights[..., :before].reshape(self.heads, n * length, -1) @ values
         seen = (from_past.view(q.shape) + weights[..., before:] @ v).permute(1, 2, 0, 3).flatten(2)
@@ -76,12 +76,12 @@ class CausalText(nn.Module):
         self.register_buffer("position", position.detach())
         self.layers = nn.ModuleList(layers)
 
-    def forward(self, input_ids: Tensor, sees: Tensor, ends: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, ends: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Run rows of packed texts (see `catalens.models.packing`).
 
         Args:
             input_ids: (n, length) int64.
-            sees: (n, length, length) bool, attention mask, query position × key position.
+            attention_mask: (n, length, length) bool, attention mask, query position × key position.
             ends: (m,) int64, position of each text's end token, which yields its vector.
             past: (layers, 2, heads, before, width / heads) of the prefix of all rows.
 
@@ -89,12 +89,14 @@ class CausalText(nn.Module):
             Vectors (m, dim), not of unit length, and the past with row 0: (…, before + length, width / heads).
         """
         # A token's position in its text is the number of tokens that it attends to besides itself.
-        places = sees.sum(dim=2) - 1 + past.shape[3]
-        hidden = torch.zeros_like(sees, dtype=self.position.dtype).masked_fill(~sees, float("-inf"))
-        x = self.token(input_ids) + self.position[places]
+        positions = attention_mask.sum(dim=2) - 1 + past.shape[3]
+        additive_mask = torch.zeros_like(attention_mask, dtype=self.position.dtype).masked_fill(
+            ~attention_mask, float("-inf")
+        )
+        x = self.token(input_ids) + self.position[positions]
         presents = []
         for at, layer in enumerate(self.layers):
-            x, present = layer(x, hidden, past[at], ends=ends if at == len(self.layers) - 1 else None)
+            x, present = layer(x, additive_mask, past[at], ends=ends if at == len(self.layers) - 1 else None)
             presents.append(present)
         return self.project(self.norm(x)), torch.stack(presents)
 

@@ -63,8 +63,8 @@ class CausalTorchEncoder(TorchEncoder):
             raise ModelError(f"{self.name} failed on a prefix of {pack.input_ids.shape[1]} tokens: {error}") from error
 
     def _run(self, pack: Pack, ends: torch.Tensor, past: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        ids, sees = (torch.from_numpy(each).to(self._device) for each in (pack.input_ids, pack.sees))
-        return self._causal(ids, sees, ends, past)
+        ids, mask = (torch.from_numpy(each).to(self._device) for each in (pack.input_ids, pack.attention_mask))
+        return self._causal(ids, mask, ends, past)
 
 
 def torch_encoder(parts: EncoderParts, *, device: str | None = None, dtype: str | None = None) -> TorchEncoder:

@@ -13,7 +13,7 @@ from typing import Any
 from catalens.core.caching import CACHE_ERRORS
 from catalens.core.errors import ModelError
 from catalens.models.hub.files import TOKENIZER_FILES
-from catalens.models.hub.layout import SMALL_FILES, choose_weights, is_whole, shards, whose
+from catalens.models.hub.layout import SMALL_FILES, choose_weights, is_whole, model_folder, shards
 from catalens.models.hub.names import hint, unknown
 
 ANSWER_S = 10.0
@@ -126,7 +126,7 @@ def _weights(folder: Path, files: list[str], *, open_clip: bool, weights: str) -
     own = next((name for name in _alternatives(weights) if name in files), None)
     if own is not None:
         return [own]
-    inner, library = whose(folder, open_clip=open_clip)
+    inner, library = model_folder(folder, open_clip=open_clip)
     parent = inner.relative_to(folder)
     here = {PurePosixPath(file).name: file for file in files if PurePosixPath(file).parent == PurePosixPath(parent)}
     return [here[name] for name in choose_weights(here, open_clip=library == "open_clip")]

@@ -16,7 +16,7 @@ from catalens.core.vectors import unit_rows
 from catalens.models.device import choose_device, choose_dtype
 from catalens.models.fitting import fit_all
 from catalens.models.parts import EncoderParts, Preprocess
-from catalens.models.tokens import Tokens, alike, rows_of
+from catalens.models.tokens import Tokens, group_by_key, stack_ids
 
 
 class TorchEncoder:
@@ -68,8 +68,8 @@ class TorchEncoder:
         """
         out = np.empty((len(texts), self.dim), dtype=np.float32)
         ids = self._tokens.read(texts)
-        for places in alike(map(len, ids)):
-            out[places] = self._rows(self._text, torch.from_numpy(rows_of(ids, places)).to(self._device))
+        for places in group_by_key(map(len, ids)):
+            out[places] = self._rows(self._text, torch.from_numpy(stack_ids(ids, places)).to(self._device))
         return out
 
     def count_tokens(self, text: str) -> tuple[int, int]:

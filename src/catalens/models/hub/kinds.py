@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from catalens.core.errors import ModelError
-from catalens.models.hub.layout import read_json, whose
+from catalens.models.hub.layout import model_folder, read_json
 
 ENCODER, READER = "encoder", "reader"
 BOTH = f"{ENCODER}, {READER}"
@@ -43,7 +43,7 @@ def dim_of(folder: Path) -> int | None:
 
 def _config(folder: Path) -> Mapping[str, Any]:
     try:
-        inner, library = whose(folder)
+        inner, library = model_folder(folder)
         return read_json(inner / ("open_clip_config.json" if library == "open_clip" else "config.json"))
     except ModelError:
         return {}

@@ -96,7 +96,7 @@ def find_layout(folder: Path, *, open_clip: bool = False) -> Layout:
     Raises:
         ModelError: the layout is unknown or incomplete; the message says what is missing.
     """
-    inner, library = whose(folder, open_clip=open_clip)
+    inner, library = model_folder(folder, open_clip=open_clip)
     config = read_json(inner / ("open_clip_config.json" if library == "open_clip" else "config.json"))
     names = [each.name for each in inner.iterdir()]
     weights = choose_weights(names, open_clip=library == "open_clip")
@@ -128,7 +128,7 @@ def shards(index: Path) -> list[str]:
     return names
 
 
-def whose(folder: Path, *, open_clip: bool = False) -> tuple[Path, Library]:
+def model_folder(folder: Path, *, open_clip: bool = False) -> tuple[Path, Library]:
     """Return the folder of the model itself, and the library that saved it.
 
     Args:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from catalens.core.types import Vectors
 from catalens.models.hub.encoder import TorchEncoder
 from catalens.models.parts import EncoderParts, Patches
-from catalens.models.tokens import alike
+from catalens.models.tokens import group_by_key
 
 
 class NaflexImage(nn.Module):
@@ -65,7 +65,7 @@ class NaflexEncoder(TorchEncoder):
         """
         out = np.empty((len(images), self.dim), dtype=np.float32)
         sizes = [size_wh(image.size, self._patches) for image in images]
-        for places in alike(sizes):
+        for places in group_by_key(sizes):
             preprocess = replace(self.parts.preprocess, size_wh=sizes[places[0]])
             out[places] = self._encode([images[at] for at in places], preprocess)
         return out
