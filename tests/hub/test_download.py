@@ -117,7 +117,7 @@ def test_a_reader_s_name_can_pin_a_revision(hub: Hub, tmp_path: Path) -> None:
     for name in ("blip-base@v1", "Salesforce/blip-image-captioning-base@v1"):
         with load_reader(name, device="cpu", dtype="float32") as reader:
             assert reader.name == f"Salesforce/blip-image-captioning-base@{COMMIT[:12]}"
-    with pytest.raises(InputError, match="blip-base@v1 names a revision, and 'v2' is given too"):
+    with pytest.raises(InputError, match="blip-base@v1 names a revision, but 'v2' was passed too"):
         load_reader("blip-base@v1", revision="v2")
 
 

@@ -9,6 +9,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,7 +142,7 @@ def test_an_index_may_list_files_of_its_folder_only(copied: Callable[[str], Path
     index = folder / "model.safetensors.index.json"
     for name in ("../x", "/x", "a/b", ".."):
         index.write_text(json.dumps({"weight_map": {"a": name}}))
-        with pytest.raises(ModelError, match=r"index\.json lists the weights .* no file of its own folder"):
+        with pytest.raises(ModelError, match=r"index\.json lists the weights .* not a file in its own folder"):
             load(folder)
     index.write_text(json.dumps({"weight_map": {"a": "gone.safetensors"}}))
     with pytest.raises(
@@ -154,7 +155,7 @@ def test_an_index_may_list_files_of_its_folder_only(copied: Callable[[str], Path
 def test_a_list_of_modules_may_not_leave_its_folder(tmp_path: Path, path: object) -> None:
     module = {"path": path, "type": "sentence_transformers.models.CLIPModel"}
     (tmp_path / "modules.json").write_text(json.dumps([module]))
-    with pytest.raises(ModelError, match=r"modules\.json keeps the model in .*, which is no folder of its own"):
+    with pytest.raises(ModelError, match=r"modules\.json keeps the model in .*, which is not a folder in its own"):
         find_layout(tmp_path)
 
 
@@ -248,9 +249,9 @@ def test_warnings_of_the_future_stay_in_the_library(
 ) -> None:
     from transformers import CLIPModel
 
-    original = CLIPModel.from_pretrained.__func__  # type: ignore[attr-defined]
+    original = CLIPModel.from_pretrained.__func__
 
-    def warns(kind: type, *given: object, **more: object) -> object:
+    def warns(kind: Any, *given: Any, **more: Any) -> Any:
         warnings.warn("will change in version 6", FutureWarning, stacklevel=2)
         return original(kind, *given, **more)
 

@@ -33,7 +33,7 @@ def test_a_folder_without_bundle_json_is_no_bundle(tmp_path: Path, folder: str) 
 @pytest.mark.parametrize("name", ["image.onnx", "text.onnx", "tokenizer.json"])
 def test_half_a_bundle_names_what_is_missing(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    with pytest.raises(ModelError, match=f"half a bundle: {name} is missing"):
+    with pytest.raises(ModelError, match=f"an incomplete bundle: {name} is missing"):
         load_bundle(folder)
 
 
@@ -132,7 +132,7 @@ def test_what_is_no_tokenizer_is_named(folder: Path, content: bytes) -> None:
 
 def test_another_tokenizer_is_found_by_its_ids(folder: Path) -> None:
     seal(folder, probe={"a shirt": [1, 2, 3]})
-    with pytest.raises(ModelError, match=r"tokenizer\.json is not this bundle's tokenizer: 'a shirt' gives other ids"):
+    with pytest.raises(ModelError, match=r"tokenizer\.json is not this bundle's tokenizer: 'a shirt' has other ids"):
         load_bundle(folder).check()
 
 
@@ -163,13 +163,13 @@ def _of_another_size() -> onnx.ModelProto:
 
 
 NO_TOWERS: dict[str, tuple[str, Callable[[], onnx.ModelProto], str]] = {
-    "narrow pictures": ("image.onnx", lambda: image_graph(PROJECTION[:, :8]), r"gave an array \(2, 8\)"),
-    "narrow texts": ("text.onnx", lambda: text_graph(TABLE[:, :1]), r"gave an array \(2, 1\)"),
+    "narrow pictures": ("image.onnx", lambda: image_graph(PROJECTION[:, :8]), r"returned an array \(2, 8\)"),
+    "narrow texts": ("text.onnx", lambda: text_graph(TABLE[:, :1]), r"returned an array \(2, 1\)"),
     "not a number": ("image.onnx", lambda: image_graph(np.full_like(PROJECTION, np.nan)), "not finite"),
     "no direction": ("text.onnx", lambda: text_graph(np.zeros_like(TABLE)), "not finite"),
-    "one row for all": ("image.onnx", _one_row_for_all, rf"gave an array \(1, {DIM}\) where \(2, {DIM}\)"),
-    "another name": ("text.onnx", _of_another_name, "gives rows; it should take input_ids and give vectors"),
-    "two inputs": ("image.onnx", _two_inputs, "takes pixels, mask and gives vectors; it should take pixels and"),
+    "one row for all": ("image.onnx", _one_row_for_all, rf"returned an array \(1, {DIM}\); expected \(2, {DIM}\)"),
+    "another name": ("text.onnx", _of_another_name, "returns rows; it should take input_ids and return vectors"),
+    "two inputs": ("image.onnx", _two_inputs, "takes pixels, mask and returns vectors; it should take pixels and"),
     "another size": ("image.onnx", _of_another_size, r"failed on an array \(2, 16, 12, 3\) of uint8"),
     "texts of five": ("text.onnx", lambda: text_graph(length=5), r"failed on an array \(1, \d+\) of int64"),
 }
@@ -200,14 +200,14 @@ def test_a_graph_that_cannot_be_read_is_named(folder: Path, spoil: Callable[[byt
 @pytest.mark.parametrize("changes", [{"dim": 8}, {"input_size_wh": [16, 12]}])
 def test_facts_that_do_not_fit_the_graphs_are_found(folder: Path, changes: dict[str, Any]) -> None:
     seal(folder, **changes)
-    with pytest.raises(ModelError, match=r"image\.onnx does not give vectors of width"):
+    with pytest.raises(ModelError, match=r"image\.onnx does not return vectors of width"):
         load_bundle(folder, runtime="onnxruntime", threads=1).check()
 
 
 def test_more_tokens_than_the_tokenizer_was_trained_for_are_refused(folder: Path) -> None:
     onnx.save(text_graph(TABLE[:200]), folder / "text.onnx")
     seal(folder)
-    with pytest.raises(ModelError, match=r"text\.onnx does not give vectors"):
+    with pytest.raises(ModelError, match=r"text\.onnx does not return vectors"):
         load_bundle(folder, runtime="onnxruntime", threads=1).check()
 
 

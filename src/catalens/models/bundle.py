@@ -1,18 +1,18 @@
 """A bundle: an encoder as a folder of ONNX graphs, `tokenizer.json` and `bundle.json`; no torch is needed.
 
-The graphs take raw input (bytes of RGB pixels, token ids) and do the rest: normalisation is inside them, where nobody
-can forget it. Files are checked when a bundle is opened; its parts are loaded when they are first needed.
+The graphs take raw input (uint8 RGB pixels, token ids); normalisation is inside them. Files are checked when a bundle
+is opened; its parts are loaded when they are first needed.
 
 `image.onnx`
-    takes `pixels` (n, height, width, 3) uint8, fitted as `bundle.json` says; gives `vectors` (n, dim), and may give
-    other outputs, such as `grid` (n, cells, channels), what a reader looks at.
+    takes `pixels` (n, height, width, 3) uint8, resized as `bundle.json` says; returns `vectors` (n, dim), and may
+    return other outputs, such as `features` (n, cells, channels), which a reader attends to.
 `text.onnx`
-    takes `input_ids` (n, length) int64, every row of one length and ending with its end mark (or, where `bundle.json`
-    has a `pad_id`, padded to max_tokens); gives `vectors` (n, dim).
-    A causal one takes texts packed in rows (`catalens.models.packing`) and also `sees` (n, length, length) bool, `ends`
-    (m,) int64 and `past` (layers, 2, heads, before, width of a head) float32, the keys (0) and values (1) of tokens
-    that stand before all rows alike, of which there may be none (before = 0); and it gives `vectors` (m, dim), one for
-    each end, and `present` (layers, 2, heads, before + length, width of a head): the past, and row 0 after it.
+    takes `input_ids` (n, length) int64, rows of equal length that end with the end token (or, where `bundle.json` has
+    a `pad_id`, are padded to max_tokens); returns `vectors` (n, dim).
+    A causal one takes texts packed in rows (`catalens.models.packing`), with the attention mask `sees` (n, length,
+    length) bool, the positions `ends` (m,) int64, and `past` (layers, 2, heads, before, head width) float32: keys (0)
+    and values (1) of a prefix that all rows share, possibly empty (before = 0). It returns `vectors` (m, dim), one
+    for each end, and `present` (layers, 2, heads, before + length, head width): the past, followed by row 0.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Image as Picture
-from tokenizers import Tokenizer
 
 from catalens.core.errors import ModelError
 from catalens.core.types import Vectors
@@ -37,16 +36,19 @@ from catalens.models.facts import FACTS, FILES, GRAPHS, BundleFacts, read_facts
 from catalens.models.fastest import load_fastest
 from catalens.models.fitting import fit_all
 from catalens.models.once import Once
-from catalens.models.onnx_file import read_onnx
+from catalens.models.onnx_file import OnnxFile, read_onnx
 from catalens.models.packing import Pack
 from catalens.models.prefix import PrefixTower
 from catalens.models.runtime import Arrays, Graph, choose_runtime
-from catalens.models.tokens import Tokens, alike, rows_of
+from catalens.models.tokens import Tokens, group_by_key, stack_ids
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 T = TypeVar("T")
 Load: TypeAlias = Callable[[], T]
 EXACT = ("float32", "float16")
-"""Precisions whose arithmetic is float32 on every runtime, and whose pictures are resized to the letter."""
+"""Precisions that are computed in float32 on every runtime, with images resized exactly as the model's library does."""
 _IMAGE, _TEXT, _CAUSAL = (
     ({"pixels"}, {"vectors"}),
     ({"input_ids"}, {"vectors"}),
@@ -85,11 +87,11 @@ class BundleEncoder:
         self._pool = ThreadPoolExecutor(thread_name_prefix="resize")
 
     def encode_images(self, images: Sequence[Picture]) -> Vectors:
-        """Return (n, dim) unit rows for n RGB pictures of any size.
+        """Return (n, dim) unit vectors of n RGB images of any size.
 
         Raises:
-            InputError: a picture is not RGB.
-            ModelError: the graph failed, or gave what is no vector.
+            InputError: an image is not RGB.
+            ModelError: the graph failed, or returned an invalid vector.
         """
         if not images:
             return np.empty((0, self.dim), dtype=np.float32)
@@ -97,39 +99,39 @@ class BundleEncoder:
         return self._unit(self._image().run({"pixels": pixels}, ["vectors"])["vectors"], len(images))
 
     def encode_images_with(self, images: Sequence[Picture], output: str) -> tuple[Vectors, NDArray[Any]]:
-        """Return (n, dim) unit rows for n RGB pictures, and another output of the image graph from the same run.
+        """Return (n, dim) unit vectors of n RGB images, and another output of the image graph from the same run.
 
         Args:
             images: at least one.
             output: its name, such as "grid".
 
         Raises:
-            InputError: a picture is not RGB.
-            ModelError: the image graph has no such output, failed, or gave what is no vector.
+            InputError: an image is not RGB.
+            ModelError: the image graph has no such output, failed, or returned an invalid vector.
         """
         pixels = fit_all(images, self.facts.preprocess, self._pool, exact=self._exact)
         found = self._image().run({"pixels": pixels}, ["vectors", output])
         return self._unit(found["vectors"], len(images)), found[output]
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Return (n, dim) unit rows for n texts.
+        """Return (n, dim) unit vectors of n texts.
 
         Raises:
-            InputError: a text is not a str, or holds half a character.
-            ModelError: the graph failed, or gave what is no vector.
+            InputError: a text is not a str, or contains a lone surrogate.
+            ModelError: the graph failed, or returned an invalid vector.
         """
         ids = self._tokens().read(texts)
         out = np.empty((len(texts), self.dim), dtype=np.float32)
-        for places in alike(map(len, ids)):
-            found = self._text().run({"input_ids": rows_of(ids, places)}, ["vectors"])
+        for places in group_by_key(map(len, ids)):
+            found = self._text().run({"input_ids": stack_ids(ids, places)}, ["vectors"])
             out[places] = self._unit(found["vectors"], len(places))
         return out
 
     def count_tokens(self, text: str) -> tuple[int, int]:
-        """Return how many tokens a text has, its marks included, and how many are read.
+        """Return the number of tokens of a text, special tokens included, and the number that is encoded.
 
         Raises:
-            InputError: the text is not a str, or holds half a character.
+            InputError: the text is not a str, or contains a lone surrogate.
         """
         return self._tokens().count(text)
 
@@ -142,7 +144,7 @@ class BundleEncoder:
         images = [Image.new("RGB", self.input_size_wh, "white")] * 2
         most = self.facts.max_tokens
         has, read = self.count_tokens("word " * most)
-        # As many words as are read whole, with two marks: a text that is cut would be reported.
+        # As many words as fit with two special tokens: a truncated text would be logged.
         texts = ["word", "word", "word " * (most * (read - 2) // has)]
         graph = self._image()
         try:
@@ -150,20 +152,20 @@ class BundleEncoder:
             graph = self._text()
             self.encode_texts(texts)
         except ModelError as error:
-            raise ModelError(f"{graph.file} does not give vectors of width {self.dim}: {error}") from error
+            raise ModelError(f"{graph.file} does not return vectors of width {self.dim}: {error}") from error
 
     def _unit(self, rows: NDArray[Any], n: int) -> Vectors:
-        """Anything but one row with a direction for each item is the graph's fault, and is never passed on."""
+        """Check for one finite, non-zero row per item; anything else is the graph's fault."""
         if rows.shape != (n, self.dim):
-            raise ModelError(f"{self.name} gave an array {rows.shape} where ({n}, {self.dim}) is due")
+            raise ModelError(f"{self.name} returned an array {rows.shape}; expected ({n}, {self.dim})")
         lengths = np.linalg.norm(rows, axis=1)
         if not (np.isfinite(lengths) & (lengths > 0)).all():
-            raise ModelError(f"{self.name} gave a row of zeros or of numbers that are not finite")
+            raise ModelError(f"{self.name} returned a row that is all zeros or not finite")
         return unit_rows(rows)
 
 
 class CausalBundleEncoder(BundleEncoder):
-    """A `PrefixEncoder`: a bundle whose text graph takes a past."""
+    """A `PrefixEncoder`: a bundle with a text graph that takes past keys and values."""
 
     def __init__(self, facts: BundleFacts, tokenizer: Load[Tokenizer], image: Load[Graph], text: Load[Graph]) -> None:
         super().__init__(facts, tokenizer, image, text)
@@ -175,20 +177,20 @@ class CausalBundleEncoder(BundleEncoder):
         return PrefixTower(self._vectors, self._present, nothing, self.dim)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Return (n, dim) unit rows for n texts.
+        """Return (n, dim) unit vectors of n texts.
 
         Raises:
-            InputError: a text is not a str, or holds half a character.
-            ModelError: the graph failed, or gave what is no vector.
+            InputError: a text is not a str, or contains a lone surrogate.
+            ModelError: the graph failed, or returned an invalid vector.
         """
         return self._tower().rows(self._tokens().read(texts))
 
     def encode_after(self, prefix: str, endings: Sequence[str]) -> Vectors:
-        """Return (n, dim) unit rows for the n texts `prefix + ending`, running the prefix once.
+        """Return (n, dim) unit vectors of the n texts `prefix + ending`, encoding the prefix once.
 
         Raises:
-            InputError: a text is not a str, or holds half a character.
-            ModelError: the graph failed, or gave what is no vector.
+            InputError: a text is not a str, or contains a lone surrogate.
+            ModelError: the graph failed, or returned an invalid vector.
         """
         texts = self._tokens().read([prefix + ending for ending in endings])
         return self._tower().rows(texts, prefix=self._tokens().open_end(prefix))
@@ -200,7 +202,7 @@ class CausalBundleEncoder(BundleEncoder):
         return self._run(pack, past, "present")
 
     def _run(self, pack: Pack, past: NDArray[np.float32], output: str) -> NDArray[Any]:
-        arrays = {"input_ids": pack.input_ids, "sees": pack.sees, "ends": pack.ends}
+        arrays = {"input_ids": pack.input_ids, "sees": pack.attention_mask, "ends": pack.ends}
         return self._text().run({**arrays, "past": np.ascontiguousarray(past)}, [output])[output]
 
 
@@ -222,7 +224,7 @@ def load_bundle(
         A `CausalBundleEncoder`, which is a `PrefixEncoder`, where the text graph takes a past.
 
     Raises:
-        InputError: no runtime is called so.
+        InputError: the runtime is unknown.
         ModelError: a file is missing, damaged or changed, a graph has other inputs or outputs than a bundle's, or the
             runtime is not installed. What only shows when a part is loaded or run is raised then; `BundleEncoder.check`
             finds all of it at once.
@@ -237,14 +239,15 @@ def load_bundle(
     exact = facts.precision in EXACT or facts.exact_image
     load = partial(load_fastest, runtime=runtime, threads=threads, cache=cache)
     image_file, text_file = (folder / name for name in GRAPHS)
-    _check_graph(image_file, facts, *_IMAGE)
-    causal = "past" in read_onnx(text_file).inputs
-    _check_graph(text_file, facts, *((a | b for a, b in zip(_TEXT, _CAUSAL, strict=True)) if causal else _TEXT))
+    text = read_onnx(text_file)
+    causal = "past" in text.inputs
+    _check_graph(image_file, facts, read_onnx(image_file), *_IMAGE)
+    _check_graph(text_file, facts, text, *((a | b for a, b in zip(_TEXT, _CAUSAL, strict=True)) if causal else _TEXT))
     return (CausalBundleEncoder if causal else BundleEncoder)(
         facts,
         lambda: _load_tokenizer(folder / "tokenizer.json", facts),
         lambda: load(image_file, partial(_example_images, facts), exact=exact),
-        # Rows of texts are packed with others, whose company must not show: always float32.
+        # Texts share rows, and rounding would make a vector depend on its batch-mates: always float32.
         lambda: load(text_file, partial(_example_texts, facts), exact=True),
     )
 
@@ -268,12 +271,11 @@ def _example_texts(facts: BundleFacts, graph: Graph) -> Arrays:
     }
 
 
-def _check_graph(file: Path, facts: BundleFacts, inputs: set[str], outputs: set[str]) -> None:
-    found = read_onnx(file)
+def _check_graph(file: Path, facts: BundleFacts, found: OnnxFile, inputs: set[str], outputs: set[str]) -> None:
     if inputs != {*found.inputs} or not outputs <= {*found.outputs}:
         raise ModelError(
-            f"{file} takes {', '.join(found.inputs)} and gives {', '.join(found.outputs)}; "
-            f"it should take {', '.join(sorted(inputs))} and give {', '.join(sorted(outputs))}"
+            f"{file} takes {', '.join(found.inputs)} and returns {', '.join(found.outputs)}; "
+            f"it should take {', '.join(sorted(inputs))} and return {', '.join(sorted(outputs))}"
         )
     if unsealed := sorted(found.external - {*facts.sha256}):
         raise ModelError(f"{file} keeps weights in {unsealed[0]}, for which {FACTS} has no checksum")
@@ -288,6 +290,8 @@ def _sha256(file: Path) -> str:
 
 
 def _load_tokenizer(file: Path, facts: BundleFacts) -> Tokenizer:
+    from tokenizers import Tokenizer
+
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises bare Exception
@@ -297,5 +301,5 @@ def _load_tokenizer(file: Path, facts: BundleFacts) -> Tokenizer:
     tokenizer.no_truncation()
     for text, ids in facts.probe.items():
         if tuple(tokenizer.encode(text).ids) != ids:
-            raise ModelError(f"{file} is not this bundle's tokenizer: {text!r} gives other ids than {FACTS} says")
+            raise ModelError(f"{file} is not this bundle's tokenizer: {text!r} has other ids than {FACTS} lists")
     return tokenizer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 
@@ -11,4 +10,5 @@ def default_cache() -> Path:
     try:
         return Path.home() / ".cache" / "catalens"
     except RuntimeError:  # a user without a home, as in some containers
-        return Path(tempfile.gettempdir()) / "no-home" / "catalens"
+        # Not the shared temporary folder, where another user could plant files.
+        return Path(".cache") / "catalens"

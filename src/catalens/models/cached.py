@@ -1,4 +1,4 @@
-"""Which models lie in the hub's cache on this machine, whoever fetched them; no network is asked, no model loaded."""
+"""Lists the models in the hub's cache on this machine, without network access and without loading one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `bundle.json` says of an encoder: read and checked without loading a graph."""
+"""Reads and checks `bundle.json`, which describes an encoder, without loading a graph."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_DIM, MOST_PIXELS, MOST_TOKENS = 65_536, 4_096, 8_192
 """Larger values are no encoder's, and memory is set aside by them."""
 
 Precision = Literal["float32", "float16", "bf16", "int8"]
-"""How exact a bundle is meant to be.
+"""Storage and arithmetic of a bundle.
 
 - float32: weights and arithmetic.
 - float16: half the size on disk; the arithmetic stays float32.
@@ -34,7 +34,7 @@ Precision = Literal["float32", "float16", "bf16", "int8"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleFacts:
-    """What `bundle.json` says: enough to describe the encoder without loading a graph.
+    """Contents of `bundle.json`, which describe the encoder without loading a graph.
 
     Attributes:
         resize: as in `Preprocess`, and so is `resample`.
@@ -56,13 +56,13 @@ class BundleFacts:
     logit_bias: float | None
     unknown_texts: tuple[str, ...]
     probe: Mapping[str, tuple[int, ...]]
-    """A text or two with the token ids they must give: a wrong tokenizer is found at once."""
+    """Texts and their token ids: a wrong tokenizer is found at once."""
     sha256: Mapping[str, str]
     licence: str
     source: str
     scores: Mapping[str, Any]
     exact_image: bool = False
-    """The image graph's arithmetic is float32 whatever the precision: a reader looks at its features."""
+    """Compute the image graph in float32 whatever the precision: a reader uses its features."""
 
     @property
     def text_digest(self) -> str:
@@ -72,7 +72,7 @@ class BundleFacts:
 
     @property
     def preprocess(self) -> Preprocess:
-        """What happens to a picture before the graph, which normalises by itself."""
+        """How an image is resized before the graph, which normalises it."""
         bytes_as_they_are = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255, 1 / 255, 1 / 255)}
         return Preprocess(size_wh=self.input_size_wh, resize=self.resize, resample=self.resample, **bytes_as_they_are)
 
@@ -81,7 +81,7 @@ def read_facts(folder: Path) -> BundleFacts:
     """Read and check `bundle.json`, and that every file it needs is there.
 
     Raises:
-        ModelError: the folder is no bundle, or half of one; the message names what is missing or wrong.
+        ModelError: the folder is not a complete bundle; the message names what is missing or wrong.
     """
     file = folder / FACTS
     if not file.is_file():
@@ -92,13 +92,13 @@ def read_facts(folder: Path) -> BundleFacts:
         raise ModelError(f"{file} cannot be used: {error}") from error
     for name in {*FILES, *facts.sha256}:
         if not (folder / name).is_file():
-            raise ModelError(f"{folder} is half a bundle: {name} is missing")
+            raise ModelError(f"{folder} is an incomplete bundle: {name} is missing")
     return facts
 
 
 def _facts(raw: object) -> BundleFacts:
     if not isinstance(raw, dict):
-        raise ValueError(f"it holds {raw!r}, and not an object")
+        raise ValueError(f"it contains {raw!r}, not an object")
     if raw.get("format") != FORMAT:
         raise ValueError(f"it has the format {raw.get('format')!r}; this version reads {FORMAT!r}")
     for key, (what, fits) in _VALUES.items():
@@ -178,4 +178,4 @@ _VALUES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "source": ("a text", _text),
     "scores": ("an object", lambda value: isinstance(value, dict)),
 }
-"""Key → what it should be, in words, and the check of it; a size that is a text would only fail later, elsewhere."""
+"""Key → description of a valid value, and its check."""

@@ -47,8 +47,8 @@ def load_fastest(
         cache: keeps what was measured; where it is None or cannot be written, nothing is measured.
 
     Raises:
-        InputError: no runtime is called so.
-        ModelError: the file is damaged, or is no graph.
+        InputError: the runtime is unknown.
+        ModelError: the file is damaged, or not an ONNX graph.
     """
     installed = [name for name in RUNTIMES if find_spec(name)]
     if runtime != "auto" or len(installed) == 1 or cache is None:

@@ -1,4 +1,4 @@
-"""Takes CLIP models of transformers apart: openai/clip-vit-*, fashion-clip, and every fine-tuned copy of them."""
+"""Loads CLIP models of transformers: openai/clip-vit-*, fashion-clip and other fine-tuned ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Finds what is wrong with the files of a pretrained model before its library loads them.
 
-A library that misses a file may go on with defaults: an empty tokenizer, another image size. The vectors then mean
-nothing and nobody is told. Encoders and readers are checked alike.
+A library that misses a file may use defaults silently: an empty tokenizer, another image size. The vectors then mean
+nothing. Encoders and readers use the same checks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ADAPTER = "adapter_config.json"
 """PEFT's configuration of an adapter."""
 _POINTER = b"version https://git-lfs"
 _PADDED_TOKENS, _LEAST_COVERED = 1024, 0.9
-"""Embeddings are rounded up to a convenient size: by so many rows at least, or by a tenth of a large vocabulary."""
+"""Embeddings may be padded by 1024 rows, or by a tenth of a large vocabulary."""
 
 
 def refuse_adapter(folder: Path) -> None:
@@ -59,7 +59,7 @@ def refuse_pointers(files: Iterable[Path]) -> None:
             with file.open("rb") as stream:
                 begins = stream.read(len(_POINTER))
         except OSError:
-            continue  # whoever loads it says what is wrong
+            continue  # reported when it is loaded
         if begins == _POINTER:
             raise ModelError(
                 f"{file} is a Git LFS pointer and not the file itself; run `git lfs pull` in {file.parent}"
@@ -108,8 +108,8 @@ def check_vocabulary(folder: Path, tokens: int, embedded: int) -> None:
 
 def is_unsafe_pickle(error: BaseException) -> bool:
     """Say whether loading failed because pickled weights hold more than numbers, by torch's message."""
-    told = str(error)
-    return "weights_only" in told or "Weights only load failed" in told or "WeightsUnpickler" in told
+    text = str(error)
+    return any(mark in text for mark in ("weights_only", "Weights only load failed", "WeightsUnpickler"))
 
 
 def unsafe_pickle(file: Path) -> ModelError:

@@ -1,4 +1,4 @@
-"""How the files of a pretrained model lie in a folder: whose layout it is, and which file holds the weights."""
+"""Recognises the layout of a pretrained model's folder, and finds its weights."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ DECIDING_FILES = (
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt"),
     *("generation_config.json", "chat_template.jinja", "chat_template.json", "video_preprocessor_config.json"),
 )
-"""What may lie beside the weights and decides what a model returns."""
+"""Files beside the weights that decide what a model returns."""
 SMALL_FILES = (*DECIDING_FILES, "modules.json", "README.md", ADAPTER)
-"""What may lie beside the weights and is worth having."""
+"""Files beside the weights that are fetched."""
 
 _TRANSFORMERS_WEIGHTS = (
     *("model.safetensors", "model.safetensors.index.json"),
@@ -42,13 +42,13 @@ LAYOUTS = (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A model's folder, understood.
+    """The folder of a model.
 
     Attributes:
-        folder: where the files lie, sentence-transformers' subfolder resolved.
-        library: whose layout it is.
-        config: what `config.json` or `open_clip_config.json` says.
-        weights: the files that hold the weights, or name those that do; the first is what a library loads.
+        folder: of the model itself, sentence-transformers' subfolder resolved.
+        library: library that saved it.
+        config: contents of `config.json` or `open_clip_config.json`.
+        weights: files with the weights, or the index and its shards; a library loads the first.
     """
 
     folder: Path
@@ -87,16 +87,16 @@ def choose_weights(names: Collection[str], *, open_clip: bool) -> list[str]:
 
 
 def find_layout(folder: Path, *, open_clip: bool = False) -> Layout:
-    """Say whose layout a folder has.
+    """Return the layout of a folder.
 
     Args:
-        folder: of a model, as transformers, open_clip or sentence-transformers save one.
+        folder: of a model saved by transformers, open_clip or sentence-transformers.
         open_clip: prefer open_clip's files where both are there.
 
     Raises:
-        ModelError: it is none of these, or half of one; the message says what is missing.
+        ModelError: the layout is unknown or incomplete; the message says what is missing.
     """
-    inner, library = whose(folder, open_clip=open_clip)
+    inner, library = model_folder(folder, open_clip=open_clip)
     config = read_json(inner / ("open_clip_config.json" if library == "open_clip" else "config.json"))
     names = [each.name for each in inner.iterdir()]
     weights = choose_weights(names, open_clip=library == "open_clip")
@@ -124,41 +124,41 @@ def shards(index: Path) -> list[str]:
         raise ModelError(f"{index} has no weight_map, which lists the files with the weights")
     for name in names:
         if not isinstance(name, str) or not _is_file_name(name):
-            raise ModelError(f"{index} lists the weights {name!r}, which is no file of its own folder")
+            raise ModelError(f"{index} lists the weights {name!r}, which is not a file in its own folder")
     return names
 
 
-def whose(folder: Path, *, open_clip: bool = False) -> tuple[Path, Library]:
-    """Return the folder that holds the model itself, and the library whose layout it has.
+def model_folder(folder: Path, *, open_clip: bool = False) -> tuple[Path, Library]:
+    """Return the folder of the model itself, and the library that saved it.
 
     Args:
         folder: with at least the configuration files.
         open_clip: prefer open_clip's files where both are there.
 
     Raises:
-        ModelError: it is no layout that is known here.
+        ModelError: the layout is unknown.
     """
     inner = _inside(folder)
     return inner, _library(inner, open_clip=open_clip)
 
 
 def is_whole(folder: Path, *, open_clip: bool = False) -> bool:
-    """Say whether a folder has everything that loading needs, as far as names tell."""
+    """Return whether a folder has every file that loading needs."""
     try:
         layout = find_layout(folder, open_clip=open_clip)
     except ModelError:
         return False
     if layout.library == "open_clip":
-        return True  # its own tokenizer comes with the library
+        return True  # its tokenizer comes with the library
     files = {each.name for each in layout.folder.iterdir()}
     return bool(files & {*PREPROCESSOR_FILES}) and bool(files & {*TOKENIZER_FILES})
 
 
 def vocabulary_size(layout: Layout, otherwise: int) -> int:
-    """Return how many tokens a model's configuration says it knows, in its text part or by itself."""
+    """Return the vocabulary size in a model's configuration, or another number where it has none."""
     text = layout.config.get("text_config")
-    told = (text if isinstance(text, dict) else layout.config).get("vocab_size", otherwise)
-    return told if isinstance(told, int) else otherwise
+    size = (text if isinstance(text, dict) else layout.config).get("vocab_size", otherwise)
+    return size if isinstance(size, int) else otherwise
 
 
 def licence_of(folder: Path) -> str:
@@ -175,7 +175,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """Read an object.
 
     Raises:
-        ModelError: the file is missing, damaged, or holds something else.
+        ModelError: the file is missing, damaged, or not an object.
     """
     try:
         found = load_json(file)
@@ -183,12 +183,12 @@ def read_json(file: Path) -> dict[str, Any]:
         refuse_pointers([file])
         raise ModelError(f"{file} cannot be read: {error}") from error
     if not isinstance(found, dict):
-        raise ModelError(f"{file} holds no object")
+        raise ModelError(f"{file} does not contain an object")
     return found
 
 
 def _inside(folder: Path) -> Path:
-    """Return the folder of sentence-transformers' first module, which is the model; others have none."""
+    """Return the folder of sentence-transformers' first module, which is the model; else the folder itself."""
     listed = folder / "modules.json"
     if not listed.is_file():
         return folder
@@ -198,12 +198,12 @@ def _inside(folder: Path) -> Path:
         kind, path = first["type"].rpartition(".")[2], first["path"]
         others = [each["type"].rpartition(".")[2] for each in modules[1:]]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(f"{listed} is no list of modules: {error!r}") from error
+        raise ModelError(f"{listed} is not a list of modules: {error!r}") from error
     if kind not in ("CLIPModel", "Transformer") or set(others) - {"Normalize"}:
         named = ", ".join([kind, *others])
         raise ModelError(f"{folder} is made of {named}; a CLIP or SigLIP model of sentence-transformers is one module")
     if path != "" and not (isinstance(path, str) and _is_file_name(path)):
-        raise ModelError(f"{listed} keeps the model in {path!r}, which is no folder of its own")
+        raise ModelError(f"{listed} keeps the model in {path!r}, which is not a folder in its own")
     return folder / path
 
 
@@ -216,8 +216,8 @@ def _library(folder: Path, *, open_clip: bool) -> Library:
     refuse_adapter(folder)
     theirs, ours = (folder / "open_clip_config.json").is_file(), (folder / "config.json").is_file()
     if not theirs and not ours:
-        raise ModelError(f"{folder} is no model that can be read here; a model's folder has one of: {LAYOUTS}")
+        raise ModelError(f"{folder} is not a model that can be loaded; a model's folder has one of: {LAYOUTS}")
     if theirs and (open_clip or not ours):
         return "open_clip"
-    # A model that brings its own code is loaded by open_clip, which needs none of it.
+    # A model with custom code is loaded by open_clip, which does not need it.
     return "open_clip" if theirs and "auto_map" in read_json(folder / "config.json") else "transformers"

@@ -1,4 +1,4 @@
-"""Reads a `spiece.model` file, as SentencePiece writes it, into a `tokenizers.Tokenizer`; needs neither its library."""
+"""Reads SentencePiece's `spiece.model` into a `tokenizers.Tokenizer`, without the sentencepiece library."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from catalens.models.protobuf import fields, message
 
 _SPACE = "▁"
 _UNKNOWN, _CONTROL, _BYTE = 2, 3, 6
-"""Kinds of a piece, as the file numbers them; 1 is a usual one."""
+"""Types of a piece; 1 is a normal one."""
 _UNIGRAM = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """What the file says.
+    """Contents of the file.
 
     Attributes:
         scored: (piece, log-probability) by id.
         kinds: of each piece.
-        letters: the compiled table of how letters are normalised; empty for none.
+        letters: compiled character normalisation; empty for none.
     """
 
     scored: tuple[tuple[str, float], ...]
@@ -36,13 +36,13 @@ class Pieces:
         return next(at for at, (each, _) in enumerate(self.scored) if each == piece)
 
     def tokenizer(self) -> Tokenizer:
-        """Return the tokenizer, without marks of begin and end."""
+        """Return the tokenizer, without begin and end tokens."""
         unknown = self.kinds.index(_UNKNOWN)
         made = Tokenizer(models.Unigram(list(self.scored), unk_id=unknown, byte_fallback=_BYTE in self.kinds))
         marks = [
             piece for (piece, _), kind in zip(self.scored, self.kinds, strict=True) if kind in (_UNKNOWN, _CONTROL)
         ]
-        # Around a mark that is written out in a text, spaces belong to it.
+        # Spaces around a special token in a text belong to it.
         made.add_special_tokens([AddedToken(each, normalized=False, lstrip=True, rstrip=True) for each in marks])
         letters = [normalizers.Precompiled(self.letters)] if self.letters else []
         made.normalizer = normalizers.Sequence(
@@ -53,10 +53,10 @@ class Pieces:
 
 
 def read_pieces(file: Path) -> Pieces:
-    """Read a file that SentencePiece wrote for its unigram model.
+    """Read a SentencePiece unigram model.
 
     Raises:
-        ModelError: the file is damaged, or of another kind of model.
+        ModelError: the file is damaged, or another type of model.
 
     Source:
         `sentencepiece_model.proto` of SentencePiece: pieces are field 1 (text 1, score 2, kind 3), the trainer's
@@ -76,9 +76,9 @@ def read_pieces(file: Path) -> Pieces:
             elif number == 3:
                 letters = bytes(message(dict(fields(message(value))).get(2, b"")))
     except (OSError, ValueError, KeyError, IndexError, struct.error) as error:
-        raise ModelError(f"{file} is no model of SentencePiece: {error!r}") from error
+        raise ModelError(f"{file} is not a SentencePiece model: {error!r}") from error
     if model != _UNIGRAM or not scored or _UNKNOWN not in kinds:
-        raise ModelError(f"{file} is no unigram model of SentencePiece, which SigLIP's tokenizer is")
+        raise ModelError(f"{file} is not a SentencePiece unigram model, as SigLIP's tokenizer is")
     return Pieces(tuple(scored), tuple(kinds), letters)
 
 

@@ -1,4 +1,4 @@
-"""Takes SigLIP models of transformers apart; SigLIP 2 of a fixed size is the same model with another vocabulary."""
+"""Loads SigLIP models of transformers; SigLIP 2 of a fixed size is the same model with another vocabulary."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SiglipImage(nn.Module):
 
 
 class SiglipText(nn.Module):
-    """Token ids (n, max_tokens), padded → (n, dim); every token sees every other, the padding too."""
+    """Token ids (n, max_tokens), padded → (n, dim); attention is bidirectional and includes the padding."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def siglip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
 
 
 def naflex_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
-    """Load a SigLIP 2 model of the NaFlex kind, which keeps the shape of pictures.
+    """Load a SigLIP 2 NaFlex model, which keeps the aspect ratio of images.
 
     Raises:
         ModelError: files are missing, damaged or of another model.
@@ -93,7 +93,7 @@ def _parts(layout: Layout, name: str, revision: str, model: Any, *, family: str,
 
 
 def _mark(layout: Layout, tokenizer: Tokenizer, key: str, otherwise: int | None) -> int:
-    """Return the id of a mark that the tokenizer's configuration names."""
+    """Return the id of a special token in the tokenizer's configuration."""
     file = layout.folder / "tokenizer_config.json"
     named: Any = read_json(file).get(key) if file.is_file() else None
     word = named.get("content") if isinstance(named, dict) else named

@@ -8,7 +8,6 @@ and `reader.json`. A picture is looked at once for its vector, its captions and 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,8 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn, Vectors
 from catalens.models.bundle import BundleEncoder
+from catalens.models.json_files import load_json
+from catalens.models.onnx_file import read_onnx
 from catalens.models.readers.checks import check_decoding
 from catalens.models.readers.generate_numpy import Drawn, Floats, Ids, Marks, Step, draw, log_softmax
 from catalens.models.readers.rerank import RerankConfig, Reranker, Said
@@ -276,12 +277,14 @@ def load_bundle_reader(
     """
     place = folder / FOLDER
     try:
-        facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+        facts = load_json(place / FACTS)
         sums = {name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in FILES}
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} has no reader that can be used: {error}") from error
     if wrong := [name for name in FILES if facts["sha256"].get(name) != sums[name]]:
         raise ModelError(f"{place / wrong[0]} is damaged or not the file this reader was made with")
+    for name in FILES[:2]:
+        read_onnx(place / name)
     chosen = choose_runtime(runtime)
     look, words = (load_graph(place / name, chosen, threads=threads, exact=True) for name in FILES[:2])
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
