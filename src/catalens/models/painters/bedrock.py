@@ -20,6 +20,7 @@ from catalens.core.errors import ImageError, ModelError
 from catalens.core.images import read_image
 from catalens.core.types import PaintRequest
 from catalens.models.painters.sizes import fit_limits
+from catalens.models.remote.redaction import redact
 
 INSTALL = 'pip install "catalens[aws]"'
 _TIMEOUT_S = 300
@@ -119,7 +120,7 @@ class BedrockPainter:
         except ClientError as error:
             raise ModelError(f"{self.name}: {_refusal(error.response)}") from error
         except BotoCoreError as error:  # no credentials, no network, no answer in time
-            raise ModelError(f"{self.name} cannot be reached: {error}") from error
+            raise ModelError(f"{self.name} cannot be reached: {redact(str(error))}") from error
         return self._picture(content)
 
     def close(self) -> None:
@@ -190,4 +191,4 @@ def _refusal(response: Mapping[str, Any]) -> str:
     """Say what the service said, and what to do about it."""
     error = response.get("Error", {})
     code, message = error.get("Code", "unknown error"), error.get("Message", "")
-    return ": ".join(part for part in (_HINTS.get(code, code), message) if part)
+    return ": ".join(part for part in (_HINTS.get(code, code), redact(message)) if part)

@@ -16,6 +16,7 @@ from transformers import (
 
 from catalens.core.errors import AnswerError, ModelError
 from catalens.models.own_code import without_own_code
+from catalens.models.remote.replies import without_reasoning
 
 
 class LocalWriter:
@@ -56,9 +57,9 @@ class LocalWriter:
         written = ids[length:].tolist()
         if len(written) >= max_tokens and written[-1] not in self._ends:
             raise AnswerError(f"{self.name} was cut off after {max_tokens} tokens; ask for a shorter text")
-        text = str(self._tokenizer.decode(written, skip_special_tokens=True)).strip()
+        text = without_reasoning(str(self._tokenizer.decode(written, skip_special_tokens=True)))
         if not text:
-            raise AnswerError(f"{self.name} gave no text; name another model")
+            raise AnswerError(f"{self.name} returned no text; use another model")
         return text
 
     def close(self) -> None:
