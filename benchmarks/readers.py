@@ -29,7 +29,7 @@ from benchmarks.timing import in_turns
 from catalens.core.types import Decoding
 from catalens.models.readers.blip import BlipCaptions
 from catalens.models.readers.blip2 import Blip2Opt, dialogue
-from catalens.models.readers.generate import write
+from catalens.models.readers.generate import generate
 from catalens.models.readers.loading import Loaded, choose_dtype
 from catalens.models.readers.reader import TorchReader
 from catalens.models.readers.tokens import plain_ids
@@ -126,9 +126,8 @@ def _caption(
         texts = [row[1:] for row in loaded.model.generate(pixel_values=pixels, **settings).tolist()]
     else:
         decoding = Decoding(max_tokens=tokens, min_tokens=tokens, beams=beams)
-        texts = [
-            text for (text,) in write(family.captioning(family.encode_images(images), "")[0], decoding, family.ends)
-        ]
+        (prefill,) = family.prefill_captions(family.encode_images(images), "")
+        texts = [text for (text,) in generate(prefill, decoding, family.end_ids)]
     last[f"{who} {'float32' if loaded.dtype == torch.float32 else 'chosen'}"] = texts
 
 
@@ -138,7 +137,7 @@ def _equal(theirs: list[list[int]], ours: list[list[int]]) -> float:
 
 
 def _first_logits(family: BlipCaptions, images: list[Image.Image]) -> torch.Tensor:
-    return family.captioning(family.encode_images(images), "")[0].logits
+    return family.prefill_captions(family.encode_images(images), "")[0].logits
 
 
 def questions(size: Size) -> Figures:
@@ -153,8 +152,8 @@ def questions(size: Size) -> Figures:
         return [loaded.model.generate(**each, **settings)[0, each["input_ids"].shape[1] :].tolist() for each in given]
 
     def at_once(_: Loaded, family: Blip2Opt) -> list[list[int]]:
-        start = family.asking(family.encode_images([image]), asked, ())[0]
-        return [text for (text,) in write(start, decoding, family.ends)]
+        start = family.prefill_answers(family.encode_images([image]), asked, ())[0]
+        return [text for (text,) in generate(start, decoding, family.end_ids)]
 
     figures, last = _compared(size, one_by_one, at_once)
     same = _equal(last["one by one float32"], last["ours float32"])
@@ -215,11 +214,11 @@ def _prepared(loaded: Loaded, image: Image.Image, question: str) -> dict[str, to
 
 def _likelihood(loaded: Loaded, family: Blip2Opt, given: dict[str, torch.Tensor], answer: str) -> float:
     """Score one answer by one pass of transformers over picture, question and answer."""
-    ids = plain_ids(family.tokenizer, f"{family.lead}{answer}")
+    ids = plain_ids(family.tokenizer, f"{family.answer_prefix}{answer}")
     read = torch.cat([given["input_ids"], torch.tensor([ids])], dim=1)
     output = loaded.model(pixel_values=given["pixel_values"], input_ids=read, attention_mask=torch.ones_like(read))
     logits = output.logits[0, -len(ids) - 1 :].float().log_softmax(-1)
-    return float(sum(logits[at, token] for at, token in enumerate(ids)) + logits[-1, list(family.ends)].logsumexp(0))
+    return float(sum(logits[at, token] for at, token in enumerate(ids)) + logits[-1, list(family.end_ids)].logsumexp(0))
 
 
 _WORDS = (
