@@ -27,10 +27,11 @@ from benchmarks.machine import machine_facts
 from benchmarks.plan import Figures
 from benchmarks.timing import in_turns
 from catalens.core.types import Decoding
+from catalens.models.device import choose_dtype
 from catalens.models.readers.blip import BlipCaptions
 from catalens.models.readers.blip2 import Blip2Opt, dialogue
 from catalens.models.readers.generate import generate
-from catalens.models.readers.loading import Loaded, choose_dtype
+from catalens.models.readers.loading import Loaded
 from catalens.models.readers.reader import TorchReader
 from catalens.models.readers.tokens import plain_ids
 

@@ -13,7 +13,7 @@ import torch
 from diffusers import StableDiffusion3Img2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 from PIL import Image
 
-from catalens.core.errors import ModelError
+from catalens.core.errors import InputError, ModelError
 from catalens.core.types import PaintRequest
 from catalens.models.painters.diffusion import DiffusionPainter
 from catalens.models.painters.loading import load_painter
@@ -185,8 +185,8 @@ def test_a_hub_model_without_a_network_is_a_sentence(tmp_path: Path, monkeypatch
 
 
 def test_devices_and_numbers_that_are_none_are_refused(sdxl: Path) -> None:
-    with pytest.raises(ModelError, match="there is no device 'gpu'"):
+    with pytest.raises(InputError, match="there is no device 'gpu'"):
         load_painter(str(sdxl), device="gpu")
-    with pytest.raises(ModelError, match="there is no dtype 'int8'"):
+    with pytest.raises(InputError, match="there is no dtype 'int8'"):
         load(sdxl, dtype="int8")
     assert load(sdxl, dtype="bfloat16")._pipeline.unet.dtype == torch.bfloat16

@@ -17,17 +17,17 @@ from PIL import Image
 from catalens.core.errors import ModelError
 from catalens.core.types import PaintRequest
 from catalens.models.allocator import keep_memory
+from catalens.models.device import choose_device, choose_dtype
 from catalens.models.own_code import without_own_code
 from catalens.models.painters.sizes import SizeWh, fit_area
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 INSTALL = 'pip install "catalens[restyle]"'
 Pipeline: TypeAlias = Any
 """An image-to-image pipeline of diffusers; the families share a way of calling, but no type."""
 
-_DTYPES = ("auto", "float32", "float16", "bfloat16")
 _USUAL_SIDE = 128
 """Side of the latents that a model was trained at, where it does not say; 1,024 pixels for most."""
 
@@ -36,11 +36,14 @@ def load_diffusion_painter(name: str, *, revision: str | None, device: str, dtyp
     """Load an image-to-image pipeline from a folder, the cache of the hub, or the hub; see `load_painter`.
 
     Raises:
-        ModelError: libraries or files are missing, the model cannot do this, or the device is not there.
+        InputError: the device or dtype does not exist.
+        ModelError: libraries or files are missing, or the model is not an image-to-image model.
     """
     pipelines = _pipelines()
-    chosen = _device(device)
-    number = _dtype(chosen, dtype)
+    chosen = choose_device(device)
+    # Half precision on a processor saves memory and costs time.
+    usual = "float32" if chosen.type == "cpu" else "float16"
+    number = choose_dtype(usual if dtype == "auto" else dtype, chosen)
     if chosen.type == "cpu":
         keep_memory()
     local = Path(name).expanduser()
@@ -168,28 +171,6 @@ def _index(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder} is no diffusers model: it has no {file.name}") from error
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
-
-
-def _device(device: str) -> torch.device:
-    import torch
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        return torch.device(device)
-    except RuntimeError as error:
-        raise ModelError(f"there is no device {device!r}; give auto, cpu, cuda or mps") from error
-
-
-def _dtype(device: torch.device, dtype: str) -> torch.dtype:
-    import torch
-
-    if dtype not in _DTYPES:
-        raise ModelError(f"there is no dtype {dtype!r}; give {', '.join(_DTYPES)}")
-    if dtype == "auto":
-        return torch.float32 if device.type == "cpu" else torch.float16
-    found: torch.dtype = getattr(torch, dtype)
-    return found
 
 
 def _from_hub(name: str, revision: str | None) -> Path:

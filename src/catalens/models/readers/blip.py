@@ -16,6 +16,7 @@ from catalens.models.readers.kv_cache import Prefill, pad_right
 from catalens.models.readers.loading import Loaded
 from catalens.models.readers.reader import TorchImages
 from catalens.models.readers.tokens import check_fits, plain_ids
+from catalens.models.readers.vision import VisionTower
 
 
 class BlipCaptions:
@@ -27,13 +28,14 @@ class BlipCaptions:
         self.name = loaded.name
         self._loaded, self.tokenizer, self.answer_prefix = loaded, loaded.processor.tokenizer, ""
         decoder, config = loaded.model.text_decoder, loaded.model.config.text_config
+        self._vision = VisionTower(loaded.model.vision_model, loaded.compile_after)
         self._decoder = BlipTextStack(decoder.bert, decoder.cls)
         self._bos_id: int = config.bos_token_id
         self.end_ids: tuple[int, ...] = (config.sep_token_id,)
 
     def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Run the vision tower; see `Family`."""
-        return TorchImages(_vision_states(self._loaded, images))
+        return TorchImages(self._vision(self._loaded.pixels(images)))
 
     def prefill_captions(self, encoded: TorchImages, prompt: str) -> list[Prefill]:
         """Start captions with `[DEC]` and the prompt; see `Family`."""
@@ -58,6 +60,7 @@ class BlipAnswers:
         self.name = loaded.name
         self._loaded, self.tokenizer, self.answer_prefix = loaded, loaded.processor.tokenizer, ""
         model, config = loaded.model, loaded.model.config.text_config
+        self._vision = VisionTower(model.vision_model, loaded.compile_after)
         self._encoder = BlipTextStack(model.text_encoder)
         self._decoder = BlipTextStack(model.text_decoder.bert, model.text_decoder.cls)
         self._bos_id: int = config.bos_token_id
@@ -65,7 +68,7 @@ class BlipAnswers:
 
     def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Run the vision tower; see `Family`."""
-        return TorchImages(_vision_states(self._loaded, images))
+        return TorchImages(self._vision(self._loaded.pixels(images)))
 
     def prefill_captions(self, encoded: TorchImages, prompt: str) -> list[Prefill]:  # noqa: ARG002
         """Refuse: this kind of checkpoint was not trained to describe."""
@@ -85,12 +88,6 @@ class BlipAnswers:
     def _question_ids(self, question: str) -> list[int]:
         ids: list[int] = self.tokenizer(question).input_ids
         return check_fits(ids, self._encoder.max_positions, question)
-
-
-def _vision_states(loaded: Loaded, images: Sequence[Image]) -> Tensor:
-    """Return the vision tower's states: (n, patches + 1, width)."""
-    hidden: Tensor = loaded.model.vision_model(pixel_values=loaded.pixels(images)).last_hidden_state
-    return hidden
 
 
 def _prefill(decoder: BlipTextStack, hidden: Tensor, ids: list[int], mask: Tensor | None = None) -> Prefill:

@@ -117,9 +117,10 @@ def load_reader(
 
         torch.set_num_threads(threads)
     from catalens.models.readers.reader import TorchReader
+    from catalens.models.readers.vision import COMPILE_AFTER
 
     model_class, family = _family(read_config(folder), shown)
-    wanted = Wanted(device=device, dtype=dtype, quantise=quantise)
+    wanted = Wanted(device=device, dtype=dtype, quantise=quantise, compile_after=COMPILE_AFTER)
     return TorchReader(family(load(folder, shown, model_class, wanted)))
 
 

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from catalens.core.errors import AnswerError, ModelError
+from catalens.models.device import choose_device
 from catalens.models.own_code import without_own_code
 from catalens.models.remote.replies import without_reasoning
 
@@ -112,5 +113,4 @@ def load_local(folder: Path) -> LocalWriter:
         raise ModelError(f"{str(folder)!r} lacks {len(missing)} weights of {kind}, {missing[0]} among them")
     if not tokenizer.chat_template:
         raise ModelError(f"{str(folder)!r} has no chat template, so it is no chat model; name an instruct variant")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return LocalWriter(model.to(device).eval(), tokenizer, name)
+    return LocalWriter(model.to(choose_device()).eval(), tokenizer, name)
