@@ -6,7 +6,7 @@ A torch reader prefills such a state from images and prompts; the loops that gen
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -173,8 +173,9 @@ def cache_argument(model: Any, cache: Any) -> dict[str, Any]:
 
 
 @lru_cache
-def _cache_name(model_class: Any) -> str:
-    return "cache" if "cache" in inspect.signature(model_class.forward).parameters else "past_key_values"
+def _cache_name(model_class: Hashable) -> str:
+    forward: Any = getattr(model_class, "forward")  # noqa: B009 - an attribute that Hashable does not have
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
 def clone_cache(cache: Any, rows: Tensor) -> Any:

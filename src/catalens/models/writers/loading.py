@@ -46,7 +46,7 @@ def load_writer(name: str, *, api_key: str | None = None, timeout_s: float = 60.
 
         return FakeWriter()
     if kind not in makers or not rest.strip():
-        raise InputError(f"there is no writer {name!r}; there are: {NAMES}")
+        raise InputError(f"there is no writer {name!r}; accepted are: {NAMES}")
     return makers[kind]()
 
 
