@@ -169,7 +169,8 @@ def forward_causal(model: Any, inputs: ForwardInputs) -> Tensor:
 
 def cache_argument(model: Any, cache: Any) -> dict[str, Any]:
     """Return the keyword argument that hands a cache to a model: `cache` in newer versions of transformers."""
-    return {_cache_name(type(model)): cache}
+    model_class: Any = type(model)
+    return {_cache_name(model_class): cache}
 
 
 @lru_cache
