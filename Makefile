@@ -7,10 +7,15 @@ PYTHON ?= python3
 CATALENS_DATA ?= ../shared/data
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# One process per core; tests/__init__.py keeps each on its core.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --dist worksteal --durations 10
+
+# Extras that constraints.txt pins: what the other extras need is in these.
+LOCKED := dev-models bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models quick check lint types layers fix bench bench-models starter everyday clean
+.PHONY: help demo test test-models quick check lint types layers fix bench bench-models starter everyday eval-bundled lock clean
 
 help:            ## list these commands
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -18,14 +23,14 @@ help:            ## list these commands
 demo: $(VENV)/.demo  ## draw a small catalogue, index it, tag it, search it, and say how often that was right
 	$(BIN)/catalens demo
 
-test: $(VENV)/.dev  ## the default test suite: offline, on the CPU
-	$(BIN)/python -m pytest -q
+test: $(VENV)/.dev  ## the default test suite: offline, on the CPU; prints the ten slowest tests
+	$(PYTEST)
 
 test-models: $(VENV)/.dev-models  ## the tests of training and of pretrained models, which need torch (a large install, once)
-	$(BIN)/python -m pytest -q tests/training tests/hub
+	$(PYTEST) tests/training tests/hub
 
 quick: $(VENV)/.dev  ## the default suite without its slow tests
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: lint types layers test  ## everything a change must pass: lint, types, layers, tests
 
@@ -65,6 +70,14 @@ everyday: $(VENV)/.train  ## train the shipped everyday encoder and reader again
 	$(BIN)/python -m catalens.training.self_critical --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.reader_release everyday --data $(CATALENS_DATA) --run runs/rewarded-everyday
 
+lock: | $(BIN)/python  ## resolve every extra again and pin it in constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
+	  $(LOCKED:%=--extra %) --output-file constraints.txt pyproject.toml
+
+eval-bundled: $(VENV)/.train  ## scores of the bundled encoders on every labelled validation table, beside the majority's
+	$(BIN)/python -m catalens.training.recipes.unified.judging --data $(CATALENS_DATA)
+
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
@@ -73,19 +86,19 @@ $(BIN)/python:
 	  { echo "Python 3.11 or later is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.base: pyproject.toml | $(BIN)/python
+$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing catalens into $(VENV) (once) ..." >&2
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.dev-models: pyproject.toml | $(BIN)/python
+$(VENV)/.dev-models: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing catalens[dev-models] into $(VENV) (once; several gigabytes) ..." >&2
 	$(PIP) --editable '.[dev-models]'
 	$(PIP) --no-deps clip-interrogator==0.6.0
 	@touch $@
 
 # One rule for every extra: $(VENV)/.dev installs the extra named dev, and so on.
-$(VENV)/.%: pyproject.toml | $(BIN)/python
+$(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing catalens[$*] into $(VENV) (once) ..." >&2
 	$(PIP) --editable '.[$*]'
 	@touch $@

@@ -60,7 +60,7 @@ def _first_query(path: Path) -> Figures:
 
     def answer() -> None:
         with EmbeddedIndex.open(path, read_only=True) as index:
-            index.query(query, K)
+            index.query(query[None], K)
 
     return {"open_and_first_query_ms": seconds(answer) * 1e3, "query_peak_mb": peak_mb()}
 
@@ -98,8 +98,8 @@ def _other_queries(
     words = [" ".join(str(record.fields["title"]).split()[:-2]) for record in records(0, len(queries))]
     texts = iter(words * 2)
     asks: dict[str, Callable[[Vectors], object]] = {
-        "filtered query, new filter": lambda query: index.query(query, K, parse_filter(f"price < {next(price)}")),
-        "filtered query, same filter": lambda query: index.query(query, K, same),
+        "filtered query, new filter": lambda query: index.query(query[None], K, parse_filter(f"price < {next(price)}")),
+        "filtered query, same filter": lambda query: index.query(query[None], K, same),
         "hybrid query": lambda _: search(index, encoder, Query((Weighted(next(texts)),), mode="hybrid"), k=K),
     }
     for name, peer in peers.items():
@@ -109,7 +109,7 @@ def _other_queries(
 
 
 def _exact(index: EmbeddedIndex) -> Ask:
-    return lambda query: [int(hit.record.id) for hit in index.query(query, K)]
+    return lambda query: [int(hit.record.id) for hit in index.query(query[None], K)[0]]
 
 
 def _truth(vectors: Vectors, queries: Vectors) -> list[set[int]]:

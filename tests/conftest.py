@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from catalens.cli import app
-from catalens.demo.drawn import draw_catalogue
+from catalens.models import registry
+from tests.support.drawings import drawn
 from tests.support.ran import Ran, Run
 
 _THIS_MACHINE = "127.0.0.1"
@@ -59,7 +60,9 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     """Keep the developer's own settings and cache out of the tests."""
     for name in ("CATALENS_MODEL", "CATALENS_READER", "CATALENS_DEBUG", "CATALENS_WEIGHTS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("CATALENS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("CATALENS_CACHE", str(cache))
+    monkeypatch.setattr(registry, "default_cache", lambda: cache)
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "products.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["id", "image", "title", "type", "colour", "price"])
-        for place, product in enumerate(draw_catalogue(6)):
+        for place, product in enumerate(drawn(6)):
             product.picture.resize((60, 80)).save(folder / "photos" / f"{product.id}.png")
             row = [product.id, f"photos/{product.id}.png", product.title, product.article_type, product.colour]
             table.writerow([*row, 100 * place])

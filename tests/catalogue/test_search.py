@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
 from catalens.catalogue.cutoff import Cutoff
 from catalens.catalogue.filters import parse_filter
+from catalens.catalogue.fusion import fuse
 from catalens.catalogue.memory import MemoryIndex
-from catalens.catalogue.search import Mode, Query, Weighted, fuse, parse_weighted, query_vector, search
+from catalens.catalogue.search import Mode, Query, Weighted, parse_weighted, query_vector, search
 from catalens.core.errors import CatalogueError, ImageError, InputError
+from catalens.core.protocols import Capabilities
 from catalens.core.types import Hit, Record
 from catalens.core.vectors import unit_rows
 from catalens.models.fakes import FakeEncoder
@@ -196,3 +200,15 @@ def test_nonsense_finds_nothing_under_a_cutoff(encoder: FakeEncoder, mode: Mode)
 def test_the_stricter_of_minimum_and_cutoff_counts(index: MemoryIndex, encoder: FakeEncoder) -> None:
     assert len(search(index, encoder, text("red dress"), min_score=-1.0, cutoff=Cutoff(0.0, 0.0))) == len(TITLES)
     assert ids(search(index, encoder, text("red dress"), min_score=0.99, cutoff=Cutoff(0.0, 0.0))) == ["red dress"]
+
+
+def test_a_cutoff_needs_an_index_that_scores_every_record(encoder: FakeEncoder) -> None:
+    class Server(MemoryIndex):
+        @property
+        def capabilities(self) -> Capabilities:
+            return replace(super().capabilities, all_scores=False)
+
+    index = Server(encoder.name, encoder.dim)
+    with pytest.raises(CatalogueError, match="scores of all records"):
+        search(index, encoder, Query((Weighted("red"),)), cutoff=Cutoff(0.1, 3.0))
+    assert search(index, encoder, Query((Weighted("red"),))) == []

@@ -355,7 +355,7 @@ def test_a_conversation_ends_with_its_input(run: Run, colours: Path) -> None:
         (["a.png", "c.png", "--chat"], "about one picture"),
         (["b.png", "--chat"], "cannot be decoded|broken"),
         (["a.png", "What?", "--unknown-below", "0.5"], "goes with --answers"),
-        (["a.png", "What?", "--answers", ","], "holds no words"),
+        (["a.png", "What?", "--answers", ","], "is an empty list"),
         (["a.png", "What?", "--answers", "a,b", "--beams", "3"], "--beams would do nothing"),
         (["a.png", "What?", "--answers", "a,b", "--temperature", "1"], "--temperature would do nothing"),
         (["a.png", "What?", "--top-p", "0.5"], "--top-p goes with --temperature"),

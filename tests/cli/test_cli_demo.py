@@ -19,6 +19,7 @@ def read(group: str, value: str | None) -> Attribute:
     return Attribute(group, (Tag(value, 0.9),) if value else (), 0.9, (Tag("other", 0.1),))
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_a_catalogue_a_sheet_and_a_page(run: Run, tmp_path: Path) -> None:
     ran = run("demo", "--out", tmp_path / "look", "--count", 17)
     assert ran.code == 0
@@ -32,6 +33,7 @@ def test_the_demo_leaves_a_catalogue_a_sheet_and_a_page(run: Run, tmp_path: Path
     assert run("index", "info", tmp_path / "look" / "demo.catalens").rows[0]["records"] == 17
 
 
+@pytest.mark.slow
 def test_the_demo_judges_against_what_was_drawn(run: Run, tmp_path: Path) -> None:
     rows = run("demo", "--out", tmp_path, "--count", 17, "--json").rows
     scores = {row["attribute"]: row for row in rows if "attribute" in row}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from catalens.cli.evaluate_attributes import EXAMPLES
-from catalens.models.readers.known import KNOWN_READERS
+from catalens.models.known_readers import KNOWN_READERS
 from catalens.models.readers.registry import SHIPPED
 from tests.support.ran import Run
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from catalens.cli.prompting import prompt_table
 from rich.console import Console
 
-from catalens.cli.prompting import prompt_table
 from catalens.core.images import read_image
 from catalens.core.types import Record
-from catalens.demo.drawn import draw_catalogue
 from catalens.models.fakes import FakeEncoder
+from tests.support.drawings import drawn
 from tests.support.ran import Run
 
 SHORT = ("--candidates", 12, "--max-flavors", 3, "--min-flavors", 1)
@@ -162,7 +162,7 @@ def test_without_a_model_each_picture_gets_the_encoder_that_knows_its_world(
 ) -> None:
     monkeypatch.delenv("CATALENS_MODEL", raising=False)
     skimage = pytest.importorskip("skimage", reason="scikit-image, whose wheel has photographs, is not installed")
-    product = next(iter(draw_catalogue(1)))
+    product = drawn(1)[0]
     product.picture.save(tmp_path / "product.png")
     cat = Path(skimage.__file__).parent / "data" / "chelsea.png"
     rows = run("prompt", tmp_path / "product.png", cat, *SHORT, "--vocabulary", terms, "--caption", "a photo").rows

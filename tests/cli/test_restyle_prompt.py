@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from catalens.cli.restyle_prompt import Wording, room
+
 from catalens.models.fakes import FakeEncoder
 
 

@@ -13,17 +13,18 @@ from PIL import Image
 from catalens.core.errors import InputError
 from catalens.demo.drawn import ARTICLE_TYPES, DrawnProduct, draw_catalogue
 from catalens.demo.drawn.fabrics import COLOURS
+from tests.support.drawings import drawn
 
 
 @pytest.fixture(scope="module")
 def products() -> list[DrawnProduct]:
-    return list(draw_catalogue(2 * len(ARTICLE_TYPES), seed=7))
+    return drawn(2 * len(ARTICLE_TYPES), seed=7)
 
 
 @pytest.fixture(scope="module")
 def t_shirts() -> list[DrawnProduct]:
     assert ARTICLE_TYPES[0] == "Tshirts"
-    return [next(draw_catalogue(1, seed=seed)) for seed in range(15)]
+    return [drawn(1, seed)[0] for seed in range(15)]
 
 
 def pixels_of_product(image: Image.Image) -> np.ndarray:

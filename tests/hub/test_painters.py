@@ -185,7 +185,7 @@ def test_a_hub_model_without_a_network_is_a_sentence(tmp_path: Path, monkeypatch
 
 
 def test_devices_and_numbers_that_are_none_are_refused(sdxl: Path) -> None:
-    with pytest.raises(InputError, match="there is no device 'gpu'"):
+    with pytest.raises(InputError, match="there is no device 'gpu'; there are: "):
         load_painter(str(sdxl), device="gpu")
     with pytest.raises(InputError, match="there is no dtype 'int8'"):
         load(sdxl, dtype="int8")

@@ -48,7 +48,7 @@ def test_on_a_processor_it_is_compiled_and_kept(
 
 def test_a_type_is_torch_s(tiny: Tiny, tmp_path: Path) -> None:
     assert isinstance(load_encoder(str(tiny("clip")), device="cpu", dtype="bfloat16", cache=tmp_path), TorchEncoder)
-    with pytest.raises(InputError, match="no type 'int3'; there are: float32"):
+    with pytest.raises(InputError, match="no dtype 'int3'; there are: auto, float32"):
         load_encoder(str(tiny("clip")), device="cpu", dtype="int3", cache=tmp_path)
     with pytest.raises(InputError, match="no runtime 'tpu'"):
         load_encoder(str(tiny("clip")), runtime="tpu", device="cpu", cache=tmp_path)

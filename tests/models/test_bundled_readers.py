@@ -18,7 +18,7 @@ from PIL import Image
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Decoding, Scores, Turn
-from catalens.demo.drawn import DrawnProduct, draw_catalogue
+from catalens.demo.drawn import DrawnProduct
 from catalens.models.bundle import load_bundle
 from catalens.models.readers.auto import AutoReader
 from catalens.models.readers.bundled import MAX_POSITIONS, MAX_TEXT_TOKENS, BundleReader, load_bundle_reader
@@ -28,16 +28,20 @@ from catalens.models.registry import shipped
 from catalens.tasks.answers import choose
 from catalens.tasks.captions import clean_caption
 from catalens.tasks.schema import load_schema
+from tests.support.drawings import drawn
 
 FASHION = Path(os.environ.get("CATALENS_DATA", "../shared/data")) / "fashion"
 CLEAR = ("Handbags", "Watches", "Sunglasses", "Shorts", "Ties", "Backpacks", "Socks", "Belts", "Wallets")
 """Kinds whose drawings are like their photographs."""
 LONG = "what colour is the wonderful shirt that hangs on the wall beside the extraordinarily large window " * 4
 
-pytestmark = pytest.mark.skipif(
-    not all((shipped(name) / "reader" / "reader.json").is_file() for name in ("starter", "everyday")),
-    reason="no readers are shipped yet",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not all((shipped(name) / "reader" / "reader.json").is_file() for name in ("starter", "everyday")),
+        reason="no readers are shipped yet",
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +60,7 @@ def alone(reader: AutoReader, request: pytest.FixtureRequest) -> BundleReader:
 @pytest.fixture(scope="module")
 def products() -> list[DrawnProduct]:
     # Three of each kind.
-    return list(draw_catalogue(51, seed=5))
+    return drawn(51, seed=5)
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from catalens.core.errors import InputError
-from catalens.demo.drawn import draw_catalogue
 from catalens.models.fitting import fit
 from catalens.models.parts import Preprocess, Resize
+from tests.support.drawings import drawn
 
 
 def preprocess(resize: Resize, size_wh: tuple[int, int] = (8, 8)) -> Preprocess:
@@ -57,7 +57,7 @@ def test_cropping_keeps_the_middle_and_squashing_keeps_all() -> None:
 
 @pytest.mark.parametrize("resize", ["squash", "crop", "crop_even"])
 def test_a_large_picture_may_be_halved_first_and_a_small_one_is_as_before(resize: Resize) -> None:
-    large = next(draw_catalogue(1)).picture.resize((900, 1200), Image.Resampling.LANCZOS)
+    large = drawn(1)[0].picture.resize((900, 1200), Image.Resampling.LANCZOS)
     exact, near = (fit(large, preprocess(resize, (224, 224)), exact=each).astype(float) for each in (True, False))
     assert 0 < np.abs(exact - near).mean() < 1
     small = large.resize((300, 400), Image.Resampling.LANCZOS)

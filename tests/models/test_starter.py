@@ -11,12 +11,13 @@ from PIL import Image
 
 from catalens.core.images import read_image
 from catalens.core.types import Vectors
-from catalens.demo.drawn import DrawnProduct, draw_catalogue
+from catalens.demo.drawn import DrawnProduct
 from catalens.models.bundle import BundleEncoder, load_bundle
 from catalens.models.registry import shipped, shipped_calibration
 from catalens.tasks.calibration import load_calibration
 from catalens.tasks.schema import load_schema
 from catalens.training.fashion import read_products
+from tests.support.drawings import drawn
 
 STARTER = Path(os.environ.get("CATALENS_STARTER", shipped("starter")))
 """The shipped bundle, or the candidate that should become it."""
@@ -33,7 +34,7 @@ def encoder() -> BundleEncoder:
 @pytest.fixture(scope="module")
 def products() -> list[DrawnProduct]:
     # Two of each kind; this seed has a red dress beside a blue one.
-    return list(draw_catalogue(34, seed=5))
+    return drawn(34, seed=5)
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from catalens.demo.drawn import draw_catalogue
 from catalens.models.bundle import load_bundle
 from catalens.training.everyday import Trainer
 from catalens.training.everyday_recipe import Recipe, Stage
 from catalens.training.everyday_release import load_everyday, write_everyday
 from catalens.training.frozen import features, pooled
+from tests.support.drawings import drawn
 from tests.support.drawn_table import SCHEMA, jpeg, row, write_table
 
 WORDS = ["a black dog runs in the snow", "two men sit on a bench", "a girl in a red dress", "a bird over the sea"]
@@ -48,8 +48,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for at, picture in enumerate(pictures(n))
         ]
         write_table(folder / "everyday" / f"{split}.parquet", rows, CAPTIONED)
-    drawn = list(draw_catalogue(8))
-    write_table(folder / "fashion" / "train-1.parquet", [row(at, drawn[at]) for at in range(8)])
+    products = drawn(8)
+    write_table(folder / "fashion" / "train-1.parquet", [row(at, products[at]) for at in range(8)])
     torch.manual_seed(0)
     net = timm.create_model("mobilenetv2_100", pretrained=False, num_classes=0, pad_type="same")
     (folder / "init").mkdir()

@@ -19,12 +19,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from catalens.demo.drawn import draw_catalogue
 from catalens.models.bundle import load_bundle
 from catalens.training.export import Normalised, load_towers, revision_of, write_bundle
 from catalens.training.pixels import nonsense
 from catalens.training.starter import Trainer
 from catalens.training.starter_recipe import Recipe, Stage
+from tests.support.drawings import drawn
 from tests.support.drawn_table import jpeg, row, write_table
 
 STAGE = Stage(epochs=1, large_epochs=1, rate=1e-3, contrast=1.0, strengths=(1.0, 0.4), batch=48)
@@ -37,8 +37,8 @@ TEXTS = ["a red striped t-shirt", "watch", "a long text about shoes " * 40, ""]
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The three folders that training reads, with few drawn products and random first weights."""
     folder = tmp_path_factory.mktemp("data")
-    drawn = list(draw_catalogue(24))
-    write_table(folder / "fashion" / "train.parquet", [row(at, drawn[at % len(drawn)]) for at in range(144)])
+    products = drawn(24)
+    write_table(folder / "fashion" / "train.parquet", [row(at, products[at % len(products)]) for at in range(144)])
     others = [Image.new("RGB", (96, 96), (at * 20, 90, 200 - at * 10)) for at in range(10)]
     write_table(
         folder / "everyday" / "train.parquet",

@@ -12,12 +12,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalens.core.errors import InputError
-from catalens.core.protocols import Index
+from catalens.core.errors import CatalogueError, InputError
+from catalens.core.files import write_text_atomically
+from catalens.core.protocols import Index, LocalIndex
 from catalens.core.types import Scores, Vectors
 
 MIN_BACKGROUND = 50
@@ -77,7 +79,21 @@ def background_of(scores: Scores) -> tuple[float, float]:
     return float(parted[middle]), float(parted[middle] - parted[low])
 
 
-def learn_cutoff(index: Index, judged: Sequence[Judged]) -> Cutoff:
+def scoring(index: Index) -> LocalIndex:
+    """Return the index as one that scores every record, which a cut-off needs.
+
+    Raises:
+        CatalogueError: it cannot.
+    """
+    if not index.capabilities.all_scores:
+        raise CatalogueError(
+            "a relevance cut-off needs the scores of all records, which a search server does not return; "
+            "use a minimum score instead, or a catalogue in a file"
+        )
+    return cast(LocalIndex, index)
+
+
+def learn_cutoff(index: LocalIndex, judged: Sequence[Judged]) -> Cutoff:
     """Choose the cut-off under which the mean F1 of these queries is highest.
 
     A query with nothing relevant scores 1 where nothing is found and 0 otherwise; give some, or the
@@ -101,8 +117,12 @@ def learn_cutoff(index: Index, judged: Sequence[Judged]) -> Cutoff:
 
 
 def write_cutoff(path: Path, cutoff: Cutoff) -> None:
-    """Write a cut-off as JSON."""
-    path.write_text(json.dumps(asdict(cutoff)) + "\n", encoding="utf-8")
+    """Write a cut-off as JSON.
+
+    Raises:
+        InputError: it cannot be written; what was there is unchanged.
+    """
+    write_text_atomically(path, json.dumps(asdict(cutoff)) + "\n")
 
 
 def read_cutoff(path: Path) -> Cutoff:

@@ -26,24 +26,25 @@ _DECIMALS = 6
 _LOW_SCALE = np.float32(2048)
 
 
-def cosines(vectors: HalfVectors, query: Vectors) -> Scores:
-    """Return (n,) cosines of (n, dim) stored rows with a (dim,) unit query, to six decimals.
+def cosines(vectors: HalfVectors, queries: Vectors) -> Scores:
+    """Return (m, n) cosines of (m, dim) unit queries with (n, dim) stored rows, to six decimals.
 
     Raises:
-        CatalogueError: the library with the kernel is not there.
+        CatalogueError: the library with the kernel is missing.
     """
     try:
         from numkong import cdist
     except ImportError as error:
         raise CatalogueError("searching needs numkong; install it with: pip install numkong") from error
-    if not len(vectors):
-        return np.zeros(0, dtype=np.float32)
+    m = len(queries)
+    if not len(vectors) or not m:
+        return np.zeros((m, len(vectors)), dtype=np.float32)
     # The kernel wants both sides in float16. Two half-precision parts of the query lose nothing that
     # float32 could show, and cost half as much again as one, not twice: the rows are read from cache.
-    high = query.astype(np.float16)
-    low = ((query - high.astype(np.float32)) * _LOW_SCALE).astype(np.float16)
-    parts = np.asarray(cdist(np.stack([high, low]), vectors, "dot"))
-    return rounded(parts[0] + parts[1] / _LOW_SCALE)
+    high = queries.astype(np.float16)
+    low = ((queries - high.astype(np.float32)) * _LOW_SCALE).astype(np.float16)
+    parts = np.asarray(cdist(np.concatenate([high, low]), vectors, "dot"))
+    return rounded(parts[:m] + parts[m:] / _LOW_SCALE)
 
 
 def rounded(scores: NDArray[np.floating]) -> Scores:

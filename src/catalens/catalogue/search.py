@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from catalens.catalogue.cutoff import Cutoff
+from catalens.catalogue.cutoff import Cutoff, scoring
 from catalens.catalogue.encoder_mismatch import refusal
+from catalens.catalogue.fusion import by_words
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.filters import Filter
 from catalens.core.images import Source, read_image
 from catalens.core.protocols import Encoder, Index
-from catalens.core.types import Hit, Record, Vectors
+from catalens.core.types import Hit, Vectors
 
 T = TypeVar("T")
 
 Mode: TypeAlias = Literal["vector", "keyword", "hybrid"]
-
-_MIN_DEPTH = 100
-_FUSION_K = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,44 +171,11 @@ def search(
     vector = query_vector(encoder, query)
     floor = -1.0 if min_score is None else min_score
     if cutoff is not None:
-        floor = max(floor, cutoff.floor(index.scores(vector)))
-    if query.mode == "vector":
-        return index.query(vector, k, query.where, floor)
-    depth = max(k, _MIN_DEPTH)
-    rankings = [_by_words(index, query, vector, depth, floor)]
-    if query.mode == "hybrid":
-        rankings.insert(0, index.query(vector, depth, query.where, floor))
-    return fuse(rankings)[:k]
-
-
-def fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
-    """Join rankings by reciprocal rank: each gives 1 / (60 + rank); equal sums keep the order of first sight.
-
-    Source:
-        Cormack, Clarke and Büttcher 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual
-        Rank Learning Methods", with its constant.
-    """
-    hits: dict[str, Hit] = {}
-    sums: dict[str, float] = {}
-    for ranking in rankings:
-        for rank, hit in enumerate(ranking, start=1):
-            hits.setdefault(hit.record.id, hit)
-            sums[hit.record.id] = sums.get(hit.record.id, 0.0) + 1 / (_FUSION_K + rank)
-    return [hits[one] for one in sorted(hits, key=lambda one: -sums[one])]
-
-
-def _by_words(index: Index, query: Query, vector: Vectors, depth: int, floor: float) -> list[Hit]:
-    """Return the `depth` best by words among those that reach the floor, looking deeper until there are so many."""
-    asked = depth
-    while True:
-        found = index.keyword(query.words, asked, query.where, without=query.unwanted)
-        hits = [hit for hit in _scored(index, found, vector) if hit.score >= floor]
-        if len(hits) >= depth or len(found) < asked:
-            return hits[:depth]
-        asked *= 4
-
-
-def _scored(index: Index, records: Sequence[Record], vector: Vectors) -> list[Hit]:
-    """Return records their cosines with a (dim,) vector, in the same order."""
-    scores = (index.vectors([record.id for record in records]) @ vector).tolist()
-    return [Hit(record, score) for record, score in zip(records, scores, strict=True)]
+        floor = max(floor, cutoff.floor(scoring(index).scores(vector)))
+    match query.mode:
+        case "vector":
+            return index.query(vector[None], k, query.where, floor)[0]
+        case "keyword":
+            return by_words(index, query.words, vector, k, query.where, without=query.unwanted, min_score=floor)
+        case "hybrid":
+            return index.hybrid(query.words, vector, k, query.where, without=query.unwanted, min_score=floor)

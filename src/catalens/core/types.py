@@ -23,10 +23,22 @@ FieldValue = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A label that fits a picture; score is a probability in [0, 1]."""
+    """A label that fits a picture.
+
+    Attributes:
+        label: the label.
+        score: probability in [0, 1].
+        group: the group of the schema that it belongs to; empty for plain labels.
+    """
 
     label: str
     score: float
+    group: str = ""
+
+    def to_dict(self) -> dict[str, str | float]:
+        """Return it as JSON values; `group` only where it has one."""
+        row: dict[str, str | float] = {"label": self.label, "score": round(self.score, 4)}
+        return row | {"group": self.group} if self.group else row
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
 import statistics
 import tempfile
 import time
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalens.core.errors import ModelError
+from catalens.core.caching import try_to_keep
 from catalens.models.bundle import BundleEncoder, load_bundle
 from catalens.models.facts import FACTS, FORMAT, GRAPHS, Precision
 from catalens.models.runtime import Graph, choose_runtime, load_graph
@@ -30,19 +33,33 @@ LEAST_GAIN = 1.2
 """How many times as fast bytes must be to be worth it."""
 
 
+_COMPILERS = ("compiled.py", "export.py", "facts.py", "parts.py", "weights.py", "hub/*.py")
+"""Our own code that decides what is compiled, of a model and of its preprocessing."""
+
+
+@cache
+def _code_digest() -> str:
+    """Return a digest of the code that compiles: another version of it compiles again."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256(version("catalens").encode())
+    for file in sorted(each for pattern in _COMPILERS for each in here.glob(pattern)):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:8]
+
+
 def compiled_folder(cache: Path, name: str, revision: str) -> Path:
     """Return the folder in which a model's compiled form belongs, there already or not.
 
     Args:
         cache: the folder for things that can be made again.
         name: as a user gives it.
-        revision: the commit, or a hash of the weights.
+        revision: the commit, or a hash of the model's files.
 
-    >>> compiled_folder(Path("cache"), "openai/clip-vit-base-patch32", "3d74acf").as_posix()
-    'cache/compiled/openai-clip-vit-base-patch32@3d74acf-bf16-3'
+    >>> compiled_folder(Path("cache"), "openai/clip-vit-base-patch32", "3d74acf").as_posix()  # doctest: +ELLIPSIS
+    'cache/compiled/openai-clip-vit-base-patch32@3d74acf-bf16-3-...'
     """
     plain = re.sub(r"[^0-9A-Za-z.-]+", "-", name)
-    return cache / "compiled" / f"{plain}@{revision}-{PRECISION}-{FORMAT.rpartition('/')[2]}"
+    return cache / "compiled" / f"{plain}@{revision}-{PRECISION}-{FORMAT.rpartition('/')[2]}-{_code_digest()}"
 
 
 def is_compiled(folder: Path) -> bool:
@@ -50,34 +67,41 @@ def is_compiled(folder: Path) -> bool:
     return (folder / FACTS).is_file()
 
 
-def compiled_encoder(parts: EncoderParts, folder: Path, runtime: str, threads: int | None) -> BundleEncoder:
-    """Compile a model, keep it, and load it.
+def compiled_encoder(
+    parts: EncoderParts, folder: Path, runtime: str, threads: int | None, cache: Path | None = None
+) -> BundleEncoder | None:
+    """Compile a model, keep it, and load it; None, with a notice, where the cache cannot be written.
 
     Args:
         parts: the model.
         folder: from `compiled_folder`.
         runtime: "auto", "onnxruntime" or "openvino".
         threads: processor threads; None uses every core.
+        cache: as for `load_bundle`.
 
     Raises:
         InputError: no runtime is called so.
-        ModelError: the model cannot be compiled or kept, or what was kept is damaged.
+        ModelError: the model cannot be compiled, or what was kept is damaged.
     """
     from catalens.models.export import beside, settle, write_bundle
 
-    try:
+    def compile_and_keep() -> None:
         made = beside(folder)
         try:
             write_bundle(parts, made, PRECISION)
             _try_bytes(parts, made, runtime, threads)
+            load_bundle(made, runtime=runtime, threads=threads).check()
             settle(made, folder)
+        except OSError:
+            # Another process may have been sooner: its bundle is as good as ours.
+            if not is_compiled(folder):
+                raise
         finally:
             shutil.rmtree(made, ignore_errors=True)
-    except OSError as error:
-        # Another process may have been sooner: its bundle is as good as ours.
-        if not is_compiled(folder):
-            raise ModelError(f"{parts.name} cannot be kept in {folder}: {error}") from error
-    return load_bundle(folder, runtime=runtime, threads=threads)
+
+    if not try_to_keep(compile_and_keep, folder.parent):
+        return None
+    return load_bundle(folder, runtime=runtime, threads=threads, cache=cache)
 
 
 def _try_bytes(parts: EncoderParts, folder: Path, runtime: str, threads: int | None) -> None:

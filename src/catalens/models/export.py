@@ -67,6 +67,7 @@ def export(
     try:
         write_bundle(parts, made, precision)
         bundle = load_bundle(made, runtime=runtime)
+        bundle.check()
         parity = compare(bundle, TorchEncoder(parts, device="cpu"), pictures, texts)
         if parity.least_cosine < least:
             raise ModelError(

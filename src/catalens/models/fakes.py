@@ -29,6 +29,11 @@ class FakeEncoder:
         self.batches: list[int] = []
         """Sizes of the batches seen, so that a test can count model calls."""
 
+    @property
+    def fingerprint(self) -> str:
+        """The name: nothing else decides its vectors."""
+        return self.name
+
     def encode_images(self, images: Sequence[Image]) -> Vectors:
         """Hash the pixels of each picture at 32 by 32."""
         self.batches.append(len(images))

@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.Image import Image as Picture
 
 from catalens.core.errors import InputError
+from catalens.core.pixels import crop_resized, plan_resize
 from catalens.models.parts import Preprocess
 
 _FILTERS = {
@@ -48,7 +49,7 @@ def fit(image: Picture, preprocess: Preprocess, *, exact: bool = True) -> NDArra
         raise InputError(f"a picture to encode must be RGB, not {image.mode}; read_image gives such a one")
     resample, gap = _FILTERS[preprocess.resample], None if exact else REDUCING_GAP
     if preprocess.resize == "squash":
-        return np.asarray(_resized(image, preprocess.size_wh, resample, gap))
+        return np.asarray(plan_resize(image, preprocess.size_wh, resample, reducing_gap=gap))
     if preprocess.resize == "pad":
         return _padded(image, preprocess.size_wh, resample)
     return _cropped(image, preprocess.size_wh, resample, gap, even=preprocess.resize == "crop_even")
@@ -71,10 +72,6 @@ def fit_all(
     return pixels
 
 
-def _resized(image: Picture, size_wh: tuple[int, int], resample: Image.Resampling, gap: float | None) -> Picture:
-    return image if image.size == size_wh else image.resize(size_wh, resample, reducing_gap=gap)
-
-
 def _cropped(
     image: Picture, size_wh: tuple[int, int], resample: Image.Resampling, gap: float | None, *, even: bool
 ) -> NDArray[np.uint8]:
@@ -83,10 +80,10 @@ def _cropped(
         raise InputError(f"pictures are cropped to squares; {width} by {height} is none")
     shorter = min(image.size)
     larger = (int(width * image.width / shorter), int(width * image.height / shorter))
-    pixels = np.asarray(_resized(image, larger, resample, gap))
     spare = [(side - width) / 2 for side in larger]
     left, top = (round(each) if even else int(each) for each in spare)
-    return pixels[top : top + width, left : left + width]
+    box = (left, top, left + width, top + width)
+    return np.asarray(crop_resized(image, larger, box, resample, reducing_gap=gap))
 
 
 def _padded(image: Picture, size_wh: tuple[int, int], resample: Image.Resampling) -> NDArray[np.uint8]:
@@ -94,7 +91,7 @@ def _padded(image: Picture, size_wh: tuple[int, int], resample: Image.Resampling
     width, height = size_wh
     scale = min(width / image.width, height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    small = _resized(image, size, resample, REDUCING_GAP)
+    small = plan_resize(image, size, resample, reducing_gap=REDUCING_GAP)
     if size == size_wh:
         return np.asarray(small)
     canvas = Image.new("RGB", size_wh, "white")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from catalens.core.errors import ModelError
 from catalens.core.types import Scores, Vectors
+from catalens.models.json_files import load_json
 
 FILE = "gate.json"
 SURE = 0.99
@@ -50,7 +51,7 @@ def load_gate(folder: Path, dim: int) -> Gate:
     """
     file = folder / FILE
     try:
-        body = json.loads(file.read_text(encoding="utf-8"))
+        body = load_json(file)
         gate = Gate(np.array(body["weights"], dtype=np.float32), float(body["bias"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{file} cannot be used: {error}") from error

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalens.core.errors import ModelError
+from catalens.models.cache import default_cache
 from catalens.models.hub.kinds import ENCODER, READER, kind_of
 from catalens.models.hub.known import KNOWN, Known
 from catalens.models.hub.names import NO_REVISIONS, Place, parse, split_revision
-from catalens.models.readers.known import KNOWN_READERS, KnownReader
+from catalens.models.known_readers import KNOWN_READERS, KnownReader
 
 if TYPE_CHECKING:
     from catalens.core.protocols import Encoder
@@ -72,11 +73,6 @@ _FAKE = ModelSpec(
 def shipped(name: str) -> Path:
     """Return the folder of a bundle inside the package."""
     return Path(str(resources.files("catalens.models"))) / name
-
-
-def default_cache() -> Path:
-    """Return the folder for things that can be made again, where the caller names none."""
-    return Path.home() / ".cache" / "catalens"
 
 
 def list_models() -> list[ModelSpec]:
@@ -184,14 +180,14 @@ def load_encoder(
         return FakeEncoder()
     folder = shipped(name) if name in SHIPPED else Path(name).expanduser()
     if name in SHIPPED or (folder / "bundle.json").is_file():
-        return _bundle(folder, runtime, threads)
+        return _bundle(folder, runtime, threads, cache or default_cache())
     if known_reader(name):
         raise ModelError(f"{name} is a reader, which captions and answers; an encoder is wanted, such as starter")
     from catalens.models.hub.loading import find_files, load_parts
 
     files = find_files(find_place(name), cache=cache or default_cache(), revision=revision)
     if files.layout is None and files.weights is None:
-        return _bundle(files.folder, runtime, threads)
+        return _bundle(files.folder, runtime, threads, cache or default_cache())
     if runtime == "torch" or dtype is not None or _accelerated(device):
         from catalens.models.hub.causal_encoder import torch_encoder
 
@@ -208,7 +204,7 @@ def _compiled(files: Files, cache: Path, runtime: str, threads: int | None) -> E
     choose_runtime(runtime)
     folder = compiled_folder(cache, files.place.name, files.revision)
     if is_compiled(folder):
-        return _bundle(folder, runtime, threads)
+        return _bundle(folder, runtime, threads, cache)
     parts = load_parts(files)
     from catalens.models.hub.causal_encoder import torch_encoder
 
@@ -216,16 +212,17 @@ def _compiled(files: Files, cache: Path, runtime: str, threads: int | None) -> E
         _log.debug("%s keeps the shape of pictures, and a graph's are all of one size: torch runs it", parts.name)
         return torch_encoder(parts, device="cpu")
     try:
-        return compiled_encoder(parts, folder, runtime, threads)
+        found = compiled_encoder(parts, folder, runtime, threads, cache)
     except ModelError as error:
         _log.warning("%s cannot be compiled, so torch runs it: %s", files.place.name, error)
-        return torch_encoder(parts, device="cpu")
+        found = None
+    return found or torch_encoder(parts, device="cpu")
 
 
-def _bundle(folder: Path, runtime: str, threads: int | None) -> Encoder:
+def _bundle(folder: Path, runtime: str, threads: int | None, cache: Path) -> Encoder:
     from catalens.models.bundle import load_bundle
 
-    return load_bundle(folder, runtime=runtime, threads=threads)
+    return load_bundle(folder, runtime=runtime, threads=threads, cache=cache)
 
 
 def _accelerated(device: str | None) -> bool:
@@ -235,9 +232,9 @@ def _accelerated(device: str | None) -> bool:
     drivers = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
     if not find_spec("torch") or (sys.platform == "linux" and not any(Path(each).exists() for each in drivers)):
         return False
-    from catalens.models.hub.encoder import best_device
+    from catalens.models.device import choose_device
 
-    return best_device() != "cpu"
+    return choose_device().type != "cpu"
 
 
 def _shipped_spec(name: str, about: str) -> ModelSpec:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
+from catalens.core.errors import ModelError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.models.gate import Gate, load_gate
@@ -97,7 +98,7 @@ class SingleEncoder:
 
     def encode_images(self, images: Sequence[Image]) -> RoutedImages:
         """Encode n RGB images."""
-        return RoutedImages([RoutedPart(self.encoder, np.arange(len(images)), self.encoder.encode_images(images))])
+        return RoutedImages([_part(self.encoder, np.arange(len(images)), images)])
 
 
 class EncoderRouter:
@@ -117,16 +118,26 @@ class EncoderRouter:
 
     def encode_images(self, images: Sequence[Image]) -> RoutedImages:
         """Encode n RGB images."""
-        vectors = self._product.encode_images(images)
         if not len(images):
             return RoutedImages([])
+        vectors = _part(self._product, np.arange(len(images)), images).vectors
         sold = self._gate.products(vectors)
         own, others = np.flatnonzero(sold), np.flatnonzero(~sold)
         parts = [RoutedPart(self._product, own, vectors[own])] if len(own) else []
         if len(others):
             everyday = self._load_everyday()
-            parts.append(RoutedPart(everyday, others, everyday.encode_images([images[int(at)] for at in others])))
+            parts.append(_part(everyday, others, [images[int(at)] for at in others]))
         return RoutedImages(parts)
+
+
+def _part(encoder: Encoder, rows: NDArray[np.intp], images: Sequence[Image]) -> RoutedPart:
+    """Encode the images at some rows of a batch, and check what the encoder returned."""
+    vectors = encoder.encode_images(images)
+    if vectors.shape != (len(images), encoder.dim):
+        raise ModelError(f"{encoder.name} returned vectors of shape {vectors.shape} for {len(images)} images")
+    if not np.isfinite(vectors).all():
+        raise ModelError(f"{encoder.name} returned a vector that is not finite")
+    return RoutedPart(encoder, rows, vectors)
 
 
 def bundled_router(load: Callable[[str], Encoder]) -> EncoderRouter:

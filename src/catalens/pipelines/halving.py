@@ -14,7 +14,7 @@ R = TypeVar("R")
 def each_half(
     step: Callable[[Sequence[T]], Sequence[R]],
     items: Sequence[T],
-    caught: type[Exception],
+    caught: type[Exception] | tuple[type[Exception], ...],
     fail: Callable[[T, Exception], None],
 ) -> list[R]:
     """Do a step for all items at once; where that fails, for each half, down to the items at fault.

@@ -12,9 +12,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import yaml
-
 from catalens.tasks.english import stems
+from catalens.tasks.yaml_files import parse_yaml
 
 Phrase = tuple[str, ...]
 """Stems of words that stand side by side."""
@@ -47,7 +46,7 @@ class Claims:
 def load_claims() -> Mapping[str, Claims]:
     """Read the package's table: kind → its words."""
     text = (resources.files("catalens.tasks") / "data" / "describing" / "claims.yaml").read_text(encoding="utf-8")
-    return {kind: _claims(entry) for kind, entry in yaml.safe_load(text).items()}
+    return {kind: _claims(entry) for kind, entry in parse_yaml(text).items()}
 
 
 def _claims(entry: Mapping[str, Any]) -> Claims:

@@ -113,7 +113,7 @@ def build_bank(
         progress: told how far a long encoding is; not called when the cache answers.
 
     Raises:
-        InputError: labels are missing, empty or repeated, a template has no {}, or the cache cannot be written.
+        InputError: labels are missing, empty or repeated, or a template has no {}.
         ModelError: the encoder gives vectors of a wrong shape.
 
     Source:
@@ -129,7 +129,7 @@ def build_bank(
     stored: Halves | None = None
     if cache_dir is not None:
         about = [list(templates), {key: list(value) for key, value in sorted(wordings.items())}, list(unknown_texts)]
-        path = cache_file(cache_dir, encoder.name, labels, about)
+        path = cache_file(cache_dir, encoder.fingerprint, labels, about)
         stored = read_vectors(path, (rows, encoder.dim), np.float16)
     if stored is None:
         owners = _texts_and_owners(labels, templates, wordings, unknown_texts)

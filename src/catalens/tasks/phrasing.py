@@ -8,11 +8,10 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
-import yaml
-
 from catalens.tasks.english import is_plural, listed, lowered, with_article
 from catalens.tasks.facts import Fact
 from catalens.tasks.schema import Label, Schema
+from catalens.tasks.yaml_files import parse_yaml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +76,7 @@ def plain_name(name: str) -> str:
 def load_sayings() -> Sayings:
     """Read the package's table."""
     text = (resources.files("catalens.tasks") / "data" / "describing" / "sayings.yaml").read_text(encoding="utf-8")
-    raw = yaml.safe_load(text)
+    raw = parse_yaml(text)
     attributes: dict[str, PhraseRule] = {}
     for name, entry in raw["attributes"].items():
         saying = _saying(name, entry)

@@ -24,7 +24,8 @@ class TagRules:
     Attributes:
         replacements: label → the word to give instead. Labels with the same word become one tag: their
             probabilities add up where labels exclude each other, else the highest counts.
-        deny: words that are never given. Their labels still compete, so nothing else becomes surer.
+        deny: words that are never given, in any case. Their labels still compete, so nothing else becomes surer, and
+            "unknown" stays where it is unless it is denied itself.
         thresholds: word → the probability that it needs, instead of the general minimum.
         temperature: as learned by calibration; 1 leaves the model's own.
         show_unknown: list "unknown" wherever it ranks, not only where it is first.
@@ -39,6 +40,10 @@ class TagRules:
     def __post_init__(self) -> None:
         if not self.temperature > 0:
             raise InputError(f"the temperature is {self.temperature}; it must be above 0")
+
+    def denied(self) -> frozenset[str]:
+        """Return the denied words folded, to be looked up with `str.casefold`."""
+        return frozenset(word.casefold() for word in self.deny)
 
 
 def tag(
@@ -93,10 +98,11 @@ class _Plan:
 
 def _plan(bank: LabelBank, rules: TagRules, min_score: float) -> _Plan:
     minima = np.full(len(bank), min_score, dtype=np.float32)
-    named = {*rules.deny, *rules.thresholds, *rules.replacements, *rules.replacements.values()}
+    denied = rules.denied()
+    named = {*rules.thresholds, *rules.replacements, *rules.replacements.values()}
     rows_of: dict[str, list[int]] = {}
-    for row, label in enumerate(bank.labels if named else ()):
-        if label in named:
+    for row, label in enumerate(bank.labels if named or denied else ()):
+        if label in named or label.casefold() in denied:
             rows_of.setdefault(rules.replacements.get(label, label), []).append(row)
     words: dict[int, str] = {}
     folds: list[tuple[int, int]] = []
@@ -104,7 +110,7 @@ def _plan(bank: LabelBank, rules: TagRules, min_score: float) -> _Plan:
         words[first] = word
         folds += [(row, first) for row in others]
         minima[others] = np.inf
-        minima[first] = np.inf if word in rules.deny else rules.thresholds.get(word, min_score)
+        minima[first] = np.inf if word.casefold() in denied else rules.thresholds.get(word, min_score)
     return _Plan(words, folds, minima)
 
 
@@ -114,7 +120,7 @@ def _tag_block(vectors: Vectors, bank: LabelBank, plan: _Plan, rules: TagRules, 
     for row, first in plan.folds:
         join(scores[:, first], scores[:, row], out=scores[:, first])
     wins = unknown > scores.max(axis=1)
-    listed = (wins | rules.show_unknown) & (len(bank.unknown) > 0)
+    listed = (wins | rules.show_unknown) & (len(bank.unknown) > 0 and UNKNOWN not in rules.denied())
     given = np.where(scores >= plan.minima, scores, np.float32(-1.0))
     best = top_positions(given, k)
     best_scores = np.take_along_axis(given, best, axis=1)

@@ -13,7 +13,8 @@ from itertools import chain
 from pathlib import Path
 
 from catalens.catalogue.sources.items import Item, Row, Source, flat_fields, joined, plain_file
-from catalens.catalogue.sources.text import csv_rows, json_rows
+from catalens.catalogue.sources.json_text import json_rows
+from catalens.catalogue.sources.text import csv_rows
 from catalens.core.errors import InputError
 
 _LISTINGS = "listings/metadata/listings_*.json*"

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from catalens.core.caching import CACHE_ERRORS
 from catalens.core.errors import ModelError
-from catalens.models.hub.layout import SMALL_FILES, TOKENIZER_FILES, choose_weights, is_whole, whose
+from catalens.models.hub.files import TOKENIZER_FILES
+from catalens.models.hub.layout import SMALL_FILES, choose_weights, is_whole, shards, whose
 from catalens.models.hub.names import hint, unknown
 
 ANSWER_S = 10.0
@@ -90,6 +92,10 @@ def fetch(
             chosen = [] if weights == NO_WEIGHTS else _weights(folder, files, open_clip=open_clip, weights=weights)
             if chosen:
                 snapshot_download(repository, revision=folder.name, allow_patterns=chosen)
+            if chosen and chosen[0].endswith(".index.json"):
+                index = PurePosixPath(chosen[0])
+                named = [str(index.with_name(name)) for name in shards(folder / index)]
+                snapshot_download(repository, revision=folder.name, allow_patterns=named)
     except ModelError:
         raise
     except Exception as error:
@@ -145,6 +151,13 @@ def _translated(error: Exception, name: str, revision: str | None) -> ModelError
     for kind, sentence in kinds:
         if isinstance(error, kind):
             return ModelError(sentence)
+    if isinstance(error, OSError) and error.errno in CACHE_ERRORS:
+        from huggingface_hub import constants
+
+        return ModelError(
+            f"{name} cannot be kept in the hub's cache {constants.HF_HUB_CACHE} ({error.strerror}); set HF_HOME to a "
+            "folder that can be written"
+        )
     return ModelError(
         f"{name} is not in the cache, and the hub cannot be reached ({_first_line(error)}){hint(name)}; "
         f"{WITHOUT_NETWORK}"

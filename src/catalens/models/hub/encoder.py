@@ -10,14 +10,13 @@ import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from catalens.core.errors import InputError, ModelError
+from catalens.core.errors import ModelError
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
+from catalens.models.device import choose_device, choose_dtype
 from catalens.models.fitting import fit_all
 from catalens.models.parts import EncoderParts, Preprocess
 from catalens.models.tokens import Tokens, alike, rows_of
-
-DTYPES = ("float32", "float16", "bfloat16")
 
 
 class TorchEncoder:
@@ -26,7 +25,7 @@ class TorchEncoder:
     Args:
         parts: the pieces; the modules are moved, not copied.
         device: where they run, such as "cuda:1"; None takes the best there is.
-        dtype: one of `DTYPES`; None is float32 on a processor and float16 on an accelerator.
+        dtype: one of `catalens.models.device.DTYPES`; None is float32 on a processor and float16 on an accelerator.
 
     Raises:
         InputError: there is no such device or type.
@@ -40,8 +39,9 @@ class TorchEncoder:
         self.logit_scale = parts.logit_scale
         self.logit_bias = parts.logit_bias
         self.unknown_texts: Sequence[str] = parts.unknown_texts
-        self._device = torch.device(device or best_device())
-        self._dtype = _dtype(dtype or ("float32" if self._device.type == "cpu" else "float16"))
+        self._device = choose_device(device)
+        self._dtype = choose_dtype(dtype or ("float32" if self._device.type == "cpu" else "float16"), self._device)
+        self.fingerprint = f"{self.name}#torch-{str(self._dtype).removeprefix('torch.')}"
         self._image, self._text = (self._placed(module) for module in (parts.image, parts.text))
         mean, std = (torch.tensor(each, device=self._device) for each in (parts.preprocess.mean, parts.preprocess.std))
         self._mean, self._std = mean.view(3, 1, 1), std.view(3, 1, 1)
@@ -104,17 +104,3 @@ class TorchEncoder:
         if not (np.isfinite(lengths) & (lengths > 0)).all():
             raise ModelError(f"{self.name} gave a row of zeros or of numbers that are not finite")
         return unit_rows(rows)
-
-
-def best_device() -> str:
-    """Return the fastest device that torch can use here: "cuda", "mps" or "cpu"."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _dtype(name: str) -> torch.dtype:
-    if name not in DTYPES:
-        raise InputError(f"there is no type {name!r}; there are: {', '.join(DTYPES)}")
-    found: torch.dtype = getattr(torch, name)
-    return found

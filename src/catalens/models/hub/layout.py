@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,18 +10,20 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from catalens.core.errors import ModelError
+from catalens.models.hub.files import ADAPTER, PREPROCESSOR_FILES, TOKENIZER_FILES, refuse_adapter, refuse_pointers
+from catalens.models.json_files import load_json
 
 CONFIGS = ("bundle.json", "open_clip_config.json", "config.json", "modules.json")
 """A folder with one of these is a model's."""
 Library: TypeAlias = Literal["transformers", "open_clip"]
-TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
-"""A folder with one of these has a tokenizer."""
-SMALL_FILES = (
+DECIDING_FILES = (
     *TOKENIZER_FILES,
-    *("config.json", "open_clip_config.json", "modules.json", "preprocessor_config.json", "processor_config.json"),
-    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt", "README.md"),
+    *("config.json", "open_clip_config.json", *PREPROCESSOR_FILES),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt"),
     *("generation_config.json", "chat_template.jinja", "chat_template.json", "video_preprocessor_config.json"),
 )
+"""What may lie beside the weights and decides what a model returns."""
+SMALL_FILES = (*DECIDING_FILES, "modules.json", "README.md", ADAPTER)
 """What may lie beside the weights and is worth having."""
 
 _TRANSFORMERS_WEIGHTS = (
@@ -56,9 +57,11 @@ class Layout:
     weights: tuple[Path, ...]
 
     def revision(self) -> str:
-        """Return a short hash of the weights: a folder whose weights changed is another model."""
+        """Return a short hash of the weights and of every file beside them that decides what the model returns."""
+        beside = (self.folder / name for name in DECIDING_FILES)
         digest = hashlib.sha256()
-        for file in self.weights:
+        for file in sorted({*self.weights, *(each for each in beside if each.is_file())}):
+            digest.update(file.name.encode() + b"\0")
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
         return digest.hexdigest()[:12]
@@ -100,7 +103,29 @@ def find_layout(folder: Path, *, open_clip: bool = False) -> Layout:
     if not weights:
         wanted = _OPEN_CLIP_WEIGHTS if library == "open_clip" else _TRANSFORMERS_WEIGHTS
         raise ModelError(f"{inner} has no weights; {library} keeps them in one of: {', '.join(wanted)}")
-    return Layout(inner, library, config, tuple(inner / name for name in weights))
+    if weights[0].endswith(".index.json"):
+        weights = [weights[0], *shards(inner / weights[0])]
+    files = tuple(inner / name for name in weights)
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise ModelError(f"{inner} is half a model: {missing[0]} is missing, which {weights[0]} lists")
+    refuse_pointers((*files, *(inner / name for name in DECIDING_FILES)))
+    return Layout(inner, library, config, files)
+
+
+def shards(index: Path) -> list[str]:
+    """Return the names of the files that an index of weights lists.
+
+    Raises:
+        ModelError: the index is damaged, or lists a file outside its own folder.
+    """
+    listed = read_json(index).get("weight_map")
+    names = sorted({*listed.values()}, key=str) if isinstance(listed, dict) else []
+    if not names:
+        raise ModelError(f"{index} has no weight_map, which lists the files with the weights")
+    for name in names:
+        if not isinstance(name, str) or not _is_file_name(name):
+            raise ModelError(f"{index} lists the weights {name!r}, which is no file of its own folder")
+    return names
 
 
 def whose(folder: Path, *, open_clip: bool = False) -> tuple[Path, Library]:
@@ -126,11 +151,14 @@ def is_whole(folder: Path, *, open_clip: bool = False) -> bool:
     if layout.library == "open_clip":
         return True  # its own tokenizer comes with the library
     files = {each.name for each in layout.folder.iterdir()}
-    missing = set()
-    if layout.weights[0].name.endswith(".index.json"):
-        missing = set(read_json(layout.weights[0]).get("weight_map", {}).values()) - files
-    pictures = {"preprocessor_config.json", "processor_config.json"}
-    return not missing and bool(files & pictures) and bool(files & {*TOKENIZER_FILES})
+    return bool(files & {*PREPROCESSOR_FILES}) and bool(files & {*TOKENIZER_FILES})
+
+
+def vocabulary_size(layout: Layout, otherwise: int) -> int:
+    """Return how many tokens a model's configuration says it knows, in its text part or by itself."""
+    text = layout.config.get("text_config")
+    told = (text if isinstance(text, dict) else layout.config).get("vocab_size", otherwise)
+    return told if isinstance(told, int) else otherwise
 
 
 def licence_of(folder: Path) -> str:
@@ -150,8 +178,9 @@ def read_json(file: Path) -> dict[str, Any]:
         ModelError: the file is missing, damaged, or holds something else.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = load_json(file)
     except (OSError, ValueError) as error:
+        refuse_pointers([file])
         raise ModelError(f"{file} cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise ModelError(f"{file} holds no object")
@@ -164,7 +193,7 @@ def _inside(folder: Path) -> Path:
     if not listed.is_file():
         return folder
     try:
-        modules = json.loads(listed.read_text(encoding="utf-8"))
+        modules = load_json(listed)
         first = modules[0]
         kind, path = first["type"].rpartition(".")[2], first["path"]
         others = [each["type"].rpartition(".")[2] for each in modules[1:]]
@@ -173,10 +202,18 @@ def _inside(folder: Path) -> Path:
     if kind not in ("CLIPModel", "Transformer") or set(others) - {"Normalize"}:
         named = ", ".join([kind, *others])
         raise ModelError(f"{folder} is made of {named}; a CLIP or SigLIP model of sentence-transformers is one module")
-    return folder / str(path)
+    if path != "" and not (isinstance(path, str) and _is_file_name(path)):
+        raise ModelError(f"{listed} keeps the model in {path!r}, which is no folder of its own")
+    return folder / path
+
+
+def _is_file_name(name: str) -> bool:
+    """Say whether a text names something directly in a folder, on any system."""
+    return bool(name) and not {*"/\\:\0"} & {*name} and name not in (".", "..")
 
 
 def _library(folder: Path, *, open_clip: bool) -> Library:
+    refuse_adapter(folder)
     theirs, ours = (folder / "open_clip_config.json").is_file(), (folder / "config.json").is_file()
     if not theirs and not ours:
         raise ModelError(f"{folder} is no model that can be read here; a model's folder has one of: {LAYOUTS}")

@@ -118,7 +118,7 @@ def unknown(name: str, among: tuple[str, ...] = ()) -> str:
 
 def hint(name: str, among: Iterable[str] = ()) -> str:
     """Return " (did you mean …?)" with the known names nearest to one, or nothing if it is known or none is near."""
-    from catalens.models.readers.known import KNOWN_READERS
+    from catalens.models.known_readers import KNOWN_READERS
 
     readers = (each for spec in KNOWN_READERS for each in (spec.name, spec.repository))
     names = dict.fromkeys([*among, *(spec.name for spec in KNOWN), *readers])

@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from catalens.core.errors import ModelError
 from catalens.models.hub.download import NO_WEIGHTS, cached_tokenizer, fetch
-from catalens.models.hub.layout import TOKENIZER_FILES, Layout, licence_of
+from catalens.models.hub.files import (
+    TOKENIZER_FILES,
+    check_vocabulary,
+    is_unsafe_pickle,
+    refuse_pointers,
+    unsafe_pickle,
+)
+from catalens.models.hub.layout import Layout, licence_of
 from catalens.models.hub.names import Place, unknown
 from catalens.models.hub.preprocessing import open_clip_preprocess
 from catalens.models.hub.tokenizing import open_clip_hub_tokenizer, open_clip_tokenizer
@@ -153,6 +160,9 @@ def open_clip_parts(recipe: Recipe, folder: Path, name: str, revision: str) -> E
     """
     text_config = recipe.config["text_cfg"]
     tokenizer, padding = _tokenizer(text_config, folder)
+    check_vocabulary(folder, tokenizer.get_vocab_size(), int(text_config.get("vocab_size", 49408)))
+    if recipe.weights is not None:
+        refuse_pointers([recipe.weights])
     try:
         model = open_clip.create_model(
             recipe.model,
@@ -163,6 +173,8 @@ def open_clip_parts(recipe: Recipe, folder: Path, name: str, revision: str) -> E
             weights_only=True,
         )
     except Exception as error:
+        if is_unsafe_pickle(error):
+            raise unsafe_pickle(recipe.weights or folder) from error
         raise ModelError(f"{name} cannot be loaded by open_clip: {error}") from error
     model.eval().requires_grad_(requires_grad=False)
     text = _text_tower(model, text_config)

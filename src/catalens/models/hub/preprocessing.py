@@ -31,6 +31,11 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {"clip": _CLIP, "siglip": _SIGLIP, "
 """What transformers' image processor of a family does where the file says nothing."""
 
 
+_PROCESSORS: Mapping[str, tuple[str, ...]] = {"clip": ("clip",), "siglip": ("siglip",), "siglip2": ("siglip2",)}
+"""How names of image processors of a family begin, in lower case; SigLIP 2 of a fixed size has SigLIP's."""
+_NAMES = {"clip": "CLIPImageProcessor", "siglip": "SiglipImageProcessor", "siglip2": "Siglip2ImageProcessor"}
+
+
 def transformers_preprocess(folder: Path, family: str) -> Preprocess:
     """Read `preprocessor_config.json`, or the part of `processor_config.json` that holds the same.
 
@@ -99,7 +104,17 @@ def _facts(folder: Path, family: str) -> tuple[Path, dict[str, Any]]:
     else:
         file = folder / "processor_config.json"
         said = read_json(file).get("image_processor") or {}
+    _check_family(file, said, family)
     return file, {**DEFAULTS[family], **{key: value for key, value in said.items() if value is not None}}
+
+
+def _check_family(file: Path, said: Mapping[str, Any], family: str) -> None:
+    kind = said.get("image_processor_type") or said.get("feature_extractor_type")
+    if isinstance(kind, str) and not kind.lower().startswith(_PROCESSORS[family]):
+        raise ModelError(
+            f"{file} is of another model: it prepares images by {kind}, and a {family} model's by "
+            f"{_NAMES[family]}; copy the file from the model it was made from"
+        )
 
 
 def _resizing(facts: Mapping[str, Any]) -> tuple[tuple[int, int], Literal["crop", "squash"]]:

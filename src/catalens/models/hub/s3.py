@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
+from catalens.core.caching import CACHE_ERRORS
 from catalens.core.errors import ModelError
 
 INSTALL = 'pip install "catalens[aws]"'
@@ -68,6 +69,12 @@ def fetch_prefix(address: str, cache: Path, *, client: Client = None) -> Path:
             _fetch(client, bucket, f"{prefix}/{item.name}", item, folder)
     except ModelError:
         raise
+    except OSError as error:
+        if error.errno not in CACHE_ERRORS:
+            raise ModelError(f"{address} cannot be fetched: {error}; what has arrived is kept") from error
+        raise ModelError(
+            f"{address} cannot be kept in {folder} ({error.strerror}); set CATALENS_CACHE to one that can be written"
+        ) from error
     except Exception as error:  # botocore raises many kinds, by the service and by the network
         raise ModelError(f"{address} cannot be fetched: {error}; what has arrived is kept") from error
     (folder / LISTED).write_text(json.dumps([asdict(item) for item in items], indent=1), encoding="utf-8")

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from catalens.core.errors import ModelError
+from catalens.models.hub.files import check_files, check_vocabulary
 from catalens.models.hub.layout import Layout, licence_of, read_json
 from catalens.models.hub.naflex import NaflexImage
 from catalens.models.hub.preprocessing import transformers_patches, transformers_preprocess
@@ -50,6 +51,7 @@ def siglip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
     """
     from transformers import SiglipModel
 
+    check_files(layout.folder)
     model = load_transformers(SiglipModel, layout)
     return _parts(layout, name, revision, model, family="siglip", image=SiglipImage(model))
 
@@ -62,6 +64,7 @@ def naflex_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
     """
     from transformers import Siglip2Model
 
+    check_files(layout.folder)
     model = load_transformers(Siglip2Model, layout)
     patches = transformers_patches(layout.folder, "siglip2")
     parts = _parts(layout, name, revision, model, family="siglip2", image=NaflexImage(model, patches.side))
@@ -70,6 +73,7 @@ def naflex_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
 
 def _parts(layout: Layout, name: str, revision: str, model: Any, *, family: str, image: nn.Module) -> EncoderParts:
     tokenizer, text = siglip_tokenizer(layout.folder), model.config.text_config
+    check_vocabulary(layout.folder, tokenizer.get_vocab_size(), text.vocab_size)
     return EncoderParts(
         name=name,
         revision=revision,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from catalens.core.errors import ModelError
+from catalens.models.hub.files import is_unsafe_pickle, unsafe_pickle
 from catalens.models.hub.layout import Layout
 from catalens.models.own_code import without_own_code
 
@@ -33,6 +35,8 @@ def load_transformers(kind: Any, layout: Layout) -> Any:
                 output_loading_info=True,
             )
     except Exception as error:
+        if is_unsafe_pickle(error):
+            raise unsafe_pickle(layout.weights[0]) from error
         raise ModelError(f"{layout.folder} cannot be loaded as a {kind.__name__}: {error}") from error
     if told["missing_keys"]:
         some = ", ".join(sorted(map(str, told["missing_keys"]))[:3])
@@ -49,7 +53,10 @@ def _quiet() -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            # What will change in a later version of transformers is no news to who loads a model.
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         logging.set_verbosity(before)
         if bars:

@@ -24,6 +24,9 @@ from catalens.models.painters.sizes import SizeWh, fit_area
 if TYPE_CHECKING:
     pass
 
+if TYPE_CHECKING:
+    import torch
+
 INSTALL = 'pip install "catalens[restyle]"'
 Pipeline: TypeAlias = Any
 """An image-to-image pipeline of diffusers; the families share a call signature, but no type."""
@@ -41,9 +44,7 @@ def load_diffusion_painter(name: str, *, revision: str | None, device: str, dtyp
     """
     pipelines = _pipelines()
     chosen = choose_device(device)
-    # Half precision on a processor saves memory and costs time.
-    usual = "float32" if chosen.type == "cpu" else "float16"
-    number = choose_dtype(usual if dtype == "auto" else dtype, chosen)
+    number = _dtype(chosen, dtype)
     if chosen.type == "cpu":
         keep_memory()
     local = Path(name).expanduser()
@@ -174,6 +175,12 @@ def _index(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder} is not a diffusers model: it has no {file.name}") from error
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
+
+
+def _dtype(device: torch.device, dtype: str) -> torch.dtype:
+    """Return the type that is asked for; "auto" is float16 on an accelerator and float32 on a processor."""
+    usual = "float32" if device.type == "cpu" else "float16"
+    return choose_dtype(usual if dtype == "auto" else dtype, device)
 
 
 def _from_hub(name: str, revision: str | None) -> Path:

@@ -15,6 +15,7 @@ from PIL.Image import Image
 from catalens.core.errors import InputError, ModelError
 from catalens.models.allocator import keep_memory
 from catalens.models.device import choose_device, choose_dtype
+from catalens.models.hub.files import check_files, check_vocabulary, is_unsafe_pickle, unsafe_pickle
 from catalens.models.own_code import without_own_code
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     """
     import torch
 
+    check_files(folder)
     transformers: Any = import_module("transformers")
     device = choose_device(wanted.device)
     dtype = choose_dtype(wanted.dtype, device)
@@ -128,12 +130,11 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
             model = model.to(device)
     except torch.OutOfMemoryError as error:
         raise ModelError(f"{name} does not fit into the memory of {device}; try quantise='8bit' or '4bit'") from error
-    except ImportError as error:
-        raise ModelError(f"{name} needs another library: {_first_line(error)}") from error
     except Exception as error:  # transformers and safetensors raise many kinds for damaged files
-        raise ModelError(f"{name} cannot be loaded from {folder}: {_first_line(error)}") from error
+        raise _translated(error, folder, name) from error
     if missing := sorted(info["missing_keys"]):
         raise ModelError(f"{folder} lacks {len(missing)} weights of {model_class}, {missing[0]} among them")
+    check_vocabulary(folder, len(processor.tokenizer), model.config.get_text_config().vocab_size)
     exact_on_cpu = device.type == "cpu" and dtype == torch.float32 and not wanted.quantise
     return Loaded(
         name=name,
@@ -143,6 +144,14 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
         dtype=dtype,
         compile_after=wanted.compile_after if exact_on_cpu else None,
     )
+
+
+def _translated(error: Exception, folder: Path, name: str) -> ModelError:
+    if is_unsafe_pickle(error):
+        return unsafe_pickle(folder)
+    if isinstance(error, ImportError):
+        return ModelError(f"{name} needs another library: {_first_line(error)}")
+    return ModelError(f"{name} cannot be loaded from {folder}: {_first_line(error)}")
 
 
 def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Answerer, Captioner
 from catalens.models.hub.names import NO_REVISIONS, nearest, parse, split_revision
-from catalens.models.readers.known import KNOWN_READERS
+from catalens.models.known_readers import KNOWN_READERS
 
 if TYPE_CHECKING:
     from catalens.models.readers.bundled import BundleReader

@@ -121,7 +121,7 @@ def build_vocabulary(
 
 def _vectors(encoder: Encoder, terms: Sequence[str], cache_dir: Path | None, progress: Progress | None) -> Vectors:
     """Return (m, dim) for m terms."""
-    path = cache_file(cache_dir, encoder.name, terms, "terms of prompts") if cache_dir and terms else None
+    path = cache_file(cache_dir, encoder.fingerprint, terms, "terms of prompts") if cache_dir and terms else None
     stored = read_vectors(path, (len(terms), encoder.dim), np.float32) if path is not None else None
     if stored is not None:
         return stored
