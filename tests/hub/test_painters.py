@@ -138,7 +138,7 @@ def test_what_a_pipeline_does_not_take_is_refused_and_not_dropped(sdxl: Path) ->
         def __call__(self, prompt: str, image: Image.Image, strength: float, generator: torch.Generator) -> None:
             raise AssertionError("must not be called")
 
-        image_processor = load(sdxl)._pipeline.image_processor
+        image_processor = load(sdxl)._open.image_processor
         vae_scale_factor = 8
 
     with pytest.raises(ModelError, match="plain does not support negative_prompt or num_inference_steps"):
@@ -189,4 +189,4 @@ def test_devices_and_numbers_that_are_none_are_refused(sdxl: Path) -> None:
         load_painter(str(sdxl), device="gpu")
     with pytest.raises(InputError, match="there is no dtype 'int8'"):
         load(sdxl, dtype="int8")
-    assert load(sdxl, dtype="bfloat16")._pipeline.unet.dtype == torch.bfloat16
+    assert load(sdxl, dtype="bfloat16")._open.unet.dtype == torch.bfloat16

@@ -22,9 +22,6 @@ from catalens.models.own_code import without_own_code
 from catalens.models.painters.sizes import SizeWh, fit_area
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     import torch
 
 INSTALL = 'pip install "catalens[restyle]"'
