@@ -45,5 +45,5 @@ def test_a_timeout_that_is_none_is_refused() -> None:
 
 def test_a_folder_that_is_not_there_is_named() -> None:
     pytest.importorskip("transformers", reason='a local model needs transformers: pip install "catalens[hub]"')
-    with pytest.raises(ModelError, match="'no/such' is no folder"):
+    with pytest.raises(ModelError, match="'no/such' is not a folder"):
         load_writer("transformers:no/such")

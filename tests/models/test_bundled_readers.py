@@ -21,7 +21,7 @@ from catalens.core.types import Decoding, Scores, Turn
 from catalens.demo.drawn import DrawnProduct
 from catalens.models.bundle import load_bundle
 from catalens.models.readers.auto import AutoReader
-from catalens.models.readers.bundled import HOLDS, READS, BundleReader, load_bundle_reader
+from catalens.models.readers.bundled import MAX_POSITIONS, MAX_TEXT_TOKENS, BundleReader, load_bundle_reader
 from catalens.models.readers.registry import load_reader
 from catalens.models.readers.rerank import UNKNOWN
 from catalens.models.registry import shipped
@@ -157,7 +157,7 @@ def test_a_long_question_is_cut_at_a_word_and_never_silently(
 
 def test_a_prompt_and_an_answer_that_are_too_long_are_refused(alone: BundleReader, white: Image.Image) -> None:
     encoded = alone.encode_images([white])
-    with pytest.raises(InputError, match=rf"'what colour is .* tokens; {alone.name} reads at most {READS}"):
+    with pytest.raises(InputError, match=rf"'what colour is .* tokens; {alone.name} reads at most {MAX_TEXT_TOKENS}"):
         alone.caption(encoded, prompt=LONG)
     with pytest.raises(InputError, match=r"tokens; .* reads at most"):
         alone.score(encoded, "what is it?", ["red", LONG])
@@ -170,9 +170,11 @@ def test_a_prompt_and_an_answer_that_are_too_long_are_refused(alone: BundleReade
 
 def test_no_more_is_written_than_the_reader_holds(alone: BundleReader, white: Image.Image) -> None:
     encoded = alone.encode_images([white])
-    [[most]] = alone.answer(encoded, ["what is this?"], decoding=Decoding(max_tokens=500, min_tokens=HOLDS - 10))
-    assert len(most.split()) <= HOLDS
-    with pytest.raises(InputError, match=r"min_tokens is 70; .* holds \d+ more"):
+    [[most]] = alone.answer(
+        encoded, ["what is this?"], decoding=Decoding(max_tokens=500, min_tokens=MAX_POSITIONS - 10)
+    )
+    assert len(most.split()) <= MAX_POSITIONS
+    with pytest.raises(InputError, match=r"min_tokens is 70; after the prompt there is room for \d+ tokens"):
         alone.answer(encoded, ["what is this?"], decoding=Decoding(max_tokens=500, min_tokens=70))
 
 

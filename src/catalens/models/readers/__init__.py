@@ -1,4 +1,4 @@
-"""Readers: models that describe pictures and answer questions about them."""
+"""Readers: models that describe images and answer questions about them."""
 
 from catalens.models.known_readers import KNOWN_READERS, KnownReader
 from catalens.models.readers.registry import Reader, load_reader

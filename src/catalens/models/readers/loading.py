@@ -1,4 +1,4 @@
-"""Loads a vision-language model of transformers: safe weights, the right device and numbers, no code of strangers."""
+"""Loads a vision-language model of transformers: safe weights, the chosen device and dtype, no remote code."""
 
 from __future__ import annotations
 
@@ -27,29 +27,32 @@ Quantise = Literal["8bit", "4bit"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """How a model is to be loaded.
+    """How to load a model.
 
     Attributes:
-        device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
-        dtype: of `catalens.models.device.DTYPES`; "auto" is the fastest that the device has.
-        quantise: keep the weights in 8 or 4 bits; None for as they are.
+        device: "cpu", "cuda", "cuda:1", "mps"; None for the fastest available.
+        dtype: of `catalens.models.device.DTYPES`; "auto" is the fastest that the device supports.
+        quantise: "8bit" or "4bit" weights; None for unquantised weights.
+        compile_after: images after which a vision tower in float32 on a processor may be compiled; None for never.
     """
 
     device: str | None = None
     dtype: str = "auto"
     quantise: Quantise | None = None
+    compile_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A model ready to run.
+    """A model in inference mode.
 
     Attributes:
         name: as a user gives it, with the revision.
-        model: of transformers, for inference.
-        processor: its tokenizer and preparation of pictures.
-        device: where it is.
-        dtype: of its activations.
+        model: of transformers.
+        processor: its tokenizer and image processor.
+        device: where the weights are.
+        dtype: of the activations.
+        compile_after: images after which the vision tower may be compiled; None for never.
     """
 
     name: str
@@ -57,19 +60,20 @@ class Loaded:
     processor: Any
     device: torch.device
     dtype: torch.dtype
+    compile_after: int | None = None
 
     def pixels(self, images: Sequence[Image]) -> torch.Tensor:
-        """Prepare pictures for the vision tower: (n, 3, height, width)."""
+        """Preprocess images for the vision tower: (n, 3, height, width)."""
         prepared = self.processor.image_processor(list(images), return_tensors="pt")
         pixels: torch.Tensor = prepared["pixel_values"].to(self.device, self.dtype)
         return pixels
 
 
 def need_libraries() -> None:
-    """Check that torch and transformers are there.
+    """Check that torch and transformers are installed.
 
     Raises:
-        ModelError: one is missing; the message holds the command that installs it.
+        ModelError: one is missing; the message has the command that installs it.
     """
     try:
         import torch  # noqa: F401
@@ -82,7 +86,7 @@ def read_config(folder: Path) -> Any:
     """Read a model's configuration.
 
     Raises:
-        ModelError: it is missing or damaged, or the model brings code of its own, which is never run.
+        ModelError: it is missing or damaged, or needs remote code, which is never run.
     """
     from transformers import AutoConfig
 
@@ -97,12 +101,12 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
 
     Args:
         folder: as transformers saves one.
-        name: what to call it.
+        name: for messages.
         model_class: of transformers, such as "BlipForConditionalGeneration".
-        wanted: where and how.
+        wanted: device, dtype and quantisation.
 
     Raises:
-        InputError: no device or dtype is called so.
+        InputError: the device or dtype does not exist.
         ModelError: files are missing or damaged, weights are missing, or it does not fit into memory.
     """
     import torch
@@ -131,7 +135,15 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     if missing := sorted(info["missing_keys"]):
         raise ModelError(f"{folder} lacks {len(missing)} weights of {model_class}, {missing[0]} among them")
     check_vocabulary(folder, len(processor.tokenizer), model.config.get_text_config().vocab_size)
-    return Loaded(name=name, model=model.eval(), processor=processor, device=device, dtype=dtype)
+    exact_on_cpu = device.type == "cpu" and dtype == torch.float32 and not wanted.quantise
+    return Loaded(
+        name=name,
+        model=model.eval(),
+        processor=processor,
+        device=device,
+        dtype=dtype,
+        compile_after=wanted.compile_after if exact_on_cpu else None,
+    )
 
 
 def _translated(error: Exception, folder: Path, name: str) -> ModelError:
@@ -143,14 +155,14 @@ def _translated(error: Exception, folder: Path, name: str) -> ModelError:
 
 
 def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:
-    """Return the settings for weights in few bits.
+    """Return the configuration of quantised weights.
 
     Raises:
-        InputError: it is neither 8bit nor 4bit.
+        InputError: it is neither "8bit" nor "4bit".
         ModelError: the library is missing.
     """
     if quantise not in ("8bit", "4bit"):
-        raise InputError(f"quantise is {quantise!r}; it is '8bit', '4bit' or None")
+        raise InputError(f"quantise is {quantise!r}; it must be '8bit', '4bit' or None")
     settings: Any = import_module("transformers").BitsAndBytesConfig
     if not find_spec("bitsandbytes"):
         raise ModelError(f"weights in {quantise} need bitsandbytes: pip install bitsandbytes")
@@ -161,7 +173,7 @@ def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:
 
 @contextmanager
 def _quiet(transformers: Any) -> Iterator[None]:
-    """Keep progress bars and advice of the library off the terminal while it loads."""
+    """Silence the library's progress bars and warnings while it loads."""
     logging = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
