@@ -43,6 +43,7 @@ class EmbeddedIndex:
         self._connection = connection
         self._encoder = (state.encoder, state.dim)
         self._read_only = read_only
+        self._identity = storage.identity_of(path)
         self._lock = threading.RLock()
         self._search = NearestRows(path)
 
@@ -105,6 +106,11 @@ class EmbeddedIndex:
         return self._encoder[1]
 
     @property
+    def notices(self) -> Sequence[str]:
+        """Sentences about what went another way than was asked for, such as a graph that cannot be used."""
+        return tuple(self._search.notices)
+
+    @property
     def capabilities(self) -> Capabilities:
         """Everything but writing, where the file is open for reading only; inexact once a graph was built."""
         with self._reading() as state:
@@ -134,17 +140,18 @@ class EmbeddedIndex:
         last = {record.id: at for at, record in enumerate(records)}
         with self._writing() as state:
             replaced = tables.delete(self._connection, last)
-            items = ((records[at], array[at], digests[at]) for at in sorted(last.values()))
-            added = tables.insert(self._connection, state.next_row, items)
+            kept = sorted(last.values())
+            tables.insert(self._connection, state.next_row, [(records[at], digests[at]) for at in kept], array[kept])
             self._connection.execute(
-                "UPDATE state SET next_row = next_row + ?, removed = removed + ?", (added, replaced)
+                "UPDATE state SET next_row = next_row + ?1, removed = removed + ?2, records = records + ?1 - ?2",
+                (len(kept), replaced),
             )
 
     def remove(self, ids: Sequence[str]) -> int:
         """Forget records; ids that are not there are no error. Gives how many were."""
         with self._writing():
             removed = tables.delete(self._connection, ids)
-            self._connection.execute("UPDATE state SET removed = removed + ?", (removed,))
+            self._connection.execute("UPDATE state SET removed = removed + ?1, records = records - ?1", (removed,))
             return removed
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
@@ -288,8 +295,22 @@ class EmbeddedIndex:
     def _writing(self) -> Iterator[State]:
         if self._read_only:
             raise CatalogueError(f"{self.path} is open for reading only")
-        with self._lock, errors_named(self.path), storage.writing(self._connection):
-            yield self._checked_state()
+        with self._lock, errors_named(self.path):
+            self._check_there()
+            with storage.writing(self._connection):
+                state = self._checked_state()
+                if state.records is None:
+                    tables.upgrade(self._connection)
+                yield state
+            self._check_there()
+
+    def _check_there(self) -> None:
+        """Notice that the file was deleted or replaced: what is written would vanish with it."""
+        if storage.identity_of(self.path) != self._identity:
+            raise CatalogueError(
+                f"{self.path} was deleted or replaced while it was open, so what was written since is lost; "
+                "open it again and add the same source once more"
+            )
 
     def _checked_state(self) -> State:
         state = storage.read_state(self._connection)

@@ -16,6 +16,7 @@ from catalens.catalogue.fields import Fields, passing
 from catalens.catalogue.scan import HalfVectors, Rows, best, cosines
 from catalens.catalogue.snapshots import Snapshot
 from catalens.catalogue.storage import State
+from catalens.core.errors import CatalogueError
 from catalens.core.filters import Filter
 from catalens.core.types import Scores, Vectors
 
@@ -52,6 +53,8 @@ class NearestRows:
         self._snapshot: Snapshot | None = None
         self._graph: hnsw.Graph | None = None
         self._fields: Fields | None = None
+        self._refused: str | None = None
+        self.notices: list[str] = []
 
     def snapshot(self, connection: sqlite3.Connection, state: State) -> Snapshot:
         """Return all vectors as the current transaction sees them."""
@@ -65,14 +68,28 @@ class NearestRows:
 
     def nearest(self, connection: sqlite3.Connection, state: State, asked: Asked) -> list[Ranked]:
         """Rank the rows for each query."""
-        self._graph = hnsw.open_graph(self._path, state, self._graph) if asked.where is None else self._graph
-        if asked.where is not None or self._graph is None or _tail(state, self._graph) > _MAX_EXACT_TAIL:
+        graph = self._current_graph(state) if asked.where is None else None
+        if graph is None or _tail(state, graph) > _MAX_EXACT_TAIL:
             return self._scan(connection, state, asked)
         found: list[Ranked] = []
         for query in asked.queries:
             one = Asked(query[None], asked.k, None, asked.min_score)
-            found.append(_near(connection, self._graph, one) or self._scan(connection, state, one)[0])
+            found.append(_near(connection, graph, one) or self._scan(connection, state, one)[0])
         return found
+
+    def _current_graph(self, state: State) -> hnsw.Graph | None:
+        """Open the graph; one that cannot be used is noticed once, and queries are exact until it is built anew."""
+        if state.hnsw is not None and state.hnsw == self._refused:
+            return None
+        try:
+            self._graph = hnsw.open_graph(self._path, state, self._graph)
+        except CatalogueError as reason:
+            self._graph, self._refused = None, state.hnsw
+            self.notices.append(
+                f"the graph of {self._path} is not used: {reason}; searches are exact. "
+                f"Build it again with: catalens index graph {self._path}"
+            )
+        return self._graph
 
     def _scan(self, connection: sqlite3.Connection, state: State, asked: Asked) -> list[Ranked]:
         held = self.snapshot(connection, state)
