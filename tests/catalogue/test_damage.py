@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -212,6 +213,20 @@ def test_a_damaged_entry_of_the_graph_means_exact_searches(path: Path, entry: st
         index.build_graph()
         assert ask(index, vectors_of(8)[7], 1)[0].record.id == "r7"
         assert len(index.notices) == 1
+
+
+def test_without_usearch_searches_are_exact_and_building_names_the_cure(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmbeddedIndex.open(filled(path)) as index:
+        index.build_graph()
+        expected = ask(index, vectors_of(1, seed=4)[0], 5)
+    monkeypatch.setitem(sys.modules, "usearch.index", None)
+    with EmbeddedIndex.open(path) as index:
+        assert ask(index, vectors_of(1, seed=4)[0], 5) == expected
+        assert "usearch is not installed" in index.notices[0]
+        with pytest.raises(CatalogueError, match=r"pip install .catalens\[graph\]"):
+            index.build_graph()
 
 
 def test_a_file_that_is_deleted_while_it_is_written_is_noticed(path: Path) -> None:
