@@ -1,9 +1,9 @@
 """The side file for large catalogues: an HNSW graph over the vectors, made from the database.
 
-It can be deleted and rebuilt at any time and is never trusted further than it goes. The database
-names the one file that counts (a new name for each build), its size, the vector space and the last
-row it holds; so a half-written, stale or foreign file is one that nobody opens, rows added later
-are searched exactly beside it, and rows removed later are not found in the database.
+It can be deleted and rebuilt at any time. The database names the current file (a new name for each
+build), its size and checksum, the vector space and the last row in it. So a half-written, stale or
+foreign file is never opened, rows added later are scanned exactly, and rows removed later are
+filtered out by the database.
 
 Source:
     Malkov and Yashunin 2016, "Efficient and robust approximate nearest neighbor search using
@@ -38,7 +38,7 @@ _EXPANSION_SEARCH = 128
 
 @dataclass(frozen=True, slots=True)
 class SideFile:
-    """What the database says of the graph.
+    """The database's entry for the graph.
 
     Attributes:
         name: file name, in the catalogue's folder.
@@ -76,7 +76,7 @@ class SideFile:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A side file that is open."""
+    """An open side file."""
 
     side: SideFile
     index: Index

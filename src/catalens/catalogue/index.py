@@ -32,9 +32,8 @@ _PAGE = 1000
 class EmbeddedIndex:
     """A catalogue in one file; use it as a context manager, or `close` it.
 
-    What a method has stored when it returns stays stored, whatever happens to the process. Many
-    processes may read while one writes; a second writer waits, then is refused. One object may be
-    shared by threads, which then take turns.
+    Writes are durable when the method returns. Many processes may read while one writes; a second
+    writer waits, then fails. One object may be shared by threads, which take turns.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, state: State, *, read_only: bool) -> None:
@@ -57,14 +56,14 @@ class EmbeddedIndex:
         read_only: bool = False,
         wait_s: float = 10.0,
     ) -> Self:
-        """Open a catalogue; make it if it is not there and both its encoder and its width are said.
+        """Open a catalogue; create it if it does not exist and both encoder and width are given.
 
         Args:
             path: the file.
-            encoder_name: refuse a catalogue that another encoder filled.
-            dim: refuse a catalogue of another width.
-            read_only: refuse to write, and work where nothing can be written.
-            wait_s: how long to wait for another writer, in seconds.
+            encoder_name: refuse a catalogue filled by another encoder.
+            dim: refuse a catalogue with another vector width.
+            read_only: open without write access; works on read-only media.
+            wait_s: seconds to wait for another writer.
 
         Raises:
             CatalogueError: the file cannot be used, or was filled by another encoder.
@@ -82,7 +81,7 @@ class EmbeddedIndex:
         return cls(path, connection, state, read_only=read_only)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
             self._search = NearestRows(self.path)
@@ -107,7 +106,7 @@ class EmbeddedIndex:
 
     @property
     def notices(self) -> Sequence[str]:
-        """Sentences about what went another way than was asked for, such as a graph that cannot be used."""
+        """Warnings as sentences, such as that the graph cannot be used."""
         return tuple(self._search.notices)
 
     @property
@@ -127,7 +126,7 @@ class EmbeddedIndex:
         """Store records, replacing those with the same ids: all of them, or, if this raises, none.
 
         Args:
-            records: n records; of one id that comes twice the last counts.
+            records: n records; of records with the same id the last one counts.
             vectors: (n, dim), from the index's encoder.
             hashes: n content hashes of the pictures, where known.
 
@@ -148,7 +147,7 @@ class EmbeddedIndex:
             )
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Forget records; ids that are not there are no error. Gives how many were."""
+        """Delete records and return how many there were; unknown ids are not an error."""
         with self._writing():
             removed = tables.delete(self._connection, ids)
             self._connection.execute("UPDATE state SET removed = removed + ?1, records = records - ?1", (removed,))
@@ -162,7 +161,7 @@ class EmbeddedIndex:
         return [found[rows[one]] if one in rows else None for one in ids]
 
     def hashes(self, ids: Sequence[str] | None = None) -> dict[str, str]:
-        """Return the hashes that were added, for some ids or for all; what has none is left out."""
+        """Return the stored hashes of some ids, or of all; records without one are left out."""
         with self._reading():
             return tables.hashes_of(self._connection, ids)
 
@@ -221,7 +220,7 @@ class EmbeddedIndex:
         return np.asarray(found)
 
     def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
-        """Return at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
+        """Return at most k records with any of the words, best (BM25) first; see `Index.keyword` for `without`."""
         k = check_k(k)
         with self._reading() as state:
             found = keywords.find(self._connection, text, without=without)
@@ -272,7 +271,7 @@ class EmbeddedIndex:
         hnsw.delete_others(self.path, None)
 
     def build_graph(self) -> None:
-        """Build the HNSW side file anew: worth it from about half a million records on."""
+        """Build the HNSW side file: worthwhile from about half a million records."""
         with self._writing() as state:  # the right to write is asked for before the work
             held = self._search.snapshot(self._connection, state)
         side = hnsw.build(self.path, held.state, held.rows, held.vectors)
@@ -281,7 +280,7 @@ class EmbeddedIndex:
         hnsw.delete_others(self.path, side.name)
 
     def drop_graph(self) -> None:
-        """Delete the side file: every query is exact again."""
+        """Delete the side file; queries are exact again."""
         with self._writing():
             self._connection.execute("UPDATE state SET hnsw = NULL")
         hnsw.delete_others(self.path, None)

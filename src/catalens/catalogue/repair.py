@@ -90,8 +90,8 @@ def repair_index(path: str | Path, *, encoder_name: str | None = None) -> Repair
     """Save every sound row of a catalogue into a new file that takes its place; the old one is kept beside it.
 
     Args:
-        path: of the catalogue; nobody else may have it open for writing.
-        encoder_name: that filled it, for a catalogue that does not say any more.
+        path: catalogue file, not open for writing elsewhere.
+        encoder_name: needed only if the catalogue's own entry is lost.
 
     Raises:
         CatalogueError: it is not a catalogue at all, or nothing in it says what encoder filled it.
@@ -210,13 +210,13 @@ def _last_row(file: sqlite3.Connection, state: State) -> int:
 
 
 def _state(file: sqlite3.Connection, path: Path, encoder_name: str | None) -> State:
-    """Read the state, or make up what can be told from the rows."""
+    """Read the state, or infer it from the rows."""
     try:
         return storage.check_file(file, path, None)
     except (DamageError, sqlite3.DatabaseError) as error:
         if encoder_name is None:
             raise CatalogueError(
-                f"{path} does not say any more which encoder filled it; name it to repair the rest"
+                f"{path} no longer names the encoder that filled it; name it to repair the rest"
             ) from error
         return State(encoder_name, _width(file), "", 1, 0, None, None)
 

@@ -136,12 +136,12 @@ def create(connection: sqlite3.Connection, encoder_name: str, dim: int) -> None:
 
 
 def is_blank(connection: sqlite3.Connection) -> bool:
-    """Say whether the database has no tables: a new file, or one whose creation was cut off."""
+    """Return whether the database has no tables: a new file, or an interrupted creation."""
     return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
 
 
 def check_file(connection: sqlite3.Connection, path: Path, made_by: tuple[str, int] | None) -> State:
-    """Refuse databases that are not ours, or of another version.
+    """Refuse databases of another program or of another version.
 
     Args:
         connection: open.
@@ -149,7 +149,7 @@ def check_file(connection: sqlite3.Connection, path: Path, made_by: tuple[str, i
         made_by: encoder and width; if given, a blank file becomes their catalogue first.
 
     Raises:
-        CatalogueError: says which it is and what to do.
+        CatalogueError: names the reason and the remedy.
     """
     if made_by and is_blank(connection):
         create(connection, *made_by)
@@ -173,7 +173,7 @@ def check_file(connection: sqlite3.Connection, path: Path, made_by: tuple[str, i
 
 
 def check_encoder(path: Path, state: State, encoder_name: str | None, dim: int | None) -> None:
-    """Refuse an encoder, or a width, that is not the catalogue's; None is not asked.
+    """Refuse an encoder or a width that is not the catalogue's; None is not checked.
 
     Raises:
         CatalogueError: names both, and the command that re-encodes.
@@ -207,14 +207,14 @@ def read_state(connection: sqlite3.Connection) -> State:
 
 @contextmanager
 def reading(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let all that is read inside be of one moment; never waits for a writer."""
+    """Read transaction: a consistent view; never waits for a writer."""
     with _transaction(connection, "BEGIN"):
         yield
 
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing; waits its turn behind another writer, then gives up."""
+    """Write transaction: all or nothing; waits for another writer up to the timeout."""
     with _transaction(connection, "BEGIN IMMEDIATE"):
         yield
 
@@ -235,7 +235,7 @@ _WAY_OUT = "restore a copy, or keep what can be read with: catalens index check 
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another of the same name; None where there is none."""
+    """Return a key that differs for another file at the same path; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
