@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from catalens.catalogue.fusion import fuse
 from catalens.catalogue.memory import MemoryIndex
 from catalens.catalogue.search import Mode, Query, Weighted, parse_weighted, query_vector, search
 from catalens.core.errors import CatalogueError, ImageError, InputError
+from catalens.core.filters import Filter
 from catalens.core.protocols import Capabilities
 from catalens.core.types import Hit, Record
 from catalens.core.vectors import unit_rows
@@ -200,6 +202,24 @@ def test_nonsense_finds_nothing_under_a_cutoff(encoder: FakeEncoder, mode: Mode)
 def test_the_stricter_of_minimum_and_cutoff_counts(index: MemoryIndex, encoder: FakeEncoder) -> None:
     assert len(search(index, encoder, text("red dress"), min_score=-1.0, cutoff=Cutoff(0.0, 0.0))) == len(TITLES)
     assert ids(search(index, encoder, text("red dress"), min_score=0.99, cutoff=Cutoff(0.0, 0.0))) == ["red dress"]
+
+
+def test_a_record_that_is_removed_during_a_search_by_words_is_left_out(encoder: FakeEncoder) -> None:
+    class Written(MemoryIndex):
+        """Another process removes a record after the words were looked up."""
+
+        def keyword(
+            self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()
+        ) -> list[Record]:
+            found = super().keyword(text, k, where, without=without)
+            self.remove(["p1"])
+            return found
+
+    index = Written(encoder.name, encoder.dim)
+    records = [Record(f"p{at}", "", {"title": title}) for at, title in enumerate(TITLES)]
+    index.add(records, encoder.encode_texts(TITLES))
+    hits = search(index, encoder, Query((Weighted("red"),), mode="keyword"))
+    assert {hit.record.id for hit in hits} == {"p0", "p3"}
 
 
 def test_a_cutoff_needs_an_index_that_scores_every_record(encoder: FakeEncoder) -> None:

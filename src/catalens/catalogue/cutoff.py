@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.core.errors import CatalogueError, InputError
-from catalens.core.files import write_atomically
 from catalens.core.protocols import Index, LocalIndex
 from catalens.core.types import Scores, Vectors
 
@@ -117,12 +116,8 @@ def learn_cutoff(index: LocalIndex, judged: Sequence[Judged]) -> Cutoff:
 
 
 def write_cutoff(path: Path, cutoff: Cutoff) -> None:
-    """Write a cut-off as JSON, whole or not at all.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    write_atomically(path, lambda file: file.write(f"{json.dumps(asdict(cutoff))}\n".encode()))
+    """Write a cut-off as JSON."""
+    path.write_text(json.dumps(asdict(cutoff)) + "\n", encoding="utf-8")
 
 
 def read_cutoff(path: Path) -> Cutoff:

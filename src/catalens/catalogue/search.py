@@ -116,9 +116,7 @@ def parse_weighted(text: str, *, minus: bool = False) -> Weighted[str]:
     if not value.strip():
         raise InputError(f"{text!r} has no term; write one like 'red dress' or 'red dress:2'")
     if not (math.isfinite(weight) and weight > 0):
-        raise InputError(
-            f"{text!r}: the weight is {number}; it must be positive"
-        )
+        raise InputError(f"{text!r}: the weight is {number}; it must be positive")
     return Weighted(value, -weight if minus else weight)
 
 
