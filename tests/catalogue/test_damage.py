@@ -182,6 +182,29 @@ def test_random_damage_never_gives_another_answer(path: Path) -> None:
     assert refused > 20
 
 
+def test_a_damaged_index_of_words_is_found_by_a_check_and_made_anew(path: Path) -> None:
+    connection = sqlite3.connect(filled(path))
+    ((row, block),) = connection.execute("SELECT id, block FROM words_data ORDER BY length(block) DESC LIMIT 1")
+    at = block.index(b"number")
+    with connection:
+        connection.execute(
+            "UPDATE words_data SET block = ? WHERE id = ?", (block[:at] + b"n" + block[at + 1 :].swapcase(), row)
+        )
+    connection.close()
+    assert check_index(path).problems
+    assert repair_index(path).kept == N
+    assert check_index(path).problems == ()
+    with EmbeddedIndex.open(path) as index:
+        assert index.keyword("number7", 1)[0].id == "r7"
+
+
+def test_a_schema_that_is_not_text_is_damage(path: Path) -> None:
+    content = filled(path).read_bytes()
+    path.write_bytes(content.replace(b"tablestatestate", b"tables\xf4atestate"))
+    with pytest.raises(CatalogueError, match=r"schema cannot be read"):
+        EmbeddedIndex.open(path)
+
+
 def test_a_graph_file_with_one_changed_bit_is_not_used(path: Path) -> None:
     with EmbeddedIndex.open(filled(path, 300)) as index:
         index.build_graph()

@@ -14,6 +14,7 @@ import numpy as np
 
 from catalens.catalogue import hnsw, storage, tables
 from catalens.catalogue.index import EmbeddedIndex
+from catalens.catalogue.records import words_of
 from catalens.catalogue.storage import DamageError, State, errors_named
 from catalens.core.errors import CatalogueError
 from catalens.core.types import Record, Vectors
@@ -150,7 +151,7 @@ def _rows(file: sqlite3.Connection, dim: int, last: int) -> Iterator[_Row]:
             row.problems.append(f"row {number} has a vector and no record")
         elif row.vector is None and not row.problems and row.record is not None:
             row.problems.append(f"record {row.record.id!r} has no vector")
-        elif row.record is not None and not _has_words(file, number):
+        elif row.record is not None and not _has_words(file, number, row.record):
             row.problems.append(f"record {row.record.id!r} is missing from the keyword search")
         yield row
 
@@ -174,18 +175,22 @@ def _read_vector(file: sqlite3.Connection, row: _Row, dim: int) -> None:
         row.problems.append(f"row {row.row}: {error}")
 
 
-def _has_words(file: sqlite3.Connection, row: int) -> bool:
+def _has_words(file: sqlite3.Connection, row: int, record: Record) -> bool:
     try:
-        return file.execute("SELECT 1 FROM words WHERE rowid = ?", (row,)).fetchone() is not None
+        found = file.execute("SELECT text FROM words WHERE rowid = ?", (row,)).fetchone()
     except sqlite3.DatabaseError:
         return False
+    return bool(found == (words_of(record),))
 
 
 def _structure(file: sqlite3.Connection) -> list[str]:
-    """Ask SQLite about its own structure; the keyword table has a check of its own, which it includes."""
+    """Ask SQLite about its own structure, and about its index of words, which only a writer may check: on a copy."""
     try:
         found = [text for (text,) in file.execute("PRAGMA integrity_check(20)")]
-    except sqlite3.DatabaseError as error:
+        with closing(sqlite3.connect("")) as copy:  # in a temporary file
+            file.backup(copy)
+            copy.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         found = [str(error)]
     return [f"the file's structure: {text}" for text in found if text != "ok"]
 

@@ -250,6 +250,8 @@ def errors_named(path: Path) -> Iterator[None]:
         yield
     except DamageError as error:
         raise CatalogueError(f"{path} is damaged: {error}; {_WAY_OUT.format(path)}") from error
+    except UnicodeDecodeError as error:  # the sqlite3 module cannot decode SQLite's message about a damaged schema
+        raise CatalogueError(f"{path} is damaged: its schema cannot be read; {_WAY_OUT.format(path)}") from error
     except sqlite3.Error as error:
         raise CatalogueError(_sentence(path, error)) from error
 
