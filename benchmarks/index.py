@@ -21,6 +21,9 @@ from catalens.catalogue.search import Query, Weighted, search
 from catalens.core.types import Vectors
 from catalens.models.fakes import FakeEncoder
 
+_BATCH = 32
+"""Queries asked at once."""
+
 _INGEST_BATCH = 64
 """What `ingest` writes at once: a transaction, on the disk before the next."""
 
@@ -84,6 +87,8 @@ def _ask(path: Path, plan: Plan) -> Figures:
             found = spread(taken[name])
             ratio = {"times_ours": found["p50_ms"] / own_ms, "recall_at_10": _recall(peer.ask, queries, truth)}
             figures[f"exact query by {name}"] = found | ratio
+        batch_s = [seconds(lambda: index.query(queries[:_BATCH], K)) / _BATCH for _ in range(plan.rounds)]
+        figures[f"exact query, {_BATCH} at once"] = spread(batch_s)
         return figures | _other_queries(index, present, list(queries), colours, plan.rounds)
 
 

@@ -137,9 +137,10 @@ records = st.lists(st.dictionaries(names, values, max_size=4), min_size=1, max_s
 def by_columns(records: list[Fields], filters: list[Filter]) -> list[list[bool]]:
     connection = sqlite3.connect(":memory:")
     try:
-        connection.execute("CREATE TABLE record (row INTEGER PRIMARY KEY, fields TEXT)")
-        connection.executemany("INSERT INTO record (fields) VALUES (?)", [(fields_to_json(one),) for one in records])
-        state = State("enc", 1, "space", len(records) + 1, 0, None)
+        connection.execute("CREATE TABLE record (row INTEGER PRIMARY KEY, id, source, fields TEXT, hash, checksum)")
+        columns = [("", "", fields_to_json(one)) for one in records]
+        connection.executemany("INSERT INTO record (id, source, fields) VALUES (?, ?, ?)", columns)
+        state = State("enc", 1, "space", len(records) + 1, 0, None, None)
         answers, held = [], None
         for where in filters:
             rows, held = passing(connection, state, where, held)

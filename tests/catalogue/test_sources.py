@@ -283,7 +283,7 @@ class TestCsv:
         for row in (0, 1, 2, 1, 2, 0):
             assert read_picture(f"{path}#image[{row}]") == drawn(colours[row])
         for gone in (f"{path}#image[3]", f"{path}#other[0]", f"{path}#title[0]"):
-            with pytest.raises(InputError, match="there is no picture any more"):
+            with pytest.raises(InputError, match="there is no longer a picture"):
                 read_picture(gone)
         path.write_text(f'image\n"{data_address("white")}"\n')
         assert read_picture(f"{path}#image[0]") == drawn("white")

@@ -255,7 +255,7 @@ def test_a_folder_that_takes_no_files_is_named_before_the_work(run: Run, catalog
         (["dress", "--where", " "], "--where is empty"),
         (["dress", "--cutoff", ""], "holds no cut-off"),
         (["dress", "--image", "nobody.png"], "there is no nobody.png"),
-        ([], "nothing is looked for"),
+        ([], "no positive term"),
         (["dress:0"], "weight"),
         (["dress", "--cutoff", "auto"], "no cut-off came with fake-16"),
         (["dress", "--sheet", "hits.doc"], "hits.doc cannot be written"),

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from catalens.catalogue.checksums import record_checksum
 from catalens.catalogue.records import field_path
 from catalens.catalogue.scan import Rows
-from catalens.catalogue.storage import State
+from catalens.catalogue.storage import DamageError, State
+from catalens.catalogue.tables import record_from
 from catalens.core.filters import (
     And,
     Compare,
@@ -97,14 +99,30 @@ class Fields:
 
 
 def passing(connection: sqlite3.Connection, state: State, where: Filter, held: Fields | None) -> tuple[Rows, Fields]:
-    """Return the row numbers, rising, of the records that pass a filter, and the columns to hand in next time."""
+    """Return the row numbers, rising, of the records that pass a filter, and the columns to hand in next time.
+
+    Raises:
+        DamageError: a record is not as it was written, or there are more or fewer than there should be.
+    """
     moment = (state.space, state.next_row, state.removed)
     if held is None or held.moment != moment:
-        rows = connection.execute("SELECT row FROM record ORDER BY row")
-        held = Fields(moment, np.fromiter((row for (row,) in rows), dtype=np.int64))
+        held = Fields(moment, _checked_rows(connection, state))
     missing = sorted(fields_of(where) - held.columns.keys())
     held.columns.update(_read_columns(connection, missing, len(held.rows)))
     return held.rows[_mask(where, held)], held
+
+
+def _checked_rows(connection: sqlite3.Connection, state: State) -> Rows:
+    """Return the numbers of all rows, after a look at their checksums: a record that a filter misses is not read."""
+    rows: list[int] = []
+    for columns in connection.execute("SELECT row, id, source, fields, hash, checksum FROM record ORDER BY row"):
+        row, record_id, source, fields, digest, checksum = columns
+        if checksum is None or checksum != record_checksum(row, record_id, source, fields, digest):
+            record_from(*columns)  # says what is wrong
+        rows.append(row)
+    if state.records is not None and len(rows) != state.records:
+        raise DamageError(f"it holds {len(rows)} records where {state.records} were stored")
+    return np.array(rows, dtype=np.int64)
 
 
 def _mask(where: Filter, held: Fields) -> Mask:

@@ -14,7 +14,7 @@
     field      = a word (letters, digits, _ . -), or any name in quotes
     value      = text in "double" or 'single' quotes | a number | true | false
 
-What they mean is said in `core.filters`; what SQL they become is in `filter_sql`.
+Their meaning is defined in `core.filters`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _TOKEN = re.compile(
 _KEYWORDS = frozenset({"and", "or", "not", "in", "between", "exists", "true", "false"})
 _Comparison: TypeAlias = Callable[[FieldValue], Filter]
 _MAX_DEPTH = 50
-_MAX_CONDITIONS = 500  # SQLite accepts expressions of depth 1,000, and a chain of n is n deep
+_MAX_CONDITIONS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ class _Token:
 
 
 def parse_filter(text: str) -> Filter:
-    """Read a filter.
+    """Parse a filter.
 
     Raises:
-        InputError: it cannot be understood; the message points at the column and says what would be accepted.
+        InputError: a syntax error; the message points at the column and lists what is accepted.
 
     >>> parse_filter('colour = "Red" and price < 500')
     And(parts=(Compare(field='colour', operator='=', value='Red'), Compare(field='price', operator='<', value=500)))

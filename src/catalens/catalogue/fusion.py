@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from catalens.catalogue.scan import rounded
+from catalens.core.errors import InputError
 from catalens.core.filters import Filter
 from catalens.core.protocols import Index
-from catalens.core.types import Hit, Vectors
+from catalens.core.types import Hit, Record, Vectors
 
 _MIN_DEPTH = 100
 _FUSION_K = 60
@@ -66,9 +67,20 @@ def by_words(
     asked = max(k, _MIN_DEPTH)
     while True:
         found = index.keyword(text, asked, where, without=without)
-        scores = rounded(index.vectors([record.id for record in found]) @ vector).tolist()
-        hits = [Hit(record, score) for record, score in zip(found, scores, strict=True)]
+        hits = _scored(index, found, vector)
         kept = [hit for hit in hits if min_score is None or hit.score >= min_score]
         if len(kept) >= k or len(found) < asked:
             return kept[:k]
         asked *= 4
+
+
+def _scored(index: Index, records: Sequence[Record], vector: Vectors) -> list[Hit]:
+    """Return the records with their cosines, in order; one that was removed since it was found is left out."""
+    ids = [record.id for record in records]
+    try:
+        rows = index.vectors(ids)
+    except InputError:
+        there = {record.id for record in index.get(ids) if record is not None}
+        records = [record for record in records if record.id in there]
+        rows = index.vectors([record.id for record in records])
+    return [Hit(record, score) for record, score in zip(records, rounded(rows @ vector).tolist(), strict=True)]

@@ -32,9 +32,8 @@ _PAGE = 1000
 class EmbeddedIndex:
     """A catalogue in one file; use it as a context manager, or `close` it.
 
-    What a method has stored when it returns stays stored, whatever happens to the process. Many
-    processes may read while one writes; a second writer waits, then is refused. One object may be
-    shared by threads, which then take turns.
+    Writes are durable when the method returns. Many processes may read while one writes; a second
+    writer waits, then fails. One object may be shared by threads, which take turns.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, state: State, *, read_only: bool) -> None:
@@ -43,6 +42,7 @@ class EmbeddedIndex:
         self._connection = connection
         self._encoder = (state.encoder, state.dim)
         self._read_only = read_only
+        self._identity = storage.identity_of(path)
         self._lock = threading.RLock()
         self._search = NearestRows(path)
 
@@ -56,14 +56,14 @@ class EmbeddedIndex:
         read_only: bool = False,
         wait_s: float = 10.0,
     ) -> Self:
-        """Open a catalogue; make it if it is not there and both its encoder and its width are said.
+        """Open a catalogue; create it if it does not exist and both encoder and width are given.
 
         Args:
             path: the file.
-            encoder_name: refuse a catalogue that another encoder filled.
-            dim: refuse a catalogue of another width.
-            read_only: refuse to write, and work where nothing can be written.
-            wait_s: how long to wait for another writer, in seconds.
+            encoder_name: refuse a catalogue filled by another encoder.
+            dim: refuse a catalogue with another vector width.
+            read_only: open without write access; works on read-only media.
+            wait_s: seconds to wait for another writer.
 
         Raises:
             CatalogueError: the file cannot be used, or was filled by another encoder.
@@ -81,7 +81,7 @@ class EmbeddedIndex:
         return cls(path, connection, state, read_only=read_only)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
             self._search = NearestRows(self.path)
@@ -105,6 +105,11 @@ class EmbeddedIndex:
         return self._encoder[1]
 
     @property
+    def notices(self) -> Sequence[str]:
+        """Warnings as sentences, such as that the graph cannot be used."""
+        return tuple(self._search.notices)
+
+    @property
     def capabilities(self) -> Capabilities:
         """Everything but writing, where the file is open for reading only; inexact once a graph was built."""
         with self._reading() as state:
@@ -121,7 +126,7 @@ class EmbeddedIndex:
         """Store records, replacing those with the same ids: all of them, or, if this raises, none.
 
         Args:
-            records: n records; of one id that comes twice the last counts.
+            records: n records; of records with the same id the last one counts.
             vectors: (n, dim), from the index's encoder.
             hashes: n content hashes of the pictures, where known.
 
@@ -134,17 +139,18 @@ class EmbeddedIndex:
         last = {record.id: at for at, record in enumerate(records)}
         with self._writing() as state:
             replaced = tables.delete(self._connection, last)
-            items = ((records[at], array[at], digests[at]) for at in sorted(last.values()))
-            added = tables.insert(self._connection, state.next_row, items)
+            kept = sorted(last.values())
+            tables.insert(self._connection, state.next_row, [(records[at], digests[at]) for at in kept], array[kept])
             self._connection.execute(
-                "UPDATE state SET next_row = next_row + ?, removed = removed + ?", (added, replaced)
+                "UPDATE state SET next_row = next_row + ?1, removed = removed + ?2, records = records + ?1 - ?2",
+                (len(kept), replaced),
             )
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Forget records; ids that are not there are no error. Gives how many were."""
+        """Delete records and return how many there were; unknown ids are not an error."""
         with self._writing():
             removed = tables.delete(self._connection, ids)
-            self._connection.execute("UPDATE state SET removed = removed + ?", (removed,))
+            self._connection.execute("UPDATE state SET removed = removed + ?1, records = records - ?1", (removed,))
             return removed
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
@@ -155,7 +161,7 @@ class EmbeddedIndex:
         return [found[rows[one]] if one in rows else None for one in ids]
 
     def hashes(self, ids: Sequence[str] | None = None) -> dict[str, str]:
-        """Return the hashes that were added, for some ids or for all; what has none is left out."""
+        """Return the stored hashes of some ids, or of all; records without one are left out."""
         with self._reading():
             return tables.hashes_of(self._connection, ids)
 
@@ -214,7 +220,7 @@ class EmbeddedIndex:
         return np.asarray(found)
 
     def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
-        """Return at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
+        """Return at most k records with any of the words, best (BM25) first; see `Index.keyword` for `without`."""
         k = check_k(k)
         with self._reading() as state:
             found = keywords.find(self._connection, text, without=without)
@@ -265,7 +271,7 @@ class EmbeddedIndex:
         hnsw.delete_others(self.path, None)
 
     def build_graph(self) -> None:
-        """Build the HNSW side file anew: worth it from about half a million records on."""
+        """Build the HNSW side file: worthwhile from about half a million records."""
         with self._writing() as state:  # the right to write is asked for before the work
             held = self._search.snapshot(self._connection, state)
         side = hnsw.build(self.path, held.state, held.rows, held.vectors)
@@ -274,7 +280,7 @@ class EmbeddedIndex:
         hnsw.delete_others(self.path, side.name)
 
     def drop_graph(self) -> None:
-        """Delete the side file: every query is exact again."""
+        """Delete the side file; queries are exact again."""
         with self._writing():
             self._connection.execute("UPDATE state SET hnsw = NULL")
         hnsw.delete_others(self.path, None)
@@ -288,8 +294,22 @@ class EmbeddedIndex:
     def _writing(self) -> Iterator[State]:
         if self._read_only:
             raise CatalogueError(f"{self.path} is open for reading only")
-        with self._lock, errors_named(self.path), storage.writing(self._connection):
-            yield self._checked_state()
+        with self._lock, errors_named(self.path):
+            self._check_there()
+            with storage.writing(self._connection):
+                state = self._checked_state()
+                if state.records is None:
+                    tables.upgrade(self._connection)
+                yield state
+            self._check_there()
+
+    def _check_there(self) -> None:
+        """Notice that the file was deleted or replaced: what is written would vanish with it."""
+        if storage.identity_of(self.path) != self._identity:
+            raise CatalogueError(
+                f"{self.path} was deleted or replaced while it was open, so what was written since is lost; "
+                "open it again and add the same source once more"
+            )
 
     def _checked_state(self) -> State:
         state = storage.read_state(self._connection)

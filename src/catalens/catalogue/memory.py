@@ -65,7 +65,7 @@ class MemoryIndex:
         return [self._entries[one].record if one in self._entries else None for one in ids]
 
     def hashes(self, ids: Sequence[str] | None = None) -> dict[str, str]:
-        """Return the hashes that were added, for some ids or for all; what has none is left out."""
+        """Return the stored hashes of some ids, or of all; records without one are left out."""
         wanted = self._entries if ids is None else [one for one in ids if one in self._entries]
         return {one: digest for one in wanted if (digest := self._entries[one].digest) is not None}
 
@@ -106,7 +106,7 @@ class MemoryIndex:
         return self._cosines(self._passed(None), check_vectors(vector, (self.dim,)))
 
     def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
-        """Return at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
+        """Return at most k records with any of the words, best (BM25) first; see `Index.keyword` for `without`."""
         k = check_k(k)
         entries = list(self._entries.values())
         table = sqlite3.connect(":memory:")

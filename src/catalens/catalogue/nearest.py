@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from catalens.catalogue import hnsw, snapshots, tables
+from catalens.catalogue import hnsw, scan, snapshots, tables
 from catalens.catalogue.fields import Fields, passing
-from catalens.catalogue.scan import HalfVectors, Rows, best, cosines
+from catalens.catalogue.scan import HalfVectors, Positions, Rows
 from catalens.catalogue.snapshots import Snapshot
 from catalens.catalogue.storage import State
+from catalens.core.errors import CatalogueError
 from catalens.core.filters import Filter
-from catalens.core.types import Scores, Vectors
+from catalens.core.types import Vectors
 
 _SPARE_CANDIDATES = 64  # for rows that the graph holds and the database no longer does
 _MAX_EXACT_TAIL = 10_000  # rows newer than the graph; reading that many takes as long as a scan of all
@@ -52,6 +52,8 @@ class NearestRows:
         self._snapshot: Snapshot | None = None
         self._graph: hnsw.Graph | None = None
         self._fields: Fields | None = None
+        self._refused: str | None = None
+        self.notices: list[str] = []
 
     def snapshot(self, connection: sqlite3.Connection, state: State) -> Snapshot:
         """Return all vectors as the current transaction sees them."""
@@ -65,32 +67,48 @@ class NearestRows:
 
     def nearest(self, connection: sqlite3.Connection, state: State, asked: Asked) -> list[Ranked]:
         """Rank the rows for each query."""
-        self._graph = hnsw.open_graph(self._path, state, self._graph) if asked.where is None else self._graph
-        if asked.where is not None or self._graph is None or _tail(state, self._graph) > _MAX_EXACT_TAIL:
+        graph = self._current_graph(state) if asked.where is None else None
+        if graph is None or _tail(state, graph) > _MAX_EXACT_TAIL:
             return self._scan(connection, state, asked)
         found: list[Ranked] = []
         for query in asked.queries:
             one = Asked(query[None], asked.k, None, asked.min_score)
-            found.append(_near(connection, self._graph, one) or self._scan(connection, state, one)[0])
+            found.append(_near(connection, graph, one) or self._scan(connection, state, one)[0])
         return found
+
+    def _current_graph(self, state: State) -> hnsw.Graph | None:
+        """Open the graph; one that cannot be used is noticed once, and queries are exact until it is built anew."""
+        if state.hnsw is not None and state.hnsw == self._refused:
+            return None
+        try:
+            self._graph = hnsw.open_graph(self._path, state, self._graph)
+        except CatalogueError as reason:
+            self._graph, self._refused = None, state.hnsw
+            self.notices.append(
+                f"the graph of {self._path} is not used: {reason}; searches are exact. "
+                f"Build it again with: catalens index graph {self._path}"
+            )
+        return self._graph
 
     def _scan(self, connection: sqlite3.Connection, state: State, asked: Asked) -> list[Ranked]:
         held = self.snapshot(connection, state)
         if asked.where is None:
-            return _rank_all(held.rows, held.vectors, None, asked)
+            return _scanned(held.rows, held.vectors, None, asked)
         at = np.searchsorted(held.rows, self.passing(connection, state, asked.where))
-        if len(at) < len(held.rows) // 4:  # copying rows out costs some four times their scan
-            return _rank_all(held.rows[at], held.vectors[at], None, asked)
-        return _rank_all(held.rows, held.vectors, at, asked)
+        if len(at) < len(held.rows) // 4:  # copying rows costs some four times their scan
+            return _scanned(held.rows[at], held.vectors[at], None, asked)
+        return _scanned(held.rows, held.vectors, at, asked)
 
 
-def _rank_all(rows: Rows, vectors: HalfVectors, at: NDArray[np.intp] | None, asked: Asked) -> list[Ranked]:
-    """Scan every vector, and rank the rows at some positions, or all."""
+def _scanned(rows: Rows, vectors: HalfVectors, at: Positions | None, asked: Asked) -> list[Ranked]:
+    """Rank the rows at some positions, or all."""
     block = max(1, _MAX_SCORES // max(1, len(rows)))
     return [
-        _ranked(rows, scores, asked) if at is None else _ranked(rows[at], scores[at], asked)
+        (rows[positions].tolist(), scores.tolist())
         for start in range(0, len(asked.queries), block)
-        for scores in cosines(vectors, asked.queries[start : start + block])
+        for positions, scores in scan.nearest(
+            vectors, asked.queries[start : start + block], asked.k, asked.min_score, at
+        )
     ]
 
 
@@ -108,10 +126,5 @@ def _near(connection: sqlite3.Connection, graph: hnsw.Graph, asked: Asked) -> Ra
     tail, tail_vectors = tables.vectors_from(connection, graph.side.next_row, dim)
     if len(rows) + len(tail) < min(asked.k, tables.count(connection)):
         return None  # too many of the candidates are gone
-    scores = cosines(np.concatenate([vectors, tail_vectors]), query[None])[0]
-    return _ranked(np.concatenate([rows, tail]), scores, asked)
-
-
-def _ranked(rows: Rows, scores: Scores, asked: Asked) -> Ranked:
-    at = best(scores, asked.k, asked.min_score)
-    return rows[at].tolist(), scores[at].tolist()
+    (found,) = _scanned(np.concatenate([rows, tail]), np.concatenate([vectors, tail_vectors]), None, asked)
+    return found

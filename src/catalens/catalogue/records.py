@@ -11,7 +11,7 @@ from catalens.core.errors import CatalogueError, InputError
 from catalens.core.filters import check_text, check_value
 from catalens.core.types import FieldValue, Record, Vectors
 
-_UNIT_TOLERANCE = 5e-3
+UNIT_TOLERANCE = 5e-3
 _MAX_K = 2**31 - 1
 
 # SQLite's JSON paths quote a name but know no escapes inside the quotes, so the few characters
@@ -92,7 +92,7 @@ def check_vectors(vectors: Vectors, shape: tuple[int, ...]) -> Vectors:
     if array.shape != shape:
         raise CatalogueError(f"vectors of shape {array.shape} given, and the index needs {shape}")
     # One comparison finds NaN too; half a percent is far above what half precision loses.
-    if not np.all(np.abs(np.linalg.norm(array, axis=-1) - 1) < _UNIT_TOLERANCE):
+    if not np.all(np.abs(np.linalg.norm(array, axis=-1) - 1) < UNIT_TOLERANCE):
         raise InputError("a vector is not finite or not of unit length; see catalens.core.vectors.unit_rows")
     return array
 

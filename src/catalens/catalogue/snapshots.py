@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalens.catalogue.scan import HalfVectors, Rows
-from catalens.catalogue.storage import State
+from catalens.catalogue.storage import DamageError, State
 from catalens.catalogue.tables import vectors_from
 
 
@@ -31,10 +31,14 @@ class Snapshot:
 
 
 def current(connection: sqlite3.Connection, state: State, old: Snapshot | None) -> Snapshot:
-    """Return the vectors as the current transaction sees them, keeping what is still true of the old ones."""
+    """Return the vectors as the current transaction sees them, keeping what is still true of the old ones.
+
+    Raises:
+        DamageError: a vector is damaged, or there are more or fewer than there should be.
+    """
     if old is None or old.state.space != state.space:
         rows, vectors = vectors_from(connection, 0, state.dim)
-        return Snapshot(state, rows, vectors)
+        return _complete(Snapshot(state, rows, vectors))
     if (old.state.next_row, old.state.removed) == (state.next_row, state.removed):
         return old
     rows, vectors = old.rows, old.vectors
@@ -43,7 +47,14 @@ def current(connection: sqlite3.Connection, state: State, old: Snapshot | None) 
         kept = np.isin(rows, left, assume_unique=True)
         rows, vectors = rows[kept], vectors[kept]
     new_rows, new_vectors = vectors_from(connection, old.state.next_row, state.dim)
-    return Snapshot(state, np.concatenate([rows, new_rows]), np.concatenate([vectors, new_vectors]))
+    return _complete(Snapshot(state, np.concatenate([rows, new_rows]), np.concatenate([vectors, new_vectors])))
+
+
+def _complete(found: Snapshot) -> Snapshot:
+    expected = found.state.records
+    if expected is not None and len(found.rows) != expected:
+        raise DamageError(f"it holds {len(found.rows)} vectors where {expected} records were stored")
+    return found
 
 
 def _row_numbers(connection: sqlite3.Connection) -> Rows:

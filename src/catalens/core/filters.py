@@ -1,4 +1,4 @@
-"""What a filter on fields is, and what it means; every index must agree with `matches`.
+"""Filters on fields and their semantics; every index must agree with `matches`.
 
 A filter is either true or false for a record, never unknown and never an error:
 
@@ -118,7 +118,7 @@ def kind_of(value: FieldValue) -> Kind:
 
 
 def check_value(value: object, where: str) -> None:
-    """Refuse what a field cannot hold.
+    """Refuse values that a field cannot hold.
 
     Args:
         value: anything.
@@ -158,7 +158,7 @@ def check_text(text: str, where: str) -> None:
 
 
 def matches(where: Filter, fields: Mapping[str, FieldValue]) -> bool:
-    """Say whether a record with these fields passes; the reference for every index.
+    """Return whether a record with these fields passes; the reference for every index.
 
     >>> matches(Compare("price", "<", 500), {"price": 499.5}), matches(Compare("price", "<", 500), {})
     (True, False)
@@ -175,7 +175,7 @@ def matches(where: Filter, fields: Mapping[str, FieldValue]) -> bool:
 
 
 def leaf_matches(leaf: Leaf, held: FieldValue | None) -> bool:
-    """Say whether a field with this value passes; None for a record without the field."""
+    """Return whether a field with this value passes; None for a record without the field."""
     match leaf:
         case Compare(_, operator, value):
             return _compare(held, operator, value)
@@ -200,7 +200,7 @@ def leaves_of(where: Filter) -> Iterator[Leaf]:
 
 
 def fields_of(where: Filter) -> set[str]:
-    """Return the names of the fields that a filter looks at.
+    """Return the names of the fields used in a filter.
 
     >>> sorted(fields_of(And((Compare("price", "<", 500), Not(Exists("colour"))))))
     ['colour', 'price']
@@ -209,7 +209,7 @@ def fields_of(where: Filter) -> set[str]:
 
 
 def like(pattern: str, text: str) -> bool:
-    """Say whether a whole text fits the pattern of a `Like`; never slower than the lengths of both multiplied.
+    """Return whether a whole text fits the pattern of a `Like`; never slower than the lengths of both multiplied.
 
     >>> [like("%shirt", text) for text in ("Red T-Shirt", "shirts")]
     [True, False]

@@ -29,7 +29,7 @@ _BOXED = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 
 @dataclass(slots=True)
 class Missed:
-    """What a walk did not look into, filled while it goes on.
+    """What a walk passed over, filled during the walk.
 
     Attributes:
         folders: sub-folders that could not be listed, relative to the root, with / between their parts.
@@ -53,7 +53,7 @@ class Missed:
         return f"{n} {'file' if n == 1 else 'files'} passed over: {endings}"
 
     def clear(self) -> None:
-        """Forget everything, before another walk."""
+        """Reset before another walk."""
         self.folders.clear()
         self.passed_over.clear()
 

@@ -24,7 +24,7 @@ _NOT_FIELDS = {"main_image_id", "other_image_id", "spin_id", "3dmodel_id"}
 
 
 def is_berkeley(folder: Path) -> bool:
-    """Say whether a folder has this layout."""
+    """Return whether a folder has this layout."""
     return any(folder.glob(_LISTINGS)) and any(folder.glob(_IMAGES))
 
 

@@ -65,12 +65,12 @@ def _pictures(value: object) -> Sequence[object]:
 
 
 def cell_address(row: Row, column: str) -> str:
-    """Say where a picture lies in a table, in the form that `read_picture` understands."""
+    """Return the address of an image in a table, in the form that `read_picture` reads."""
     return f"{row.file}#{column}[{row.number}{f'.{row.part}' if row.part else ''}]"
 
 
 def read_picture(source: str) -> Path | bytes:
-    """Find the picture of an item or a record again, from its `source`.
+    """Find the image of an item or a record from its `source`.
 
     Args:
         source: a path, or a cell: `file.parquet#column[row]`, `file.jsonl#column[row]`, or `[row.part]` for
@@ -92,7 +92,7 @@ def read_picture(source: str) -> Path | bytes:
     except (OSError, InputError) as error:
         raise InputError(f"cannot read the picture {source}: {error}") from error
     if picture is None:
-        raise InputError(f"there is no picture any more at {source}")
+        raise InputError(f"there is no longer a picture at {source}")
     return picture
 
 

@@ -66,7 +66,7 @@ def table_suffix(path: Path) -> str:
 
 
 def is_compressed(path: Path) -> bool:
-    """Say whether a file is read through gzip."""
+    """Return whether a file is read through gzip."""
     return path.suffix.lower() == COMPRESSED
 
 
@@ -132,7 +132,7 @@ def table_columns(path: Path, encoding: str | None = None) -> list[str]:
 
 
 def _names_in(column: pa.Field) -> list[str]:
-    """Name the columns that one of parquet stands for."""
+    """Return the column names that a parquet column stands for."""
     from pyarrow import types
 
     nested = column.name == "attributes" and types.is_struct(column.type)

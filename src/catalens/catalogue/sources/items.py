@@ -1,6 +1,6 @@
-"""What every source gives, and the one loop that turns rows into items or outcomes.
+"""Items of a source, and the one loop that turns rows into items or outcomes.
 
-A layout says only three things: how to read its rows, what the id of a row is, and how to
+A layout defines only three things: how to read its rows, the id of a row, and how to
 build an item. Bad rows, repeated ids and undecodable text are dealt with here, once.
 """
 
@@ -22,7 +22,7 @@ from catalens.core.types import FieldValue, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture to be catalogued, with what is known of it.
+    """One image to index, with its fields.
 
     Attributes:
         id: unique in its source; never empty.

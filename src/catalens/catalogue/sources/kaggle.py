@@ -24,7 +24,7 @@ _UNSEEN = {"style", "script"}
 
 
 def is_kaggle(folder: Path) -> bool:
-    """Say whether a folder has this layout."""
+    """Return whether a folder has this layout."""
     return os.path.isfile(folder / "styles.csv") and os.path.isdir(folder / "images")  # noqa: PTH112, PTH113 - never raise
 
 
@@ -51,7 +51,7 @@ def kaggle_source(folder: Path) -> Source:
 
 
 def _join_title(header: Sequence[str], cells: Sequence[str]) -> Sequence[str]:
-    """Return the last column all that is left: its commas were never quoted."""
+    """Put all surplus cells into the last column: its commas were never quoted."""
     last = len(header) - 1
     return cells if len(cells) <= last else [*cells[:last], ",".join(cells[last:])]
 

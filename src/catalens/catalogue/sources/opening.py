@@ -1,4 +1,4 @@
-"""From a path to a source: the layout is told by what is on disk."""
+"""From a path to a source: the layout is detected from the files."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def open_source(
             with `metadata.csv` or `metadata.jsonl` beside its pictures, or with the layout of Kaggle's
             Fashion Product Images or of Amazon Berkeley Objects.
         layout: one of `LAYOUTS`; None finds it out.
-        image_column: column of a table with a path, bytes or a `data:` address; None looks for a usual name.
-        id_column: column of a table with unique ids; None looks for a usual name.
+        image_column: table column with a path, bytes or a `data:` URI; None looks for a usual name.
+        id_column: table column with unique ids; None looks for a usual name.
         encoding: of a text table; None finds it out, line by line.
         languages: for texts in several languages, best first.
         id_prefix: put before every id, so that sources with the same ids can share a catalogue.
@@ -77,7 +77,7 @@ def open_source(
 
 
 def _recognise(path: Path) -> tuple[Layout, Path]:
-    """Tell the layout, and the path that it starts from."""
+    """Detect the layout, and the path it starts from."""
     if os.path.isdir(path):  # noqa: PTH112 - as above
         find_images(path)  # says at once if the folder cannot be listed
         return _recognise_folder(path)
@@ -106,7 +106,7 @@ def _parquet_files(path: Path) -> list[Path]:
 
 
 def _check_fits(layout: Layout, column: str | None, encoding: str | None) -> None:
-    """Refuse a layout that nobody knows, and an option that the layout would silently ignore."""
+    """Refuse an unknown layout, and an option that the layout would ignore."""
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}; known are {', '.join(LAYOUTS)}")
     if column and layout not in ("csv", "jsonl", "parquet"):

@@ -34,7 +34,7 @@ _MOST_LISTED = 40
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which column of a table is what.
+    """Roles of the columns of a table.
 
     Attributes:
         image: holds a path, bytes, a `data:` address, or a struct of `bytes` and `path`.

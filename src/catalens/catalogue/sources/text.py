@@ -153,7 +153,7 @@ def _records(path: Path, encoding: str | None, dialect: _Dialect) -> Iterator[tu
 
 
 def _open_quote(lines: _Lines, cells: Sequence[str], first: int, delimiter: str) -> str | None:
-    """Say what is wrong with a row that took in lines which may be rows of their own; None if nothing is.
+    """Return what is wrong with a row that spans several lines, which may be rows of their own; None if nothing is.
 
     The csv module reads carelessly placed quotes as well as it can, which is right within a line. A row
     of several lines is trusted only if its quotes are placed strictly, and one that was still inside a
