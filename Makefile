@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models quick check lint types layers fix bench bench-models starter everyday clean
+.PHONY: help demo test test-models quick check lint types layers fix test-hostile bench bench-models starter everyday clean
 
 help:            ## list these commands
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -23,6 +23,10 @@ test: $(VENV)/.dev  ## the default test suite: offline, on the CPU
 
 test-models: $(VENV)/.dev-models  ## the tests of training and of pretrained models, which need torch (a large install, once)
 	$(BIN)/python -m pytest -q tests/training tests/hub
+
+ROUNDS ?= 1
+test-hostile: $(VENV)/.dev  ## attacks: mutated and costly pictures, damaged catalogues, full disks, kills (ROUNDS=20 for a long run)
+	$(BIN)/python -m pytest -q tests/hostile --rounds $(ROUNDS)
 
 quick: $(VENV)/.dev  ## the default suite without its slow tests
 	$(BIN)/python -m pytest -q -m "not slow"

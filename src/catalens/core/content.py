@@ -81,21 +81,12 @@ def read_content(source: object, *, max_bytes: int) -> tuple[bytes, str]:
     )
 
 
-def read_stream(stream: BinaryIO, name: str, *, max_bytes: int) -> bytes:
-    """Return what a stream holds, such as standard input.
+def read_stream(stream: BinaryIO, *, max_bytes: int) -> bytes:
+    """Return what a stream holds, such as standard input, up to one byte more than allowed.
 
-    Args:
-        stream: binary.
-        name: what to call it in a message.
-        max_bytes: more than this is refused as soon as it has come.
-
-    Raises:
-        ImageError: it holds more.
+    That byte makes `read_content` refuse the item as it would a file, so that others go on.
     """
-    content = stream.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise ImageError(f"{name}: more than the limit of {max_bytes:,} bytes")
-    return content
+    return stream.read(max_bytes + 1)
 
 
 def confine(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Path:

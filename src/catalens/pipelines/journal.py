@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from catalens.core.errors import InputError
+from catalens.core.files import write_error
 
 Key = tuple[str, str]
 """What names an item of a job: its id and where its picture is."""
@@ -74,18 +76,24 @@ class Journal:
         """Note how far some items are; they are on the disk when this returns.
 
         Raises:
-            OSError: the file cannot be written.
+            InputError: the file cannot be written.
         """
         if not notes:
             return
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a", encoding="utf-8")
-            if self._file.tell() == 0:
-                self._file.write(_line({"job": self._job}))
-        self._file.write("".join(_line([*key, *note]) for key, note in notes))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("a", encoding="utf-8")
+                if self._file.tell() == 0:
+                    self._file.write(_line({"job": self._job}))
+            self._file.write("".join(_line([*key, *note]) for key, note in notes))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with suppress(OSError):  # what is still buffered cannot be written either
+                self.close()
+            self._file = None
+            raise write_error(error, self.path) from error
 
     def close(self) -> None:
         """Close the file; what it holds stays."""
