@@ -1,4 +1,4 @@
-"""Finds the picture files of a folder, lazily and always in the same order."""
+"""Find the picture files of a folder, lazily and always in the same order."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from catalens.core.errors import InputError
 IMAGE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 )
-"""Endings, in lower case, of the files that count as pictures."""
+"""Extensions, in lower case, of the files that count as pictures."""
 
 
 def find_images(folder: str | os.PathLike[str], *, recursive: bool = True) -> Iterator[Path]:
-    """Walk a folder for files that end like pictures, sorted by name within each folder.
+    """Walk a folder for files with the extension of a picture, sorted by name within each folder.
 
-    One folder's listing is held at a time. Hidden files and folders are passed over, and a folder
+    One folder's listing is held at a time. Hidden files and folders are skipped, and a folder
     reached twice (by a symbolic link, or a loop of them) is walked once. Nothing is lost silently:
-    a dangling link is given like any file, and a sub-folder that cannot be listed is given in
-    place of its content, so that reading it says what is wrong.
+    a dangling link is yielded like any file, and a sub-folder that cannot be listed is yielded in
+    place of its content, so that reading it reports what is wrong.
 
     Args:
-        folder: where to look.
-        recursive: also look into sub-folders.
+        folder: the folder to walk.
+        recursive: include sub-folders.
 
     Raises:
         InputError: not a folder, or one that cannot be listed; raised at the call, before iterating.
@@ -66,7 +66,7 @@ def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
 def _is_dir(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a loop of links that ends nowhere
+    except OSError:  # a loop of symbolic links
         return False
 
 
