@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,11 @@ from tests.support.hostile_images import costly_images, encoded, mutated, scene
 PEAK_MB = 1536
 SLOWEST_S = 5.0
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-_VARIANTS = {"JPEG": {"progressive": True}, "TIFF": {"compression": "tiff_lzw"}, "WEBP": {"lossless": True}}
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "JPEG": {"progressive": True},
+    "TIFF": {"compression": "tiff_lzw"},
+    "WEBP": {"lossless": True},
+}
 
 
 def originals() -> list[tuple[str, bytes]]:

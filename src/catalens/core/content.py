@@ -27,7 +27,7 @@ _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 class Limits:
     """What a picture may cost; checked before anything is decoded.
 
-    The defaults let the pictures of the largest cameras pass: 64 megapixels in any format, and 100 or 108 as a JPEG,
+    The defaults let the pictures of the largest cameras pass: 50 megapixels in any format, and 100 or 108 as a JPEG,
     which is then decoded at a half of its size or less. Beyond about 179 megapixels Pillow's own ceiling,
     `PIL.Image.MAX_IMAGE_PIXELS`, has to be raised as well.
 
@@ -38,7 +38,7 @@ class Limits:
     """
 
     max_bytes: int = 64 * 2**20
-    max_pixels: int = 64_000_000
+    max_pixels: int = 50_000_000
     max_aspect: int = 200
 
     def __post_init__(self) -> None:
