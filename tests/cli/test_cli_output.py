@@ -31,7 +31,7 @@ class Terminal(io.TextIOWrapper):
     @property
     def content(self) -> bytes:
         self.flush()
-        return self.buffer.getvalue()  # type: ignore[attr-defined, no-any-return]
+        return self.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 def colours_gone(content: bytes) -> str:

@@ -16,7 +16,7 @@ def test_our_cells_are_guarded_and_come_back(tmp_path: Path) -> None:
     (tmp_path / "=a.jpg").touch()
     record, path = Record("=a.jpg", str(tmp_path / "=a.jpg")), tmp_path / "out.csv"
     for if_exists in ("skip", "append", "append"):
-        table = Table(path, "caption", columns=COLUMNS, if_exists=if_exists)  # type: ignore[arg-type]
+        table = Table(path, "caption", columns=COLUMNS, if_exists=if_exists)
         if not table.holds(record):
             table.write([OutputRow(record, {"caption": '=cmd|"/C calc"!A0', "score": -0.5})])
         table.finish()

@@ -27,7 +27,7 @@ _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 class Limits:
     """What a picture may cost; checked before anything is decoded.
 
-    The defaults let the pictures of the largest cameras pass: 64 megapixels in any format, and 100 or 108 as a JPEG,
+    The defaults let the pictures of the largest cameras pass: 50 megapixels in any format, and 100 or 108 as a JPEG,
     which is then decoded at a half of its size or less. Beyond about 179 megapixels Pillow's own ceiling,
     `PIL.Image.MAX_IMAGE_PIXELS`, has to be raised as well.
 
@@ -38,7 +38,7 @@ class Limits:
     """
 
     max_bytes: int = 64 * 2**20
-    max_pixels: int = 64_000_000
+    max_pixels: int = 50_000_000
     max_aspect: int = 200
 
     def __post_init__(self) -> None:
@@ -81,21 +81,12 @@ def read_content(source: object, *, max_bytes: int) -> tuple[bytes, str]:
     )
 
 
-def read_stream(stream: BinaryIO, name: str, *, max_bytes: int) -> bytes:
-    """Return what a stream holds, such as standard input.
+def read_stream(stream: BinaryIO, *, max_bytes: int) -> bytes:
+    """Return what a stream holds, such as standard input, up to one byte more than allowed.
 
-    Args:
-        stream: binary.
-        name: what to call it in a message.
-        max_bytes: more than this is refused as soon as it has come.
-
-    Raises:
-        ImageError: it holds more.
+    That byte makes `read_content` refuse the item as it would a file, so that others go on.
     """
-    content = stream.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise ImageError(f"{name}: more than the limit of {max_bytes:,} bytes")
-    return content
+    return stream.read(max_bytes + 1)
 
 
 def confine(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Path:

@@ -1,4 +1,4 @@
-"""Finds the picture files of a folder, lazily and always in the same order."""
+"""Find the picture files of a folder, lazily and always in the same order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from catalens.core.errors import InputError
 IMAGE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 )
-"""Endings, in lower case, of the files that count as pictures."""
+"""Extensions, in lower case, of the files that count as pictures."""
 
 
 OTHER_IMAGE_EXTENSIONS = frozenset(
@@ -140,7 +140,7 @@ def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
 def _is_dir(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a loop of links that ends nowhere
+    except OSError:  # a loop of symbolic links
         return False
 
 

@@ -24,7 +24,7 @@ MAX_SCAN_PIXELS = 1_500_000_000
 MAX_CHUNKS = 100_000
 """Chunks of a PNG, and sub-blocks before the first frame of a GIF."""
 MAX_TILES = 300_000
-"""Strips or tiles of a TIFF: 64 megapixels in tiles of 16 × 16 are 250,000."""
+"""Strips or tiles of a TIFF: 50 megapixels in tiles of 16 × 16 are 195,000."""
 MAX_TEXT_BYTES = 2**20
 """Decompressed size of PNG text that may hold an orientation."""
 
