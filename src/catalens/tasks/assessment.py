@@ -15,7 +15,10 @@ from catalens.tasks.calibration import Calibration, GroupCalibration, expected_c
 from catalens.tasks.schema import Group
 
 Truth = str | Sequence[str] | None
-"""What a table says of one group of one picture; None or "" where it says nothing."""
+"""What a table says of one group of one picture: a label, several, or () where none of the group's labels holds.
+
+None or "" where the table says nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ def read_table(group: Group, column: Sequence[Truth], n: int) -> GroupTable:
         if value is None or value == "":
             continue
         names = [value] if isinstance(value, str) else list(value)
-        strange = not places.keys() >= set(names) or (group.kind == "exclusive" and len(names) != 1)
+        strange = not places.keys() >= set(names) or (group.kind == "exclusive" and len(names) > 1)
         if strange:
             skipped += 1
             continue

@@ -23,6 +23,8 @@ _LEAST = 1e-9
 
 _NOTHING = Counts(0, 0, 0)
 
+Places = NDArray[np.intp]
+
 
 def learn(
     vectors: Vectors,
@@ -30,6 +32,7 @@ def learn(
     bank: SchemaBank,
     *,
     precision: float | None = None,
+    domains: Sequence[str] | None = None,
 ) -> tuple[Calibration, list[GroupReport]]:
     """Learn temperatures and thresholds from pictures whose attributes are known.
 
@@ -39,6 +42,8 @@ def learn(
         bank: the encoded schema.
         precision: how often a given label must be right, in (0, 1]; thresholds are then as low as that allows, and
             `NEVER` where no threshold allows it. None: thresholds with the best F1.
+        domains: n names of the collections that the pictures are from; the precision must then hold in each of them
+            that gets the label at all, so that what is rare in one is not hidden by what is common in another.
 
     Returns:
         The calibration, and how it does on the very table it was learned from (so a little too well).
@@ -48,12 +53,15 @@ def learn(
     """
     if precision is not None and not 0.0 < precision <= 1.0:
         raise InputError(f"the precision asked for is {precision}; it must be above 0 and at most 1")
+    if domains is not None and len(domains) != len(vectors):
+        raise InputError(f"there are {len(domains)} domains for {len(vectors)} pictures; name one for each")
     groups: dict[str, GroupCalibration] = {}
     for name, column in table.items():
         group = bank.schema.group(name)
         part = read_table(group, column, len(vectors))
         if len(part.rows):
-            groups[name] = _learn_group(group, bank.banks[name], vectors[part.rows], part, precision)
+            places = np.unique(np.asarray(domains), return_inverse=True)[1][part.rows] if domains else None
+            groups[name] = _learn_group(group, bank.banks[name], vectors[part.rows], part, precision, places)
     if not groups:
         raise InputError(
             f"no row of the table has a value that schema {bank.schema.name!r} knows; nothing to learn from"
@@ -62,7 +70,9 @@ def learn(
     return calibration, assess(vectors, table, bank, calibration=calibration)
 
 
-def lowest_threshold(scores: Scores, right: Mask, precision: float, already: Counts = _NOTHING) -> float:
+def lowest_threshold(
+    scores: Scores, right: Mask, precision: float, already: Counts = _NOTHING, domains: Places | None = None
+) -> float:
     """Find the lowest score from which on enough of what is given is right.
 
     Args:
@@ -70,6 +80,7 @@ def lowest_threshold(scores: Scores, right: Mask, precision: float, already: Cou
         right: (n,), whether they are right.
         precision: the share that must be right.
         already: what is given besides, whatever the threshold.
+        domains: (n,) numbers of the collections in each of which the share must be right; None: one collection.
 
     Returns:
         One of the scores, or `NEVER` where no threshold is enough.
@@ -79,6 +90,11 @@ def lowest_threshold(scores: Scores, right: Mask, precision: float, already: Cou
     """
     cuts, given, hits = _cuts(scores, right)
     enough = (hits + already.right) / (given + already.given) >= precision
+    for domain in np.unique(domains) if domains is not None else ():
+        of = np.sort(scores[domains == domain])
+        sure = np.sort(scores[(domains == domain) & right])
+        here, hits_here = (len(each) - np.searchsorted(each, cuts) for each in (of, sure))
+        enough &= hits_here >= precision * here
     return float(cuts[enough][-1]) if enough.any() else NEVER
 
 
@@ -109,9 +125,15 @@ def _cuts(scores: Scores, right: Mask) -> tuple[Scores, NDArray[np.int64], NDArr
 
 
 def _learn_group(
-    group: Group, bank: LabelBank, vectors: Vectors, part: GroupTable, precision: float | None
+    group: Group,
+    bank: LabelBank,
+    vectors: Vectors,
+    part: GroupTable,
+    precision: float | None,
+    domains: Places | None,
 ) -> GroupCalibration:
-    temperature = fit_temperature(_loss(group, bank, vectors, part.truth), len(vectors))
+    known = part.truth.any(axis=1) | (group.kind == "multi")
+    temperature = fit_temperature(_loss(group, bank, vectors[known], part.truth[known]), int(known.sum()))
     scores, unknown = group_probabilities(group, bank, vectors, temperature)
     at_row, at_label = np.nonzero(held_labels(group, scores, unknown))
     claimed, right = scores[at_row, at_label], part.truth[at_row, at_label]
@@ -122,7 +144,8 @@ def _learn_group(
     def threshold(of: Mask, rows_there: int, already: Counts) -> float:
         if precision is None:
             return best_f1_threshold(claimed[of], right[of], rows_there)
-        return lowest_threshold(claimed[of], right[of], precision, already)
+        where = None if domains is None else domains[at_row][of]
+        return lowest_threshold(claimed[of], right[of], precision, already, where)
 
     own: dict[str, float] = {}
     rest = np.ones(len(claimed), dtype=np.bool_)
