@@ -1,4 +1,4 @@
-"""Tags or answers: for each group of a schema, which of the two says its values better, found on labelled data.
+"""Tags or answers: for each group of a schema, which of the two is right more often on labelled data.
 
 A reader is asked a group's question, and its labels are the answers that it may give. What was found is a file, so that
 pictures without labels are read in the way that was right most often.
@@ -64,10 +64,10 @@ class AttributeSources:
     """The better source of each group that was measured; the others are read from tags.
 
     Attributes:
-        encoder_name: whose tags they were.
+        encoder_name: of the tags.
         reader: the name by which the reader is loaded.
-        reader_name: how the reader calls itself, revision and all.
-        schema_name: whose groups they are.
+        reader_name: the reader's own name with its revision.
+        schema_name: of the groups.
         groups: group name → what was measured.
     """
 

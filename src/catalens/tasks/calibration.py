@@ -54,11 +54,11 @@ class GroupCalibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What was learned about the groups of a schema, with one encoder.
+    """The calibration of a schema for one encoder.
 
     Attributes:
-        encoder_name: the only encoder that it holds for.
-        schema_name: the schema whose groups it names.
+        encoder_name: the encoder it was learned with.
+        schema_name: of its groups.
         groups: a group that is missing here keeps temperature 1 and the general minimum.
     """
 
@@ -112,12 +112,12 @@ def load_calibration(path: Path) -> Calibration:
     """Read what `save_calibration` wrote.
 
     Raises:
-        InputError: the file is missing, is no calibration, or holds impossible numbers.
+        InputError: the file is missing, is not a calibration, or holds invalid numbers.
     """
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(body, dict) or body.get("format") != _FORMAT:
-            raise InputError(f"{str(path)!r} is no calibration; `catalens tag learn` writes one")
+            raise InputError(f"{str(path)!r} is not a calibration; `catalens tag learn` writes one")
         groups = {str(name): _read_group(group) for name, group in body["groups"].items()}
         return Calibration(encoder_name=str(body["encoder"]), schema_name=str(body["schema"]), groups=groups)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -21,7 +21,7 @@ NEGATIVE: Final[tuple[Kind, ...]] = ("flavor", "negative")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A prompt that grows.
+    """A prompt under construction.
 
     Attributes:
         text: so far.
@@ -37,7 +37,7 @@ class Draft:
 
 
 class Modes:
-    """How drafts are made; every method gives one per picture, in order.
+    """The modes of prompt search; every method returns one draft per picture, in order.
 
     Args:
         scorer: compares texts with pictures and knows what fits.
@@ -49,7 +49,7 @@ class Modes:
         self._scorer, self._vocabulary, self._plan = scorer, vocabulary, plan
 
     def start(self, caption: str) -> Draft:
-        """Begin with as many words of a caption as fit."""
+        """Start with as many words of a caption as fit."""
         words = caption.split()
         count = len(words)
         while count and not self._scorer.fits(" ".join(words[:count])):
