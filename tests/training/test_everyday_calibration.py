@@ -25,7 +25,7 @@ MAN = ["A man sits on a bench .", "a man on a park bench", "A man sits .", "some
 
 def test_captions_name_what_may_be_given() -> None:
     subjects = photograph_subjects([DOG, MAN], SCHEMA)
-    assert subjects[0] == {"dog", "dogs"}
+    assert subjects[0] == frozenset({"dog", "dogs"})
     assert subjects[1] is not None
     assert {"person", "bench"} <= subjects[1]
     assert "dog" not in subjects[1]
@@ -34,7 +34,7 @@ def test_captions_name_what_may_be_given() -> None:
 
 def test_wild_labels_say_what_holds_and_that_nothing_does() -> None:
     rows = [{"label": "golden retriever"}, {"label": "espresso"}, {"label": "stethoscope"}]
-    assert wild_subjects("objects", rows, SCHEMA)[0] == {"dog", "dogs"}
+    assert wild_subjects("objects", rows, SCHEMA)[0] == frozenset({"dog", "dogs"})
     assert "coffee" in (wild_subjects("objects", rows, SCHEMA)[1] or ())
     shelf = [{"label": "x", "coarse": "Apple", "group": "Fruit"}, {"label": "y", "group": "Packages"}]
     assert wild_subjects("grocery", shelf, SCHEMA) == [{"fruit"}, None]

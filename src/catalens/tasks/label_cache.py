@@ -23,11 +23,11 @@ F = TypeVar("F", np.float16, np.float32)
 _FORMAT = "catalens label vectors 1"
 _CHECKSUM_BYTES = 8
 _CHECKSUM_START = 0x9E3779B97F4A7C15
-"""Any number but zero: a file whose blocks were lost to zeros must not agree with itself."""
+"""Not zero: a file of zeros must not have a valid checksum."""
 
 
 def cache_file(folder: Path, encoder_name: str, labels: Sequence[str], about: object) -> Path:
-    """Name the file for these labels: its name is the sha256 of everything the vectors depend on.
+    """Return the path for these labels: the file name is the sha256 of everything the vectors depend on.
 
     Args:
         folder: where label vectors are kept.

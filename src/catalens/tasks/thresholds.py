@@ -1,4 +1,4 @@
-"""Learning from a labelled table: a temperature for each group, and from which score on a label is given."""
+"""Learns temperatures and thresholds of a schema from a labelled table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MIN_ROWS = 20
 """A label with fewer rows to learn from uses its group's threshold."""
 
 _LEAST = 1e-9
-"""Keeps the likelihood of a row that is wrong with certainty finite."""
+"""Lower bound of a likelihood, so that its logarithm is finite."""
 
 _NOTHING = Counts(0, 0, 0)
 
@@ -38,7 +38,7 @@ def learn(
 
     Args:
         vectors: (n, dim), unit rows from the bank's own encoder.
-        table: group name → n values; groups that are missing, or have no usable value, keep their defaults.
+        table: group name → n values; groups without a usable value keep their defaults.
         bank: the encoded schema.
         precision: how often a given label must be right, in (0, 1]; thresholds are then as low as that allows, and
             `NEVER` where no threshold allows it. None: thresholds with the best F1.
@@ -73,14 +73,14 @@ def learn(
 def lowest_threshold(
     scores: Scores, right: Mask, precision: float, already: Counts = _NOTHING, domains: Places | None = None
 ) -> float:
-    """Find the lowest score from which on enough of what is given is right.
+    """Return the lowest threshold with the requested precision.
 
     Args:
-        scores: (n,) of labels that would be given.
-        right: (n,), whether they are right.
-        precision: the share that must be right.
-        already: what is given besides, whatever the threshold.
-        domains: (n,) numbers of the collections in each of which the share must be right; None: one collection.
+        scores: (n,) of predicted labels.
+        right: (n,), whether they are correct.
+        precision: minimum share of correct predictions.
+        already: further predictions, whatever the threshold.
+        domains: (n,) numbers of the collections in each of which the precision must hold; None for one collection.
 
     Returns:
         One of the scores, or `NEVER` where no threshold is enough.
@@ -99,12 +99,12 @@ def lowest_threshold(
 
 
 def best_f1_threshold(scores: Scores, right: Mask, there: int) -> float:
-    """Find the score from which on the harmonic mean of precision and recall is highest.
+    """Return the threshold with the highest F1 score.
 
     Args:
-        scores: (n,) of labels that would be given.
-        right: (n,), whether they are right.
-        there: how many rows have the label.
+        scores: (n,) of predicted labels.
+        right: (n,), whether they are correct.
+        there: number of rows with the label.
 
     Returns:
         One of the scores, or `NEVER` where none is right.
@@ -116,7 +116,7 @@ def best_f1_threshold(scores: Scores, right: Mask, there: int) -> float:
 
 
 def _cuts(scores: Scores, right: Mask) -> tuple[Scores, NDArray[np.int64], NDArray[np.int64]]:
-    """Return every possible threshold, highest first, how many reach it, and how many of those are right."""
+    """Return all thresholds in descending order, the number of scores that reach each, and of correct ones."""
     order = np.argsort(-scores, kind="stable")
     ordered, hits = scores[order], np.cumsum(right[order], dtype=np.int64)
     # Equal scores pass or fail together, so only the last of a run can be cut after.
