@@ -40,7 +40,7 @@ def test_a_row_becomes_sentences_that_are_traced_and_an_empty_one_is_named(run: 
     assert (first["writer"], first["language"]) == ("template", "English")
     assert "pair of" in second["description"]
     assert empty["id"] == "3"
-    assert "3: nothing is known" in ran.err
+    assert "3: there are no facts" in ran.err
 
 
 def test_the_seed_changes_the_words_and_repeats_them(run: Run, table: Path) -> None:
@@ -54,7 +54,7 @@ def test_pictures_are_described_by_what_is_read_from_them(run: Run, photos: list
     known = {name: each["value"] for name, each in read.items() if each["value"] != "unknown"}
     ran = run("describe", photos[0])
     if not known:
-        assert "nothing is known" in ran.err
+        assert "there are no facts" in ran.err
         return
     assert {name: each["value"] for name, each in ran.rows[0]["facts"].items()} == known
     assert all("confidence" in each for each in ran.rows[0]["facts"].values())
@@ -161,7 +161,7 @@ def test_a_table_among_the_pictures_brings_a_word_about_table(run: Run, tmp_path
         (["--table", "{table}", "--writer", "gpt"], "no writer 'gpt'"),
         (["--table", "{table}", "--column", "colour"], "give NAME=COLUMN"),
         (["--table", "missing.csv"], "there is no missing.csv"),
-        (["--table", "{table}", "--instruction", "{table}"], "does not say where the facts go"),
+        (["--table", "{table}", "--instruction", "{table}"], "has no {facts}; write it where the facts go"),
         (["--table", "{folder}"], "is not a table"),
     ],
 )

@@ -112,7 +112,7 @@ def test_a_broken_picture_is_named_and_the_others_go_on(run: Run, broken: Path) 
         (["--labels", " , "], "is an empty list"),
         (["--template", "a {}"], "--template goes with"),
         (["--labels", "a", "--calibration", "x.json"], "--calibration goes with a schema"),
-        (["--schema", "fashoin"], "there is no schema 'fashoin'"),
+        (["--schema", "fashoin"], "unknown schema 'fashoin'"),
         (["--labels", "missing.txt"], "there is no label file missing.txt"),
     ],
 )

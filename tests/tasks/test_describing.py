@@ -174,5 +174,5 @@ def test_what_chat_models_put_around_an_answer_is_taken_off(text: str, plain: st
 
 
 def test_a_length_that_is_none_is_named() -> None:
-    with pytest.raises(InputError, match="no length 'huge'; there are: short, medium, long"):
+    with pytest.raises(InputError, match="unknown length 'huge'; choose one of: short, medium, long"):
         Style(length="huge")  # type: ignore[arg-type]

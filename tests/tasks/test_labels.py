@@ -108,7 +108,7 @@ def test_texts_for_none_of_these_are_one_more_row() -> None:
     [
         ([], "at least one"),
         ("shirt", "list"),
-        (["a", "b", "a"], "'a' is given twice"),
+        (["a", "b", "a"], "'a' is listed twice"),
         (["a", " "], "number 2 is empty"),
         (["a\nb"], "line break"),
     ],
@@ -129,7 +129,7 @@ def test_an_encoder_that_loses_a_row_is_found_out() -> None:
         def encode_texts(self, texts: object) -> Vectors:
             return super().encode_texts(texts)[1:]  # type: ignore[arg-type]
 
-    with pytest.raises(ModelError, match="gave"):
+    with pytest.raises(ModelError, match="returned"):
         build_bank(Lossy(), ["a", "b"])
 
 

@@ -294,3 +294,9 @@ def shipped_cutoff(encoder_name: str) -> Path | None:
     """Return the relevance cut-off bundled with an encoder, if any."""
     file = shipped(encoder_name.partition("@")[0]) / CUTOFF
     return file if file.is_file() else None
+
+
+def shipped_answers(encoder_name: str) -> Path | None:
+    """Return the answer weights that came with an encoder and its reader, if there are any."""
+    file = shipped(encoder_name.partition("@")[0]) / "answers.json"
+    return file if file.is_file() else None

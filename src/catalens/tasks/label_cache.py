@@ -23,11 +23,11 @@ F = TypeVar("F", np.float16, np.float32)
 _FORMAT = "catalens label vectors 1"
 _CHECKSUM_BYTES = 8
 _CHECKSUM_START = 0x9E3779B97F4A7C15
-"""Any number but zero: a file whose blocks were lost to zeros must not agree with itself."""
+"""Not zero: a file of zeros must not have a valid checksum."""
 
 
 def cache_file(folder: Path, fingerprint: str, labels: Sequence[str], about: object) -> Path:
-    """Name the file for these labels: its name is the sha256 of everything the vectors depend on.
+    """Return the path for these labels: the file name is the sha256 of everything the vectors depend on.
 
     Args:
         folder: where label vectors are kept.
@@ -43,7 +43,7 @@ def cache_file(folder: Path, fingerprint: str, labels: Sequence[str], about: obj
 
 
 def read_vectors(path: Path, shape: tuple[int, int], dtype: type[F]) -> NDArray[F] | None:
-    """Map stored vectors into memory, or give None where the file is absent, damaged or of another shape or type."""
+    """Memory-map stored vectors; None if the file is missing, damaged or of another shape or type."""
     try:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
         with path.open("rb") as file:
@@ -81,7 +81,7 @@ def _write(path: Path, vectors: NDArray[F]) -> None:
 
 
 def _checksum(vectors: NDArray[F]) -> bytes:
-    """Add up the array as 64-bit words: finds cut, zeroed and flipped places in 1 ms for 50 MB (sha256: 28 ms)."""
+    """Sum the array as 64-bit words: finds truncated, zeroed and flipped data in 1 ms for 50 MB (sha256: 28 ms)."""
     flat = np.ascontiguousarray(vectors).reshape(-1).view(np.uint16)
     whole = flat.size // 4 * 4
     words = flat[:whole].view(np.uint64)

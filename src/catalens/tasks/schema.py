@@ -19,14 +19,14 @@ Kind = Literal["exclusive", "multi"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DEFAULT_TEMPLATES = ("{}", "a photo of {}")
 UNKNOWN = "unknown"
-"""The answer where no label is sure enough; no label of a schema may be called so."""
+"""The value where no label reaches its threshold; reserved, no label may have this name."""
 _SCHEMA_KEYS = frozenset({"name", "about", "groups"})
 _GROUP_KEYS = frozenset({"about", "kind", "templates", "labels", "when", "question"})
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One value of a group, and the wordings that mean it (the most usual first)."""
+    """One value of a group and its wordings, the most usual first."""
 
     name: str
     wordings: tuple[str, ...]
@@ -85,7 +85,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Groups in the order in which they are read; a condition names earlier groups only."""
+    """Groups in reading order; a condition names earlier groups only."""
 
     name: str
     groups: tuple[Group, ...]
@@ -127,7 +127,7 @@ class Schema:
 
 
 def check_templates(templates: Sequence[str], where: str) -> None:
-    """Refuse templates in which a wording could not be put.
+    """Check that each template has one place for a wording.
 
     Args:
         templates: sentences, each with {} exactly once.
@@ -163,7 +163,7 @@ def _first_repeated(names: Sequence[str]) -> str | None:
 
 
 def schema_names() -> list[str]:
-    """List the shipped schemas.
+    """Return the names of the bundled schemas.
 
     >>> schema_names()
     ['everyday', 'fashion']
@@ -176,7 +176,7 @@ def schema_names() -> list[str]:
 
 
 def load_schema(name_or_path: str | Path = "fashion") -> Schema:
-    """Read a shipped schema by its name, or one of your own by its path.
+    """Load a bundled schema by its name, or a file by its path.
 
     Args:
         name_or_path: a name that `schema_names` lists, or a file that ends in .yaml or .yml.
@@ -193,14 +193,14 @@ def load_schema(name_or_path: str | Path = "fashion") -> Schema:
             text = (resources.files("catalens.tasks") / "data" / f"{name_or_path}.yaml").read_text(encoding="utf-8")
         else:
             known = ", ".join(schema_names())
-            raise InputError(f"there is no schema {str(name_or_path)!r}; shipped: {known}; or give a .yaml file")
+            raise InputError(f"unknown schema {str(name_or_path)!r}; name one of {known}, or a .yaml file")
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the schema {str(path)!r}: {error}") from error
     return parse_schema(text, origin=str(name_or_path))
 
 
 def parse_schema(text: str, *, origin: str) -> Schema:
-    """Make a schema from YAML text; origin names it in messages.
+    """Parse a schema from YAML text; messages name it by its origin.
 
     Raises:
         InputError: it is not YAML, has a shape a schema does not have, or contradicts itself.

@@ -82,13 +82,12 @@ def _check_events(text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             level += 1
             if level > MOST_LEVELS:
-                line = event.start_mark.line + 1
-                raise InputError(f"the YAML is nested more than {MOST_LEVELS} levels deep in line {line}")
+                raise InputError(f"the YAML is nested more than {MOST_LEVELS} levels deep in line {_line(event)}")
         elif isinstance(event, yaml.CollectionEndEvent):
             level -= 1
         elif isinstance(event, yaml.ScalarEvent) and len(event.value) > LONGEST_SCALAR:
             raise InputError(
-                f"a value in line {event.start_mark.line + 1} of the YAML has {len(event.value):,} characters; "
+                f"a value in line {_line(event)} of the YAML has {len(event.value):,} characters; "
                 f"at most {LONGEST_SCALAR:,} are read"
             )
 
@@ -103,11 +102,15 @@ def _expanded(node: yaml.Node, sizes: dict[int, int]) -> int:
         return 1
     if id(node) in sizes:
         if not sizes[id(node)]:
-            raise InputError(f"the YAML value in line {node.start_mark.line + 1} contains itself")
+            raise InputError(f"the YAML value in line {_line(node)} contains itself")
         return sizes[id(node)]
     sizes[id(node)] = 0
     sizes[id(node)] = total = 1 + sum(_expanded(child, sizes) for child in _children(node))
     return total
+
+
+def _line(place: yaml.Event | yaml.Node) -> int:
+    return place.start_mark.line + 1 if place.start_mark is not None else 0
 
 
 def _children(node: yaml.Node) -> Iterator[yaml.Node]:

@@ -20,12 +20,12 @@ from catalens.tasks.vocabularies import load_vocabulary, vocabulary_names
 _log = logging.getLogger(__name__)
 
 CLIP_INTERROGATOR = "clip-interrogator"
-"""The name that stands for the lists of that package, where it is installed."""
+"""The name of the lists of that package, if it is installed."""
 FASHION = "fashion"
 """The name of the shipped tables for encoders that know products only: no artists, movements or sites."""
 
 Kind = Literal["artist", "flavor", "medium", "movement", "site", "negative"]
-"""What a term is to a prompt."""
+"""The role of a term in a prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Tables:
     """Terms as the files have them, without the space around a line; each file is called as its field, and `.txt`.
 
     Attributes:
-        filled: names of the tables that a folder lacks, and that are the shipped ones therefore.
+        filled: names of the tables that a folder lacks, for which the bundled ones are used.
     """
 
     artists: Sequence[str]
@@ -89,7 +89,7 @@ def load_tables(vocabulary: str | Path | None = None) -> Tables:
     names = ", ".join(f"{name}.txt" for name in TABLES)
     if not folder.is_dir():
         raise InputError(
-            f"there is no vocabulary {str(vocabulary)!r}: give {FASHION}, {CLIP_INTERROGATOR}, or a folder "
+            f"there is no vocabulary {str(vocabulary)!r}: name {FASHION}, {CLIP_INTERROGATOR}, or a folder "
             f"with some of {names}"
         )
     filled = tuple(name for name in TABLES if not (folder / f"{name}.txt").is_file())
