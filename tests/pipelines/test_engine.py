@@ -69,7 +69,7 @@ class Reader:
         for picture in pictures:
             if error := self.bad(picture):
                 raise error
-        return [{self.name: f"{self.name} {picture.image.getpixel((0, 0))}"[:40]} for picture in pictures]
+        return [{self.name: f"{self.name} {picture.pixels().getpixel((0, 0))}"[:40]} for picture in pictures]
 
     @property
     def stage(self) -> Stage:
@@ -209,7 +209,7 @@ def test_pictures_come_as_small_as_every_model_allows(tmp_path: Path) -> None:
 
     def stage(size_wh: tuple[int, int] | None) -> Stage:
         def run(pictures: Sequence[Picture]) -> list[Values]:
-            sizes.append(pictures[0].image.size)
+            sizes.append(pictures[0].pixels().size)
             return [{}] * len(pictures)
 
         return FunctionStage("look", lambda: Step(run, size_wh))

@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ class TestTheSameAsTheCommand:
 class TestPictures:
     def test_every_kind_is_taken(self, lens: Lens, photos: list[Path]) -> None:
         image = Image.open(photos[0]).convert("RGB")
-        kinds = [str(photos[0]), photos[0], photos[0].read_bytes(), image, np.asarray(image)]
+        kinds: list[Any] = [str(photos[0]), photos[0], photos[0].read_bytes(), image, np.asarray(image)]
         tags = [lens.tag(each, ["a red dress", "a blue shirt"]) for each in kinds]
         assert all(each == tags[0] for each in tags)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalens.cli import index_add, inputs, output
+from catalens.cli import index_add, index_check, inputs, output
 from catalens.cli.filtering import filter_of, say_unknown_fields
 from catalens.cli.options import Catalogue, Json, Model, Where, examples, session_for
 from catalens.cli.records import fields_line
@@ -53,6 +53,9 @@ def register(app: typer.Typer) -> None:
     group.command(epilog=examples("catalens index reencode shop.catalens --model path/to/bundle"))(reencode)
     group.command(epilog=examples("catalens index graph shop.catalens", "catalens index graph shop.catalens --drop"))(
         graph
+    )
+    group.command(epilog=examples("catalens index check shop.catalens", "catalens index check shop.catalens --repair"))(
+        index_check.check
     )
     app.add_typer(group, name="index")
 

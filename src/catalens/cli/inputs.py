@@ -28,7 +28,7 @@ def entries(arguments: Sequence[str]) -> Entries:
 
     given = b""
     if STANDARD_INPUT in arguments:
-        given = read_stream(sys.stdin.buffer, "standard input", max_bytes=Limits().max_bytes)
+        given = read_stream(sys.stdin.buffer, max_bytes=Limits().max_bytes)
     return named_entries(arguments, given)
 
 

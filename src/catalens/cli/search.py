@@ -103,6 +103,8 @@ def search(
     with EmbeddedIndex.open(path, encoder_name=encoder.name, read_only=True) as index:
         hits = search_index(index, encoder, query, k=k, min_score=min_score, cutoff=limit)
         _show(hits, as_json=output.wants_json(json))
+        for notice in index.notices:
+            output.say(notice, style="yellow")
         if not hits:
             output.say("nothing found")
             say_unknown_fields(index, query.where)

@@ -228,7 +228,8 @@ class Judge:
         if schema not in self._banks:
             file = shipped_calibration(encoder.name, schema)
             own = _beside(encoder, schema)
-            learned = load_calibration(own or file) if own or file else None
+            path = own or file
+            learned = load_calibration(path) if path else None
             self._banks[schema] = build_schema_bank(encoder, load_schema(schema)), learned
         return self._banks[schema]
 
