@@ -22,6 +22,7 @@ from catalens.models.readers.kv_cache import (
     CachedState,
     ForwardInputs,
     Prefill,
+    cache_argument,
     forward_causal,
     pad_left,
 )
@@ -163,6 +164,7 @@ class Chat:
         if prefix.features is not None:
             inputs["mm_encoder_outputs"] = {"image": prefix.features}
         position_ids = self._position_ids(row, inputs)
+        inputs |= cache_argument(self._model, cache)
         output = self._model(input_ids=row, position_ids=position_ids, use_cache=True, logits_to_keep=1, **inputs)
         state = CachedState(self._forward, cache, torch.ones_like(row), position_ids.max().view(1) + 1)
         return state, output.logits[:, -1].float()
