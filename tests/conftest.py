@@ -6,6 +6,7 @@ import csv
 import os
 import random
 import socket
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ _THIS_MACHINE = "127.0.0.1"
 
 collect_ignore = [] if all(map(find_spec, ("torch", "transformers", "open_clip", "diffusers"))) else ["hub"]
 """The tests over pretrained models need a large install: `make test-models`."""
+if not any("hostile" in argument for argument in sys.argv):
+    collect_ignore.append("hostile")  # `make test-hostile`, which names them, takes minutes
 
 
 def _refuse(*_: Any, **__: Any) -> None:

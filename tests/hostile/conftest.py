@@ -15,11 +15,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=1, help="how many times as many inputs and kills as usual")
 
 
-def pytest_ignore_collect(config: pytest.Config) -> bool | None:
-    """Leave these tests out of a run that did not name them: then this file came too late to add its option."""
-    return True if config.getoption("rounds", None) is None else None
-
-
 @pytest.fixture(scope="session")
 def rounds(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("rounds"))

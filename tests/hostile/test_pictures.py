@@ -55,10 +55,9 @@ def broken_folder(tmp_path: Path, rounds: int) -> Path:
     return folder
 
 
-@pytest.fixture
-def costly_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "costly"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def costly_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("costly")
     for name, content in costly_images():
         (folder / name).write_bytes(content)
     (folder / "sound.jpg").write_bytes(encoded(scene(), "JPEG"))
