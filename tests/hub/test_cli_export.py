@@ -26,7 +26,7 @@ def test_a_checkpoint_becomes_a_bundle_that_can_be_used(tiny: Tiny, tmp_path: Pa
 def test_what_is_not_good_enough_is_not_kept(tiny: Tiny, tmp_path: Path, run: Run) -> None:
     ran = run("export", str(tiny("clip")), str(tmp_path / "out"), "--precision", "int8", "--least-cosine", "1")
     assert ran.code == 3
-    assert "1.0 is asked for" in ran.err
+    assert "1.0 is required" in ran.err
     assert not list(tmp_path.glob("*out*"))
 
 
@@ -34,7 +34,7 @@ def test_what_is_not_good_enough_is_not_kept(tiny: Tiny, tmp_path: Path, run: Ru
 def test_what_is_no_cosine_is_refused_before_the_model_is_loaded(least: str, tmp_path: Path, run: Run) -> None:
     ran = run("export", "no/such-model", str(tmp_path / "out"), "--least-cosine", least)
     assert ran.code == 2
-    assert "it is a number between -1 and 1" in ran.err
+    assert "it must be between -1 and 1" in ran.err
 
 
 @pytest.mark.parametrize("model", ["blip-base", "BLIP-Base", "Salesforce/blip-vqa-base@main"])
