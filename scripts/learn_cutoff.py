@@ -77,7 +77,8 @@ def measure(index: MemoryIndex, judged: Sequence[Judged], cutoff: Cutoff | None)
     for query in judged:
         floor = cutoff.floor(index.scores(query.vector)) if cutoff else None
         found = {
-            hit.record.id for hit in index.query(query.vector, 20 if cutoff is None else len(index), min_score=floor)
+            hit.record.id
+            for hit in index.query(query.vector[None], 20 if cutoff is None else len(index), min_score=floor)[0]
         }
         if query.relevant:
             right = len(found & query.relevant)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from catalens.core.types import Decoding
-from catalens.models.readers.generate_numpy import Marks, draw
+from catalens.models.readers.generate_numpy import SpecialIds, generate
 from catalens.tasks.caption_metrics import bleu, cider
 from catalens.training.reader import Reader
 from catalens.training.reading import Pictures, Words
@@ -22,7 +22,7 @@ BEAMS = Decoding(max_tokens=20, beams=4)
 def captions(reader: Reader, words: Words, pictures: Pictures, decoding: Decoding = BEAMS) -> list[str]:
     """Return one caption for the first view of every picture."""
     out: list[str] = []
-    marks = Marks(end=words.end, never=(words.caption, words.ask, words.answer))
+    special = SpecialIds(end=words.end, never=(words.caption, words.ask, words.answer))
     for start in range(0, len(pictures), 64):
         rows = slice(start, start + 64)
         memory = reader.encode_memory(*_first(pictures, rows))
@@ -35,7 +35,7 @@ def captions(reader: Reader, words: Words, pictures: Pictures, decoding: Decodin
 
         n = memory.shape[2]
         prompt = np.full((n, 1), words.caption, dtype=np.int64)
-        drawn = draw(step, prompt, reader.nothing(n).numpy(), count=1, decoding=decoding, marks=marks)
+        drawn = generate(step, prompt, reader.nothing(n).numpy(), count=1, decoding=decoding, special=special)
         out += [words.tokenizer.decode(texts[0].ids).strip() for texts in drawn]
     return out
 

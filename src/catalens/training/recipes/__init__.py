@@ -1,0 +1,1 @@
+"""Training recipes: the commands that made the bundled models."""
