@@ -1,7 +1,5 @@
-# Two commands do all the set-up on a machine that has Python 3.11 or later and make:
-#   make demo     the main job, on products drawn by code (base install)
-#   make test     the default test suite (development install)
-# Everything lives in .venv; a stamp file per kind of install makes the second run quick.
+# Every target sets up .venv by itself, on a machine with Python 3.11 or later and make.
+# A stamp file per kind of install makes the second run quick.
 
 PYTHON ?= python3
 CATALENS_DATA ?= ../shared/data
@@ -15,28 +13,19 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models quick check lint types layers fix test-hostile bench bench-models starter everyday eval-bundled lock clean
+.PHONY: help demo check fix lint types layers quick test test-models test-hostile bench bench-models dist lock starter everyday eval-bundled clean
 
-help:            ## list these commands
-	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+help:            ## list the targets
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
 
 demo: $(VENV)/.demo  ## draw a small catalogue, index it, tag it, search it, and say how often that was right
 	$(BIN)/catalens demo
 
-test: $(VENV)/.dev  ## the default test suite: offline, on the CPU; prints the ten slowest tests
-	$(PYTEST)
+check: lint types layers test  ## everything a change must pass
 
-test-models: $(VENV)/.dev-models  ## the tests of training and of pretrained models, which need torch (a large install, once)
-	$(PYTEST) tests/training tests/hub
-
-ROUNDS ?= 1
-test-hostile: $(VENV)/.dev  ## attacks: mutated and costly pictures, damaged catalogues, full disks, kills (ROUNDS=20 for a long run)
-	$(BIN)/python -m pytest -q tests/hostile --rounds $(ROUNDS)
-
-quick: $(VENV)/.dev  ## the default suite without its slow tests
-	$(PYTEST) -m "not slow"
-
-check: lint types layers test  ## everything a change must pass: lint, types, layers, tests
+fix: $(VENV)/.dev  ## repair what ruff can repair
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 lint: $(VENV)/.dev  ## ruff: rules and format
 	$(BIN)/ruff check
@@ -45,18 +34,38 @@ lint: $(VENV)/.dev  ## ruff: rules and format
 types: $(VENV)/.dev  ## mypy, strict
 	$(BIN)/mypy
 
-layers: $(VENV)/.dev  ## one-way imports between the rooms
+layers: $(VENV)/.dev  ## import-linter: one-way imports between the packages
 	$(BIN)/lint-imports
 
-fix: $(VENV)/.dev  ## repair what ruff can repair
-	$(BIN)/ruff check --fix
-	$(BIN)/ruff format
+quick: $(VENV)/.dev  ## the test suite without its slow tests
+	$(PYTEST) -m "not slow"
+
+test: $(VENV)/.dev  ## the test suite: offline, on the CPU
+	$(PYTEST)
+
+test-models: $(VENV)/.dev-models  ## the tests of training and of pretrained models (installs torch: several gigabytes)
+	$(PYTEST) tests/training tests/hub
+
+ROUNDS ?= 1
+test-hostile: $(VENV)/.dev  ## attacks: mutated and costly pictures, damaged catalogues, full disks, kills (ROUNDS=20 for a long run)
+	$(BIN)/python -m pytest -q tests/hostile --rounds $(ROUNDS)
 
 bench: $(VENV)/.bench  ## speed and memory; the last line is one JSON document
 	$(BIN)/python -m benchmarks
 
 bench-models: $(VENV)/.bench-models  ## speed of pretrained models beside the libraries they come from (random weights)
 	$(BIN)/python -m benchmarks.models
+
+dist: $(VENV)/.dev  ## build the wheel and the source archive, and check both
+	rm -rf dist
+	$(BIN)/python -m build --quiet --no-isolation
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+lock: | $(BIN)/python  ## resolve every extra again and pin it in constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
+	  $(LOCKED:%=--extra %) --output-file constraints.txt pyproject.toml
 
 starter: $(VENV)/.train  ## train the shipped encoder again from its seed (hours; needs the fashion tables)
 	$(BIN)/python -m catalens.training.starter --data $(CATALENS_DATA) --out runs/starter
@@ -73,11 +82,6 @@ everyday: $(VENV)/.train  ## train the shipped everyday encoder and reader again
 	$(BIN)/python -m catalens.training.reading everyday --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.self_critical --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.reader_release everyday --data $(CATALENS_DATA) --run runs/rewarded-everyday
-
-lock: | $(BIN)/python  ## resolve every extra again and pin it in constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
-	  $(LOCKED:%=--extra %) --output-file constraints.txt pyproject.toml
 
 eval-bundled: $(VENV)/.train  ## scores of the bundled encoders on every labelled validation table, beside the majority's
 	$(BIN)/python -m catalens.training.recipes.unified.judging --data $(CATALENS_DATA)

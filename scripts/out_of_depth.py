@@ -7,6 +7,7 @@ for what they are, an article type or a main subject; and those tags. Runs `cata
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -45,6 +46,7 @@ def claims(folder: Path, truths: Mapping[str, str]) -> tuple[int, list[str]]:
 
 def main() -> None:
     """Write each set to a folder, tag it, and print what was claimed."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as place:
         sets: dict[str, dict[str, str]] = {"nonsense": {}, "strange": {}, "drawn products": {}}
         for name in sets:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from typer.testing import CliRunner
 
 from catalens.cli import app
@@ -21,6 +22,10 @@ from tests.support.drawings import drawn
 from tests.support.ran import Ran, Run
 
 _THIS_MACHINE = "127.0.0.1"
+
+# The same examples on every machine and in every run; `--hypothesis-profile default` searches at random.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
 
 collect_ignore = [] if all(map(find_spec, ("torch", "transformers", "open_clip", "diffusers"))) else ["hub"]
 """The tests over pretrained models need a large install: `make test-models`."""
