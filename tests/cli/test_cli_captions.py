@@ -190,7 +190,7 @@ def test_pictures_from_standard_input_are_captioned(run: Run, colours: Path) -> 
         (["--temperature", "1", "--beams", "3"], "a single beam"),
         (["--top-p", "0.5"], "--top-p goes with --temperature"),
         (["--seed", "7"], "--seed goes with --temperature"),
-        (["--min-tokens", "9", "--max-tokens", "4"], "min_tokens is 9; it lies between 0 and max_tokens 4"),
+        (["--min-tokens", "9", "--max-tokens", "4"], "min_tokens is 9; it must be between 0 and max_tokens, 4"),
         (["--repetition-penalty", "0"], "repetition_penalty is 0.0"),
         (["--model", "blip-bse"], "did you mean 'blip-base'"),
     ],

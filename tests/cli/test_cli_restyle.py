@@ -128,7 +128,7 @@ def test_a_painter_that_fails_is_an_error_of_its_picture(run: Run, photos: list[
         (["--prompt", "a", "--painter", "fakes"], "there is no painter 'fakes'"),
         ([*PAINT, "--template", "by {artist}"], "{prompt} is missing"),
         ([*PAINT, "--template", "{prompt} by {artist}"], "asks for artist"),
-        (["--painter", "fake", "--prompt", " "], "there is no prompt"),
+        (["--painter", "fake", "--prompt", " "], "the prompt is empty"),
         ([*PAINT, "--output", "out.gif"], "ends in .png"),
         ([*PAINT, "--no-caption"], "exclude each other"),
     ],
