@@ -128,7 +128,7 @@ def ask(
     stage = AnswerStage(
         questions=tuple(dict.fromkeys(questions)),
         choices=choices,
-        unknown_below=unknown_below or 0.0,
+        unknown_below=unknown_below,
         decoding=decoding,
     )
     session = session_for(reader=model, quantise=quantise)

@@ -38,18 +38,19 @@ def hold(entries: Entries, stage: AnswerStage, session: Session, *, as_json: boo
         typer.Exit: with 1, at the end, if a question was not answered.
     """
     from catalens.core.types import Turn
+    from catalens.pipelines.bundled_answers import BundledAnswers
     from catalens.pipelines.reading import encode_for_reader
 
     picture = _picture(entries)
     reader = session.reader(stage.reader)
     if not reader.keeps_history:
         output.say(f"{reader.name} keeps no conversation: each question stands alone", style="yellow")
-    encoded = encode_for_reader([picture], reader)
+    encoded, bundled = encode_for_reader([picture], reader), BundledAnswers(session)
     history: list[Turn] = []
     failed = 0
     for question in _lines(stage.questions):
         try:
-            (answer,) = stage.ask(reader, encoded, [question], history)[0]
+            (answer,) = stage.ask(reader, encoded, [question], history, bundled=bundled)[0]
         except CatalensError as error:
             failed += 1
             output.say(f"failed: {error}", style="red")

@@ -10,9 +10,11 @@ from catalens.core.errors import InputError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Turn
 from catalens.models.readers import Reader
+from catalens.pipelines.bundled_answers import BundledAnswers, BundledReader
 from catalens.pipelines.reading import encode_for_reader
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Step, Values
+from catalens.tasks.answers import ClosedAnswer
 from catalens.tasks.schema import Group
 
 ANSWERS, ANSWER, LINES = "answers", "answer", "lines"
@@ -25,7 +27,8 @@ class AnswerStage:
     Attributes:
         questions: in plain words.
         choices: allowed answers, each scored by the reader's likelihood; empty lets it write.
-        unknown_below: with choices: "unknown" where the likeliest is less probable.
+        unknown_below: with choices: "unknown" where the likeliest is less probable; None takes what was learned for
+            the reader and this kind of question, or 0.
         history: the conversation so far, oldest first.
         decoding: how tokens of written answers are chosen.
         reader: its name; None is the configured one.
@@ -36,14 +39,14 @@ class AnswerStage:
 
     questions: tuple[str, ...]
     choices: tuple[str, ...] = ()
-    unknown_below: float = 0.0
+    unknown_below: float | None = None
     history: tuple[Turn, ...] = ()
     decoding: Decoding = GREEDY
     reader: str | None = None
     name = ANSWERS
 
     def __post_init__(self) -> None:
-        if self.unknown_below and not self.choices:
+        if self.unknown_below is not None and not self.choices:
             raise InputError("--unknown-below goes with --answers: only those have probabilities")
 
     @property
@@ -53,11 +56,12 @@ class AnswerStage:
 
     def load(self, session: Session) -> Step:
         """Load the reader."""
-        reader = session.reader(self.reader)
+        reader, bundled = session.reader(self.reader), BundledAnswers(session)
 
         def run(pictures: Sequence[Picture]) -> list[Values]:
             with session.lock(reader.name):
-                rows = self.ask(reader, encode_for_reader(pictures, reader), self.questions, self.history)
+                encoded = encode_for_reader(pictures, reader)
+                rows = self.ask(reader, encoded, self.questions, self.history, bundled=bundled)
             return [values(row) for row in rows]
 
         def values(answers: Sequence[dict[str, Any]]) -> Values:
@@ -68,31 +72,46 @@ class AnswerStage:
         return Step(run, size_wh=reader.input_size_wh)
 
     def ask(
-        self, reader: Reader, encoded: EncodedImages, questions: Sequence[str], history: Sequence[Turn] = ()
+        self,
+        reader: Reader,
+        encoded: EncodedImages,
+        questions: Sequence[str],
+        history: Sequence[Turn] = (),
+        *,
+        bundled: BundledAnswers,
     ) -> list[list[dict[str, Any]]]:
         """Return, for each picture, the answer to each question as JSON values; `history` is the conversation."""
         if self.choices:
-            return self._choose(reader, encoded, questions, history)
+            return self._choose(reader, encoded, questions, history, bundled)
         from catalens.tasks.captions import clean_answer
 
-        rows = reader.answer(encoded, questions, history=history, decoding=self.decoding)
+        if isinstance(reader, BundledReader):
+            rows = bundled.answer(reader, encoded, questions, history=history, decoding=self.decoding)
+        else:
+            written = reader.answer(encoded, questions, history=history, decoding=self.decoding)
+            rows = [[clean_answer(each) for each in row] for row in written]
         return [
-            [
-                {"question": question, "answer": clean_answer(each)}
-                for question, each in zip(questions, row, strict=True)
-            ]
+            [{"question": question, "answer": each} for question, each in zip(questions, row, strict=True)]
             for row in rows
         ]
 
     def _choose(
-        self, reader: Reader, encoded: EncodedImages, questions: Sequence[str], history: Sequence[Turn]
+        self,
+        reader: Reader,
+        encoded: EncodedImages,
+        questions: Sequence[str],
+        history: Sequence[Turn],
+        bundled: BundledAnswers,
     ) -> list[list[dict[str, Any]]]:
         from catalens.tasks.answers import choose
 
-        columns = [
-            choose(reader, encoded, question, self.choices, unknown_below=self.unknown_below, history=history)
-            for question in questions
-        ]
+        def column(question: str) -> list[ClosedAnswer]:
+            below = self.unknown_below
+            if isinstance(reader, BundledReader):
+                return bundled.choose(reader, encoded, question, self.choices, unknown_below=below, history=history)
+            return choose(reader, encoded, question, self.choices, unknown_below=below or 0.0, history=history)
+
+        columns = [column(question) for question in questions]
         return [
             [
                 {

@@ -219,7 +219,7 @@ class Lens(RunsTasks):
         question: str,
         choices: Sequence[str],
         *,
-        unknown_below: float = 0.0,
+        unknown_below: float | None = None,
     ) -> Task[Answer]:
         """Return the likeliest of some allowed answers, with a probability for each.
 
@@ -227,7 +227,7 @@ class Lens(RunsTasks):
             pictures: one picture or many.
             question: in plain words.
             choices: the allowed answers.
-            unknown_below: "unknown" where the likeliest is less probable.
+            unknown_below: "unknown" where the likeliest is less probable; None takes what was learned, or 0.
         """
         from catalens.pipelines.answering import AnswerStage
 

@@ -18,7 +18,7 @@ from catalens.core.errors import InputError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.models.gate import Gate
-from catalens.models.readers.bundled import BundleImages, BundleReader
+from catalens.models.readers.bundled import BundleImages, BundleReader, ReaderPart
 from catalens.models.readers.checks import FOREIGN
 
 Row = TypeVar("Row")
@@ -60,6 +60,15 @@ class AutoReader:
         others = [image for image, product in zip(images, is_product, strict=True) if not product]
         everyday = self.everyday.encode_images(others)
         return RoutedBundleImages(is_product, encoded.take(np.flatnonzero(is_product)), everyday)
+
+    def parts(self, encoded: EncodedImages) -> list[ReaderPart]:
+        """Return the images of each reader that has some."""
+        own = self._own(encoded)
+        found = [
+            ReaderPart(self.product, np.flatnonzero(own.is_product), own.product),
+            ReaderPart(self.everyday, np.flatnonzero(~own.is_product), own.everyday),
+        ]
+        return [part for part in found if len(part.rows)]
 
     def read_by(self, encoded: EncodedImages) -> list[str]:
         """Return the name of the bundle that reads each image."""

@@ -59,6 +59,21 @@ class BundleImages:
         return BundleImages(self.vectors[rows], self.memory[:, :, rows])
 
 
+@dataclass(frozen=True, slots=True)
+class ReaderPart:
+    """The images of a batch that one bundled reader reads.
+
+    Attributes:
+        reader: that reader, with its encoder.
+        rows: (m,) positions of the images in the batch.
+        encoded: those images.
+    """
+
+    reader: BundleReader
+    rows: NDArray[np.intp]
+    encoded: BundleImages
+
+
 class BundleReader:
     """A `Captioner` and an `Answerer` over the graphs of a bundle; too small a model to keep a conversation.
 
@@ -114,6 +129,11 @@ class BundleReader:
             return BundleImages(self.encoder.encode_images([]), np.empty((0, 2, 0, 0, 0, 0), np.float32))
         vectors, features = self.encoder.encode_images_with(images, "features")
         return BundleImages(vectors, projection.run({"features": features})["memory"])
+
+    def parts(self, encoded: EncodedImages) -> list[ReaderPart]:
+        """Return the images with the reader that reads each: this one reads all."""
+        own = self._own(encoded)
+        return [ReaderPart(self, np.arange(len(own)), own)]
 
     def caption(
         self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY

@@ -1,0 +1,116 @@
+"""Answers of the bundled readers, with what their encoders know: a small reader alone names the wrong thing surely."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
+
+from catalens.core.protocols import EncodedImages
+from catalens.core.types import Decoding, Turn
+from catalens.models.readers.bundled import ReaderPart
+from catalens.models.routing import EVERYDAY, domain
+from catalens.pipelines.attributes import SchemaReader, schema_reader
+from catalens.pipelines.session import Session
+from catalens.tasks.answers import AnswerChooser, ClosedAnswer, choose
+from catalens.tasks.captions import clean_answer
+from catalens.tasks.known_answers import answer_from_attributes
+from catalens.tasks.question_kinds import parse_question
+from catalens.tasks.schema import UNKNOWN
+
+Row = TypeVar("Row")
+
+_NOT_GUESSED = frozenset({"thing", "other"})
+"""Kinds of questions that the everyday reader cannot answer: it was trained on people, places and actions."""
+
+
+@runtime_checkable
+class BundledReader(Protocol):
+    """A reader over bundles, whose images each have an encoder's vector as well."""
+
+    def parts(self, encoded: EncodedImages) -> list[ReaderPart]:
+        """Return the images of each bundle's reader."""
+
+
+class BundledAnswers:
+    """Answers by bundled readers and their encoders together."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._choosers: dict[str, AnswerChooser | None] = {}
+        self._schemas: dict[str, SchemaReader] = {}
+
+    def choose(
+        self,
+        reader: BundledReader,
+        encoded: EncodedImages,
+        question: str,
+        answers: Sequence[str],
+        *,
+        unknown_below: float | None,
+        history: Sequence[Turn] = (),
+    ) -> list[ClosedAnswer]:
+        """Choose among allowed answers, for each image: by both models where weights were learned for them."""
+
+        def rows(part: ReaderPart) -> list[ClosedAnswer]:
+            chooser = self._chooser(part)
+            if chooser is None:
+                below = unknown_below or 0.0
+                return choose(part.reader, part.encoded, question, answers, unknown_below=below, history=history)
+            return chooser.choose(
+                part.encoded.vectors, part.encoded, question, answers, unknown_below=unknown_below, history=history
+            )
+
+        return _in_order(reader.parts(encoded), rows)
+
+    def answer(
+        self,
+        reader: BundledReader,
+        encoded: EncodedImages,
+        questions: Sequence[str],
+        *,
+        history: Sequence[Turn] = (),
+        decoding: Decoding,
+    ) -> list[list[str]]:
+        """Answer questions about each image.
+
+        Of everyday pictures, what the encoder recognises is answered first; what a thing is, is never guessed.
+        """
+
+        def rows(part: ReaderPart) -> list[list[str]]:
+            written = part.reader.answer(part.encoded, questions, history=history, decoding=decoding)
+            cleaned = [[clean_answer(each) for each in row] for row in written]
+            return cleaned if domain(part.reader.name) != EVERYDAY else self._checked(part, questions, cleaned)
+
+        return _in_order(reader.parts(encoded), rows)
+
+    def _checked(self, part: ReaderPart, questions: Sequence[str], written: Sequence[Sequence[str]]) -> list[list[str]]:
+        encoder = part.reader.encoder
+        if encoder.name not in self._schemas:
+            self._schemas[encoder.name] = schema_reader(encoder, EVERYDAY, self._session)
+        checked: list[list[str]] = []
+        for attributes, answers in zip(self._schemas[encoder.name](part.encoded.vectors), written, strict=True):
+            row: list[str] = []
+            for question, answer in zip(questions, answers, strict=True):
+                known = answer_from_attributes(question, attributes).value
+                row.append(known if known != UNKNOWN or parse_question(question).kind in _NOT_GUESSED else answer)
+            checked.append(row)
+        return checked
+
+    def _chooser(self, part: ReaderPart) -> AnswerChooser | None:
+        from catalens.models.registry import shipped_answers
+        from catalens.tasks.answer_weights import load_answer_weights
+
+        name = part.reader.name
+        if name not in self._choosers:
+            file = shipped_answers(name)
+            weights = load_answer_weights(file) if file is not None else None
+            fits = weights is not None and (weights.encoder_name, weights.reader_name) == (name, name)
+            self._choosers[name] = (
+                AnswerChooser(part.reader.encoder, part.reader, weights) if weights and fits else None
+            )
+        return self._choosers[name]
+
+
+def _in_order(parts: Sequence[ReaderPart], rows: Callable[[ReaderPart], Sequence[Row]]) -> list[Row]:
+    found = {int(at): row for part in parts for at, row in zip(part.rows, rows(part), strict=True)}
+    return [found[at] for at in range(len(found))]
