@@ -29,13 +29,21 @@ def test_every_known_variable_is_read() -> None:
         "CATALENS_READER": "blip-base",
         "CATALENS_CACHE": "/c",
         "CATALENS_RUNTIME": "openvino",
+        "CATALENS_MAX_PIXELS": "1000",
         "CATALENS_DEBUG": "yes",
         "CATALENS_DATA": "/d",
         "OPENAI_API_KEY": "secret",
     }
     assert set(env) == set(KNOWN)
     assert Settings.from_env(env) == Settings(
-        Path("/c"), "fake", "blip-base", runtime="openvino", debug=True, data=Path("/d"), api_key="secret"
+        Path("/c"),
+        "fake",
+        "blip-base",
+        runtime="openvino",
+        max_pixels=1000,
+        debug=True,
+        data=Path("/d"),
+        api_key="secret",
     )
     assert "secret" not in repr(Settings.from_env(env)), "a key must not come into a log"
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from catalens.models.registry import load_encoder
     from catalens.pipelines.catalogue import Catalogue
     from catalens.pipelines.ingest import ingest
-    from catalens.pipelines.lens import Lens, load
+    from catalens.pipelines.lens import Lens
+    from catalens.pipelines.loading import load
     from catalens.pipelines.results import Answer, Caption, FoundPrompt, PictureAttributes, ProductDescription, Result
     from catalens.tasks.attributes import build_schema_bank, read_attributes
     from catalens.tasks.labels import build_bank
@@ -61,7 +62,7 @@ _HOMES = {
     "encode": "models.mixed",
     "find_images": "core.folders",
     "ingest": "pipelines.ingest",
-    "load": "pipelines.lens",
+    "load": "pipelines.loading",
     "load_encoder": "models.registry",
     "load_schema": "tasks.schema",
     "open_index": "catalogue.opening",

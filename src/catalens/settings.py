@@ -17,6 +17,7 @@ KNOWN = {
     "CATALENS_READER": "the reader that caption and ask use when --model is not given",
     "CATALENS_CACHE": "the folder for things that can be made again, such as encoded labels",
     "CATALENS_RUNTIME": "what runs the encoder: auto, onnxruntime or openvino",
+    "CATALENS_MAX_PIXELS": "the largest picture that is decoded, in pixels (width times height)",
     "CATALENS_DEBUG": "1: show the traceback behind an error",
     "CATALENS_DATA": "the folder of the product tables that training and some tests read",
     "OPENAI_API_KEY": "the key that is sent to servers of chat completions",
@@ -33,6 +34,7 @@ class Settings:
         reader: the name of what captions and answers.
         cache: a folder that may be deleted at any time.
         runtime: what runs the encoder's graphs.
+        max_pixels: the largest picture that is decoded; None is the default limit.
         debug: whether errors show their traceback.
         data: the folder of the product tables, or None.
         api_key: for servers of chat completions; None sends none.
@@ -42,6 +44,7 @@ class Settings:
     model: str | None = None
     reader: str = "starter"
     runtime: str = "auto"
+    max_pixels: int | None = None
     debug: bool = False
     data: Path | None = None
     api_key: str | None = field(default=None, repr=False)
@@ -65,6 +68,7 @@ class Settings:
             cache=_cache_folder(env),
             reader=env.get("CATALENS_READER") or "starter",
             runtime=env.get("CATALENS_RUNTIME") or "auto",
+            max_pixels=_count("CATALENS_MAX_PIXELS", env.get("CATALENS_MAX_PIXELS", "")),
             debug=_flag("CATALENS_DEBUG", env.get("CATALENS_DEBUG", "")),
             data=Path(data) if data else None,
             api_key=env.get("OPENAI_API_KEY") or None,
@@ -82,6 +86,14 @@ def _cache_folder(env: Mapping[str, str]) -> Path:
         return Path(given).expanduser()
     home = env.get("HOME") or env.get("USERPROFILE") or "."
     return Path(env.get("XDG_CACHE_HOME") or Path(home) / ".cache") / "catalens"
+
+
+def _count(name: str, value: str) -> int | None:
+    if not value:
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise InputError(f"{name} is {value!r}; use a whole number of at least 1, such as 50000000")
+    return int(value)
 
 
 def _flag(name: str, value: str) -> bool:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from catalens.cli.demo_folder import begin_folder, check_folder
-from catalens.cli.demo_report import Search, Seen, judge, queries_for, right_first
 from catalens.core.errors import InputError
 from catalens.core.images import read_image
 from catalens.core.types import Hit, Record, Tag
+from catalens.demo.folder import begin_folder, check_folder
+from catalens.demo.report import DemoRun, Search, judge, queries_for, right_first
 from catalens.tasks.attributes import Attribute
 from tests.support.ran import Run
 
@@ -104,7 +104,7 @@ def test_what_the_demo_made_is_none_of_the_pictures_that_it_looks_at(
 def test_right_wrong_and_unknown_are_counted_apart() -> None:
     records = [Record(name, f"{name}.png") for name in "abc"]
     answers = [{"type": read("type", "Caps")}, {"type": read("type", "Ties")}, {"type": read("type", None)}]
-    seen = Seen("e", records, answers, [{"type": "Caps"}] * 3, [])
+    seen = DemoRun("e", records, answers, [{"type": "Caps"}] * 3, [])
     (score,) = judge(seen)
     assert (score.right, score.unknown, score.of) == (1, 1, 3)
 
@@ -115,4 +115,4 @@ def test_a_search_is_right_if_its_first_hit_has_both_type_and_colour() -> None:
     searches = queries_for(truths)
     assert [each.query for each in searches] == ["red cap", "blue cap"]
     found = [Search(each.query, each.wanted, [Hit(records[0], 0.5)]) for each in searches]
-    assert right_first(Seen("e", records, [{}, {}], truths, found)) == (1, 2)
+    assert right_first(DemoRun("e", records, [{}, {}], truths, found)) == (1, 2)

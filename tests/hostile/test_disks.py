@@ -42,13 +42,10 @@ def arguments(name: str, out: Path, photos: Path, catalogue: Path) -> list[str]:
     return [str(places.get(each, each)) for each in OUTPUTS[name][2]]
 
 
-CALL_SITE = pytest.mark.xfail(strict=False, reason="the command does not write through core.files yet")
-
-
 class TestFullDisk:
     @pytest.mark.parametrize(
         "name",
-        ["captions", "json-captions", *(pytest.param(each, marks=CALL_SITE) for each in ("embed", "sheet", "plot"))],
+        ["captions", "json-captions", *(pytest.param(each) for each in ("embed", "sheet", "plot"))],
     )
     def test_an_old_file_stays(self, name: str, catalens: Drive, photos: Path, catalogue: Path, tmp_path: Path) -> None:
         out = tmp_path / OUTPUTS[name][0]

@@ -8,13 +8,15 @@ import pytest
 
 from catalens.core.protocols import Encoder
 from catalens.models.registry import load_encoder
-from tests.contracts.test_encoder import *  # type: ignore[assignment]  # noqa: F403 - the suite, over this file's fixture
+from tests.contracts.test_encoder import *  # noqa: F403 - the suite, over this file's fixture
 from tests.support.tiny_encoders import Tiny
 
 FAMILIES = ["clip", "siglip", "siglip2", "siglip2 NaFlex", "open_clip ViT", "open_clip ResNet"]
 
 
 @pytest.fixture(params=FAMILIES, scope="module")
-def encoder(request: pytest.FixtureRequest, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+def encoder(  # type: ignore[no-redef]
+    request: pytest.FixtureRequest, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
+) -> Encoder:
     cache: Path = tmp_path_factory.mktemp("cache")
     return load_encoder(str(tiny(request.param)), runtime="torch", device="cpu", cache=cache)

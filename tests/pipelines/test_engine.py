@@ -13,7 +13,8 @@ from PIL import Image
 from catalens.catalogue.sources import Entry, Item
 from catalens.core.errors import AnswerError, InputError, ModelError
 from catalens.core.types import Outcome, Record
-from catalens.pipelines.engine import Callbacks, Progress, run_job
+from catalens.pipelines.engine import run_job
+from catalens.pipelines.events import Callbacks, Progress
 from catalens.pipelines.journal import Journal
 from catalens.pipelines.output import OutputRow
 from catalens.pipelines.sidecars import Sidecars

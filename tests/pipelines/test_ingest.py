@@ -23,7 +23,7 @@ from catalens.core.errors import CatalogueError, InputError
 from catalens.core.protocols import LocalIndex
 from catalens.core.types import Outcome, Record, Vectors
 from catalens.models.fakes import FakeEncoder
-from catalens.pipelines.engine import Progress
+from catalens.pipelines.events import Progress
 from catalens.pipelines.ingest import Replaced, Report, ingest
 from catalens.pipelines.prefetch import content_hash, map_ahead, read_item
 

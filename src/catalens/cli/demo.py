@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalens.catalogue.display import title_of
 from catalens.cli import inputs, output
-from catalens.cli.demo_folder import CATALOGUE, begin_folder, check_folder, without_folder
-from catalens.cli.demo_report import Seen, judge, queries_for, right_first, write_pages
 from catalens.cli.options import Json, Model, examples, session_for
-from catalens.cli.records import title_of
 from catalens.cli.tally import Tally
+from catalens.demo.folder import CATALOGUE, begin_folder, check_folder, without_folder
+from catalens.demo.report import DemoRun, judge, queries_for, right_first, write_pages
 
 if TYPE_CHECKING:
     from catalens.catalogue.sources import Source
@@ -65,7 +65,8 @@ def demo(
     seen = _look(source, truths, session, out / CATALOGUE, tally)
     if seen.records:
         _show(seen, as_json=json)
-        write_pages(seen, out)
+        for page in write_pages(seen, out):
+            output.say(f"written: {page}")
         output.say("next, try:")
         output.say(f'  catalens search {out / CATALOGUE} "{seen.searches[0].query if seen.searches else "red dress"}"')
         output.say(f"  catalens attributes {seen.records[0].source}")
@@ -105,7 +106,7 @@ def draw(count: int, out: Path) -> tuple[Source, dict[str, Truth]]:
     return open_source(out / "products.csv"), truths
 
 
-def _look(source: Source, truths: Mapping[str, Truth], session: Session, catalogue: Path, tally: Tally) -> Seen:
+def _look(source: Source, truths: Mapping[str, Truth], session: Session, catalogue: Path, tally: Tally) -> DemoRun:
     """Index a source into a new catalogue, read every picture's attributes, and search for what is there."""
     from catalens.catalogue.opening import open_index
     from catalens.catalogue.search import Query, Weighted, search
@@ -130,10 +131,10 @@ def _look(source: Source, truths: Mapping[str, Truth], session: Session, catalog
             replace(asked, hits=search(index, encoder, Query((Weighted(asked.query),)), k=_HITS))
             for asked in queries_for(known if truths else read_values)
         ]
-    return Seen(encoder.name, records, answers, known, searches)
+    return DemoRun(encoder.name, records, answers, known, searches)
 
 
-def _show(seen: Seen, *, as_json: bool) -> None:
+def _show(seen: DemoRun, *, as_json: bool) -> None:
     judged = judge(seen)
     right, asked = right_first(seen)
     if as_json:
@@ -155,7 +156,7 @@ def _show(seen: Seen, *, as_json: bool) -> None:
         output.show(f"first hit of the right type and colour: {right} of {asked} searches ({right / asked:.0%})")
 
 
-def _show_answers(seen: Seen, most: int = 20) -> None:
+def _show_answers(seen: DemoRun, most: int = 20) -> None:
     rows = []
     for record, answers in zip(seen.records[:most], seen.answers, strict=False):
         said = [f"{name}: {each.value} {each.confidence:.2f}" for name, each in answers.items() if each.values]

@@ -32,7 +32,8 @@ def demo_photos() -> list[Path]:
 def read_photos(files: Sequence[Path]) -> list[tuple[Record, Values]]:
     """Tag and caption photographs with the bundled models."""
     from catalens.pipelines.captioning import CaptionStage
-    from catalens.pipelines.engine import Callbacks, run_job
+    from catalens.pipelines.engine import run_job
+    from catalens.pipelines.events import Callbacks
     from catalens.pipelines.pictures import entries_of
     from catalens.pipelines.tagging import TagStage
 

@@ -12,9 +12,9 @@ from catalens.cli import inputs, output
 from catalens.cli.jobs import run_and_tell
 from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Columns, Json, Model, Table, session_for
-from catalens.cli.records import check_writable
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
+from catalens.core.files import check_writable
 
 if TYPE_CHECKING:
     from catalens.cli.labelled import Labelled

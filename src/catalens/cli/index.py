@@ -12,7 +12,6 @@ import typer
 from catalens.cli import index_add, index_check, inputs, output
 from catalens.cli.filtering import filter_of, say_unknown_fields
 from catalens.cli.options import Catalogue, Json, Model, Where, examples, session_for
-from catalens.cli.records import fields_line
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
@@ -88,6 +87,7 @@ def list_records(
     """List records with their fields, in the order in which they were added."""
     from itertools import chain, islice
 
+    from catalens.catalogue.display import fields_line
     from catalens.core.filters import matches
 
     condition = filter_of(where)
@@ -113,6 +113,7 @@ def duplicates(
     json: Json = False,
 ) -> None:
     """Find pictures that are as good as the same, in groups."""
+    from catalens.catalogue.display import fields_line
     from catalens.catalogue.duplicates import find_duplicates
 
     with _open(catalogue) as index:

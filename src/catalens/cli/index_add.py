@@ -15,7 +15,7 @@ from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
     from catalens.catalogue.sources import Entry
-    from catalens.pipelines.engine import Progress
+    from catalens.pipelines.events import Progress
     from catalens.pipelines.ingest import Replaced, Report
 
 EXAMPLES = (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from catalens.core.protocols import Encoder
     from catalens.core.types import Record, Vectors
     from catalens.pipelines.destination import Destination
-    from catalens.pipelines.engine import JobReport, Progress
+    from catalens.pipelines.events import JobReport, Progress
     from catalens.pipelines.journal import Journal
     from catalens.pipelines.output import Output
     from catalens.pipelines.pictures import NamedEntries
@@ -170,7 +170,8 @@ def run_and_tell(
     one_at_a_time: bool = False,
 ) -> JobReport:
     """Run stages with a progress bar and failures as they come; count both in the tally."""
-    from catalens.pipelines.engine import Callbacks, run_job
+    from catalens.pipelines.engine import run_job
+    from catalens.pipelines.events import Callbacks
 
     with output.progress("reading pictures", quiet=tally.as_json or not outputs) as update:
 

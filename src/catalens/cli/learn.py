@@ -10,7 +10,7 @@ import typer
 from catalens.cli import inputs, output
 from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Columns, Json, Model, Table, examples, session_for
-from catalens.cli.records import check_writable
+from catalens.core.files import check_writable
 
 if TYPE_CHECKING:
     from catalens.tasks.assessment import GroupReport

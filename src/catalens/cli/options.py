@@ -112,6 +112,7 @@ def session_for(
     timeout_s: float = 60.0,
 ) -> Session:
     """Return a session of the models that flags name, or the environment; messages go to the terminal."""
+    from catalens.core.content import Limits
     from catalens.pipelines.session import Session, SessionConfig
 
     output.listen()
@@ -122,6 +123,7 @@ def session_for(
         device=device,
         runtime=now.runtime,
         quantise=quantise,
+        limits=Limits() if now.max_pixels is None else Limits(max_pixels=now.max_pixels),
         cache=now.cache,
         api_key=now.api_key,
         timeout_s=timeout_s,

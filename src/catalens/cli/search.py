@@ -12,8 +12,9 @@ import typer
 from catalens.cli import inputs, output
 from catalens.cli.filtering import filter_of, say_unknown_fields
 from catalens.cli.options import Catalogue, Json, Model, Where, examples, session_for
-from catalens.cli.records import check_picture_file, check_writable, fields_line, picture_of, save_picture, title_of
+from catalens.cli.records import check_picture_file, save_picture
 from catalens.core.errors import InputError
+from catalens.core.files import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,11 +161,14 @@ def _show(hits: Sequence[Hit], *, as_json: bool) -> None:
                 }
             )
     elif hits:
+        from catalens.catalogue.display import fields_line
+
         rows = [(rank, hit.score, hit.record.id, fields_line(hit.record)) for rank, hit in enumerate(hits, start=1)]
         output.show_rows(rows, "#", "score#", "id", "fields")
 
 
 def _write_sheet(hits: Sequence[Hit], path: Path, *, title: str) -> None:
+    from catalens.catalogue.display import picture_of, title_of
     from catalens.render.contact_sheet import Cell, contact_sheet
 
     cells = [Cell(picture_of(hit.record), title_of(hit.record), hit.score) for hit in hits]

@@ -12,7 +12,7 @@ import typer
 from catalens.cli import inputs, output
 from catalens.cli.jobs import encode_all
 from catalens.cli.options import Json, Model, PicturesOrNone, Texts, examples, session_for
-from catalens.cli.records import check_picture_file, picture_of, save_picture
+from catalens.cli.records import check_picture_file, save_picture
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
@@ -45,6 +45,7 @@ def similarity(
     A number is a cosine: 1 is the same, and pictures compared with texts stay well below it. Without --model, the
     bundled encoder that suits most of the pictures is used.
     """
+    from catalens.catalogue.display import picture_of
     from catalens.pipelines.encoding import encode_texts
     from catalens.pipelines.routing import encoder_for_pictures
     from catalens.render.heatmap import heatmap

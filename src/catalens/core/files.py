@@ -41,6 +41,20 @@ def write_error(error: OSError, path: str | os.PathLike[str]) -> InputError:
     return InputError(f"{os.fspath(path)} cannot be written: {reason}")
 
 
+def check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work begins.
+
+    Raises:
+        InputError: there is no such folder, it takes no files, or something that is not a file has that name.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}, so no {path}; make it, or name another")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} cannot be written: it is not a file; give the name of one")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f"{path} cannot be written: there is no permission; name another file or folder")
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file whole or not at all, also through a power failure.
 

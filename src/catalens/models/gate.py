@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.core.errors import ModelError
+from catalens.core.files import write_text_atomically
 from catalens.core.types import Scores, Vectors
 from catalens.models.json_files import load_json
 
@@ -63,4 +64,4 @@ def load_gate(folder: Path, dim: int) -> Gate:
 def save_gate(gate: Gate, folder: Path) -> None:
     """Write the gate into a bundle's folder."""
     body = {"weights": [round(float(each), 4) for each in gate.weights], "bias": round(gate.bias, 4)}
-    (folder / FILE).write_text(json.dumps(body) + "\n", encoding="utf-8")
+    write_text_atomically(folder / FILE, json.dumps(body) + "\n")

@@ -15,7 +15,7 @@ from catalens.core.errors import CatalogueError, InputError
 from catalens.core.images import Source as ImageSource
 from catalens.core.protocols import Encoder, Index
 from catalens.core.types import Hit, Record
-from catalens.pipelines.engine import Progress
+from catalens.pipelines.events import Progress
 from catalens.pipelines.ingest import Report, ingest
 from catalens.pipelines.pictures import Pictures, entries_of
 from catalens.pipelines.routing import SAMPLE, encoder_for_pictures

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalens.core.caching import try_to_keep
 from catalens.core.errors import InputError
 from catalens.pipelines.journal import Journal
 from catalens.pipelines.output import Output
@@ -79,7 +80,7 @@ class Destination:
         about = [job, self.sidecar, str(self.into), self.columns, self.if_exists]
         if self.table is not None:
             return Journal(self.table.with_name(f"{self.table.name}.part"), about)
-        if cache is None:
+        if cache is None or not try_to_keep(lambda: (cache / "jobs").mkdir(parents=True, exist_ok=True), cache):
             return None
         paths = [str(Path(name).absolute()) for name in pictures]
         digest = hashlib.sha256(json.dumps([about, paths]).encode()).hexdigest()[:32]

@@ -22,13 +22,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from catalens.catalogue.sources import Entry, Item
 from catalens.core.errors import AnswerError, CatalensError, InputError, ModelError
 from catalens.core.types import Outcome, Record
 from catalens.core.vectors import batched
+from catalens.pipelines.events import SILENT, Callbacks, Event, JobReport, Progress, Tally, in_order
 from catalens.pipelines.halving import each_half
 from catalens.pipelines.journal import Journal, Key, Note
 from catalens.pipelines.output import ContentOutput, Output, OutputRow
@@ -47,73 +47,6 @@ _SMALL_AHEAD, _WHOLE_AHEAD = 64, 8
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job is.
-
-    Attributes:
-        what: what is being made, for people.
-        done: entries met so far in this pass, whatever became of them.
-        items_per_s: since the start of the pass.
-        limited_by: what has taken most of the time: "decoding", "writing" or a stage's name.
-    """
-
-    what: str
-    done: int
-    items_per_s: float
-    limited_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class JobReport:
-    """What a job did.
-
-    Attributes:
-        done: pictures whose result was given to the outputs.
-        skipped: pictures that the outputs held already.
-        failures: one outcome per item that came to nothing, with the reason.
-        elapsed_s: time in all.
-        seconds: time spent waiting for decoded pictures, in each stage, and writing.
-    """
-
-    done: int
-    skipped: int
-    failures: Sequence[Outcome]
-    elapsed_s: float
-    seconds: Mapping[str, float]
-
-    @property
-    def met(self) -> int:
-        """Items that were met."""
-        return self.done + self.skipped + len(self.failures)
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What became of one entry.
-
-    Attributes:
-        number: of the entry, counted from 0.
-        record: id, source and fields of the item.
-        values: what the stages found; None where the entry failed or was skipped.
-        error: why it failed; None where it did not.
-    """
-
-    number: int
-    record: Record
-    values: Values | None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Callbacks:
-    """Who is told what; each is called in the caller's thread."""
-
-    on_result: Callable[[Record, Values], None] | None = None
-    on_failure: Callable[[Outcome], None] | None = None
-    on_progress: Callable[[Progress], None] | None = None
-
-
 def run_job(
     entries: Iterable[Entry],
     stages: Sequence[Stage],
@@ -122,7 +55,7 @@ def run_job(
     session: Session | None = None,
     journal: Journal | None = None,
     one_at_a_time: bool = False,
-    callbacks: Callbacks = Callbacks(),
+    callbacks: Callbacks = SILENT,
 ) -> JobReport:
     """Run every stage for every picture, and give the results to every output, in the order of the entries.
 
@@ -143,14 +76,14 @@ def run_job(
     started_s = time.perf_counter()
     models = session or Session()
     job = _Job(stages, outputs, journal, models.workers, callbacks.on_progress)
-    tally = _Tally(callbacks)
+    tally = Tally(callbacks)
     ends = range(1, len(stages) + 1) if one_at_a_time else [len(stages)]
     try:
         start = 0
         for end in ends:
             events = job.run(entries, Pass(stages, start, end, models, hashed=bool(job.tracked)))
             # Later passes leave out what is settled, so only a single one meets every entry in order.
-            for event in events if one_at_a_time else _in_order(events):
+            for event in events if one_at_a_time else in_order(events):
                 tally.count(event)
             start = end
             if one_at_a_time or session is None:
@@ -174,41 +107,7 @@ def stream(entries: Iterable[Entry], stages: Sequence[Stage], session: Session) 
         ModelError: a model cannot be loaded, or fails for one picture after the other.
     """
     job = _Job(stages, (), None, session.workers, None)
-    return _in_order(job.run(entries, Pass(stages, 0, len(stages), session, hashed=False)))
-
-
-def _in_order(events: Iterable[Event]) -> Iterator[Event]:
-    """Return events by the numbers of their entries, of which every one has an event."""
-    early: dict[int, Event] = {}
-    following = 0
-    for event in events:
-        early[event.number] = event
-        while following in early:
-            yield early.pop(following)
-            following += 1
-    yield from (early[number] for number in sorted(early))  # a job that is stopped leaves gaps
-
-
-class _Tally:
-    """Counts what became of the entries, and passes it on."""
-
-    def __init__(self, callbacks: Callbacks) -> None:
-        self._callbacks = callbacks
-        self.done = 0
-        self.failures: list[Outcome] = []
-
-    def count(self, event: Event) -> None:
-        """Count an event, and tell the callbacks."""
-        if event.values is None:
-            if event.error is None:
-                return
-            self.failures.append(Outcome(event.record.id, event.error))
-            if self._callbacks.on_failure is not None:
-                self._callbacks.on_failure(self.failures[-1])
-            return
-        self.done += 1
-        if self._callbacks.on_result is not None:
-            self._callbacks.on_result(event.record, event.values)
+    return in_order(job.run(entries, Pass(stages, 0, len(stages), session, hashed=False)))
 
 
 class _Job:

@@ -18,7 +18,8 @@ from catalens.core.errors import CatalogueError, InputError
 from catalens.core.protocols import Encoder, Index
 from catalens.core.types import Outcome, Record
 from catalens.pipelines.encoding import VECTOR, EncoderStage
-from catalens.pipelines.engine import Callbacks, JobReport, Progress, run_job
+from catalens.pipelines.engine import run_job
+from catalens.pipelines.events import Callbacks, JobReport, Progress
 from catalens.pipelines.output import OutputRow
 from catalens.pipelines.session import Session, SessionConfig
 from catalens.pipelines.stages import Values

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from catalens.core.errors import InputError
-from catalens.core.types import GREEDY, Decoding, Outcome, Record, Scores, Tag, Turn, Vectors
-from catalens.pipelines.engine import Callbacks, JobReport, Progress, run_job
+from catalens.core.types import GREEDY, Decoding, Record, Scores, Tag, Turn, Vectors
+from catalens.pipelines.engine import run_job
+from catalens.pipelines.events import SILENT, Callbacks, JobReport
 from catalens.pipelines.one_or_many import One, RunsTasks, Task, one_or_many
-from catalens.pipelines.pictures import Pictures, encoded_picture, entries_of, is_one
+from catalens.pipelines.pictures import Pictures, are_vectors, encoded_picture, entries_of, is_one
 from catalens.pipelines.results import (
     Answer,
     Caption,
@@ -20,56 +21,13 @@ from catalens.pipelines.results import (
     Restyled,
     Result,
 )
-from catalens.pipelines.session import Session, SessionConfig
-from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Values, identity
+from catalens.pipelines.stages import EncodedPicture, Picture, Stage, identity
 from catalens.tasks.interrogation import Plan
 from catalens.tasks.prompts.plan import Mode, Search
 
 if TYPE_CHECKING:
     from catalens.models.mixed import Input
     from catalens.pipelines.catalogue import Catalogue
-
-
-def load(
-    *,
-    encoder: str | None = None,
-    reader: str = "starter",
-    device: str | None = None,
-    runtime: str = "auto",
-    quantise: Literal["8bit", "4bit"] | None = None,
-    threads: int | None = None,
-    cache: str | Path | None = "default",
-    api_key: str | None = None,
-) -> Lens:
-    """Return a lens over the models that are named; nothing is loaded until it is used.
-
-    Args:
-        encoder: a name of `catalens models`, any open_clip pair or hub id, or a bundle's folder; None routes each
-            picture to the bundled product or everyday encoder.
-        reader: what captions and answers: a bundled name, a short name such as "blip-large", a hub id, a folder, or
-            `https://host/v1#model`.
-        device: where torch runs models, such as "cuda:0"; None is the best there is.
-        runtime: what runs compiled encoders: "auto", "onnxruntime", "openvino" or "torch".
-        quantise: keep a torch reader's weights in "8bit" or "4bit".
-        threads: processor threads of a model; None uses every core.
-        cache: folder for what can be made again, such as label vectors; "default" is the user's cache folder, None
-            keeps nothing.
-        api_key: for servers of chat completions.
-    """
-    from catalens.models.cache import default_cache
-
-    folder = default_cache() if cache == "default" else None if cache is None else Path(cache)
-    config = SessionConfig(
-        encoder=encoder,
-        reader=reader,
-        device=device,
-        runtime=runtime,
-        quantise=quantise,
-        threads=threads,
-        cache=folder,
-        api_key=api_key,
-    )
-    return Lens(Session(config))
 
 
 class Lens(RunsTasks):
@@ -344,7 +302,7 @@ class Lens(RunsTasks):
         """Return the (n, m) cosines of n things with m others: texts, pictures, or what `encode` returned."""
         from catalens.models.mixed import similarity
 
-        left, right = (each if _are_vectors(each) else self.encode(each) for each in (a, b))
+        left, right = (each if are_vectors(each) else self.encode(each) for each in (a, b))
         return similarity(left, right)  # type: ignore[arg-type]
 
     def index(self, path: str | Path) -> Catalogue:
@@ -362,9 +320,7 @@ class Lens(RunsTasks):
         sidecar: str | None = None,
         if_exists: Literal["skip", "overwrite", "append", "prepend"] = "skip",
         one_at_a_time: bool = False,
-        on_result: Callable[[Record, Values], None] | None = None,
-        on_failure: Callable[[Outcome], None] | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        callbacks: Callbacks = SILENT,
     ) -> JobReport:
         """Run any mix of stages over pictures in one pass; a job with an output goes on where it was stopped.
 
@@ -375,9 +331,7 @@ class Lens(RunsTasks):
             sidecar: ending of text files beside the pictures, with the last stage's text.
             if_exists: what to do with a picture whose row or file is there.
             one_at_a_time: hold one stage's models at a time.
-            on_result: called with each record and its values.
-            on_failure: called with each failure.
-            on_progress: called after each batch.
+            callbacks: told of results, failures and progress.
         """
         from catalens.pipelines.plan import destination_for, stages_named
 
@@ -393,16 +347,9 @@ class Lens(RunsTasks):
             session=self.session,
             journal=journal,
             one_at_a_time=one_at_a_time,
-            callbacks=Callbacks(on_result=on_result, on_failure=on_failure, on_progress=on_progress),
+            callbacks=callbacks,
         )
 
 
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
-
-
-def _are_vectors(value: object) -> bool:
-    """Return whether a value is vectors rather than a picture: floats with one or two axes."""
-    import numpy as np
-
-    return isinstance(value, np.ndarray) and value.ndim <= 2 and bool(np.issubdtype(value.dtype, np.floating))

@@ -130,6 +130,11 @@ def is_one(pictures: Pictures) -> bool:
     return False
 
 
+def are_vectors(value: object) -> bool:
+    """Return whether a value is vectors rather than a picture: floats with one or two axes."""
+    return isinstance(value, np.ndarray) and value.ndim <= 2 and bool(np.issubdtype(value.dtype, np.floating))
+
+
 def entries_of(pictures: Pictures) -> Iterable[Entry]:
     """Return entries, lazily, for whatever was given.
 

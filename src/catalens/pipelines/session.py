@@ -124,6 +124,7 @@ class Session:
                 quantise=config.quantise,
                 threads=config.threads,
                 api_key=config.api_key,
+                timeout_s=config.timeout_s,
             ),
         )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from catalens.core.errors import InputError
+from catalens.core.files import write_text_atomically
 from catalens.core.protocols import Answerer, EncodedImages
 from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import softmax
@@ -168,12 +169,7 @@ def save_sources(sources: AttributeSources, path: Path) -> None:
         InputError: the file cannot be written.
     """
     body = {"format": _FORMAT, **asdict(sources)}
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write the sources {str(path)!r}: {error}") from error
+    write_text_atomically(path, json.dumps(body, indent=2, ensure_ascii=False) + "\n")
 
 
 def load_sources(path: Path) -> AttributeSources:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.core.errors import InputError
+from catalens.core.files import write_text_atomically
 from catalens.core.types import Scores
 from catalens.tasks.schema import Schema
 
@@ -100,12 +101,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
             for name, group in calibration.groups.items()
         },
     }
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write the calibration {str(path)!r}: {error}") from error
+    write_text_atomically(path, json.dumps(body, indent=2, ensure_ascii=False) + "\n")
 
 
 def load_calibration(path: Path) -> Calibration:

@@ -1,4 +1,4 @@
-"""What the demo concludes from what it saw: how often it was right, what to search for, and the pages to look at."""
+"""The demo's report: how often attributes and searches were right, and the pages to look at."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalens.cli import output
-from catalens.cli.records import picture_of, save_picture, title_of
+from catalens.catalogue.display import picture_of, title_of
+from catalens.core.files import save_image_atomically, write_text_atomically
 
 if TYPE_CHECKING:
     from catalens.core.types import Hit, Record
@@ -31,15 +31,15 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Everything a demo run found out.
+class DemoRun:
+    """What a demo run found.
 
     Attributes:
-        encoder_name: who looked.
+        encoder_name: what encoded the pictures.
         records: n pictures.
-        answers: n times what was read.
-        truths: n times group → what is true, empty where nothing is known.
-        searches: what was searched for, and found.
+        answers: attributes of each picture.
+        truths: group → true value of each picture, empty where nothing is known.
+        searches: queries with their hits.
     """
 
     encoder_name: str
@@ -59,12 +59,12 @@ class Score:
     of: int
 
 
-def judge(seen: Seen) -> list[Score]:
+def judge(run: DemoRun) -> list[Score]:
     """Compare answers with the truth, group by group; an attribute that was not read counts as unknown."""
     right: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     of: Counter[str] = Counter()
-    for answers, truth in zip(seen.answers, seen.truths, strict=True):
+    for answers, truth in zip(run.answers, run.truths, strict=True):
         for group, value in truth.items():
             read = answers.get(group)
             of[group] += 1
@@ -73,70 +73,70 @@ def judge(seen: Seen) -> list[Score]:
     return [Score(group, right[group], unknown[group], total) for group, total in of.items()]
 
 
-def queries_for(seen: Sequence[Mapping[str, str]]) -> list[Search]:
+def queries_for(run: Sequence[Mapping[str, str]]) -> list[Search]:
     """Make one query for each type in each of its colours, in the everyday words of the schema: "red t-shirt".
 
     Args:
-        seen: n times group → value, true or read.
+        run: n times group → value, true or read.
     """
     from catalens.tasks.schema import load_schema
 
     wordings = {label.name: label.wordings[0] for label in load_schema("fashion").group("type").labels}
-    pairs = Counter((each["type"], each["colour"]) for each in seen if each.keys() >= {"type", "colour"})
+    pairs = Counter((each["type"], each["colour"]) for each in run if each.keys() >= {"type", "colour"})
     return [Search(f"{colour.lower()} {wordings.get(kind, kind)}", (kind, colour)) for kind, colour in pairs][
         :_MOST_QUERIES
     ]
 
 
-def right_first(seen: Seen) -> tuple[int, int]:
+def right_first(run: DemoRun) -> tuple[int, int]:
     """Count the searches whose first hit is truly of the type and colour asked for, and those that can be judged."""
-    truths = {record.id: truth for record, truth in zip(seen.records, seen.truths, strict=True)}
-    firsts = [(search, truths[search.hits[0].record.id]) for search in seen.searches if search.hits]
+    truths = {record.id: truth for record, truth in zip(run.records, run.truths, strict=True)}
+    firsts = [(search, truths[search.hits[0].record.id]) for search in run.searches if search.hits]
     judged = [(search, truth) for search, truth in firsts if truth]
     return sum((truth["type"], truth["colour"]) == search.wanted for search, truth in judged), len(judged)
 
 
-def write_pages(seen: Seen, out: Path) -> None:
-    """Write the contact sheet and the report, and say where they are."""
+def write_pages(run: DemoRun, out: Path) -> list[Path]:
+    """Write the contact sheet and the report into a folder, and return where they are."""
     from catalens.render.contact_sheet import Cell, contact_sheet
     from catalens.render.report import render_report
 
     cells = [
         Cell(picture_of(hit.record), f"{search.query}: {title_of(hit.record)}", hit.score)
-        for search in seen.searches[:_SHEET_QUERIES]
+        for search in run.searches[:_SHEET_QUERIES]
         for hit in search.hits
     ]
     title = "Searches, a row each: best hits first"
     if not cells:
         title = "Pictures"
-        cells = [Cell(picture_of(record), title_of(record)) for record in seen.records[:_MOST_QUERIES]]
-    save_picture(contact_sheet(cells, title=title), out / "sheet.png")
-    page = out / "report.html"
-    page.write_text(render_report(_report(seen)), encoding="utf-8")
-    output.say(f"written: {page}")
+        cells = [Cell(picture_of(record), title_of(record)) for record in run.records[:_MOST_QUERIES]]
+    sheet, page = out / "sheet.png", out / "report.html"
+    save_image_atomically(contact_sheet(cells, title=title), sheet)
+    write_text_atomically(page, render_report(_report(run)))
+    return [sheet, page]
 
 
-def _report(seen: Seen) -> Report:
+def _report(run: DemoRun) -> Report:
     from catalens.render.report import Picture, Report, SearchRow
 
-    right, asked = right_first(seen)
-    numbers = [("pictures", str(len(seen.records))), ("searches", str(len(seen.searches)))]
+    right, asked = right_first(run)
+    numbers = [("pictures", str(len(run.records))), ("searches", str(len(run.searches)))]
     if asked:
         numbers.append(("first hits of the right type and colour", f"{right / asked:.0%}"))
     return Report(
         title="Catalens demo",
-        about=f"What {seen.encoder_name} read from {len(seen.records)} pictures, and found among them.",
+        about=f"What {run.encoder_name} read from {len(run.records)} pictures, and found among them.",
         numbers=numbers,
-        tables=_tables(judge(seen)),
+        tables=_tables(judge(run)),
         searches=[
             SearchRow(
                 each.query, [Picture(picture_of(hit.record), title_of(hit.record), (), hit.score) for hit in each.hits]
             )
-            for each in seen.searches[:_SHEET_QUERIES]
+            for each in run.searches[:_SHEET_QUERIES]
         ],
         pictures=[
             Picture(picture_of(record), title_of(record), _answers(answers, truth))
-            for record, answers, truth in zip(seen.records[:_MOST_PICTURES], seen.answers, seen.truths, strict=False)
+            for record, answers, truth in zip(run.records[:_MOST_PICTURES], run.answers, run.truths, strict=False)
         ],
     )
 

@@ -1,0 +1,104 @@
+"""Captions and reference captions from tables, joined for scoring."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from catalens.catalogue.sources.formats import table_rows
+from catalens.catalogue.sources.items import Row
+from catalens.core.errors import InputError
+from catalens.core.types import Outcome
+
+_CAPTION = ("caption", "captions")
+_REFERENCES = ("references", "captions")
+
+
+def caption_pairs(
+    table: Path, references: Path | None = None, caption_column: str | None = None, reference_column: str | None = None
+) -> tuple[list[tuple[str, list[str]]], list[Outcome]]:
+    """Return each caption of a table with its reference captions, and what lacks either.
+
+    Args:
+        table: CSV, JSON lines or parquet with the captions.
+        references: another table with the reference captions, joined by `id`; None takes the same table.
+        caption_column: its name; None is caption, else captions.
+        reference_column: its name; None is references, and in another table also captions.
+
+    Raises:
+        InputError: a table cannot be read, or no row of the references can be used.
+    """
+    caption_names = (caption_column,) if caption_column else _CAPTION
+    # One table cannot mean both by `captions`.
+    reference_names = (reference_column,) if reference_column else _REFERENCES if references else _REFERENCES[:1]
+    people = _by_id(references, reference_names) if references else None
+    pairs: list[tuple[str, list[str]]] = []
+    failures: list[Outcome] = []
+    for row in table_rows(table):
+        id = str(row.values.get("id", row.place))
+        try:
+            caption = _texts(row, caption_names)[0]
+            texts = _texts(row, reference_names, between=";") if people is None else people.get(id, [])
+            if not texts:
+                raise InputError(f"{references} says nothing of the id {id!r}")
+            pairs.append((caption, texts))
+        except InputError as error:
+            failures.append(Outcome(id, f"{row.file.name}, {row.place}: {error}"))
+    return pairs, failures
+
+
+def _by_id(table: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the references of each id, several rows of one id together; rows without are left out.
+
+    Raises:
+        InputError: no row has an id and a reference; the message says what is wrong with the first.
+    """
+    found: dict[str, list[str]] = {}
+    first_error: InputError | None = None
+    for row in table_rows(table):
+        try:
+            texts = _texts(row, names, between=";")
+            if "id" not in row.values:
+                raise InputError("there is no column id to join the tables by")
+            found.setdefault(str(row.values["id"]), []).extend(texts)
+        except InputError as error:
+            first_error = first_error or InputError(f"{table}, {row.place}: {error}")
+    if first_error and not found:
+        raise first_error
+    return found
+
+
+def _texts(row: Row, names: Sequence[str], *, between: str | None = None) -> list[str]:
+    """Read the texts of the first of some columns that the row has: a list, a JSON list, or a text.
+
+    Args:
+        row: of any table.
+        names: of the columns, the likeliest first.
+        between: what stands between several texts of one cell; None where a cell is one text.
+
+    Raises:
+        InputError: it has none of the columns, or no text is there.
+    """
+    if row.error:
+        raise InputError(row.error)
+    name = next((name for name in names if name in row.values), None)
+    if name is None:
+        raise InputError(f"there is no column {' or '.join(names)}, only {', '.join(row.values) or 'none'}")
+    value = row.values[name]
+    if isinstance(value, str):
+        value = _listed(value) or (value.split(between) if between else [value])
+    texts = [text.strip() for text in value if isinstance(text, str)] if isinstance(value, list) else []
+    if not any(texts):
+        raise InputError(f"column {name} holds no text")
+    return [text for text in texts if text]
+
+
+def _listed(cell: str) -> list[object] | None:
+    """Read a cell that is a JSON list; None for every other, a sentence in brackets too."""
+    if not cell.lstrip().startswith("["):
+        return None
+    try:
+        return list(json.loads(cell))
+    except ValueError:
+        return None

@@ -1,0 +1,57 @@
+"""Labelled tables: what the columns say of the groups of a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from catalens.core.columns import plain_name
+from catalens.core.errors import InputError
+from catalens.core.types import Record
+from catalens.tasks.assessment import Truth
+from catalens.tasks.schema import Group, Schema
+
+
+def read_truth(
+    records: Sequence[Record], schema: Schema, columns: Sequence[tuple[str, str]] = ()
+) -> Mapping[str, Sequence[Truth]]:
+    """Return the true values of n records, group by group; groups without a column are missing.
+
+    Args:
+        records: with all fields of the table.
+        schema: its groups are looked for among the columns, by name.
+        columns: (group, column) of those that have another name.
+
+    Raises:
+        InputError: a column is missing, or no group has one.
+    """
+    names = {name for record in records for name in record.fields}
+    found = _columns_by_group(schema, columns, names)
+    if not found:
+        groups = ", ".join(group.name for group in schema.groups)
+        raise InputError(
+            f"there is no column for any group of schema {schema.name!r} ({groups}); the columns are: "
+            f"{', '.join(sorted(names)) or 'none'}; pair them with --column group=column"
+        )
+    return {group.name: [_truth(record, column, group) for record in records] for group, column in found}
+
+
+def _columns_by_group(schema: Schema, columns: Sequence[tuple[str, str]], names: set[str]) -> list[tuple[Group, str]]:
+    given: dict[str, str] = {}
+    for group, column in columns:
+        if column not in names:
+            raise InputError(
+                f"--column {group}={column}: there is no such column; there are: {', '.join(sorted(names))}"
+            )
+        given[schema.group(group).name] = column
+    by_plain_name = {plain_name(name): name for name in sorted(names)}
+    found = [(group, given.get(group.name) or by_plain_name.get(plain_name(group.name))) for group in schema.groups]
+    return [(group, column) for group, column in found if column]
+
+
+def _truth(record: Record, column: str, group: Group) -> Truth:
+    value = record.fields.get(column)
+    if value is None:
+        return None
+    text = str(value).strip()
+    # A table joins several values of a cell with semicolons.
+    return [part.strip() for part in text.split(";")] if group.kind == "multi" and text else text
