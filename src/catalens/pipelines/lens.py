@@ -46,11 +46,7 @@ class Lens(RunsTasks):
         self.close()
 
     def encode_image(self, picture: One) -> EncodedPicture:
-        """Return a picture that remembers what models made of it: encoded once, asked many times.
-
-        Raises:
-            ImageError: it cannot be read.
-        """
+        """Return a picture that remembers what models made of it: encoded once, asked many times."""
         return encoded_picture(picture)
 
     @one_or_many

@@ -18,12 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.core.caching import try_to_keep
+from catalens.core.protocols import Encoder
 
 F = TypeVar("F", np.float16, np.float32)
 _FORMAT = "catalens label vectors 1"
 _CHECKSUM_BYTES = 8
 _CHECKSUM_START = 0x9E3779B97F4A7C15
 """Not zero: a file of zeros must not have a valid checksum."""
+
+
+def fingerprint_of(encoder: Encoder) -> str:
+    """Return what changes with an encoder's text vectors; of encoders written before there was one, their name."""
+    return str(getattr(encoder, "fingerprint", encoder.name))
 
 
 def cache_file(folder: Path, fingerprint: str, labels: Sequence[str], about: object) -> Path:

@@ -13,7 +13,7 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import batched, unit_rows
-from catalens.tasks.label_cache import cache_file, read_vectors, write_vectors
+from catalens.tasks.label_cache import cache_file, fingerprint_of, read_vectors, write_vectors
 from catalens.tasks.ranking import Halves, check_k, cosines, top_k
 from catalens.tasks.schema import DEFAULT_TEMPLATES, check_templates
 
@@ -129,7 +129,7 @@ def build_bank(
     stored: Halves | None = None
     if cache_dir is not None:
         about = [list(templates), {key: list(value) for key, value in sorted(wordings.items())}, list(unknown_texts)]
-        path = cache_file(cache_dir, encoder.fingerprint, labels, about)
+        path = cache_file(cache_dir, fingerprint_of(encoder), labels, about)
         stored = read_vectors(path, (rows, encoder.dim), np.float16)
     if stored is None:
         owners = _texts_and_owners(labels, templates, wordings, unknown_texts)

@@ -17,7 +17,7 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import batched
-from catalens.tasks.label_cache import cache_file, read_vectors, write_vectors
+from catalens.tasks.label_cache import cache_file, fingerprint_of, read_vectors, write_vectors
 from catalens.tasks.labels import Progress
 from catalens.tasks.prompts.tables import Kind, Tables
 from catalens.tasks.ranking import top_k
@@ -121,7 +121,7 @@ def build_vocabulary(
 
 def _vectors(encoder: Encoder, terms: Sequence[str], cache_dir: Path | None, progress: Progress | None) -> Vectors:
     """Return (m, dim) for m terms."""
-    path = cache_file(cache_dir, encoder.fingerprint, terms, "terms of prompts") if cache_dir and terms else None
+    path = cache_file(cache_dir, fingerprint_of(encoder), terms, "terms of prompts") if cache_dir and terms else None
     stored = read_vectors(path, (len(terms), encoder.dim), np.float32) if path is not None else None
     if stored is not None:
         return stored
