@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 from catalens.core.errors import InputError
 from catalens.core.types import GREEDY, Decoding, Record, Scores, Tag, Turn, Vectors
@@ -38,12 +38,6 @@ class Lens(RunsTasks):
     `data:` address, a Pillow image, an array, or what `encode_image` returned. Safe to share between threads; in
     async code: `await asyncio.to_thread(lens.tag, "photo.jpg")`.
     """
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def encode_image(self, picture: One) -> EncodedPicture:
         """Return a picture that remembers what models made of it: encoded once, asked many times."""

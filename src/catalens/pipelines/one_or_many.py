@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from catalens.core.errors import CatalensError
 from catalens.core.images import Source as ImageSource
@@ -40,6 +40,12 @@ class RunsTasks:
         self.session = session
         self._steps: dict[Stage, Step] = {}
         self._loading = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def run_one(self, task: Task[T], picture: Picture) -> T:
         """Run a task over one picture.
