@@ -21,7 +21,7 @@ from catalens.core.types import Record
 from catalens.models.registry import CUTOFF, load_encoder, shipped
 from catalens.tasks.schema import load_schema
 from catalens.training.fashion import Product, read_products
-from catalens.training.release import encode_pictures
+from catalens.training.release import encode_images
 
 LEAST = 5
 """A query is asked only where so many products answer it."""
@@ -47,7 +47,7 @@ def main() -> None:
     for split, nonsense in zip(("val", "test"), NONSENSE, strict=True):
         rows = list(read_products(options.data / "fashion", split))
         index = MemoryIndex(encoder.name, encoder.dim)
-        index.add([Record(row.id, split) for row in rows], encode_pictures(encoder, [row.picture for row in rows]))
+        index.add([Record(row.id, split) for row in rows], encode_images(encoder, [row.picture for row in rows]))
         catalogues.append((index, judged_queries(encoder, rows, nonsense)))
     cutoff = learn_cutoff(*catalogues[0])
     write_cutoff(shipped("starter") / CUTOFF, cutoff)

@@ -14,7 +14,6 @@ MAX_LINES = 350
 CYCLES_ALLOWED = {
     frozenset({"catalens.cli.ask", "catalens.cli.chat"}),
     frozenset({"catalens.models.readers.beams", "catalens.models.readers.generate"}),
-    frozenset({"catalens.training.reading", "catalens.training.reading_data", "catalens.training.validation"}),
 }
 """Import cycles that are still to be opened."""
 CLI_IMPORTERS_ALLOWED = {"catalens.__main__"}
