@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix lint types layers quick test test-models bench bench-models dist lock starter everyday clean
+.PHONY: help demo check fix lint types layers quick test test-models test-hostile bench bench-models dist lock starter everyday eval-bundled clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -46,6 +46,10 @@ test: $(VENV)/.dev  ## the test suite: offline, on the CPU
 test-models: $(VENV)/.dev-models  ## the tests of training and of pretrained models (installs torch: several gigabytes)
 	$(PYTEST) tests/training tests/hub
 
+ROUNDS ?= 1
+test-hostile: $(VENV)/.dev  ## attacks: mutated and costly pictures, damaged catalogues, full disks, kills (ROUNDS=20 for a long run)
+	$(BIN)/python -m pytest -q tests/hostile --rounds $(ROUNDS)
+
 bench: $(VENV)/.bench  ## speed and memory; the last line is one JSON document
 	$(BIN)/python -m benchmarks
 
@@ -77,6 +81,9 @@ everyday: $(VENV)/.train  ## train the everyday encoder and reader again from th
 	$(BIN)/python -m catalens.training.recipes.readers.train everyday --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.recipes.readers.reward --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.recipes.readers.release everyday --data $(CATALENS_DATA) --run runs/rewarded-everyday
+
+eval-bundled: $(VENV)/.train  ## scores of the bundled encoders on every labelled validation table, beside the majority's
+	$(BIN)/python -m catalens.training.recipes.unified.judging --data $(CATALENS_DATA)
 
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

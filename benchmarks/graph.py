@@ -53,11 +53,11 @@ def _ask(path: Path, n: int) -> tuple[Figures, dict[str, list[list[str]]]]:
     found: dict[str, list[list[str]]] = {kind: [] for kind in _KINDS}
     with EmbeddedIndex.open(path, read_only=True) as index:
         for kind, queries in zip(_KINDS, (space.picture_queries(n), space.text_queries(n)), strict=True):
-            index.query(queries[0], K)
+            index.query(queries[:1], K)
             taken_s = []
             for query in queries:
                 started_s = time.perf_counter()
-                hits = index.query(query, K)
+                hits = index.query(query[None], K)[0]
                 taken_s.append(time.perf_counter() - started_s)
                 found[kind].append([hit.record.id for hit in hits])
             figures[kind] = spread(taken_s)

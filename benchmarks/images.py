@@ -24,16 +24,15 @@ from benchmarks.plan import Figures, Plan
 from benchmarks.runtimes import on_each_runtime
 from benchmarks.timing import in_turns, peak_mb
 from catalens.catalogue.index import EmbeddedIndex
-from catalens.catalogue.sources import open_source
+from catalens.catalogue.sources import Item, open_source
 from catalens.core.protocols import Encoder
 from catalens.core.types import Outcome, Vectors
 from catalens.core.vectors import batched
 from catalens.models.registry import load_encoder
 from catalens.pipelines.ingest import ingest
-from catalens.pipelines.prefetch import Chunk, Loaded, load, map_ahead
+from catalens.pipelines.prefetch import map_ahead, read_item
 
 _BATCH = 64
-_CHUNK = 16
 
 
 def measure(plan: Plan) -> Figures:
@@ -81,16 +80,15 @@ def _stages(folder: Path, encoder: Encoder, rounds: int) -> Figures:
 
 
 def _decoded(folder: Path, encoder: Encoder) -> list[Image]:
-    return [each.image for each in _read(folder, encoder) if isinstance(each, Loaded) and each.image is not None]
+    return [image for image in _read(folder, encoder) if image is not None and not isinstance(image, Outcome)]
 
 
-def _read(folder: Path, encoder: Encoder) -> Iterator[Loaded | Outcome]:
+def _read(folder: Path, encoder: Encoder) -> Iterator[Image | Outcome | None]:
     """Read every file as ingestion does."""
     workers = os.cpu_count() or 1
-    chunks: Iterator[Chunk] = ([(entry, None) for entry in some] for some in batched(open_source(folder), _CHUNK))
-    ahead = -(-_BATCH // _CHUNK) + workers
-    for chunk in map_ahead(partial(load, size_wh=encoder.input_size_wh), chunks, workers=workers, ahead=ahead):
-        yield from chunk
+    items = (entry for entry in open_source(folder) if isinstance(entry, Item))
+    ahead = _BATCH + workers
+    return map_ahead(partial(read_item, size_wh=encoder.input_size_wh), items, workers=workers, ahead=lambda: ahead)
 
 
 def _encode(encoder: Encoder, pictures: list[Image]) -> Vectors:

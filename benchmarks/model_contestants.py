@@ -19,10 +19,10 @@ from transformers.utils import logging
 from benchmarks.model_checkpoints import as_open_clip
 from catalens.catalogue.sources import Item
 from catalens.core.protocols import Encoder
-from catalens.core.types import Vectors
+from catalens.core.types import Outcome, Vectors
 from catalens.core.vectors import batched, unit_rows
 from catalens.models.registry import load_encoder
-from catalens.pipelines.prefetch import Loaded, load, map_ahead
+from catalens.pipelines.prefetch import map_ahead, read_item
 
 BATCH = 16
 """Pictures that go through a tower together, everywhere."""
@@ -122,9 +122,10 @@ def _ours(encoder: Encoder) -> Contestant:
     def files(paths: Sequence[Path]) -> Vectors:
         """Read ahead in threads, as every command does."""
         workers = os.cpu_count() or 1
-        chunks = ([(Item(path.name, path, path.name), None) for path in some] for some in batched(paths, 4))
-        read = map_ahead(partial(load, size_wh=encoder.input_size_wh), chunks, workers=workers, ahead=BATCH)
-        images = (each.image for chunk in read for each in chunk if isinstance(each, Loaded) and each.image)
+        items = (Item(path.name, path, path.name) for path in paths)
+        size_wh = encoder.input_size_wh
+        read = map_ahead(partial(read_item, size_wh=size_wh), items, workers=workers, ahead=lambda: BATCH)
+        images = (image for image in read if image is not None and not isinstance(image, Outcome))
         return np.concatenate([encoder.encode_images(some) for some in batched(images, BATCH)])
 
     images, _ = _in_batches(encoder.encode_images)

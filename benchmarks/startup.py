@@ -17,6 +17,9 @@ from pathlib import Path
 from benchmarks.plan import Figures, Plan
 from benchmarks.timing import in_fresh_process, in_mb
 
+BASE = "python -c 'import onnxruntime'"
+"""What short commands are compared with: the least that a command with a model can take."""
+
 
 def measure(plan: Plan) -> Figures:
     """Measure short commands several times in turns, and long ones once."""
@@ -28,6 +31,7 @@ def measure(plan: Plan) -> Figures:
         model = ["--model", plan.model]
         short = {
             "python -c pass": ["-c", "pass"],
+            BASE: ["-c", "import onnxruntime"],
             "catalens --help": [*program, "--help"],
             "catalens tag one.jpg": [*program, "tag", one, *model],
         }
@@ -40,6 +44,8 @@ def measure(plan: Plan) -> Figures:
         for name, arguments in long.items():
             taken_s, peak = _run(arguments, environment)
             figures[name] = {"ms": taken_s * 1e3, "peak_mb": peak}
+        for name in (*short, "catalens search"):
+            figures[name]["times_the_import"] = figures[name]["ms"] / figures[BASE]["ms"]
     return figures
 
 

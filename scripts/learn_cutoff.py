@@ -21,7 +21,7 @@ from catalens.core.types import Record
 from catalens.models.registry import CUTOFF, load_encoder, shipped
 from catalens.tasks.schema import load_schema
 from catalens.training.fashion import Product, read_products
-from catalens.training.release import encode_images
+from catalens.training.release import encode_pictures
 
 LEAST = 5
 """A query is asked only where so many products answer it."""
@@ -47,7 +47,7 @@ def main() -> None:
     for split, nonsense in zip(("val", "test"), NONSENSE, strict=True):
         rows = list(read_products(options.data / "fashion", split))
         index = MemoryIndex(encoder.name, encoder.dim)
-        index.add([Record(row.id, split) for row in rows], encode_images(encoder, [row.picture for row in rows]))
+        index.add([Record(row.id, split) for row in rows], encode_pictures(encoder, [row.picture for row in rows]))
         catalogues.append((index, judged_queries(encoder, rows, nonsense)))
     cutoff = learn_cutoff(*catalogues[0])
     write_cutoff(shipped("starter") / CUTOFF, cutoff)
@@ -77,7 +77,8 @@ def measure(index: MemoryIndex, judged: Sequence[Judged], cutoff: Cutoff | None)
     for query in judged:
         floor = cutoff.floor(index.scores(query.vector)) if cutoff else None
         found = {
-            hit.record.id for hit in index.query(query.vector, 20 if cutoff is None else len(index), min_score=floor)
+            hit.record.id
+            for hit in index.query(query.vector[None], 20 if cutoff is None else len(index), min_score=floor)[0]
         }
         if query.relevant:
             right = len(found & query.relevant)

@@ -16,6 +16,7 @@ from hypothesis import settings
 from typer.testing import CliRunner
 
 from catalens.cli import app
+from catalens.models import registry
 from tests.support.drawings import drawn
 from tests.support.ran import Ran, Run
 
@@ -64,7 +65,9 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     """Keep the developer's own settings and cache out of the tests."""
     for name in ("CATALENS_MODEL", "CATALENS_READER", "CATALENS_DEBUG", "CATALENS_WEIGHTS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("CATALENS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("CATALENS_CACHE", str(cache))
+    monkeypatch.setattr(registry, "default_cache", lambda: cache)
 
 
 @pytest.fixture

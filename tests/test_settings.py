@@ -11,10 +11,10 @@ from catalens.core.errors import InputError
 from catalens.settings import KNOWN, Settings
 
 
-def test_an_empty_environment_gives_the_starter_and_a_cache_under_home() -> None:
+def test_an_empty_environment_routes_images_and_caches_under_home() -> None:
     settings = Settings.from_env({"HOME": "/home/ann"})
     assert settings == Settings(
-        model="starter",
+        model=None,
         cache=Path("/home/ann/.cache/catalens"),
         reader="starter",
         runtime="auto",
@@ -35,7 +35,7 @@ def test_every_known_variable_is_read() -> None:
     }
     assert set(env) == set(KNOWN)
     assert Settings.from_env(env) == Settings(
-        "fake", Path("/c"), "blip-base", runtime="openvino", debug=True, data=Path("/d"), api_key="secret"
+        Path("/c"), "fake", "blip-base", runtime="openvino", debug=True, data=Path("/d"), api_key="secret"
     )
     assert "secret" not in repr(Settings.from_env(env)), "a key must not come into a log"
 

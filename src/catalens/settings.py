@@ -29,7 +29,7 @@ class Settings:
     """What the environment says.
 
     Attributes:
-        model: the encoder's name, or a bundle's folder.
+        model: the encoder's name, or a bundle's folder; None routes each picture to a bundled encoder.
         reader: the name of what captions and answers.
         cache: a folder that may be deleted at any time.
         runtime: what runs the encoder's graphs.
@@ -38,8 +38,8 @@ class Settings:
         api_key: for servers of chat completions; None sends none.
     """
 
-    model: str
     cache: Path
+    model: str | None = None
     reader: str = "starter"
     runtime: str = "auto"
     debug: bool = False
@@ -61,7 +61,7 @@ class Settings:
                 raise InputError(_unknown(name))
         data = env.get("CATALENS_DATA")
         return cls(
-            model=env.get("CATALENS_MODEL") or "starter",
+            model=env.get("CATALENS_MODEL") or None,
             cache=_cache_folder(env),
             reader=env.get("CATALENS_READER") or "starter",
             runtime=env.get("CATALENS_RUNTIME") or "auto",

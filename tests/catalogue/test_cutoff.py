@@ -60,7 +60,7 @@ def queries(seed: int) -> list[Judged]:
 
 def found(index: MemoryIndex, judged: Judged, cutoff: Cutoff) -> set[str]:
     floor = cutoff.floor(index.scores(judged.vector))
-    return {hit.record.id for hit in index.query(judged.vector, len(index), min_score=floor)}
+    return {hit.record.id for hit in index.query(judged.vector[None], len(index), min_score=floor)[0]}
 
 
 def test_one_learned_cutoff_serves_large_and_small_classes_texts_pictures_and_nonsense(index: MemoryIndex) -> None:

@@ -16,12 +16,7 @@ from catalens.catalogue.index import EmbeddedIndex
 from catalens.core.errors import CatalogueError
 from catalens.core.types import Record, Vectors
 from catalens.core.vectors import unit_rows
-
-DIM = 16
-
-
-def vectors_of(n: int, seed: int = 0) -> Vectors:
-    return unit_rows(np.random.default_rng(seed).standard_normal((n, DIM)))
+from tests.support.indexes import DIM, ask, vectors_of
 
 
 def records_of(n: int, first: int = 0) -> list[Record]:
@@ -43,7 +38,7 @@ def test_what_was_added_is_there_when_opened_again(path: Path) -> None:
     filled(path).close()
     with EmbeddedIndex.open(path) as index:
         assert (index.encoder_name, index.dim, len(index)) == ("enc", DIM, 10)
-        assert index.query(vectors_of(10)[3], 1)[0].record == records_of(10)[3]
+        assert ask(index, vectors_of(10)[3], 1)[0].record == records_of(10)[3]
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
@@ -88,7 +83,7 @@ def test_damage_is_an_error_and_not_an_answer(path: Path) -> None:
     content[16384:] = os.urandom(len(content) - 16384)
     path.write_bytes(bytes(content))
     with pytest.raises(CatalogueError, match="damaged"), EmbeddedIndex.open(path) as index:
-        index.query(vectors_of(1)[0], 3)
+        ask(index, vectors_of(1)[0], 3)
 
 
 def test_a_creation_that_was_cut_off_is_taken_up(path: Path) -> None:
@@ -101,7 +96,7 @@ def test_a_creation_that_was_cut_off_is_taken_up(path: Path) -> None:
 def test_reading_only_refuses_to_write(path: Path) -> None:
     filled(path).close()
     with EmbeddedIndex.open(path, read_only=True) as index:
-        assert len(index.query(vectors_of(1)[0], 20)) == 10
+        assert len(ask(index, vectors_of(1)[0], 20)) == 10
         with pytest.raises(CatalogueError, match="reading only"):
             index.add(records_of(1), vectors_of(1))
 
@@ -130,7 +125,7 @@ def test_a_second_writer_waits_and_is_refused_while_readers_go_on(path: Path) ->
         writer.execute("BEGIN IMMEDIATE")
         with pytest.raises(CatalogueError, match="written by another process"):
             other.add(records_of(1), vectors_of(1))
-        assert len(other.query(vectors_of(1)[0], 20)) == 10
+        assert len(ask(other, vectors_of(1)[0], 20)) == 10
         writer.execute("ROLLBACK")
         writer.close()
         other.add(records_of(1, first=10), vectors_of(1))
@@ -155,9 +150,9 @@ def test_readers_see_what_others_write(path: Path) -> None:
         for step in range(3):
             writer.add(records_of(2, first=10 + 2 * step), vectors_of(2, seed=step))
             writer.remove([f"r{step}"])
-            assert reader.query(query, 50) == writer.query(query, 50)
-            assert len(reader.query(query, 50, where)) == 7 + 2 * step
-        assert len(reader.query(query, 50)) == 13
+            assert ask(reader, query, 50) == ask(writer, query, 50)
+            assert len(ask(reader, query, 50, where)) == 7 + 2 * step
+        assert len(ask(reader, query, 50)) == 13
 
 
 def test_a_failed_batch_leaves_nothing(path: Path) -> None:
@@ -189,16 +184,16 @@ def test_a_failed_batch_leaves_nothing(path: Path) -> None:
 
 def test_threads_may_share_one_object(path: Path) -> None:
     with filled(path, 200) as index:
-        expected = index.query(vectors_of(1)[0], 10)
+        expected = ask(index, vectors_of(1)[0], 10)
         wrong: list[object] = []
 
-        def ask() -> None:
+        def ask_often() -> None:
             for _ in range(20):
-                found = index.query(vectors_of(1)[0], 10)
+                found = ask(index, vectors_of(1)[0], 10)
                 if found != expected:
                     wrong.append(found)
 
-        threads = [threading.Thread(target=ask) for _ in range(4)]
+        threads = [threading.Thread(target=ask_often) for _ in range(4)]
         for thread in threads:
             thread.start()
         index.add(records_of(5, first=200), -np.repeat(vectors_of(1), 5, axis=0))
@@ -210,14 +205,14 @@ def test_threads_may_share_one_object(path: Path) -> None:
 def test_reencoding_changes_all_or_nothing(path: Path) -> None:
     with filled(path, 30) as index, EmbeddedIndex.open(path) as reader:
         index.build_graph()
-        assert reader.query(vectors_of(30)[7], 1)[0].record.id == "r7"
+        assert ask(reader, vectors_of(30)[7], 1)[0].record.id == "r7"
         wide = unit_rows(np.random.default_rng(1).standard_normal((30, 8)))
         ids = [record.id for record in index.records()]
 
         with pytest.raises(CatalogueError, match=r"1 records have no new one.*'r29'"):
             index.reencode("enc2", 8, [(ids[:20], wide[:20]), (ids[20:29], wide[20:29])])
         assert index.encoder_name == "enc"
-        assert index.query(vectors_of(30)[7], 1)[0].record.id == "r7"
+        assert ask(index, vectors_of(30)[7], 1)[0].record.id == "r7"
 
         def blocks() -> Iterator[tuple[list[str], Vectors]]:
             yield ids[:20], wide[:20]
@@ -226,9 +221,9 @@ def test_reencoding_changes_all_or_nothing(path: Path) -> None:
 
         index.reencode("enc2", 8, blocks())
         assert (index.encoder_name, index.dim, len(index)) == ("enc2", 8, 29)
-        assert index.query(wide[7], 1)[0].record.id == "r7"
+        assert ask(index, wide[7], 1)[0].record.id == "r7"
         with pytest.raises(CatalogueError, match="re-encoded meanwhile, with enc2"):
-            reader.query(vectors_of(30)[7], 1)
+            ask(reader, vectors_of(30)[7], 1)
 
 
 def test_the_graph_agrees_with_the_scan_whatever_happened_since(path: Path) -> None:
@@ -240,24 +235,24 @@ def test_the_graph_agrees_with_the_scan_whatever_happened_since(path: Path) -> N
         index.remove([f"r{at}" for at in range(100, 150)])
         for seed in range(8):
             query = vectors_of(1, seed=seed)[0]
-            found = index.query(query, 10)
+            found = ask(index, query, 10)
             exact.drop_graph()
-            best = exact.query(query, 10)
+            best = ask(exact, query, 10)
             # The graph is approximate and built by several threads; what it gives must be right, and nearly all of it.
-            true = {hit.record.id: hit.score for hit in exact.query(query, len(exact))}
+            true = {hit.record.id: hit.score for hit in ask(exact, query, len(exact))}
             assert all(true[hit.record.id] == hit.score for hit in found)
             assert len({hit.record.id for hit in found} & {hit.record.id for hit in best}) >= 7
             index.build_graph()
-            assert index.query(query, 400) == exact.query(query, 400)
+            assert ask(index, query, 400) == ask(exact, query, 400)
         assert len(list(path.parent.glob("*.hnsw"))) == 1
 
 
 def test_a_graph_that_lost_too_many_gives_way_to_the_scan(path: Path) -> None:
     with filled(path, 300) as index:
         index.build_graph()
-        near = [hit.record.id for hit in index.query(vectors_of(1)[0], 200)]
+        near = [hit.record.id for hit in ask(index, vectors_of(1)[0], 200)]
         index.remove(near)
-        assert len(index.query(vectors_of(1)[0], 20)) == 20
+        assert len(ask(index, vectors_of(1)[0], 20)) == 20
 
 
 @pytest.mark.parametrize("harm", ["deleted", "truncated", "garbage"])
@@ -270,15 +265,15 @@ def test_a_harmed_side_file_harms_nothing(path: Path, harm: str) -> None:
     if harm != "deleted":
         side.write_bytes(content[:1000] if harm == "truncated" else os.urandom(len(content)))
     with EmbeddedIndex.open(path) as index:
-        assert [hit.record.id for hit in index.query(vectors_of(300)[42], 1)] == ["r42"]
+        assert [hit.record.id for hit in ask(index, vectors_of(300)[42], 1)] == ["r42"]
         index.build_graph()
-        assert [hit.record.id for hit in index.query(vectors_of(300)[42], 1)] == ["r42"]
+        assert [hit.record.id for hit in ask(index, vectors_of(300)[42], 1)] == ["r42"]
     assert len(list(path.parent.glob("*.hnsw"))) == 1
 
 
 def test_a_graph_of_nothing_is_no_error(path: Path) -> None:
     with EmbeddedIndex.open(path, encoder_name="enc", dim=DIM) as index:
         index.build_graph()
-        assert index.query(vectors_of(1)[0], 5) == []
+        assert ask(index, vectors_of(1)[0], 5) == []
         index.add(records_of(3), vectors_of(3))
-        assert len(index.query(vectors_of(1)[0], 5)) == 3
+        assert len(ask(index, vectors_of(1)[0], 5)) == 3

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
 from catalens.catalogue.cutoff import Cutoff
 from catalens.catalogue.filters import parse_filter
+from catalens.catalogue.fusion import fuse
 from catalens.catalogue.memory import MemoryIndex
-from catalens.catalogue.search import Mode, Query, Weighted, fuse, parse_weighted, query_vector, search
+from catalens.catalogue.search import Mode, Query, Weighted, parse_weighted, query_vector, search
 from catalens.core.errors import CatalogueError, ImageError, InputError
+from catalens.core.filters import Filter
+from catalens.core.protocols import Capabilities
 from catalens.core.types import Hit, Record
 from catalens.core.vectors import unit_rows
 from catalens.models.fakes import FakeEncoder
@@ -79,11 +85,11 @@ def test_terms_that_cancel_are_refused(encoder: FakeEncoder) -> None:
 
 
 def test_queries_that_ask_for_nothing_are_refused() -> None:
-    with pytest.raises(InputError, match="nothing is looked for"):
+    with pytest.raises(InputError, match="no positive term"):
         Query()
-    with pytest.raises(InputError, match="nothing is looked for"):
+    with pytest.raises(InputError, match="no positive term"):
         Query(texts=(Weighted("floral", -1.0),))
-    with pytest.raises(InputError, match="give a text"):
+    with pytest.raises(InputError, match="add a text"):
         Query(images=(Weighted("a.jpg"),), mode="hybrid")
     with pytest.raises(InputError, match="other than zero"):
         Weighted("a", 0.0)
@@ -139,13 +145,13 @@ def test_the_minimum_comes_before_the_cut(encoder: FakeEncoder, mode: Mode) -> N
 
 def test_what_cannot_count_in_a_search_by_words_is_refused(index: MemoryIndex) -> None:
     dress = Weighted("dress")
-    with pytest.raises(InputError, match=r"pictures.*vector or hybrid"):
+    with pytest.raises(InputError, match=r"images.*vector or hybrid"):
         Query(texts=(dress,), images=(Weighted("a.jpg"),), mode="keyword")
-    with pytest.raises(InputError, match="pictures"):
+    with pytest.raises(InputError, match="images"):
         Query(texts=(dress,), images=(Weighted("a.jpg", -1.0),), mode="keyword")
-    with pytest.raises(InputError, match=r"'ratio 4' weighs 3.*'ratio 4:3:1'"):
+    with pytest.raises(InputError, match=r"'ratio 4' has the weight 3.*'ratio 4:3:1'"):
         Query(texts=(parse_weighted("ratio 4:3"),), mode="keyword")
-    with pytest.raises(InputError, match=r"'floral' weighs 0\.5"):
+    with pytest.raises(InputError, match=r"'floral' has the weight 0\.5"):
         Query(texts=(dress, parse_weighted("floral:0.5", minus=True)), mode="keyword")
     Query(texts=(Weighted("dress", 2.0), Weighted("floral", -0.5)), images=(Weighted("a.jpg"),), mode="hybrid")
 
@@ -196,3 +202,38 @@ def test_nonsense_finds_nothing_under_a_cutoff(encoder: FakeEncoder, mode: Mode)
 def test_the_stricter_of_minimum_and_cutoff_counts(index: MemoryIndex, encoder: FakeEncoder) -> None:
     assert len(search(index, encoder, text("red dress"), min_score=-1.0, cutoff=Cutoff(0.0, 0.0))) == len(TITLES)
     assert ids(search(index, encoder, text("red dress"), min_score=0.99, cutoff=Cutoff(0.0, 0.0))) == ["red dress"]
+
+
+def test_a_record_that_is_removed_during_a_search_by_words_is_left_out(encoder: FakeEncoder) -> None:
+    class Written(MemoryIndex):
+        """Another process removes a record after the words were looked up."""
+
+        def keyword(
+            self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()
+        ) -> list[Record]:
+            found = super().keyword(text, k, where, without=without)
+            self.remove(["p1"])
+            return found
+
+    index = Written(encoder.name, encoder.dim)
+    records = [Record(f"p{at}", "", {"title": title}) for at, title in enumerate(TITLES)]
+    index.add(records, encoder.encode_texts(TITLES))
+    hits = search(index, encoder, Query((Weighted("red"),), mode="keyword"))
+    assert {hit.record.id for hit in hits} == {"p0", "p3"}
+
+
+def test_a_cutoff_needs_an_index_that_scores_every_record(encoder: FakeEncoder) -> None:
+    class Server(MemoryIndex):
+        @property
+        def capabilities(self) -> Capabilities:
+            return replace(super().capabilities, all_scores=False)
+
+    index = Server(encoder.name, encoder.dim)
+    with pytest.raises(CatalogueError, match="scores of all records"):
+        search(index, encoder, Query((Weighted("red"),)), cutoff=Cutoff(0.1, 3.0))
+    assert search(index, encoder, Query((Weighted("red"),))) == []
+
+
+def test_bytes_that_are_not_text_are_refused_in_a_query() -> None:
+    with pytest.raises(InputError, match=r"the query.*not valid Unicode"):
+        Query((Weighted("caf\udce9"),))

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import tracemalloc
 from base64 import b64encode
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,8 @@ from typing import ClassVar
 import pytest
 from PIL import Image
 
-from catalens.catalogue.sources import Entry, Item, Layout, open_source, read_picture
+from catalens.catalogue.sources import Entry, Item, Layout, lines, open_source, read_picture
+from catalens.core import folders
 from catalens.core.errors import InputError
 from catalens.core.types import Outcome
 
@@ -58,6 +60,41 @@ class TestFolder:
         assert last.picture == tmp_path / "shoes" / "red" / "a.png"
         assert last.source == str(last.picture)
         assert last.fields == {"name": "a", "folder": "shoes/red"}
+
+    def test_files_without_an_ending_are_told_by_their_first_bytes(self, tmp_path: Path) -> None:
+        draw(tmp_path / "e3b0c44298fc")
+        (tmp_path / "README").write_text("text")
+        (tmp_path / "empty").touch()
+        os.mkfifo(tmp_path / "pipe")
+        assert [item.id for item in items(open_source(tmp_path))] == ["e3b0c44298fc"]
+
+    def test_images_that_are_not_read_are_counted(self, tmp_path: Path) -> None:
+        for name in ("a.jxl", "b.JXL", "sub/c.jp2", "notes.txt"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+        draw(tmp_path / "a.png")
+        source = open_source(tmp_path)
+        for _ in range(2):  # counted anew each time
+            assert len(items(source)) == 1
+            assert source.missed.notice == "3 files passed over: .jxl 2, .jp2 1"
+
+    def test_a_folder_that_cannot_be_listed_is_an_outcome_and_missed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        draw(tmp_path / "a.png", tmp_path / "sub" / "locked" / "b.png")
+        listed = folders._sorted_entries
+
+        def refusing(folder: Path) -> list[os.DirEntry[str]]:
+            if folder.name == "locked":
+                raise PermissionError(13, "Permission denied")
+            return listed(folder)
+
+        monkeypatch.setattr(folders, "_sorted_entries", refusing)
+        source = open_source(tmp_path)
+        assert [outcome.id for outcome in errors(source)] == ["sub/locked"]
+        assert source.missed.folders == ["sub/locked"]
+        with pytest.raises(InputError, match=r"locked: the folder cannot be listed \(Permission denied\)"):
+            open_source(tmp_path / "sub" / "locked")
 
     def test_what_is_no_file_is_named(self, tmp_path: Path) -> None:
         draw(tmp_path / "a.png")
@@ -246,7 +283,7 @@ class TestCsv:
         for row in (0, 1, 2, 1, 2, 0):
             assert read_picture(f"{path}#image[{row}]") == drawn(colours[row])
         for gone in (f"{path}#image[3]", f"{path}#other[0]", f"{path}#title[0]"):
-            with pytest.raises(InputError, match="there is no picture any more"):
+            with pytest.raises(InputError, match="there is no longer a picture"):
                 read_picture(gone)
         path.write_text(f'image\n"{data_address("white")}"\n')
         assert read_picture(f"{path}#image[0]") == drawn("white")
@@ -270,8 +307,124 @@ class TestCsv:
             file.write(b"\n")
         assert next(iter(open_source(path))) == Item("1", tmp_path / "images/1.png", str(tmp_path / "images/1.png"))
 
+    def test_lines_may_end_in_carriage_returns(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path, "id,image,title\r1,images/1.png,a\r2,images/2.png,b\r3,images/9.png,c\r")
+        found = list(open_source(path))
+        assert [entry.fields for entry in found if isinstance(entry, Item)] == [{"title": "a"}, {"title": "b"}]
+        assert [str(outcome.error).split(":")[0] for outcome in errors(found)] == ["products.csv, line 4"]
+
+    @pytest.mark.parametrize("mark", [";", ",", "\t", "|"])
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_a_first_line_may_say_the_separator(self, tmp_path: Path, mark: str, encoding: str) -> None:
+        lines = [f"sep={mark}"] + [mark.join(row) for row in (["id", "image", "a b"], ["1", "images/1.png", "x"])]
+        lines.append(mark.join(["2", "images/9.png", "y"]))
+        found = list(open_source(self.write(tmp_path, "\r\n".join(lines).encode(encoding))))
+        assert [entry.fields for entry in found if isinstance(entry, Item)] == [{"a b": "x"}]
+        assert [str(outcome.error).split(":")[0] for outcome in errors(found)] == ["products.csv, line 4"]
+
+    def test_a_line_over_the_limit_costs_itself_only(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(lines, "MAX_LINE", 1 << 20)
+        long = "x" * (3 << 20)
+        path = self.write(tmp_path, f"id,image,title\n1,images/1.png,a\n2,images/2.png,{long}\n3,images/2.png,c\n")
+        packed = path.with_name("p.csv.gz")
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+        for each in (path, packed):
+            found = list(open_source(each))
+            assert [entry.id for entry in found if isinstance(entry, Item)] == ["1", "3"]
+            (outcome,) = errors(found)
+            assert "line 3: the line is longer than" in str(outcome.error)
+        rows = [{"id": "1", "image": "images/1.png"}, {"id": "2", "image": long}, {"id": "3", "image": "images/2.png"}]
+        (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        found = list(open_source(tmp_path / "p.jsonl"))
+        assert [entry.id for entry in found if isinstance(entry, Item)] == ["1", "3"]
+        assert "the line is longer than" in str(errors(found)[0].error)
+
+    def test_one_endless_line_does_not_fill_the_memory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(lines, "MAX_LINE", 1 << 20)
+        path = tmp_path / "a.csv.gz"
+        path.write_bytes(gzip.compress(b"x" * (64 << 20), 1))
+        tracemalloc.start()
+        try:
+            assert max(map(len, lines.read_lines(path))) <= 1 << 20
+            assert tracemalloc.get_traced_memory()[1] < 16 << 20
+        finally:
+            tracemalloc.stop()
+
+    def test_many_columns_are_read_in_linear_time(self, tmp_path: Path) -> None:
+        names = [*(f"c{at}" for at in range(20_000)), *["c7"] * 20_000, "image"]
+        path = self.write(tmp_path, ",".join(names) + "\n" + ",".join(["x"] * 40_000) + ",images/1.png\n")
+        (item,) = items(open_source(path))
+        assert len(item.fields) == 40_000
+        assert "c7.20000" in item.fields
+        with pytest.raises(InputError, match="and 39961 more") as caught:
+            open_source(path, image_column="nowhere")
+        assert len(str(caught.value)) < 2000
+
+    def test_numbers_are_numbers_however_they_are_written(self, tmp_path: Path) -> None:
+        header = "id,image,price,euro,mixed,size,code,stock\n"
+        rows = [
+            '1,images/1.png,"1,234.50","1.234,50","12,50",38,0012,"1,234"',
+            '2,images/1.png,20,"12,5",9.50,XL,7,n/a',
+            '3,images/1.png,"1,000",1.000,11,40,8,5',
+        ]
+        fields = [item.fields for item in items(open_source(self.write(tmp_path, header + "\n".join(rows))))]
+        assert [each["price"] for each in fields] == [1234.5, 20, 1000]
+        assert [each["euro"] for each in fields] == [1234.5, 12.5, 1000]
+        assert [each["mixed"] for each in fields] == [12.5, 9.5, 11]
+        assert [each["size"] for each in fields] == ["38", "XL", "40"]
+        assert [each["code"] for each in fields] == ["0012", "7", "8"]
+        assert [each.get("stock") for each in fields] == [1234, None, 5]
+
+    def test_a_rare_word_leaves_a_column_numbers(self, tmp_path: Path) -> None:
+        text = (
+            "id,image,price\n" + "".join(f"{at},images/1.png,{at}\n" for at in range(99)) + "99,images/1.png,ask us\n"
+        )
+        values = [item.fields["price"] for item in items(open_source(self.write(tmp_path, text)))]
+        assert values == [*range(99), "ask us"]
+
+    def test_a_cell_may_name_several_pictures(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path, "id,image,title\n7,images/1.png; images/2.png;images/9.png,Tee\n8,images/2.png,x\n")
+        found = list(open_source(path))
+        assert [entry.id for entry in found] == ["7", "7#2", "7#3", "8"]
+        assert [outcome.id for outcome in errors(found)] == ["7#3"]
+        named = [entry for entry in found if isinstance(entry, Item)]
+        assert [entry.picture for entry in named[:2]] == [tmp_path / "images" / "1.png", tmp_path / "images" / "2.png"]
+        assert named[1].fields == {"title": "Tee"}
+        path = self.write(tmp_path, "image,title\nimages/1.png|images/2.png,Tee\n")
+        assert [item.id for item in items(open_source(path))] == ["images/1.png", "images/2.png"]
+
 
 class TestJsonLines:
+    @pytest.mark.parametrize("indent", [None, 2])
+    @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.json.gz"])
+    def test_an_array_is_read_item_by_item(self, tmp_path: Path, indent: int | None, name: str) -> None:
+        draw(tmp_path / "1.png")
+        rows: list[object] = [
+            *({"id": str(at), "image": "1.png", "title": "], {" * at} for at in range(3)),
+            5,
+            {"id": "4", "image": data_address("blue")},
+            {"id": "5", "image": ["1.png", data_address("green")]},
+        ]
+        content = json.dumps(rows, indent=indent).encode()
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        found = list(open_source(path))
+        assert [entry.id for entry in found] == ["0", "1", "2", "", "4", "5", "5#2"]
+        (outcome,) = errors(found)
+        assert str(outcome.error).startswith(f"{name}, item 4: a JSON object is needed")
+        for entry, colour in ((found[4], "blue"), (found[6], "green")):
+            assert isinstance(entry, Item)
+            assert read_picture(entry.source) == entry.picture == drawn(colour)
+
+    def test_an_array_cut_short_says_what_was_not_read(self, tmp_path: Path) -> None:
+        draw(tmp_path / "1.png")
+        text = json.dumps([{"id": str(at), "image": "1.png"} for at in range(50)])
+        (tmp_path / "a.json").write_text(text[: len(text) // 2])
+        found = list(open_source(tmp_path / "a.json"))
+        assert len(found) > 20
+        (outcome,) = errors(found)
+        assert "the rest of the array was not read" in str(outcome.error)
+
     def test_nested_values_are_spread_out(self, tmp_path: Path) -> None:
         draw(tmp_path / "1.png")
         row: dict[str, object] = {

@@ -255,7 +255,7 @@ def test_a_folder_that_takes_no_files_is_named_before_the_work(run: Run, catalog
         (["dress", "--where", " "], "--where is empty"),
         (["dress", "--cutoff", ""], "holds no cut-off"),
         (["dress", "--image", "nobody.png"], "there is no nobody.png"),
-        ([], "nothing is looked for"),
+        ([], "no positive term"),
         (["dress:0"], "weight"),
         (["dress", "--cutoff", "auto"], "no cut-off came with fake-16"),
         (["dress", "--sheet", "hits.doc"], "hits.doc cannot be written"),
@@ -328,7 +328,7 @@ def test_a_cutoff_needs_a_catalogue_with_a_background(run: Run, catalogue: Path,
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("query,id\ncafé,1\n".encode("latin-1"), "is no UTF-8 text (byte 0xe9 in line 2)"),
+        ("query,id\ncafé,1\n".encode("latin-1"), "is not UTF-8 text (byte 0xe9 in line 2)"),
         (b'query,id\n"a hat,1\na tie,2\n', "is a quote left open?"),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from catalens.cli.evaluate_attributes import EXAMPLES
-from catalens.models.readers.known import KNOWN_READERS
+from catalens.models.known_readers import KNOWN_READERS
 from catalens.models.readers.registry import SHIPPED
 from tests.support.ran import Run
 
@@ -40,7 +40,7 @@ def test_a_row_becomes_sentences_that_are_traced_and_an_empty_one_is_named(run: 
     assert (first["writer"], first["language"]) == ("template", "English")
     assert "pair of" in second["description"]
     assert empty["id"] == "3"
-    assert "3: nothing is known" in ran.err
+    assert "3: there are no facts" in ran.err
 
 
 def test_the_seed_changes_the_words_and_repeats_them(run: Run, table: Path) -> None:
@@ -54,7 +54,7 @@ def test_pictures_are_described_by_what_is_read_from_them(run: Run, photos: list
     known = {name: each["value"] for name, each in read.items() if each["value"] != "unknown"}
     ran = run("describe", photos[0])
     if not known:
-        assert "nothing is known" in ran.err
+        assert "there are no facts" in ran.err
         return
     assert {name: each["value"] for name, each in ran.rows[0]["facts"].items()} == known
     assert all("confidence" in each for each in ran.rows[0]["facts"].values())
@@ -159,10 +159,10 @@ def test_a_table_among_the_pictures_brings_a_word_about_table(run: Run, tmp_path
         (["--table", "{table}", "--language", "German"], "the template writes English"),
         (["--table", "{table}", "--tone", "rude"], "no tone 'rude'"),
         (["--table", "{table}", "--writer", "gpt"], "no writer 'gpt'"),
-        (["--table", "{table}", "--column", "colour"], "give attribute=column"),
+        (["--table", "{table}", "--column", "colour"], "give NAME=COLUMN"),
         (["--table", "missing.csv"], "there is no missing.csv"),
-        (["--table", "{table}", "--instruction", "{table}"], "does not say where the facts go"),
-        (["--table", "{folder}"], "is no table"),
+        (["--table", "{table}", "--instruction", "{table}"], "has no {facts}; write it where the facts go"),
+        (["--table", "{folder}"], "is not a table"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused(run: Run, table: Path, arguments: list[str], message: str) -> None:

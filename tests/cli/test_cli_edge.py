@@ -179,7 +179,7 @@ def test_a_pipe_gets_json_lines_and_messages_stay_out_of_it(broken: Path) -> Non
     )
     assert ran.returncode == 1
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert [row["id"] for row in rows] == ["0.png", "2.png", "1.png"]
+    assert [row["id"] for row in rows] == ["0.png", "1.png", "2.png"]
     assert "1 of 3 items failed" in ran.stderr
     assert "Traceback" not in ran.stderr
 

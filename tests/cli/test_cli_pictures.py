@@ -56,8 +56,13 @@ def test_bytes_come_from_standard_input(run: Run, photos: list[Path]) -> None:
 def test_labels_come_from_a_file_and_denied_ones_are_left_out(run: Run, photos: list[Path], tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
     words.write_text("# animals\na cat\n\na dog\n")
-    ran = run("tag", photos[0], "--labels", words, "--deny", "a dog")
-    assert [each["label"] for each in ran.rows[0]["tags"]] == ["a cat"]
+    ran = run("tag", photos[0], "--labels", words, "--deny", "A Dog")
+    assert [each["label"] for each in ran.rows[0]["tags"] if each["label"] != "unknown"] == ["a cat"]
+    labels = [
+        [each["label"] for each in run("tag", photos[0], "--labels", words, *deny).rows[0]["tags"]]
+        for deny in ([], ["--deny", "a zebra"])
+    ]
+    assert labels[0] == labels[1]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +76,7 @@ def test_words_that_are_no_utf8_are_refused_by_name(
     words.write_text("a hat\na café\n", encoding="latin-1")
     ran = run(command[0], photos[0], *command[1:], words)
     assert (ran.code, ran.out) == (2, "")
-    assert "latin.txt is no UTF-8 text (byte 0xe9 in line 2); save it as UTF-8" in ran.err
+    assert "latin.txt is not UTF-8 text (byte 0xe9 in line 2); save it as UTF-8" in ran.err
 
 
 def test_many_labels_are_no_path(run: Run, photos: list[Path]) -> None:
@@ -104,11 +109,11 @@ def test_a_broken_picture_is_named_and_the_others_go_on(run: Run, broken: Path) 
     ("arguments", "message"),
     [
         (["--labels", "a", "--schema", "fashion"], "exclude each other"),
-        (["--labels", " , "], "holds no words"),
+        (["--labels", " , "], "is an empty list"),
         (["--template", "a {}"], "--template goes with"),
         (["--labels", "a", "--calibration", "x.json"], "--calibration goes with a schema"),
-        (["--schema", "fashoin"], "there is no schema 'fashoin'"),
-        (["--labels", "missing.txt"], "there is no missing.txt"),
+        (["--schema", "fashoin"], "unknown schema 'fashoin'"),
+        (["--labels", "missing.txt"], "there is no label file missing.txt"),
     ],
 )
 def test_flags_that_make_no_sense_are_refused_in_a_sentence(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from catalens.cli.prompting import prompt_table
+from catalens.cli.prompt import prompt_table
 from catalens.core.images import read_image
 from catalens.core.types import Record
 from catalens.models.fakes import FakeEncoder

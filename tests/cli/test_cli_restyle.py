@@ -107,10 +107,10 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(run: Run, photos: list
 def test_a_file_that_is_there_stays_unless_it_may_be_overwritten(run: Run, photos: list[Path]) -> None:
     Path("out.png").write_bytes(b"precious")
     ran = run("restyle", photos[0], *PAINT, "--output", "out.png")
-    assert ran.code == 1
-    assert "out.png is there already" in ran.err
+    assert ran.code == 0
+    assert "1 paintings exist already; --if-exists overwrite replaces them" in ran.err
     assert Path("out.png").read_bytes() == b"precious"
-    assert run("restyle", photos[0], *PAINT, "--output", "out.png", "--overwrite").code == 0
+    assert run("restyle", photos[0], *PAINT, "--output", "out.png", "--if-exists", "overwrite").code == 0
     assert read_painted(Path("out.png")).model == "fake"
 
 

@@ -10,20 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from catalens.catalogue.cutoff import scoring
 from catalens.catalogue.filters import parse_filter
 from catalens.catalogue.index import EmbeddedIndex
 from catalens.catalogue.memory import MemoryIndex
 from catalens.core.errors import CatalensError, CatalogueError, InputError
 from catalens.core.filters import Filter
-from catalens.core.protocols import Index
+from catalens.core.protocols import Index, LocalIndex
 from catalens.core.types import FieldValue, Hit, Record, Vectors
-from catalens.core.vectors import unit_rows
-
-DIM = 16
-
-
-def vectors_of(n: int, seed: int = 0) -> Vectors:
-    return unit_rows(np.random.default_rng(seed).standard_normal((n, DIM)))
+from tests.support.indexes import DIM, ask, vectors_of
 
 
 def records_of(n: int) -> list[Record]:
@@ -43,11 +38,13 @@ class WithGraph(EmbeddedIndex):
         super().add(records, vectors, hashes)
         self._stale = True
 
-    def query(self, vector: Vectors, k: int, where: Filter | None = None, min_score: float | None = None) -> list[Hit]:
+    def query(
+        self, vectors: Vectors, k: int, where: Filter | None = None, min_score: float | None = None
+    ) -> list[list[Hit]]:
         if self._stale:
             self.build_graph()
             self._stale = False
-        return super().query(vector, k, where, min_score)
+        return super().query(vectors, k, where, min_score)
 
 
 @pytest.fixture(params=["embedded", "embedded, with its graph", "memory"])
@@ -60,6 +57,11 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
             yield opened
 
 
+@pytest.fixture
+def local(index: Index) -> LocalIndex:
+    return scoring(index)
+
+
 def test_it_knows_its_encoder(index: Index) -> None:
     assert (index.encoder_name, index.dim, len(index)) == ("enc", DIM, 0)
 
@@ -68,7 +70,7 @@ def test_an_item_finds_itself(index: Index) -> None:
     records, vectors = records_of(20), vectors_of(20)
     index.add(records, vectors)
     for record, vector in zip(records, vectors, strict=True):
-        (hit,) = index.query(vector, 1)
+        (hit,) = ask(index, vector, 1)
         assert hit.record == record
         assert hit.score == pytest.approx(1.0, abs=1e-3)
 
@@ -79,10 +81,10 @@ def test_query_equals_brute_force(index: Index) -> None:
     index.add(records[90:], vectors[90:])
     query = vectors_of(1, seed=5)[0]
     cosines = vectors @ query
-    hits = index.query(query, 50)
-    assert all(-1 <= hit.score <= 1 for one in vectors for hit in index.query(one, 1))
+    hits = ask(index, query, 50)
+    assert all(-1 <= hit.score <= 1 for one in vectors for hit in ask(index, one, 1))
     best = np.sort(cosines)[::-1][:50]
-    if isinstance(index, WithGraph):  # nearly all of the best, by its nature, and always in order
+    if not index.capabilities.exact:  # nearly all of the best, by its nature, and always in order
         assert sum(hit.score >= best[-1] - 1e-3 for hit in hits) >= 48
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     else:
@@ -91,33 +93,62 @@ def test_query_equals_brute_force(index: Index) -> None:
     assert len({hit.record.id for hit in hits}) == 50
 
 
+def test_a_batch_is_answered_query_by_query(index: Index) -> None:
+    index.add(records_of(90), vectors_of(90))
+    queries = vectors_of(7, seed=5)
+    for where, min_score in ((None, None), (parse_filter("price < 500"), None), (None, 0.1)):
+        alone = [ask(index, query, 8, where, min_score) for query in queries]
+        assert index.query(queries, 8, where, min_score) == alone
+
+
+def test_any_number_of_results_may_be_asked_for(index: Index) -> None:
+    index.add(records_of(3), vectors_of(3))
+    assert len(ask(index, vectors_of(1)[0], 2**63)) == 3
+    assert len(index.keyword("item", 2**63)) == 3
+    assert len(index.hybrid("item", vectors_of(1)[0], 2**63)) == 3
+
+
+def test_hybrid_finds_what_either_finds_with_cosines_and_both_first(index: Index) -> None:
+    titles = ["Red dress", "Blue dress", "Shoes", "Hat"]
+    index.add([Record(f"p{at}", "", {"title": title}) for at, title in enumerate(titles)], vectors_of(4))
+    query = vectors_of(4)[1]
+    hits = index.hybrid("dress", query, 10)
+    assert hits[0].record.id == "p1"
+    assert {hit.record.id for hit in hits} == {"p0", "p1", "p2", "p3"}
+    cosines = (vectors_of(4) @ query).tolist()
+    assert [hit.score for hit in hits] == pytest.approx([cosines[int(hit.record.id[1:])] for hit in hits], abs=1e-3)
+    assert index.hybrid("dress", query, 1) == hits[:1]
+    assert {hit.record.id for hit in index.hybrid("dress", query, 9, parse_filter('title = "Red dress"'))} == {"p0"}
+    assert [hit.record.id for hit in index.hybrid("dress", query, 9, min_score=0.9)] == ["p1"]
+
+
 def test_the_filter_comes_before_k(index: Index) -> None:
     index.add(records_of(60), vectors_of(60))
     where = parse_filter('colour = "Grün" and price >= 300')
-    hits = index.query(vectors_of(1, seed=5)[0], 100, where)
+    hits = ask(index, vectors_of(1, seed=5)[0], 100, where)
     assert sorted(int(hit.record.id[1:]) for hit in hits) == [at for at in range(30, 60) if at % 3 == 2]
-    assert index.query(vectors_of(1, seed=5)[0], 3, where) == hits[:3]
+    assert ask(index, vectors_of(1, seed=5)[0], 3, where) == hits[:3]
 
 
 def test_the_minimum_score_is_kept(index: Index) -> None:
     index.add(records_of(60), vectors_of(60))
     query = vectors_of(1, seed=5)[0]
-    everything = index.query(query, 60)
+    everything = ask(index, query, 60)
     least = everything[20].score
-    assert index.query(query, 60, min_score=least) == everything[:21]
+    assert ask(index, query, 60, min_score=least) == everything[:21]
 
 
 def test_k_beyond_the_size_gives_all(index: Index) -> None:
     index.add(records_of(3), vectors_of(3))
-    assert len(index.query(vectors_of(1)[0], 100)) == 3
+    assert len(ask(index, vectors_of(1)[0], 100)) == 3
 
 
-def test_equal_scores_keep_the_order_of_adding(index: Index) -> None:
-    index.add(records_of(40), np.repeat(vectors_of(1), 40, axis=0))
-    index.add([records_of(40)[7]], vectors_of(1))
+def test_equal_scores_keep_the_order_of_adding(local: LocalIndex) -> None:
+    local.add(records_of(40), np.repeat(vectors_of(1), 40, axis=0))
+    local.add([records_of(40)[7]], vectors_of(1))
     expected = [f"r{at}" for at in range(40) if at != 7] + ["r7"]
-    assert [hit.record.id for hit in index.query(vectors_of(1)[0], 40)] == expected
-    assert [record.id for record in index.records()] == expected
+    assert [hit.record.id for hit in ask(local, vectors_of(1)[0], 40)] == expected
+    assert [record.id for record in local.records()] == expected
 
 
 def test_the_same_id_replaces(index: Index) -> None:
@@ -127,7 +158,7 @@ def test_the_same_id_replaces(index: Index) -> None:
     assert len(index) == 3
     assert index.get(["r1"]) == [changed]
     assert index.hashes(["r1"]) == {"r1": "d"}
-    assert index.query(vectors_of(1, seed=9)[0], 1)[0].record == changed
+    assert ask(index, vectors_of(1, seed=9)[0], 1)[0].record == changed
     assert index.keyword("item 1", 10) != []
     assert changed not in index.keyword("item", 10)
 
@@ -144,7 +175,7 @@ def test_remove_twice_is_harmless(index: Index) -> None:
     assert index.remove(["r1"]) == 0
     assert len(index) == 2
     assert index.get(["r0", "r1"]) == [records_of(1)[0], None]
-    assert "r1" not in [hit.record.id for hit in index.query(vectors_of(3)[1], 3)]
+    assert "r1" not in [hit.record.id for hit in ask(index, vectors_of(3)[1], 3)]
     assert index.keyword("r1", 5) == []
 
 
@@ -165,12 +196,12 @@ def test_vectors_come_back_as_unit_rows_in_order(index: Index) -> None:
         index.vectors(["r0", "nobody"])
 
 
-def test_scores_are_in_the_order_of_records(index: Index) -> None:
-    index.add(records_of(30), vectors_of(30))
-    index.remove(["r4"])
+def test_scores_are_in_the_order_of_records(local: LocalIndex) -> None:
+    local.add(records_of(30), vectors_of(30))
+    local.remove(["r4"])
     query = vectors_of(1, seed=3)[0]
     expected = np.delete(vectors_of(30), 4, axis=0) @ query
-    assert index.scores(query) == pytest.approx(expected, abs=1e-3)
+    assert local.scores(query) == pytest.approx(expected, abs=1e-3)
 
 
 def test_records_give_all_kinds_of_fields_back(index: Index) -> None:
@@ -191,9 +222,10 @@ def test_records_give_all_kinds_of_fields_back(index: Index) -> None:
 def test_an_empty_index_answers_nothing(index: Index) -> None:
     query = vectors_of(1)[0]
     index.add([], np.zeros((0, DIM), dtype=np.float32))
-    assert index.query(query, 5) == []
-    assert index.query(query, 5, parse_filter("price > 1")) == []
-    assert index.scores(query).shape == (0,)
+    assert ask(index, query, 5) == []
+    assert ask(index, query, 5, parse_filter("price > 1")) == []
+    assert index.query(query[None][:0], 5) == []
+    assert index.hybrid("shirt", query, 5) == []
     assert index.keyword("shirt", 5) == []
     assert (list(index.records()), index.get(["a"]), index.hashes(), len(index)) == ([], [None], {}, 0)
 
@@ -215,10 +247,11 @@ SENSELESS: dict[str, Callable[[Index], None]] = {
     "huge field": lambda index: index.add([Record("a", "s", {"price": 2**63})], vectors_of(1)),
     "unnamed field": lambda index: index.add([Record("a", "s", {"": 1})], vectors_of(1)),
     "list field": lambda index: index.add([Record("a", "s", {"sizes": [1]})], vectors_of(1)),  # type: ignore[dict-item]
-    "query width": lambda index: drop(index.query(np.ones(DIM + 1, dtype=np.float32), 1)),
-    "query matrix": lambda index: drop(index.query(vectors_of(1), 1)),
-    "query length": lambda index: drop(index.query(vectors_of(1)[0] * 3, 1)),
-    "no results wanted": lambda index: drop(index.query(vectors_of(1)[0], 0)),
+    "query width": lambda index: drop(index.query(np.ones((1, DIM + 1), dtype=np.float32), 1)),
+    "query of one row": lambda index: drop(index.query(vectors_of(1)[0], 1)),
+    "query of three axes": lambda index: drop(index.query(vectors_of(1)[None], 1)),
+    "query length": lambda index: drop(index.query(vectors_of(1) * 3, 1)),
+    "no results wanted": lambda index: drop(ask(index, vectors_of(1)[0], 0)),
     "no words wanted": lambda index: drop(index.keyword("a", 0)),
 }
 
@@ -323,7 +356,7 @@ def test_any_history_gives_the_same_answers_everywhere(
             query = vectors_of(1, seed=seed % 3)[0]
             assert list(embedded.records()) == list(memory.records())
             for where in (None, parse_filter("n < 50")):
-                found, expected = embedded.query(query, 5, where), memory.query(query, 5, where)
+                found, expected = ask(embedded, query, 5, where), ask(memory, query, 5, where)
                 assert [hit.record for hit in found] == [hit.record for hit in expected]
                 assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=2e-6)
             assert embedded.scores(query) == pytest.approx(memory.scores(query), abs=2e-6)

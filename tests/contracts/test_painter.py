@@ -26,6 +26,8 @@ def test_a_painting_is_an_rgb_picture_and_the_request_is_left_alone(painter: Pai
     assert (painted.mode, painted.size) == ("RGB", PICTURE.size)
     assert PICTURE.tobytes() == before
     assert painter.name
+    painter.close()
+    painter.close()  # twice is harmless
 
 
 def test_the_same_request_gives_the_same_picture_and_any_other_another(painter: Painter) -> None:

@@ -21,12 +21,12 @@ class TestFake(CaptionerContract, AnswererContract):
         return load_reader("fake")
 
 
-def test_the_fake_knows_a_colour_and_counts_its_looks() -> None:
+def test_the_fake_names_a_colour_and_counts_encode_calls() -> None:
     reader = FakeReader()
     encoded = reader.encode_images([Image.new("RGB", (9, 9), (190, 20, 20)), Image.new("RGB", (9, 9), (250, 250, 250))])
     assert reader.answer(encoded, ["Which colour?"]) == [["red"], ["white"]]
     assert reader.score(encoded, "Which color?", ["white", "red"]).argmax(axis=1).tolist() == [1, 0]
-    assert reader.looks == [2]
+    assert reader.encode_calls == [2]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_bundle_s_folder_is_its_reader(tmp_path: Path) -> None:
 def test_what_torch_does_not_run_is_not_quantised(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "mine")
     for name in ("starter", "everyday", "fake", "http://localhost:1/v1#some", str(bundle)):
-        with pytest.raises(InputError, match=f"{name} cannot be kept in 4bit: that is for the readers that torch runs"):
+        with pytest.raises(InputError, match=f"{name} cannot be quantised to 4bit: that is for the readers"):
             load_reader(name, quantise="4bit")
 
 

@@ -21,6 +21,8 @@ def test_a_writer_gives_text_and_the_same_again(writer: Writer) -> None:
     text = writer.write("be brief", INSTRUCTION)
     assert text == "The colour is red. The heel height is 5 cm."
     assert writer.write("be brief", INSTRUCTION) == text
+    writer.close()
+    writer.close()  # twice is harmless
 
 
 def test_a_text_that_would_be_cut_off_is_an_error_and_so_is_none(writer: Writer) -> None:
@@ -43,5 +45,5 @@ def test_a_timeout_that_is_none_is_refused() -> None:
 
 def test_a_folder_that_is_not_there_is_named() -> None:
     pytest.importorskip("transformers", reason='a local model needs transformers: pip install "catalens[hub]"')
-    with pytest.raises(ModelError, match="'no/such' is no folder"):
+    with pytest.raises(ModelError, match="'no/such' is not a folder"):
         load_writer("transformers:no/such")

@@ -21,16 +21,9 @@ from PIL import Image, features
 
 from catalens.core.errors import ImageError, InputError
 from catalens.core.images import Limits, picture_format, read_image
+from tests.support.hostile_images import scene
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"]
-
-
-def scene(width: int = 96, height: int = 64) -> Image.Image:
-    """A soft gradient with a red corner at the top left: no two sides alike."""
-    x, y = np.meshgrid(np.linspace(60, 220, width), np.linspace(60, 220, height))
-    pixels = np.stack([x, y, (x + y) / 2], axis=-1)
-    pixels[: height // 4, : width // 4] = (230, 20, 20)
-    return Image.fromarray(pixels.astype(np.uint8))
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -185,9 +178,17 @@ class TestModes:
         result = read_image(Image.fromarray(np.array([[0, top / 2, top, -top, np.nan]], dtype=np.float32)))
         assert [pixel for pixel, *_ in np.asarray(result)[0].tolist()] == pytest.approx([0, 128, 255, 0, 0], abs=1)
 
-    def test_32_bit_grey(self) -> None:
-        result = read_image(Image.fromarray(np.array([[0, 65535]], dtype=np.int32)))
-        assert np.asarray(result)[0].tolist() == [[0] * 3, [255] * 3]
+    @pytest.mark.parametrize("white", [1, 255, 3000, 65535, 10**6, 2**31 - 1])
+    def test_32_bit_grey_is_scaled_to_the_range_that_holds_it(self, white: int) -> None:
+        grey = Image.fromarray(np.array([[0, white, -white]], dtype=np.int32))
+        for source in (grey, encode(grey, "TIFF")):
+            assert np.asarray(read_image(source))[0].tolist() == [[0] * 3, [255] * 3, [0] * 3]
+
+    def test_32_bit_grey_without_a_sign(self) -> None:
+        content = bytearray(encode(Image.fromarray(np.array([[0, -1, 2**31 - 1]], dtype=np.int32)), "TIFF"))
+        sample_format = content.index(struct.pack("<HHI", 339, 3, 1))
+        content[sample_format + 8] = 1  # unsigned: the second pixel is 2 ** 32 - 1
+        assert [pixel[0] for pixel in np.asarray(read_image(bytes(content)))[0].tolist()] == [0, 255, 128]
 
     @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "HSV"])
     def test_other_modes(self, mode: str) -> None:
@@ -269,6 +270,53 @@ class TestSmaller:
     def test_other_formats_keep_twice_what_is_asked(self) -> None:
         assert read_image(encode(scene(), "PNG"), at_least=(8, 8)).size == (24, 16)
         assert read_image(encode(scene(), "PNG"), at_least=(40, 40)).size == (96, 64)
+
+    def test_a_long_thin_picture_keeps_few_pixels(self) -> None:
+        small = read_image(encode(Image.new("RGB", (300, 45_000), "navy"), "PNG"), at_least=(224, 224))
+        assert small.width * small.height <= 4_000_000
+        assert small.width == 300
+        assert small.getpixel((150, 5_000)) == (0, 0, 128)
+
+    def test_a_large_picture_for_a_reader_keeps_its_shape(self) -> None:
+        small = read_image(encode(Image.new("RGB", (6000, 4000)), "PNG"), at_least=(1024, 1024))
+        assert small.size == (2000, 1334)
+
+    def test_a_jpeg_over_the_limit_is_decoded_at_half_its_size(self) -> None:
+        content = encode(scene(400, 200), "JPEG", quality=95)
+        half = read_image(content, limits=Limits(max_pixels=20_000))
+        assert half.size == (200, 100)
+        assert difference(half, scene(400, 200).resize((200, 100), Image.Resampling.BOX)) < 3
+        with pytest.raises(ImageError, match="400 × 200 pixels, over the limit of 79,996 pixels"):
+            read_image(content, limits=Limits(max_pixels=19_999))
+        with pytest.raises(ImageError, match="400 × 200 pixels, over the limit of 79,999 pixels"):
+            read_image(encode(scene(400, 200), "PNG"), limits=Limits(max_pixels=79_999))
+
+    def test_a_hundred_megapixels_of_a_camera_pass(self) -> None:
+        side = read_image(encode(Image.new("L", (12_000, 9_000)), "JPEG"))
+        assert side.size == (6_000, 4_500)
+
+
+class TestCutShort:
+    """A JPEG whose end is missing is read as far as it goes."""
+
+    def test_most_of_it_is_there(self, caplog: pytest.LogCaptureFixture) -> None:
+        content = encode(scene(256, 256), "JPEG", quality=95)
+        result = read_image(content[: len(content) * 9 // 10], name="upload.jpg")
+        assert difference(result.crop((0, 0, 256, 200)), scene(256, 256).crop((0, 0, 256, 200))) < 2
+        assert [record.getMessage() for record in caplog.records] == [
+            f"upload.jpg: the file is cut short; {caplog.records[0].args[1]} % of its rows are missing"  # type: ignore[index]
+        ]
+        assert 5 <= caplog.records[0].args[1] <= 20  # type: ignore[index, operator]
+
+    def test_less_than_half_of_it_is_refused(self, caplog: pytest.LogCaptureFixture) -> None:
+        content = encode(scene(256, 256), "JPEG", quality=95)
+        with pytest.raises(ImageError, match=r"upload\.jpg: the picture is cut short: more than half"):
+            read_image(content[: len(content) * 4 // 10], name="upload.jpg")
+        assert not caplog.records
+
+    def test_only_the_end_mark_is_missing(self) -> None:
+        content = encode(scene(), "JPEG")
+        assert read_image(content[:-2]).tobytes() == read_image(content).tobytes()
 
 
 class TestRefusals:
@@ -361,13 +409,29 @@ class TestRefusals:
 
     @pytest.mark.parametrize("side", [11_000, 13_400, 40_000, 2**31 - 1])
     def test_bombs_are_refused_from_the_header(self, side: int) -> None:
-        self.check(png(side, side), "limit of 120,000,000 pixels")
+        self.check(png(side, side), "limit of 50,000,000 pixels")
 
     def test_pillow_does_not_warn_where_our_limit_allows(self) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            self.check(png(9_900, 9_900), "cut short")  # 98 megapixels: Pillow warns from 89
+            # 98 megapixels: Pillow warns from 89
+            self.check(png(9_900, 9_900), "cut short", limits=Limits(max_pixels=100_000_000))
         assert caught == []
+
+    def test_too_long_and_thin(self) -> None:
+        assert read_image(Image.new("RGB", (200, 1))).size == (200, 1)
+        for size in ((201, 1), (1, 201)):
+            self.check(Image.new("RGB", size), f"{size[0]} × {size[1]} pixels", "at most 200 times the shorter")
+        self.check(Image.new("RGB", (9, 4)), "at most 2 times", limits=Limits(max_aspect=2))
+
+    def test_libtiff_writes_nothing_itself(self, capfd: pytest.CaptureFixture[str]) -> None:
+        content = bytearray(encode(scene(), "TIFF", compression="tiff_adobe_deflate"))
+        content[12:400] = bytes(388)
+        self.check(bytes(content), "broken or cut short")
+        lzw = bytearray(encode(scene(), "TIFF", compression="tiff_lzw"))
+        lzw[20:400] = b"\xff" * 380
+        self.check(bytes(lzw), "broken or cut short")
+        assert capfd.readouterr().err == ""
 
     def test_no_pixels(self) -> None:
         self.check(Image.new("RGB", (0, 5)), "no pixels")

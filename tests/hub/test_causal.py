@@ -80,7 +80,7 @@ def texts(n: int, length: int) -> Tensor:
 
 
 def run(causal: CausalText, packed: Pack, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    ids, sees, ends = (torch.from_numpy(each) for each in (packed.input_ids, packed.sees, packed.ends))
+    ids, sees, ends = (torch.from_numpy(each) for each in (packed.input_ids, packed.attention_mask, packed.ends))
     found: tuple[Tensor, Tensor] = causal(ids, sees, ends, causal.nothing() if past is None else past)
     return found
 

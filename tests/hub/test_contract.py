@@ -8,7 +8,7 @@ import pytest
 
 from catalens.core.protocols import Encoder
 from catalens.models.registry import load_encoder
-from contracts.test_encoder import *  # type: ignore[import-not-found]  # noqa: F403 - the suite runs here once more, over this file's fixture
+from tests.contracts.test_encoder import *  # type: ignore[assignment]  # noqa: F403 - the suite, over this file's fixture
 from tests.support.tiny_encoders import Tiny
 
 FAMILIES = ["clip", "siglip", "siglip2", "siglip2 NaFlex", "open_clip ViT", "open_clip ResNet"]

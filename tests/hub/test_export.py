@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from catalens.core import caching
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import PrefixEncoder
 from catalens.models.bundle import load_bundle
@@ -85,7 +86,7 @@ def test_smaller_weights_cost_little(
 def test_a_bundle_below_the_cosine_is_refused_and_leaves_nothing(
     parts: EncoderParts, tmp_path: Path, pictures: list[Image.Image]
 ) -> None:
-    with pytest.raises(ModelError, match=r"as int8 is no good: .* at worst, and 1.0 is asked for"):
+    with pytest.raises(ModelError, match=r"as int8 is not accurate enough: .* at worst, and 1.0 is required"):
         export(parts, tmp_path / "out", precision="int8", least_cosine=1.0, pictures=pictures[:2], texts=TEXTS[:2])
     assert not list(tmp_path.iterdir())
 
@@ -155,7 +156,7 @@ def test_a_large_graph_keeps_its_weights_beside_it(
     with pytest.raises(ModelError, match=r"image.onnx.data is damaged or not the file"):
         load_bundle(folder)
     (folder / "image.onnx.data").unlink()
-    with pytest.raises(ModelError, match=r"half a bundle: image.onnx.data is missing"):
+    with pytest.raises(ModelError, match=r"an incomplete bundle: image.onnx.data is missing"):
         load_bundle(folder)
 
 
@@ -163,6 +164,7 @@ def test_a_compiled_encoder_is_made_once(parts: EncoderParts, tmp_path: Path, pi
     folder = compiled_folder(tmp_path, parts.name, parts.revision)
     assert not is_compiled(folder)
     first = compiled_encoder(parts, folder, "onnxruntime", 1)
+    assert first is not None
     assert is_compiled(folder)
     assert [each.name for each in folder.parent.iterdir()] == [folder.name]
     again = load_bundle(folder, runtime="onnxruntime", threads=1)
@@ -172,17 +174,23 @@ def test_a_compiled_encoder_is_made_once(parts: EncoderParts, tmp_path: Path, pi
 def test_who_comes_second_takes_what_is_there(parts: EncoderParts, tmp_path: Path) -> None:
     folder = compiled_folder(tmp_path, parts.name, parts.revision)
     first = compiled_encoder(parts, folder, "onnxruntime", 1)
+    assert first is not None
     written = (folder / "bundle.json").stat().st_mtime_ns
     second = compiled_encoder(parts, folder, "onnxruntime", 1)
+    assert second is not None
     assert np.array_equal(first.encode_texts(TEXTS), second.encode_texts(TEXTS))
     assert (folder / "bundle.json").stat().st_mtime_ns == written
     assert [each.name for each in folder.parent.iterdir()] == [folder.name]
 
 
-def test_a_cache_that_cannot_be_written_is_named(parts: EncoderParts, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_noticed(
+    parts: EncoderParts, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caching._noticed.clear()
     (tmp_path / "compiled").write_text("a file where the folder should be")
-    with pytest.raises(ModelError, match=r"cannot be kept in .*compiled"):
-        compiled_encoder(parts, compiled_folder(tmp_path, parts.name, parts.revision), "onnxruntime", 1)
+    folder = compiled_folder(tmp_path, parts.name, parts.revision)
+    assert compiled_encoder(parts, folder, "onnxruntime", 1) is None
+    assert f"cannot write to the cache {tmp_path / 'compiled'}" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -201,6 +209,7 @@ def test_pictures_are_computed_in_bytes_where_that_agrees_and_pays(
     monkeypatch.setattr("catalens.models.compiled.LEAST_GAIN", least_gain)
     folder = compiled_folder(tmp_path, parts.name, parts.revision)
     encoder = compiled_encoder(parts, folder, "onnxruntime", 1)
+    assert encoder is not None
     assert encoder.facts.precision == precision
     stored = {tensor.data_type for tensor in onnx.load(folder / "image.onnx").graph.initializer}
     assert (onnx.TensorProto.INT8 in stored) == (precision == "int8")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from benchmarks import limits
 from benchmarks.model_checkpoints import Size, Tower, write_checkpoint
 from benchmarks.model_contestants import contestants
 from benchmarks.models import race, ten_tokens
@@ -49,3 +51,18 @@ def test_a_race_is_judged_by_its_first() -> None:
     assert figures["one"]["least_cosine_centred"] == pytest.approx(1)
     assert figures["other"]["least_cosine"] > 0.9
     assert figures["other"]["least_cosine_centred"] < 0.9
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx2": True}, ["float32"]),
+        ({"avx2": True, "avx_vnni": True}, ["float32", "int8"]),
+        ({"avx512_bf16": True, "avx512_vnni": True}, ["float32", "bfloat16", "int8"]),
+    ],
+)
+def test_types_that_a_processor_only_emulates_are_not_measured(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: list[str]
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert limits.types("cpu") == expected

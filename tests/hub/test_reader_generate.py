@@ -8,8 +8,8 @@ import torch
 from catalens.core.types import Decoding, Turn
 from catalens.models.readers.blip2 import dialogue
 from catalens.models.readers.chat import DESCRIBE
-from catalens.models.readers.generate import write
-from catalens.models.readers.kv_cache import Start
+from catalens.models.readers.generate import generate
+from catalens.models.readers.kv_cache import Prefill
 from tests.support.reader_contract import pictures
 from tests.support.reader_references import Settings, generated
 from tests.support.tiny_readers import ANSWERERS, CAPTIONERS, CHATS, tiny
@@ -41,9 +41,9 @@ WAYS: dict[str, tuple[Decoding, int, Settings]] = {
 }
 
 
-def written(starts: list[Start], name: str, way: str) -> list[list[list[int]]]:
+def written(starts: list[Prefill], name: str, way: str) -> list[list[list[int]]]:
     decoding, count, _ = WAYS[way]
-    return [text for start in starts for text in write(start, decoding, tiny(name)[1].ends, count)]
+    return [text for start in starts for text in generate(start, decoding, tiny(name)[1].end_ids, count)]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -52,7 +52,7 @@ def written(starts: list[Start], name: str, way: str) -> list[list[list[int]]]:
 def test_captions(name: str, prompt: str, way: str) -> None:
     family, images = tiny(name)[1], pictures()
     with torch.inference_mode():
-        ours = written(family.captioning(family.encode_images(images), prompt), name, way)
+        ours = written(family.prefill_captions(family.encode_images(images), prompt), name, way)
     assert ours == [generated(name, image, prompt, WAYS[way][2]) for image in images]
 
 
@@ -61,7 +61,7 @@ def test_captions(name: str, prompt: str, way: str) -> None:
 def test_answers(name: str, way: str) -> None:
     family, images = tiny(name)[1], pictures()
     with torch.inference_mode():
-        ours = written(family.asking(family.encode_images(images), QUESTIONS, []), name, way)
+        ours = written(family.prefill_answers(family.encode_images(images), QUESTIONS, []), name, way)
     worded = [dialogue(each, ()) for each in QUESTIONS] if name.startswith("blip2") else QUESTIONS
     assert ours == [generated(name, image, each, WAYS[way][2]) for image in images for each in worded]
 
@@ -71,8 +71,10 @@ def test_a_question_may_hold_the_mark_of_a_picture(name: str) -> None:
     family, images = tiny(name)[1], pictures(2)
     with torch.inference_mode():
         encoded = family.encode_images(images)
-        ours = written(family.asking(encoded, ["What colour?", f"What is {MARKS[name]} for?"], []), name, "greedy")
-        alone = written(family.asking(encoded, ["What colour?"], []), name, "greedy")
+        ours = written(
+            family.prefill_answers(encoded, ["What colour?", f"What is {MARKS[name]} for?"], []), name, "greedy"
+        )
+        alone = written(family.prefill_answers(encoded, ["What colour?"], []), name, "greedy")
     assert ours[::2] == alone
     assert len(ours) == 4
 
@@ -82,8 +84,8 @@ def test_captions_and_conversations_of_chat_models(name: str) -> None:
     family, images, history = tiny(name)[1], pictures(), [Turn("What is it?", "a shirt"), Turn("What?", "red")]
     with torch.inference_mode():
         encoded = family.encode_images(images)
-        described = written(family.captioning(encoded, ""), name, "greedy")
-        answered = written(family.asking(encoded, QUESTIONS[:1], history), name, "greedy")
+        described = written(family.prefill_captions(encoded, ""), name, "greedy")
+        answered = written(family.prefill_answers(encoded, QUESTIONS[:1], history), name, "greedy")
     settings = WAYS["greedy"][2]
     assert described == [generated(name, image, DESCRIBE, settings) for image in images]
     assert answered == [generated(name, image, QUESTIONS[0], settings, history) for image in images]

@@ -11,8 +11,8 @@ import torch
 
 from catalens.core.errors import CatalensError, InputError, ModelError
 from catalens.core.types import Decoding
+from catalens.models.device import choose_dtype
 from catalens.models.readers import load_reader
-from catalens.models.readers.loading import choose_dtype
 from tests.support.reader_contract import pictures
 from tests.support.tiny_parts import bert_like, save
 from tests.support.tiny_readers import BUILD
@@ -70,7 +70,7 @@ def test_the_revision_follows_the_weights(blip: Path, tmp_path: Path) -> None:
         ({"device": "tpu"}, "no device 'tpu'; there are: .*cpu"),
         ({"device": "cuda:99"}, "no device 'cuda:99'"),
         ({"dtype": "int3"}, "no dtype 'int3'; there are: auto"),
-        ({"quantise": "2bit"}, "'8bit', '4bit' or None"),
+        ({"quantise": "2bit"}, "must be '8bit', '4bit' or None"),
     ],
 )
 def test_settings_that_do_not_exist_are_named(blip: Path, settings: dict[str, str], message: str) -> None:

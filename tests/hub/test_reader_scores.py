@@ -23,7 +23,7 @@ def test_scores_are_the_likelihoods_of_each_alone(name: str) -> None:
     reader = TorchReader(family)
     history = [Turn("What is it?", "a shirt")] if name in CHATS else []
     scores = reader.score(reader.encode_images(images), QUESTION, CHOICES, history=history)
-    ids = [plain_ids(family.tokenizer, f"{family.lead}{each}") for each in CHOICES]
+    ids = [plain_ids(family.tokenizer, f"{family.answer_prefix}{each}") for each in CHOICES]
     worded = dialogue(QUESTION, ()) if name.startswith("blip2") else QUESTION
     alone = [[likelihood(name, image, worded, each, history) for each in ids] for image in images]
     assert torch.tensor(scores).numpy() == pytest.approx(torch.tensor(alone).numpy(), rel=1e-4, abs=1e-3)

@@ -48,7 +48,7 @@ def test_on_a_processor_it_is_compiled_and_kept(
 
 def test_a_type_is_torch_s(tiny: Tiny, tmp_path: Path) -> None:
     assert isinstance(load_encoder(str(tiny("clip")), device="cpu", dtype="bfloat16", cache=tmp_path), TorchEncoder)
-    with pytest.raises(InputError, match="no type 'int3'; there are: float32"):
+    with pytest.raises(InputError, match="no dtype 'int3'; there are: auto, float32"):
         load_encoder(str(tiny("clip")), device="cpu", dtype="int3", cache=tmp_path)
     with pytest.raises(InputError, match="no runtime 'tpu'"):
         load_encoder(str(tiny("clip")), runtime="tpu", device="cpu", cache=tmp_path)
@@ -80,7 +80,7 @@ def test_pickled_weights_are_read_as_numbers_only(tiny: Tiny, tmp_path: Path) ->
             return Path.touch, (mark,)
 
     torch.save({**weights, "evil": Evil()}, folder / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="cannot be loaded as a CLIPModel"):
+    with pytest.raises(ModelError, match="is a pickle that holds more than numbers"):
         load_encoder(str(folder), runtime="torch", device="cpu", cache=tmp_path)
     assert not mark.exists()
 
@@ -98,7 +98,7 @@ def test_other_kinds_of_models_are_refused_by_name(tiny: Tiny, tmp_path: Path) -
     folder = copied(tiny, "clip", tmp_path / "mine")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
-    with pytest.raises(ModelError, match="of the kind 'bert'; encoders of transformers are of the kind clip, siglip"):
+    with pytest.raises(ModelError, match="has the model_type 'bert'; encoders of transformers have clip, siglip"):
         load_encoder(str(folder), runtime="torch", device="cpu", cache=tmp_path)
 
 
@@ -106,9 +106,9 @@ def test_other_kinds_of_models_are_refused_by_name(tiny: Tiny, tmp_path: Path) -
     ("said", "reason"),
     [
         ({"do_normalize": False}, "leaves out"),
-        ({"size": {"shortest_edge": 40}}, "not supported"),
-        ({"resample": 4}, "not supported"),
-        ({"image_mean": [0.5]}, "not supported"),
+        ({"size": {"shortest_edge": 40}}, "unsupported image preprocessing"),
+        ({"resample": 4}, "unsupported image preprocessing"),
+        ({"image_mean": [0.5]}, "unsupported image preprocessing"),
     ],
 )
 def test_preprocessing_that_cannot_be_kept_is_refused(
@@ -137,7 +137,7 @@ def test_a_naflex_model_is_run_by_torch_and_not_exported(
     encoder = load_encoder(name, device="cpu", cache=tmp_path)
     assert isinstance(encoder, NaflexEncoder)
     assert caplog.text == "", "that is how it is meant, so there is nothing to warn of"
-    with pytest.raises(ModelError, match="keeps the shape of pictures, and a bundle's are all of one size"):
+    with pytest.raises(ModelError, match="keeps the aspect ratio of images, but a bundle's images have one size"):
         write_bundle(encoder.parts, tmp_path, "float32")
     assert not list((tmp_path / "compiled").glob("*"))
 
@@ -171,3 +171,11 @@ def test_what_cannot_be_compiled_runs_on_torch_and_says_so(
     assert isinstance(encoder, TorchEncoder)
     assert encoder.encode_texts(["a red shirt"]).shape == (1, 32)
     assert "siglip2 cannot be compiled, so torch runs it" in caplog.text
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps:7", "cpu:1"])
+def test_a_device_that_is_not_there_is_named_before_anything_is_loaded(tiny: Tiny, tmp_path: Path, device: str) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in (str(tiny("clip")), str(tmp_path / "empty")):
+        with pytest.raises(InputError, match=f"there is no device '{device}'; there are: .*cpu"):
+            load_encoder(name, device=device, cache=tmp_path)

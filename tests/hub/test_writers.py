@@ -128,7 +128,7 @@ def test_a_text_without_an_end_is_cut_off(folder: Path) -> None:
 
 
 def test_folders_that_hold_no_chat_model_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="is no folder"):
+    with pytest.raises(ModelError, match="is not a folder"):
         load_writer(f"transformers:{tmp_path / 'none'}")
     with pytest.raises(ModelError, match="cannot be loaded as a chat model"):
         load_writer(f"transformers:{tmp_path}")

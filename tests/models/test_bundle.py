@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.vectors import unit_rows
+from catalens.models import bundle
 from catalens.models.bundle import BundleEncoder, load_bundle
 from catalens.models.facts import read_facts
+from catalens.models.fastest import load_fastest
 from catalens.models.runtime import Arrays, Compute, Graph
 from catalens.models.tokens import TEXTS_AT_ONCE
 from tests.support.tiny import (
@@ -28,6 +31,7 @@ from tests.support.tiny import (
     ids,
     image_rows,
     seal,
+    text_graph,
     text_rows,
     tiny_bundle,
     tokenizer,
@@ -67,15 +71,16 @@ class Recorder:
         return [np.ones((len(batch), DIM), dtype=np.float32) for _ in outputs]
 
 
-def graphs(compute: Compute) -> tuple[Graph, Graph]:
-    """An image and a text graph that compute so."""
+def encoder_of(folder: Path, compute: Compute) -> BundleEncoder:
+    """An encoder whose image and text graphs compute so."""
     image = Graph(Path("image.onnx"), {"pixels": (None, HEIGHT, WIDTH, 3)}, ("vectors",), compute)
-    return image, Graph(Path("text.onnx"), {"input_ids": (None, None)}, ("vectors",), compute)
+    text = Graph(Path("text.onnx"), {"input_ids": (None, None)}, ("vectors",), compute)
+    return BundleEncoder(read_facts(folder), tokenizer, lambda: image, lambda: text)
 
 
 def recorded(folder: Path) -> tuple[BundleEncoder, Recorder]:
     recorder = Recorder()
-    return BundleEncoder(read_facts(folder), tokenizer(), *graphs(recorder)), recorder
+    return encoder_of(folder, recorder), recorder
 
 
 def seen(folder: Path, picture: Image.Image) -> NDArray[np.uint8]:
@@ -229,9 +234,9 @@ def test_what_is_no_text_is_refused(folder: Path, text: object) -> None:
 
 def test_half_a_character_is_refused(folder: Path) -> None:
     encoder, _ = recorded(folder)
-    with pytest.raises(InputError, match="half a character at place 4"):
+    with pytest.raises(InputError, match="lone surrogate at position 4"):
         encoder.encode_texts(["red \ud83d dress"])
-    with pytest.raises(InputError, match="half a character"):
+    with pytest.raises(InputError, match="lone surrogate"):
         encoder.count_tokens("\udc00")
 
 
@@ -243,8 +248,56 @@ def test_a_row_without_a_direction_is_never_given(folder: Path, bad: float) -> N
         rows[-1] = bad
         return [rows]
 
-    encoder = BundleEncoder(read_facts(folder), tokenizer(), *graphs(spoilt))
+    encoder = encoder_of(folder, spoilt)
     with pytest.raises(ModelError, match="tiny@1"):
         encoder.encode_images([Image.new("RGB", (3, 4))] * 2)
-    with pytest.raises(ModelError, match="zeros or of numbers that are not finite"):
+    with pytest.raises(ModelError, match="all zeros or not finite"):
         encoder.encode_texts(["a", "b"])
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that `load_bundle` has loaded since."""
+    names: list[str] = []
+    load_tokenizer = bundle._load_tokenizer
+
+    def graph(file: Path, *given: Any, **more: Any) -> Graph:
+        names.append(file.name)
+        return load_fastest(file, *given, **more)
+
+    def words(file: Path, *given: Any) -> Any:
+        names.append(file.name)
+        return load_tokenizer(file, *given)
+
+    monkeypatch.setattr(bundle, "load_fastest", graph)
+    monkeypatch.setattr(bundle, "_load_tokenizer", words)
+    return names
+
+
+def test_only_what_is_needed_is_loaded_and_only_once(folder: Path, loaded: list[str]) -> None:
+    encoder = load_bundle(folder, runtime="onnxruntime", threads=1)
+    assert loaded == []
+    for _ in range(2):
+        encoder.encode_images([Image.new("RGB", (9, 12))])
+    assert loaded == ["image.onnx"]
+    for _ in range(2):
+        encoder.encode_texts(["a"])
+    assert sorted(loaded) == ["image.onnx", "text.onnx", "tokenizer.json"]
+
+
+def test_threads_that_come_first_together_load_once(folder: Path, loaded: list[str]) -> None:
+    encoder = load_bundle(folder, runtime="onnxruntime", threads=1)
+    with ThreadPoolExecutor(8) as pool:
+        rows = [*pool.map(lambda _: encoder.encode_texts(["a"]), range(8))]
+    assert sorted(loaded) == ["text.onnx", "tokenizer.json"]
+    assert all(np.array_equal(row, rows[0]) for row in rows)
+
+
+def test_a_bundle_rebuilt_under_its_old_name_has_another_fingerprint(tmp_path: Path) -> None:
+    before = load_bundle(tiny_bundle(tmp_path / "a")).fingerprint
+    assert load_bundle(tiny_bundle(tmp_path / "b")).fingerprint == before
+    onnx.save(text_graph(TABLE[::-1].copy()), tmp_path / "b" / "text.onnx")
+    seal(tmp_path / "b")
+    again = load_bundle(tmp_path / "b")
+    assert again.name == "tiny@1"
+    assert again.fingerprint != before

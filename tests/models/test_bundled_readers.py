@@ -21,7 +21,7 @@ from catalens.core.types import Decoding, Scores, Turn
 from catalens.demo.drawn import DrawnProduct
 from catalens.models.bundle import load_bundle
 from catalens.models.readers.auto import AutoReader
-from catalens.models.readers.bundled import HOLDS, READS, BundleReader, load_bundle_reader
+from catalens.models.readers.bundled import MAX_POSITIONS, MAX_TEXT_TOKENS, BundleReader, load_bundle_reader
 from catalens.models.readers.registry import load_reader
 from catalens.models.readers.rerank import UNKNOWN
 from catalens.models.registry import shipped
@@ -145,7 +145,7 @@ def test_a_long_question_is_cut_at_a_word_and_never_silently(
     encoded = alone.encode_images([white])
     with caplog.at_level(logging.WARNING, logger="catalens"):
         found = alone.score(encoded, LONG, ["red", "blue"])
-    assert "only their beginning is read, such as of 'what colour is the wonderful" in caplog.text
+    assert "were truncated, such as 'what colour is the wonderful" in caplog.text
     words = LONG.split()
     kept = [alone.score(encoded, " ".join(words[:count]), ["red", "blue"]) for count in range(20, 36)]
     assert any(np.allclose(found, each, atol=1e-4) for each in kept), "whole words are read"
@@ -157,7 +157,7 @@ def test_a_long_question_is_cut_at_a_word_and_never_silently(
 
 def test_a_prompt_and_an_answer_that_are_too_long_are_refused(alone: BundleReader, white: Image.Image) -> None:
     encoded = alone.encode_images([white])
-    with pytest.raises(InputError, match=rf"'what colour is .* tokens; {alone.name} reads at most {READS}"):
+    with pytest.raises(InputError, match=rf"'what colour is .* tokens; {alone.name} reads at most {MAX_TEXT_TOKENS}"):
         alone.caption(encoded, prompt=LONG)
     with pytest.raises(InputError, match=r"tokens; .* reads at most"):
         alone.score(encoded, "what is it?", ["red", LONG])
@@ -170,9 +170,11 @@ def test_a_prompt_and_an_answer_that_are_too_long_are_refused(alone: BundleReade
 
 def test_no_more_is_written_than_the_reader_holds(alone: BundleReader, white: Image.Image) -> None:
     encoded = alone.encode_images([white])
-    [[most]] = alone.answer(encoded, ["what is this?"], decoding=Decoding(max_tokens=500, min_tokens=HOLDS - 10))
-    assert len(most.split()) <= HOLDS
-    with pytest.raises(InputError, match=r"min_tokens is 70; .* holds \d+ more"):
+    [[most]] = alone.answer(
+        encoded, ["what is this?"], decoding=Decoding(max_tokens=500, min_tokens=MAX_POSITIONS - 10)
+    )
+    assert len(most.split()) <= MAX_POSITIONS
+    with pytest.raises(InputError, match=r"min_tokens is 70; after the prompt there is room for \d+ tokens"):
         alone.answer(encoded, ["what is this?"], decoding=Decoding(max_tokens=500, min_tokens=70))
 
 
@@ -192,12 +194,12 @@ def test_half_a_character_is_named(alone: BundleReader, white: Image.Image) -> N
         lambda: alone.caption(encoded, prompt="a \udcff"),
         lambda: alone.score(encoded, "what?", ["a \udcff"]),
     ):
-        with pytest.raises(InputError, match="half a character"):
+        with pytest.raises(InputError, match="lone surrogate"):
             ask()
 
 
 def test_a_conversation_is_refused_and_known_to_be(reader: AutoReader, white: Image.Image) -> None:
-    assert not reader.remembers
+    assert not reader.keeps_history
     encoded, history = reader.encode_images([white]), [Turn("what is it?", "a shirt")]
     with pytest.raises(ModelError, match="conversation"):
         reader.answer(encoded, ["what colour?"], history=history)

@@ -68,5 +68,5 @@ def test_a_large_picture_may_be_halved_first_and_a_small_one_is_as_before(resize
 def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(InputError, match="RGB, not L"):
         fit(Image.new("L", (8, 8)), preprocess("squash"))
-    with pytest.raises(InputError, match="cropped to squares; 8 by 6 is none"):
+    with pytest.raises(InputError, match="cropped to squares; 8 by 6 is not square"):
         fit(Image.new("RGB", (8, 8)), preprocess("crop", (8, 6)))

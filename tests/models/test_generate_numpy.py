@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from catalens.core.types import Decoding
-from catalens.models.readers.generate_numpy import LENGTH, Floats, Ids, Marks, draw
+from catalens.models.readers.generate_numpy import LENGTH, Floats, Ids, SpecialIds, generate
 
 WORDS, END, NEVER = 6, 5, 0
-MARKS = Marks(end=END, never=(NEVER,))
+SPECIAL = SpecialIds(end=END, never=(NEVER,))
 
 
 class Chain:
@@ -43,7 +43,7 @@ class Chain:
 
 def run(chain: Chain, decoding: Decoding, count: int = 1) -> list[list[list[int]]]:
     prompt = np.full((chain.pictures, 1), 1, dtype=np.int64)
-    drawn = draw(chain.step, prompt, chain.nothing(), count=count, decoding=decoding, marks=MARKS)
+    drawn = generate(chain.step, prompt, chain.nothing(), count=count, decoding=decoding, special=SPECIAL)
     return [[text.ids for text in texts] for texts in drawn]
 
 
@@ -86,10 +86,12 @@ def test_several_texts_are_different_and_come_best_first() -> None:
 def test_a_text_is_worth_its_log_likelihood_over_a_power_of_its_length() -> None:
     chain = Chain(1, seed=4)
     prompt = np.full((1, 1), 1, dtype=np.int64)
-    [texts] = draw(chain.step, prompt, chain.nothing(), count=3, decoding=Decoding(max_tokens=4, beams=5), marks=MARKS)
+    [texts] = generate(
+        chain.step, prompt, chain.nothing(), count=3, decoding=Decoding(max_tokens=4, beams=5), special=SPECIAL
+    )
     for text in texts:
         likelihood = chain.log_likelihood(0, [1], text.ids, 4)
-        assert text.worth == pytest.approx(likelihood / (len(text.ids) + 1) ** LENGTH, rel=1e-4)
+        assert text.score == pytest.approx(likelihood / (len(text.ids) + 1) ** LENGTH, rel=1e-4)
 
 
 def test_chance_comes_from_the_seed_and_not_from_the_batch() -> None:

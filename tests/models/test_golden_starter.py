@@ -22,7 +22,8 @@ from catalens.models.registry import shipped
 GOLDEN = Path(__file__).with_name("golden_starter.json")
 REWRITE = f"if that is meant, write them again with: python tests/models/{Path(__file__).name}"
 TEXTS = ["a red dress", "a blue dress", "a black handbag", "women", "none of these"]
-TOLERANCE = 1e-3
+TOLERANCE = 2e-4
+"""Rounding to four digits, and another order of float32 sums on another processor."""
 
 
 def pictures() -> dict[str, Image.Image]:

@@ -54,7 +54,7 @@ def test_sentence_transformers_keeps_the_model_in_a_folder(tmp_path: Path) -> No
     with pytest.raises(ModelError, match="made of CLIPModel, Pooling"):
         find_layout(tmp_path)
     (tmp_path / "modules.json").write_text("[]")
-    with pytest.raises(ModelError, match="no list of modules"):
+    with pytest.raises(ModelError, match="not a list of modules"):
         find_layout(tmp_path)
 
 
@@ -66,7 +66,7 @@ def test_where_two_layouts_are_the_name_decides_and_code_of_others_is_not_run(tm
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no model that can be read here; .*config\.json \(transformers\)"):
+    with pytest.raises(ModelError, match=r"not a model that can be loaded; .*config\.json \(transformers\)"):
         find_layout(tmp_path)
     with pytest.raises(ModelError, match=r"has no weights; transformers keeps them in one of: model\.safetensors"):
         find_layout(folder(tmp_path, model_type="clip"))

@@ -84,7 +84,7 @@ def test_the_batch_size_is_kept_and_changes_nothing(red: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ("https://shop.example/a.png", "input 1 is the address https://shop.example/a.png; nothing is fetched"),
+        ("https://shop.example/a.png", "input 1 is the URL https://shop.example/a.png; nothing is fetched"),
         ({"image": "http://shop.example/a.png"}, "nothing is fetched"),
         ({"text": "a", "audio": "b"}, r"keys \['audio', 'text'\]; accepted are text and image"),
         ({}, r"keys \[\]"),

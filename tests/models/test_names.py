@@ -68,7 +68,7 @@ def test_a_folder_has_no_revisions_but_may_have_an_at_in_its_name(tmp_path: Path
 def test_two_revisions_at_once_are_refused() -> None:
     place = parse("openai/clip-vit-base-patch32@v1")
     assert place.at(None) == place.at("v1") == place
-    with pytest.raises(InputError, match="patch32@v1 names a revision, and 'v2' is given too; give one"):
+    with pytest.raises(InputError, match="patch32@v1 names a revision, but 'v2' was passed too; pass only one"):
         place.at("v2")
 
 
@@ -92,7 +92,7 @@ def test_a_folder_that_is_there_comes_first(tmp_path: Path, monkeypatch: pytest.
 def test_a_file_needs_an_architecture(tmp_path: Path) -> None:
     file = tmp_path / "mine.safetensors"
     file.touch()
-    with pytest.raises(ModelError, match=r"does not say what shape they have; .*ViT-B-32::.*mine\.safetensors"):
+    with pytest.raises(ModelError, match=r"contains weights only; .*ViT-B-32::.*mine\.safetensors"):
         parse(str(file))
     place = parse(f"ViT-B-32::{file}")
     assert (place.kind, place.name, place.architecture) == ("file", "ViT-B-32::mine.safetensors", "ViT-B-32")
@@ -130,7 +130,7 @@ def test_weights_beside_those_that_a_folder_is_loaded_from_are_not_taken_for_the
     for name in ("config.json", "model.safetensors", "older.safetensors"):
         (tmp_path / name).write_text("{}")
     with pytest.raises(
-        ModelError, match=r"older\.safetensors is a file of weights, .*is loaded from model\.safetensors"
+        ModelError, match=r"older\.safetensors contains weights only; .*is loaded from model\.safetensors"
     ):
         parse(str(tmp_path / "older.safetensors"))
 
@@ -164,5 +164,5 @@ def test_the_nearest_names_come_first_and_a_known_name_needs_none() -> None:
 def test_a_name_like_no_other_gets_what_is_accepted() -> None:
     with pytest.raises(ModelError, match=r"no model 'zzzzzz'; accepted are: .*hub id.*s3://"):
         parse("zzzzzz")
-    with pytest.raises(ModelError, match="names no folder of a bucket"):
+    with pytest.raises(ModelError, match="is not a folder of a bucket"):
         parse("s3://bucket")

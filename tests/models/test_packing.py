@@ -18,8 +18,8 @@ def read_back(packed: Pack) -> list[list[int]]:
     found = []
     for end in packed.ends.tolist():
         row, at = divmod(end, length)
-        path = np.flatnonzero(packed.sees[row, at])
-        seen = packed.sees[row, path].sum(axis=1)
+        path = np.flatnonzero(packed.attention_mask[row, at])
+        seen = packed.attention_mask[row, path].sum(axis=1)
         assert sorted(seen.tolist()) == list(range(1, len(path) + 1)), "a path: each token sees one more"
         found.append(packed.input_ids[row, path[np.argsort(seen)]].tolist())
     return found
@@ -29,9 +29,9 @@ def read_back(packed: Pack) -> list[list[int]]:
 def test_every_text_is_found_again_once(texts: list[list[int]]) -> None:
     found: dict[int, list[int]] = {}
     for places, packed in pack(texts):
-        assert packed.sees.dtype == np.bool_
-        assert packed.sees.shape == (*packed.input_ids.shape, packed.input_ids.shape[1])
-        assert packed.sees.diagonal(axis1=1, axis2=2).all(), "an attention over nothing is no number"
+        assert packed.attention_mask.dtype == np.bool_
+        assert packed.attention_mask.shape == (*packed.input_ids.shape, packed.input_ids.shape[1])
+        assert packed.attention_mask.diagonal(axis1=1, axis2=2).all(), "an attention over nothing is no number"
         found |= dict(zip(places, read_back(packed), strict=True))
     assert [found[at] for at in range(len(texts))] == texts
 
@@ -53,5 +53,5 @@ def test_rows_are_bounded_and_so_is_their_number(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_chain_sees_what_stands_before() -> None:
-    assert chain([5, 6, 7]).sees[0].astype(int).tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    assert chain([5, 6, 7]).attention_mask[0].astype(int).tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
     assert read_back(chain([5, 6, 7])) == [[5, 6, 7]]

@@ -24,7 +24,7 @@ class Summing:
         self.tokens_run = 0
 
     def read(self, packed: Pack, past: NDArray[np.float32]) -> NDArray[np.float32]:
-        paths = packed.sees.astype(np.float32) @ self._weighed(packed, past)
+        paths = packed.attention_mask.astype(np.float32) @ self._weighed(packed, past)
         return np.asarray(past[0, 0, 0].sum(axis=0) + paths.reshape(-1, DIM)[packed.ends])
 
     def grow(self, packed: Pack, past: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -33,7 +33,7 @@ class Summing:
 
     def _weighed(self, packed: Pack, past: NDArray[np.float32]) -> NDArray[np.float32]:
         self.tokens_run += packed.input_ids.size
-        places = packed.sees.sum(axis=2, dtype=np.float32) - 1 + past.shape[3]
+        places = packed.attention_mask.sum(axis=2, dtype=np.float32) - 1 + past.shape[3]
         return np.asarray(TABLE[packed.input_ids] * (1 + places[:, :, None]))
 
 

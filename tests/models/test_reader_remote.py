@@ -19,7 +19,8 @@ from PIL import Image
 from catalens.core.errors import AnswerError, InputError, ModelError
 from catalens.core.types import Decoding, Turn
 from catalens.models.readers import Reader, load_reader
-from catalens.models.readers.remote import MOST_SCORED, RemoteReader
+from catalens.models.readers.remote import MAX_SCORED, RemoteReader
+from catalens.models.remote.chat import ChatClient
 from tests.support.reader_contract import AnswererContract, CaptionerContract, pictures
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -57,9 +58,10 @@ class Server:
             return {"choices": [self._letters(said, colour, turns)]}
         drawn = body.get("seed", 0) if body["temperature"] else 0
         texts = [
-            f" {colour} {said.split()[0].lower()} {turns} {drawn + at}\n" for at in range(min(body["n"], self.most))
+            f" {colour} {said.split()[0].lower()} {turns} {drawn + at}\n"
+            for at in range(min(body.get("n", 1), self.most))
         ]
-        return {"choices": [{"message": {"content": text}, "finish_reason": "length"} for text in texts]}
+        return {"choices": [{"message": {"content": text}, "finish_reason": "stop"} for text in texts]}
 
     def _letters(self, said: str, colour: str, turns: int) -> dict[str, Any]:
         choices = [line.partition(". ") for line in said.splitlines()[1:-1]]
@@ -114,6 +116,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         thread.join()
 
 
+def over(server: Server) -> httpx.Client:
+    return httpx.Client(transport=httpx.HTTPTransport(uds=server.path))
+
+
 @pytest.fixture
 def pauses() -> list[float]:
     return []
@@ -123,7 +129,7 @@ def pauses() -> list[float]:
 def reader(server: Server, pauses: list[float]) -> Iterator[Reader]:
     transport = httpx.HTTPTransport(uds=server.path)
     client = httpx.Client(transport=transport, timeout=5.0, headers={"Authorization": "Bearer secret"})
-    with RemoteReader(client, "http://models.test/v1/", "tiny", sleep=pauses.append) as made:
+    with RemoteReader(ChatClient(client, "http://models.test/v1/", "tiny", sleep=pauses.append)) as made:
         yield made
 
 
@@ -191,8 +197,8 @@ def test_a_server_that_stays_busy_is_given_up(reader: Reader, server: Server, pa
         (refused(200, "<html>"), AnswerError, "no JSON"),
         (refused(200, "[1]"), AnswerError, "no chat completion"),
         (refused(200, '{"choices": []}'), AnswerError, "no chat completion"),
-        (refused(200, '{"choices": [{}]}'), AnswerError, "no message"),
-        (refused(200, '{"choices": [{"message": {"content": " "}}]}'), AnswerError, "said nothing"),
+        (refused(200, '{"choices": [{}]}'), AnswerError, "no chat completion with a message"),
+        (refused(200, '{"choices": [{"message": {"content": " "}}]}'), AnswerError, "returned no text"),
         (refused(200, '{"choices": [{"message": {"content": null, "refusal": "No."}}]}'), AnswerError, "refused: No."),
         (
             refused(200, '{"choices": [{"message": {"content": "x"}, "finish_reason": "content_filter"}]}'),
@@ -241,8 +247,8 @@ def test_nobody_there_is_named() -> None:
 def test_a_server_too_slow_is_named(server: Server) -> None:
     done = threading.Event()
     server.script = [lambda: done.wait(5)]
-    client = httpx.Client(transport=httpx.HTTPTransport(uds=server.path), timeout=0.05)
-    with RemoteReader(client, "http://models.test/v1", "m") as reader, pytest.raises(ModelError, match="in time"):
+    chat = ChatClient(over(server), "http://models.test/v1", "m", timeout_s=0.05)
+    with RemoteReader(chat) as reader, pytest.raises(ModelError, match="in time"):
         reader.answer(reader.encode_images(pictures(1)), ["What?"])
     done.set()
 
@@ -252,13 +258,14 @@ def test_scores_are_those_of_the_letters(reader: Reader, server: Server) -> None
     assert scores.argmax(axis=1).tolist() == [0, 1]
     assert scores[0].tolist() == pytest.approx([-0.11, -7.01])
     asked = server.asked[0]
-    assert (asked["max_tokens"], asked["logprobs"], asked["top_logprobs"]) == (1, True, MOST_SCORED)
+    assert (asked["max_tokens"], asked["logprobs"], asked["top_logprobs"]) == (1, True, MAX_SCORED)
     assert "A. red\nB. blue\n" in asked["messages"][0]["content"][1]["text"]
 
 
 def test_a_letter_that_is_not_listed_gets_the_least(reader: Reader, server: Server) -> None:
     top = [{"token": "B", "logprob": -0.5}, {"token": " b", "logprob": -2.0}, {"token": "the", "logprob": -4.0}]
-    server.script = [refused(200, json.dumps({"choices": [{"logprobs": {"content": [{"top_logprobs": top}]}}]}))]
+    choice = {"message": {"content": "B"}, "logprobs": {"content": [{"top_logprobs": top}]}}
+    server.script = [refused(200, json.dumps({"choices": [choice]}))]
     scores = reader.score(reader.encode_images(pictures(1)), "Colour?", ["red", "blue"])
     assert scores[0].tolist() == pytest.approx([-4.0, -0.2986], abs=1e-3)
 
@@ -287,8 +294,7 @@ def test_an_address_names_a_model() -> None:
 
 
 def test_what_only_the_server_may_know_is_sent_and_never_shown(server: Server) -> None:
-    client = httpx.Client(transport=httpx.HTTPTransport(uds=server.path), timeout=5.0)
-    with RemoteReader(client, "http://user:secret@models.test/v1", "tiny") as reader:
+    with RemoteReader(ChatClient(over(server), "http://user:secret@models.test/v1", "tiny")) as reader:
         assert reader.name == "http://models.test/v1#tiny"
         reader.answer(reader.encode_images(pictures(1)), ["What?"])
         assert server.headers[0]["authorization"] == f"Basic {base64.b64encode(b'user:secret').decode()}"

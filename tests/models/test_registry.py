@@ -64,7 +64,7 @@ def test_an_unknown_name_gets_the_nearest_ones_and_what_is_accepted() -> None:
 
 
 def test_a_folder_that_is_neither_bundle_nor_model_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"is no model that can be read here; .* bundle\.json"):
+    with pytest.raises(ModelError, match=r"is not a model that can be loaded; .* bundle\.json"):
         load_encoder(str(tmp_path))
 
 

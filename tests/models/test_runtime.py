@@ -109,7 +109,7 @@ def test_names_that_a_graph_does_not_have_are_refused(
 ) -> None:
     graph = load_graph(file, runtime, threads=1)
     pixels = np.zeros((1, HEIGHT, WIDTH, 3), dtype=np.uint8)
-    with pytest.raises(ModelError, match=f"takes pixels and gives vectors; {wrong} does not fit"):
+    with pytest.raises(ModelError, match=f"takes pixels and returns vectors; {wrong} does not fit"):
         graph.run(dict.fromkeys(inputs, pixels), outputs)
 
 

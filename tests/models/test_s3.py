@@ -125,7 +125,7 @@ def test_files_uploaded_in_pieces_are_checked_by_size(bucket: Bucket, tmp_path: 
 
 def test_names_that_leave_the_folder_are_refused(bucket: Bucket, tmp_path: Path) -> None:
     bucket.lists({"../../outside": b"x"})
-    with pytest.raises(ModelError, match="no place below the prefix"):
+    with pytest.raises(ModelError, match="a name that leaves the prefix"):
         fetch_prefix(ADDRESS, tmp_path, client=bucket.client)
 
 

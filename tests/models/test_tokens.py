@@ -53,7 +53,7 @@ def test_cutting_is_said_once_a_call_and_only_then(caplog: pytest.LogCaptureFixt
     assert caplog.messages == []
     tokens().read(["short", "one two three four", "five six seven eight"])
     assert caplog.messages == [
-        "2 of 3 texts are longer than 12 tokens; only their beginning is read, such as of 'one two three four'"
+        "2 of 3 texts are longer than 12 tokens and were truncated, such as 'one two three four'"
     ]
 
 

@@ -13,8 +13,12 @@ from PIL import Image
 from catalens.catalogue.sources import Entry, Item
 from catalens.core.errors import AnswerError, InputError, ModelError
 from catalens.core.types import Outcome, Record
-from catalens.pipelines.engine import Journal, Picture, Stage, Step, Values, run_job
+from catalens.pipelines.engine import Callbacks, Progress, run_job
+from catalens.pipelines.journal import Journal
+from catalens.pipelines.output import OutputRow
 from catalens.pipelines.sidecars import Sidecars
+from catalens.pipelines.stages import Picture, Stage, Step, Values
+from tests.support.stages import FunctionStage
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ class Reader:
     def load(self) -> Step:
         self.loads += 1
         self.alive = True
-        return Step(self.run, batch_size=4, close=self.close)
+        return Step(self.run, batch_size=4, finish=self.close)
 
     def close(self) -> None:
         self.alive = False
@@ -65,11 +69,11 @@ class Reader:
         for picture in pictures:
             if error := self.bad(picture):
                 raise error
-        return [{self.name: f"{self.name} {picture.image.getpixel((0, 0))}"[:40]} for picture in pictures]
+        return [{self.name: f"{self.name} {picture.pixels().getpixel((0, 0))}"[:40]} for picture in pictures]
 
     @property
     def stage(self) -> Stage:
-        return Stage(self.name, self.load)
+        return FunctionStage(self.name, self.load)
 
 
 class Kept:
@@ -83,7 +87,11 @@ class Kept:
     def holds(self, record: Record) -> bool:
         return record.id in self.held
 
-    def write(self, record: Record, values: Values) -> None:
+    def write(self, results: Sequence[OutputRow]) -> None:
+        for row in results:
+            self.take(row.record, row.values)
+
+    def take(self, record: Record, values: Values) -> None:
         self.rows[record.id] = dict(values)
 
     def finish(self) -> None:
@@ -102,8 +110,10 @@ def test_every_picture_gets_its_own_result_in_order_and_a_bad_one_is_named(items
         [*items, Outcome("row 11", "no picture")],
         [reader.stage],
         [out],
-        on_result=lambda record, _: shown.append(record.id),
-        on_progress=lambda what, met: seen.append((what, met)),
+        callbacks=Callbacks(
+            on_result=lambda record, _: shown.append(record.id),
+            on_progress=lambda now: seen.append((now.what, now.done)),
+        ),
     )
     assert out.rows == {name: {"caption": f"caption ({name[0]}, 0, 0)"} for name in names(0, 1, 2, 4, 5, 6, 7, 8, 9)}
     assert shown == list(out.rows)
@@ -126,7 +136,7 @@ def test_what_all_outputs_hold_is_skipped_and_without_work_no_model_is_loaded(it
 
 def test_a_later_stage_finds_what_the_earlier_ones_gave(items: list[Entry]) -> None:
     reader, out = Reader(), Kept()
-    longer = Stage("longer", lambda: Step(lambda all: [{"long": len(each.values["caption"])} for each in all]))
+    longer = FunctionStage("longer", lambda: Step(lambda all: [{"long": len(each.values["caption"])} for each in all]))
     run_job(items, [reader.stage, longer], [out])
     assert out.rows["4.png"] == {"caption": "caption (4, 0, 0)", "long": 17}
 
@@ -135,10 +145,12 @@ def test_one_at_a_time_the_first_model_is_gone_before_the_second_comes(items: li
     first, second, out = Reader("first"), Reader("second"), Kept()
     alive: list[tuple[bool, bool]] = []
 
-    def watch(_: str, __: int) -> None:
+    def watch(_: Progress) -> None:
         alive.append((first.alive, second.alive))
 
-    report = run_job(items, [first.stage, second.stage], [out], one_at_a_time=True, on_progress=watch)
+    report = run_job(
+        items, [first.stage, second.stage], [out], one_at_a_time=True, callbacks=Callbacks(on_progress=watch)
+    )
     assert (True, True) not in alive
     assert {(True, False), (False, True)} <= set(alive)
     assert out.rows["0.png"] == {"first": "first (0, 0, 0)", "second": "second (0, 0, 0)"}
@@ -163,7 +175,7 @@ def test_an_error_in_place_of_values_fails_that_picture_alone(items: list[Entry]
     def run(pictures: Sequence[Picture]) -> list[Values | AnswerError]:
         return [AnswerError("nothing") if each.record.id == "7.png" else {"caption": "x"} for each in pictures]
 
-    report = run_job(items, [Stage("captions", lambda: Step(run))], [out])
+    report = run_job(items, [FunctionStage("captions", lambda: Step(run))], [out])
     assert [failure.id for failure in report.failures] == names(3, 7)
     assert len(out.rows) == 8
 
@@ -172,7 +184,7 @@ def test_a_model_that_fails_every_time_stops_the_job_and_its_journal_stays(items
     reader, out = Reader(), Kept()
     reader.bad = lambda picture: ModelError("the server is gone") if picture.record.id != "0.png" else None
     journal = Journal(tmp_path / "job.part", "job")
-    with pytest.raises(ModelError, match="given up after 16 failures in a row; the last: the server is gone"):
+    with pytest.raises(ModelError, match="stopped after 16 failures in a row; the last: the server is gone"):
         run_job(many(items), [reader.stage], [out], journal=journal)
     assert not out.finished
     assert not reader.alive
@@ -186,8 +198,8 @@ def test_answers_of_no_use_never_stop_a_job(items: list[Entry]) -> None:
 
 
 def test_too_few_results_are_the_stage_s_fault(items: list[Entry]) -> None:
-    report = run_job(items[:2], [Stage("captions", lambda: Step(lambda _: []))])
-    assert "captions: 0 results were given for 1 pictures" in str(report.failures[0].error)
+    report = run_job(items[:2], [FunctionStage("captions", lambda: Step(lambda _: []))])
+    assert "captions: 0 results were returned for 1 pictures" in str(report.failures[0].error)
 
 
 def test_pictures_come_as_small_as_every_model_allows(tmp_path: Path) -> None:
@@ -197,10 +209,10 @@ def test_pictures_come_as_small_as_every_model_allows(tmp_path: Path) -> None:
 
     def stage(size_wh: tuple[int, int] | None) -> Stage:
         def run(pictures: Sequence[Picture]) -> list[Values]:
-            sizes.append(pictures[0].image.size)
+            sizes.append(pictures[0].pixels().size)
             return [{}] * len(pictures)
 
-        return Stage("look", lambda: Step(run, size_wh))
+        return FunctionStage("look", lambda: Step(run, size_wh))
 
     items = [Item("large", path, str(path))]
     run_job(items, [stage((100, 100)), stage((200, 100))])
@@ -241,7 +253,7 @@ def test_a_job_goes_on_where_it_was_and_gives_what_it_had(
             [Kept()],
             journal=Journal(journal, "job"),
             one_at_a_time=one_at_a_time,
-            on_result=stop_after(4),
+            callbacks=Callbacks(on_result=stop_after(4)),
         )
     first, second, out = Reader("first"), Reader("second"), Kept()
     report = run_job(
@@ -261,7 +273,13 @@ def test_a_job_goes_on_where_it_was_and_gives_what_it_had(
 def test_a_line_that_was_cut_off_is_done_again(items: list[Entry], tmp_path: Path) -> None:
     path = tmp_path / "job.part"
     with pytest.raises(StoppedError):
-        run_job(items, [Reader().stage], [Kept()], journal=Journal(path, "job"), on_result=stop_after(4))
+        run_job(
+            items,
+            [Reader().stage],
+            [Kept()],
+            journal=Journal(path, "job"),
+            callbacks=Callbacks(on_result=stop_after(4)),
+        )
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-1]) + lines[-1][:-5])
     reader, out = Reader(), Kept()
@@ -273,7 +291,9 @@ def test_a_line_that_was_cut_off_is_done_again(items: list[Entry], tmp_path: Pat
 def test_a_journal_of_another_job_is_not_mixed_with_this_one(items: list[Entry], tmp_path: Path) -> None:
     path = tmp_path / "job.part"
     with pytest.raises(StoppedError):
-        run_job(items, [Reader().stage], journal=Journal(path, ["blip", 1]), on_result=stop_after(1))
+        run_job(
+            items, [Reader().stage], journal=Journal(path, ["blip", 1]), callbacks=Callbacks(on_result=stop_after(1))
+        )
     with pytest.raises(InputError, match="another model or other options: finish it with those, or delete the file"):
         run_job(items, [Reader().stage], journal=Journal(path, ["blip", 2]))
     path.write_text("not a journal\n")

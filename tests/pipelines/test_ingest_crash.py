@@ -113,7 +113,7 @@ def check(path: Path, before: set[int], said: list[str], step: int = 0) -> set[i
         if latest is not None:
             newest = max(there)
             assert latest.fields["batch"] == newest
-            assert index.query(batch_vectors(newest, dim)[0], 1)[0].record.id == f"{newest}-0"
+            assert index.query(batch_vectors(newest, dim)[:1], 1)[0][0].record.id == f"{newest}-0"
             assert {record.id for record in index.keyword(f"{newest}", 100)} >= {*batch_ids(newest), "latest"}
     check_tables(path)
     return there

@@ -18,6 +18,7 @@ from catalens.catalogue.sources import open_source
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
 from catalens.core.types import Record
+from catalens.pipelines.output import OutputRow
 from catalens.pipelines.result_table import Table
 from catalens.pipelines.sidecars import IF_EXISTS, IfExists, Sidecars, merged
 
@@ -42,7 +43,7 @@ def caption(text: str) -> Mapping[str, Any]:
 def test_a_sidecar_lies_beside_its_picture_under_its_name(picture: Record) -> None:
     out = Sidecars("caption", ending=".caption")
     assert not out.holds(picture)
-    out.write(picture, caption("ein rotes Hemd"))
+    out.write([OutputRow(picture, caption("ein rotes Hemd"))])
     assert Path(picture.source).with_name("shirt.front.caption").read_bytes() == b"ein rotes Hemd\n"
     assert out.holds(picture)
 
@@ -56,7 +57,7 @@ def test_a_text_that_is_there_is_treated_as_asked(picture: Record, if_exists: If
     path.write_bytes(b"\xef\xbb\xbfold\r\n")
     out = Sidecars("caption", if_exists=if_exists)
     assert out.holds(picture) == (if_exists == "skip")
-    out.write(picture, caption("new"))
+    out.write([OutputRow(picture, caption("new"))])
     assert path.read_text("utf-8-sig").strip() == text
 
 
@@ -68,7 +69,7 @@ def test_a_job_that_goes_on_adds_nothing_twice(old: str, new: str, if_exists: If
 
 
 def test_several_captions_are_one_a_line(picture: Record) -> None:
-    Sidecars("captions").write(picture, {"captions": ["a shirt", "a red shirt"]})
+    Sidecars("captions").write([OutputRow(picture, {"captions": ["a shirt", "a red shirt"]})])
     assert Path(picture.source).with_suffix(".txt").read_text() == "a shirt\na red shirt\n"
 
 
@@ -77,18 +78,18 @@ def test_two_pictures_never_share_a_sidecar(tmp_path: Path) -> None:
     for record in records:
         Path(record.source).touch()
     out = Sidecars("caption")
-    out.write(records[0], caption("first"))
+    out.write([OutputRow(records[0], caption("first"))])
     with pytest.raises(InputError, match=r"a\.txt, which is that of .*a\.jpg"):
         out.holds(records[1])
     with pytest.raises(InputError, match="rename one"):
-        out.write(records[1], caption("second"))
+        out.write([OutputRow(records[1], caption("second"))])
     assert (tmp_path / "a.txt").read_text() == "first\n"
 
 
 def test_sidecars_may_have_a_folder_of_their_own_and_never_leave_it(tmp_path: Path) -> None:
     out = Sidecars("caption", folder=tmp_path / "texts")
     for id in ("shoes/1.jpg", "../../2.jpg", "/etc/3.jpg", "cell[4]"):
-        out.write(Record(id, f"data.parquet#image[{id}]"), caption(id))
+        out.write([OutputRow(Record(id, f"data.parquet#image[{id}]"), caption(id))])
     written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.txt"))
     assert written == ["texts/2.txt", "texts/cell[4].txt", "texts/etc/3.txt", "texts/shoes/1.txt"]
 
@@ -118,7 +119,7 @@ def test_a_picture_of_any_ending_is_never_taken_for_its_own_text(tmp_path: Path,
     path.write_bytes(b"P6 1 1 255 abc")
     out = Sidecars("caption", ending=path.suffix, if_exists="overwrite")
     with pytest.raises(InputError, match="the picture itself"):
-        out.write(Record(path.name, str(path)), caption("new"))
+        out.write([OutputRow(Record(path.name, str(path)), caption("new"))])
     assert path.read_bytes() == b"P6 1 1 255 abc"
 
 
@@ -126,7 +127,7 @@ def test_a_sidecar_that_is_no_text_is_left_alone(picture: Record) -> None:
     path = Path(picture.source).with_suffix(".txt")
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="no UTF-8 text"):
-        Sidecars("caption", if_exists="append").write(picture, caption("new"))
+        Sidecars("caption", if_exists="append").write([OutputRow(picture, caption("new"))])
     assert path.read_bytes() == b"\xff\xfe\x00"
 
 
@@ -138,7 +139,7 @@ def test_a_writing_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         file.write(b"ne")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match=r"a\.txt cannot be written: disk full"):
         write_atomically(path, half)
     assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_text() == "old"
@@ -160,7 +161,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 def test_a_table_names_the_picture_from_its_own_folder_and_is_a_source_again(picture: Record, ending: str) -> None:
     path = Path(picture.source).parents[1] / f"captions{ending}"
     table = Table(path, "caption", columns={"image": "image", "prompt": "caption", "tags": "tags"})
-    table.write(picture, {"caption": 'a "red", blue\tshirt', "tags": ["red", "blue"]})
+    table.write([OutputRow(picture, {"caption": 'a "red", blue\tshirt', "tags": ["red", "blue"]})])
     assert not path.exists()
     table.finish()
     tags = "red; blue" if ending in (".csv", ".tsv") else ["red", "blue"]
@@ -177,13 +178,13 @@ def test_a_table_names_the_picture_from_its_own_folder_and_is_a_source_again(pic
 def test_a_row_that_is_there_is_treated_as_asked(picture: Record, ending: str, if_exists: IfExists, text: str) -> None:
     path = Path(picture.source).parents[1] / f"captions{ending}"
     first = Table(path, "caption", columns=COLUMNS)
-    first.write(picture, caption("old"))
-    first.write(Record("other", "elsewhere#1"), caption("other"))
+    first.write([OutputRow(picture, caption("old"))])
+    first.write([OutputRow(Record("other", "elsewhere#1"), caption("other"))])
     first.finish()
     table = Table(path, "caption", columns=COLUMNS, if_exists=if_exists)
     assert table.holds(picture) == (if_exists == "skip")
     for _ in range(2):  # a job that goes on may give a result twice
-        table.write(picture, caption("new"))
+        table.write([OutputRow(picture, caption("new"))])
     table.finish()
     assert [row["caption"] for row in rows_of(path)] == [text, "other"]
 
@@ -198,7 +199,7 @@ def test_several_texts_stay_apart_and_further_ones_are_added_once(
     def run(said: list[str], if_exists: IfExists) -> list[str]:
         table = Table(path, "caption", several="captions", columns=columns, if_exists=if_exists)
         for _ in range(2):  # a job that goes on may give a result twice
-            table.write(picture, {"caption": said[0], "captions": said})
+            table.write([OutputRow(picture, {"caption": said[0], "captions": said})])
         table.finish()
         (row,) = rows_of(path)
         assert set(row) == set(columns)
@@ -219,7 +220,7 @@ def test_a_text_of_another_tool_is_the_first_of_several(picture: Record) -> None
     path.write_text("image,captions\nphotos/shirt.front.jpg,a [red] shirt\n")
     columns = {"image": "image", "captions": "captions"}
     table = Table(path, "caption", several="captions", columns=columns, if_exists="append")
-    table.write(picture, {"caption": "a shirt", "captions": ["a shirt", "one shirt"]})
+    table.write([OutputRow(picture, {"caption": "a shirt", "captions": ["a shirt", "one shirt"]})])
     table.finish()
     assert json.loads(rows_of(path)[0]["captions"]) == ["a [red] shirt", "a shirt", "one shirt"]
 
@@ -229,7 +230,7 @@ def test_a_table_of_somebody_s_own_gets_a_column_and_keeps_everything(picture: R
     path.write_text('sku;image;title\n001;./photos/shirt.front.jpg;"Shirt; red"\n002;photos/gone.jpg;Hat\n;;\n')
     table = Table(path, "caption", columns=COLUMNS)
     assert not table.holds(picture)
-    table.write(picture, caption("a shirt"))
+    table.write([OutputRow(picture, caption("a shirt"))])
     table.finish()
     assert path.read_text() == (
         'sku;image;title;caption\n001;photos/shirt.front.jpg;"Shirt; red";a shirt\n002;photos/gone.jpg;Hat;\n;;;\n'
@@ -241,7 +242,7 @@ def test_rows_that_share_a_picture_all_stay_and_all_get_its_text(picture: Record
     path.write_text("sku,image,caption\n1,photos/shirt.front.jpg,\n2,photos/shirt.front.jpg,known\n3,,\n4,,\n")
     table = Table(path, "caption", columns=COLUMNS)
     assert not table.holds(picture)
-    table.write(picture, caption("a shirt"))
+    table.write([OutputRow(picture, caption("a shirt"))])
     assert table.holds(picture)
     table.finish()
     assert [(row["sku"], row["caption"]) for row in rows_of(path)] == [
@@ -257,7 +258,7 @@ def test_rows_may_be_told_apart_by_id(tmp_path: Path) -> None:
     path.write_text('{"sku": 7, "text": ""}\n{"sku": 8, "text": "known"}\n')
     table = Table(path, "caption", columns={"sku": "id", "text": "caption"})
     assert [table.holds(Record(id, "x")) for id in ("7", "8", "9")] == [False, True, False]
-    table.write(Record("7", "x"), caption("new"))
+    table.write([OutputRow(Record("7", "x"), caption("new"))])
     table.finish()
     assert rows_of(path) == [{"sku": "7", "text": "new"}, {"sku": 8, "text": "known"}]
 
@@ -287,8 +288,8 @@ def test_a_damaged_table_is_not_overwritten(tmp_path: Path) -> None:
 def test_a_name_that_is_no_text_costs_one_row(tmp_path: Path) -> None:
     table = Table(tmp_path / "captions.csv", "caption", columns=COLUMNS)
     with pytest.raises(InputError, match="rename the file"):
-        table.write(Record("a", "a\udcff.jpg"), caption("x"))
-    table.write(Record("b", "b.jpg"), caption("x"))
+        table.write([OutputRow(Record("a", "a\udcff.jpg"), caption("x"))])
+    table.write([OutputRow(Record("b", "b.jpg"), caption("x"))])
     table.finish()
     assert [row["image"] for row in rows_of(tmp_path / "captions.csv")] == ["b.jpg"]
 
@@ -297,7 +298,7 @@ def test_parquet_refuses_a_column_of_two_kinds_in_a_sentence(tmp_path: Path) -> 
     path = tmp_path / "captions.parquet"
     pq.write_table(pa.table({"image": ["a.jpg"], "caption": [3]}), path)
     table = Table(path, "caption", columns=COLUMNS)
-    table.write(Record("b", "b.jpg"), caption("x"))
+    table.write([OutputRow(Record("b", "b.jpg"), caption("x"))])
     with pytest.raises(InputError, match="cannot be written as parquet"):
         table.finish()
     assert rows_of(path) == [{"image": "a.jpg", "caption": 3}]

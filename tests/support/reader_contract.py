@@ -108,6 +108,7 @@ class CaptionerContract:
     def test_a_closed_reader_says_so(self, reader: Reader) -> None:
         with reader as opened:
             assert opened.name
+        reader.close()  # twice is harmless
         with pytest.raises(ModelError):
             reader.caption(reader.encode_images(pictures(1)), decoding=SHORT)
 
@@ -149,6 +150,7 @@ class AnswererContract:
     def test_a_conversation_is_kept_or_refused(self, reader: Reader) -> None:
         history = [Turn("What is it?", "a shirt")]
         encoded = reader.encode_images(pictures(2))
+        assert reader.keeps_history is self.keeps_conversation
         if not self.keeps_conversation:
             with pytest.raises(ModelError, match="conversation"):
                 reader.answer(encoded, self.questions, history=history)

@@ -53,7 +53,7 @@ def generated(name: str, image: Image, text: str, settings: Settings, history: S
     found = []
     for sequence in sequences:
         new = sequence[prompt:]
-        stop = next((at for at, each in enumerate(new) if each in family.ends), len(new))
+        stop = next((at for at, each in enumerate(new) if each in family.end_ids), len(new))
         found.append(new[:stop])
     return found
 
@@ -63,7 +63,7 @@ def likelihood(name: str, image: Image, question: str, answer: list[int], histor
     with torch.no_grad():
         chances = _answer_logits(name, image, question, answer, history)[0].float().log_softmax(-1)
     own = sum(chances[at, token].item() for at, token in enumerate(answer))
-    return float(own + chances[len(answer), list(tiny(name)[1].ends)].logsumexp(0))
+    return float(own + chances[len(answer), list(tiny(name)[1].end_ids)].logsumexp(0))
 
 
 def _answer_logits(name: str, image: Image, question: str, answer: list[int], history: Sequence[Turn]) -> Any:

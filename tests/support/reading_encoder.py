@@ -36,6 +36,10 @@ class ReadingEncoder:
         self._out = rng.standard_normal((width, dim))
         self._word = cache(self._draw_word)
 
+    @property
+    def fingerprint(self) -> str:
+        return self.name
+
     def encode_images(self, images: Sequence[Image]) -> Vectors:
         raise NotImplementedError("this encoder only reads")
 

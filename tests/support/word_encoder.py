@@ -27,6 +27,10 @@ class WordEncoder:
         self.texts: list[str] = []
         """Every text encoded so far."""
 
+    @property
+    def fingerprint(self) -> str:
+        return self.name
+
     def encode_images(self, images: Sequence[Image]) -> Vectors:
         raise NotImplementedError("this encoder only reads words")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,21 @@ from PIL.Image import Image
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
-from catalens.tasks.answers import choose
+from catalens.tasks.answer_weights import (
+    AnsweredCases,
+    AnswerWeights,
+    KindWeights,
+    fit_weights,
+    load_answer_weights,
+    save_answer_weights,
+)
+from catalens.tasks.answers import AnswerChooser, choose
+from catalens.tasks.question_kinds import answer_texts, parse_question
+from tests.support.seams import Closeable
+from tests.support.word_encoder import WordEncoder
 
 
-class Scored:
+class Scored(Closeable):
     """An answerer that gives the scores it was made with, and remembers what it was asked."""
 
     name = "scored"
@@ -99,10 +111,10 @@ def test_an_impossible_answer_has_no_probability() -> None:
 @pytest.mark.parametrize(
     ("answers", "below", "message"),
     [
-        ([], 0.0, "give some"),
-        ("red", 0.0, "give some"),
+        ([], 0.0, "name at least one"),
+        ("red", 0.0, "name at least one"),
         (["red", " "], 0.0, "none of them empty"),
-        (["red", "blue", "red"], 0.0, "'red' is given twice"),
+        (["red", "blue", "red"], 0.0, "'red' is listed twice"),
         (["red"], 1.5, "unknown_below is 1.5"),
     ],
 )
@@ -115,3 +127,129 @@ def test_answers_that_cannot_be_chosen_from_are_refused(answers: list[str], belo
 def test_a_reader_that_breaks_its_promise_is_named(row: list[float]) -> None:
     with pytest.raises(ModelError, match="scored returned scores"):
         choose(Scored(row), ONE, "?", ["a", "b"])
+
+
+ANSWERS = ["dog", "cat", "bird"]
+WORDS = WordEncoder("dog cat bird red shirt blue", scale=10.0)
+
+
+def chooser(reader: Scored | None, **kinds: KindWeights) -> AnswerChooser:
+    weights = AnswerWeights(encoder_name="words", reader_name="scored", kinds=kinds)  # type: ignore[arg-type]
+    return AnswerChooser(WORDS, reader, weights)
+
+
+def test_the_encoder_alone_answers_what_the_reader_does_not_know() -> None:
+    reader = Scored([0.0, -5.0, -9.0])
+    only_encoder = chooser(reader, thing=KindWeights(encoder=10.0, reader=0.0))
+    [chosen] = only_encoder.choose(WORDS.picture(cat=1.0), ONE, "what is it?", ANSWERS)
+    assert chosen.value == "cat"
+    assert reader.asked == []
+    [without] = chooser(None).choose(WORDS.picture(cat=1.0), None, "what is it?", ANSWERS)
+    assert without.value == "cat"
+
+
+def test_both_opinions_are_added_with_their_weights() -> None:
+    reader = Scored([-1.0, -2.0, -3.0])
+    both = chooser(reader, thing=KindWeights(encoder=2.0, reader=0.5))
+    vectors = WORDS.picture(cat=1.0, bird=0.5)
+    [chosen] = both.choose(vectors, ONE, "what is it?", ANSWERS)
+    near = both.encoder_scores(vectors, parse_question("what is it?", ANSWERS), ANSWERS)[0]
+    logits = 2.0 * near + 0.5 * np.array([-1.0, -2.0, -3.0])
+    shares = np.exp(logits) / np.exp(logits).sum()
+    assert list(chosen.probabilities.values()) == pytest.approx(shares.tolist(), abs=1e-5)
+
+
+def test_a_kind_without_weights_is_the_readers() -> None:
+    reader = Scored([-1.0, -2.0, -3.0])
+    [chosen] = chooser(reader).choose(WORDS.picture(bird=1.0), ONE, "why?", ANSWERS)
+    [alone] = choose(reader, ONE, "why?", ANSWERS)
+    assert chosen == alone
+
+
+def test_weights_of_other_models_are_refused() -> None:
+    weights = AnswerWeights(encoder_name="other@1", reader_name="scored")
+    with pytest.raises(InputError, match="learned with other@1 and scored, not with words and scored"):
+        AnswerChooser(WORDS, Scored([0.0]), weights)
+    alone = AnswerChooser(WORDS, None, AnswerWeights.encoder_only("words", 10.0))
+    assert alone.choose(WORDS.picture(bird=1.0), None, "what is it?", ANSWERS)[0].value == "bird"
+
+
+def test_yes_is_compared_with_what_is_asked_for() -> None:
+    presence = chooser(None, presence=KindWeights(encoder=20.0, reader=0.0, offset=-8.0))
+    vectors = np.concatenate([WORDS.picture(dog=1.0), WORDS.picture(cat=1.0)])
+    first, second = presence.choose(vectors, None, "Is there a dog in the picture?", ["no", "yes"])
+    assert (first.value, second.value) == ("yes", "no")
+
+
+def test_unknown_is_answered_below_what_was_learned_unless_the_caller_says_otherwise() -> None:
+    unsure = chooser(None, thing=KindWeights(encoder=1.0, reader=0.0, unknown_below=0.6))
+    vectors = WORDS.picture(cat=1.0)
+    assert unsure.choose(vectors, None, "what is it?", ANSWERS)[0].value == "unknown"
+    assert unsure.choose(vectors, None, "what is it?", ANSWERS, unknown_below=0.0)[0].value == "cat"
+
+
+def cases(*, right_encoder: bool, right_reader: bool, n: int = 400) -> AnsweredCases:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, n)
+    told = np.eye(3, dtype=np.float32)[truth]
+    noise = rng.standard_normal((2, n, 3)).astype(np.float32)
+    encoder = 0.2 * told * right_encoder + 0.1 * noise[0]
+    reader = 3.0 * told * right_reader + 2.0 * noise[1]
+    return AnsweredCases(encoder, reader, truth.tolist(), ["one"] * n)
+
+
+def test_weights_follow_who_is_right() -> None:
+    encoder_knows = fit_weights(cases(right_encoder=True, right_reader=False), 0.6)
+    assert encoder_knows.encoder >= 10.0
+    assert encoder_knows.reader <= 0.2
+    reader_knows = fit_weights(cases(right_encoder=False, right_reader=True), 0.6)
+    assert reader_knows.reader >= 0.4
+    assert reader_knows.encoder <= 3.0
+    neither = fit_weights(cases(right_encoder=False, right_reader=False), 0.9)
+    assert neither.unknown_below > 0.5
+    with pytest.raises(InputError, match="50 are needed"):
+        fit_weights(cases(right_encoder=True, right_reader=True, n=20), 0.6)
+
+
+def test_weights_are_kept_in_a_file(tmp_path: Path) -> None:
+    weights = AnswerWeights(
+        encoder_name="e@1", reader_name="r@2", kinds={"presence": KindWeights(encoder=14.0, reader=0.5, offset=-2.25)}
+    )
+    save_answer_weights(weights, tmp_path / "answers.json")
+    assert load_answer_weights(tmp_path / "answers.json") == weights
+    (tmp_path / "answers.json").write_text(
+        '{"format": "catalens answer weights 1", "kinds": {"thing": {"encoder": -1}}}'
+    )
+    with pytest.raises(ModelError, match=r"answers\.json cannot be used"):
+        load_answer_weights(tmp_path / "answers.json")
+
+
+@pytest.mark.parametrize(
+    ("question", "answers", "kind", "about"),
+    [
+        ("what is it?", ANSWERS, "thing", ""),
+        ("How many people are there?", ["one", "two"], "count", "people"),
+        ("is there a dog in the picture?", ["yes", "no"], "presence", "a dog"),
+        ("Do you see any water?", [], "presence", "water"),
+        ("Is the shirt red?", ["No", "Yes"], "presence", "shirt red"),
+        ("is this indoors or outdoors?", ["inside", "outside"], "inside", ""),
+        ("What color is the shirt?", ["red"], "colour", "shirt"),
+        ("Which colour has the dog?", ["red"], "colour", "dog"),
+        ("What colour is it?", ["red"], "colour", ""),
+        ("Where was the picture taken?", [], "place", ""),
+        ("What is the dog doing?", [], "action", "dog"),
+        ("What is it made of?", [], "other", ""),
+        ("¿Qué es esto?", [], "other", ""),
+    ],
+)
+def test_questions_are_recognised(question: str, answers: list[str], kind: str, about: str) -> None:
+    found = parse_question(question, answers)
+    assert (found.kind, found.about) == (kind, about)
+
+
+def test_answers_are_written_as_sentences_of_their_kind() -> None:
+    assert answer_texts(parse_question("how many dogs?"), "two") == ("two dogs",)
+    assert answer_texts(parse_question("how many people?"), "0")[0] == "no people"
+    assert "in a room" in answer_texts(parse_question("indoors or outdoors?"), "Inside")
+    assert answer_texts(parse_question("where is it?"), "in the snow")[1] == "a photo taken in the snow"
+    assert answer_texts(parse_question("what is the dog doing?"), "running")[1] == "a dog running"

@@ -26,6 +26,7 @@ from catalens.tasks.attribute_sources import (
 from catalens.tasks.attributes import build_schema_bank, read_attributes
 from catalens.tasks.calibration import Calibration, GroupCalibration
 from catalens.tasks.schema import load_schema, parse_schema
+from tests.support.seams import Closeable
 from tests.support.word_encoder import WordEncoder
 
 SHOP = parse_schema(
@@ -40,7 +41,7 @@ groups:
 )
 
 
-class Knowing:
+class Knowing(Closeable):
     """A reader of numbers instead of pictures: each answer has the log-likelihood of its row in a table."""
 
     name = "knowing@1"

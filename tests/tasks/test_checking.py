@@ -211,7 +211,7 @@ def test_every_sentence_is_traced_and_those_that_say_nothing_are_named() -> None
     found = check("A red tee. You will love it!\n- For men", known, LEXICON)
     assert [each.facts for each in found.sentences] == [("type", "colour"), (), ("gender",)]
     assert found.untraced == ("You will love it!",)
-    assert found.problems == ("the sentence 'You will love it!' says none of the facts",)
+    assert found.problems == ("the sentence 'You will love it!' states none of the facts",)
 
 
 def test_search_words_that_were_asked_for_must_be_there() -> None:

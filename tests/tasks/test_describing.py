@@ -14,13 +14,14 @@ from catalens.tasks.instruction import Style, instruct, load_instruction
 from catalens.tasks.lexicon import build_lexicon
 from catalens.tasks.schema import load_schema
 from catalens.tasks.template import LENGTHS
+from tests.support.seams import Closeable
 
 LEXICON = build_lexicon(load_schema())
 FACTS = (Fact("type", ("Tshirts",), 0.9), Fact("colour", ("Red",)), Fact("sleeve_length", ("Short Sleeves",)))
 GOOD = "This red tee has short sleeves."
 
 
-class Scripted:
+class Scripted(Closeable):
     """Writes what it was told to, in order, and keeps what it was asked."""
 
     name = "scripted"
@@ -173,5 +174,5 @@ def test_what_chat_models_put_around_an_answer_is_taken_off(text: str, plain: st
 
 
 def test_a_length_that_is_none_is_named() -> None:
-    with pytest.raises(InputError, match="no length 'huge'; there are: short, medium, long"):
+    with pytest.raises(InputError, match="unknown length 'huge'; choose one of: short, medium, long"):
         Style(length="huge")  # type: ignore[arg-type]

@@ -48,7 +48,7 @@ def test_cells_become_values(cell: object, values: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("cell", ["", "  ", None, "Unknown", float("nan"), [], "; ;", "N/A"])
 def test_cells_that_say_nothing_are_no_facts(cell: object) -> None:
     assert facts_from_fields({"x": cell, "y": "red"}) == (Fact("y", ("red",)),)
-    with pytest.raises(InputError, match="nothing is known"):
+    with pytest.raises(InputError, match="there are no facts"):
         facts_from_fields({"x": cell})
 
 
@@ -62,11 +62,11 @@ def test_columns_are_chosen_and_renamed() -> None:
     ("fields", "only", "message"),
     [
         ({"a": "x"}, ["b"], "no column 'b'; it has: a"),
-        ({"a": {"b": {"c": 1}}}, [], "nothing is known"),
+        ({"a": {"b": {"c": 1}}}, [], "there are no facts"),
         ({"a": [{"b": 1}]}, [], "the fact 'a' is"),
         ({"a": "word " * 60}, [], "has 299 characters; a fact has at most 200"),
-        ({" ": "x"}, [], "'x' has no name"),
-        ({"a": "x", "a ": "y"}, [], "'a' is given twice"),
+        ({" ": "x"}, [], "'x' has no attribute name"),
+        ({"a": "x", "a ": "y"}, [], "'a' is listed twice"),
     ],
 )
 def test_what_is_no_fact_is_named(fields: dict[str, Any], only: list[str], message: str) -> None:

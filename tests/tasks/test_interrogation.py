@@ -278,7 +278,7 @@ def test_what_does_not_belong_together_is_refused() -> None:
     with pytest.raises(InputError, match="n captions"):
         interrogate(given.encoder, given.vocabulary, given.picture, [], given.plan)
     compatible = Plan(compatible=True)
-    with pytest.raises(InputError, match="begins with a caption"):
+    with pytest.raises(InputError, match="starts from a caption"):
         interrogate(given.encoder, given.vocabulary, given.picture, [""], compatible)
     no_sites = build_vocabulary(given.encoder, dataclasses.replace(TABLES, sites=[]))
     with pytest.raises(InputError, match="every table"):

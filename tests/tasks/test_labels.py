@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalens.core import caching
 from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
@@ -106,7 +108,7 @@ def test_texts_for_none_of_these_are_one_more_row() -> None:
     [
         ([], "at least one"),
         ("shirt", "list"),
-        (["a", "b", "a"], "'a' is given twice"),
+        (["a", "b", "a"], "'a' is listed twice"),
         (["a", " "], "number 2 is empty"),
         (["a\nb"], "line break"),
     ],
@@ -127,7 +129,7 @@ def test_an_encoder_that_loses_a_row_is_found_out() -> None:
         def encode_texts(self, texts: object) -> Vectors:
             return super().encode_texts(texts)[1:]  # type: ignore[arg-type]
 
-    with pytest.raises(ModelError, match="gave"):
+    with pytest.raises(ModelError, match="returned"):
         build_bank(Lossy(), ["a", "b"])
 
 
@@ -226,7 +228,28 @@ def test_a_failing_encoder_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match="file"):
-        build_bank(FakeEncoder(), ["a"], cache_dir=tmp_path / "file")
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caching._noticed.clear()
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with caplog.at_level(logging.WARNING):
+        banks = [build_bank(FakeEncoder(), labels, cache_dir=blocked) for labels in (["a"], ["b"])]
+    assert [list(bank.labels) for bank in banks] == [["a"], ["b"]]
+    [notice] = caplog.messages
+    assert str(blocked) in notice
+    assert "CATALENS_CACHE" in notice
+
+
+def test_vectors_of_a_rebuilt_encoder_are_not_taken_from_the_cache(tmp_path: Path) -> None:
+    class Rebuilt(FakeEncoder):
+        @property
+        def fingerprint(self) -> str:
+            return f"{self.name}#rebuilt"
+
+        def encode_texts(self, texts: Sequence[str]) -> Vectors:
+            return -super().encode_texts(texts)
+
+    first = build_bank(FakeEncoder(), ["a"], cache_dir=tmp_path)
+    again = build_bank(Rebuilt(), ["a"], cache_dir=tmp_path)
+    assert first.encoder_name == again.encoder_name
+    assert np.array_equal(again.vectors, -np.asarray(first.vectors))

@@ -33,6 +33,18 @@ def test_a_folder_replaces_the_tables_that_it_has(tmp_path: Path) -> None:
     assert tables.flavors == load_tables().flavors
 
 
+def test_tables_that_a_folder_lacks_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in TABLES:
+        (tmp_path / f"{name}.txt").write_text("a term\n", encoding="utf-8")
+    assert load_tables(tmp_path).filled == ()
+    assert not caplog.records
+    (tmp_path / "artists.txt").unlink()
+    (tmp_path / "sites.txt").unlink()
+    assert load_tables(tmp_path).filled == ("artists", "sites")
+    [notice] = caplog.messages
+    assert f"{tmp_path} has no artists.txt, sites.txt: the shipped terms are used" in notice
+
+
 def test_the_fashion_tables_are_the_words_of_products() -> None:
     tables = load_tables("fashion")
     assert {"t-shirt", "denim", "striped", "v-neck"} <= {*tables.flavors}

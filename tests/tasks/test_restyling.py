@@ -55,5 +55,5 @@ def test_a_template_that_makes_no_sense_is_refused(template: str, message: str) 
 def test_a_field_that_nobody_named_is_asked_for() -> None:
     with pytest.raises(InputError, match="asks for work and artist"):
         restyling_prompt("a boat", template=TEMPLATE)
-    with pytest.raises(InputError, match="there is no prompt"):
+    with pytest.raises(InputError, match="the prompt is empty"):
         restyling_prompt(" \n", artist="Monet")

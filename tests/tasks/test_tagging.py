@@ -179,3 +179,16 @@ def test_settings_that_mean_nothing_are_refused() -> None:
         tag(encoder.picture(shirt=1.0), build_bank(encoder, LABELS), top_k=0)
     with pytest.raises(InputError, match="above 0"):
         TagRules(temperature=0.0)
+
+
+def test_deny_ignores_case_and_leaves_unknown_where_it_ranks() -> None:
+    encoder = WordEncoder(f"{WORDS} nothing", unknown_texts=["nothing"])
+    picture = encoder.picture(shirt=0.8, nothing=0.6)
+    bank = build_bank(encoder, LABELS, templates=PLAIN)
+
+    def given(*deny: str) -> list[str]:
+        return named(tag(picture, bank, top_k=3, rules=TagRules(deny=frozenset(deny), show_unknown=True))[0])
+
+    assert given("zebra") == given() == ["shirt", "unknown", "dress"]
+    assert given("SHIRT") == ["unknown", "dress", "shoe"]
+    assert given("Unknown") == ["shirt", "dress", "shoe"]

@@ -9,7 +9,7 @@ from catalens.core.errors import InputError
 from catalens.core.types import Vectors
 from catalens.tasks.assessment import Counts, assess
 from catalens.tasks.attributes import SchemaBank, build_schema_bank, read_attributes
-from catalens.tasks.calibration import NEVER
+from catalens.tasks.calibration import NEVER, Calibration
 from catalens.tasks.schema import parse_schema
 from catalens.tasks.thresholds import best_f1_threshold, learn, lowest_threshold
 from tests.support.word_encoder import WordEncoder
@@ -204,3 +204,31 @@ def test_tables_that_cannot_be_meant_are_refused() -> None:
     for precision in (0.0, 1.5):
         with pytest.raises(InputError, match="above 0 and at most 1"):
             learn(vectors, {"colour": truth}, bank, precision=precision)
+
+
+def test_the_precision_holds_in_every_domain_that_gets_the_label() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.75, 0.5])
+    right = np.array([True, True, True, True, False, False])
+    domains = np.array([0, 0, 0, 0, 1, 1])
+    assert lowest_threshold(scores, right, 0.8) == 0.6
+    assert lowest_threshold(scores, right, 0.8, domains=domains) == 0.8
+
+
+def test_pictures_on_which_no_label_holds_keep_a_label_from_being_given_there() -> None:
+    bank, vectors, truth = shop(400, noise=0.2)
+    grey = WordEncoder("red green blue grey pocket zip", scale=12.0).pictures([{"red": 1.0, "pocket": 1.5}] * 40)
+    every = np.concatenate([vectors, grey])
+    table = {"colour": [*truth, *[()] * 40]}
+    domains = ["shop"] * 400 + ["elsewhere"] * 40
+
+    def given(calibration: Calibration) -> tuple[int, int]:
+        values = [each["colour"].value for each in read_attributes(every, bank, calibration=calibration)]
+        return sum(value == "red" for value in values[:400]), sum(value == "red" for value in values[400:])
+
+    before, _ = learn(vectors, {"colour": truth}, bank, precision=0.8)
+    after, _ = learn(every, table, bank, precision=0.8, domains=domains)
+    assert given(before)[1] == 40
+    assert given(after)[1] == 0
+    assert given(after)[0] >= 0.8 * given(before)[0]
+    with pytest.raises(InputError, match="1 domains for 440 pictures"):
+        learn(every, table, bank, domains=["shop"])

@@ -18,7 +18,7 @@ from catalens.tasks.schema import load_schema
 from catalens.training.evaluation import retrieval
 from catalens.training.fashion import read_products
 from catalens.training.recipes.starter.release import zero_shot
-from catalens.training.release import encode_images
+from catalens.training.release import encode_pictures
 
 FASHION = Path(os.environ.get("CATALENS_DATA", "../shared/data")) / "fashion"
 LEAST = {"type": 0.86, "colour": 0.67, "gender": 0.90, "pattern": 0.80, "sleeve_length": 0.94, "neck": 0.82}
@@ -32,7 +32,7 @@ def test_the_card_s_figures_are_those_of_the_test_products() -> None:
     said = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))["scores"]
     encoder = load_bundle(folder, runtime="onnxruntime")
     rows = list(read_products(FASHION, "test"))
-    vectors = encode_images(encoder, [row.picture for row in rows])
+    vectors = encode_pictures(encoder, [row.picture for row in rows])
     found = zero_shot(build_schema_bank(encoder, load_schema("fashion")), vectors, rows)
     assert {*found} == {*said["zero_shot"]}
     for name, accuracy in found.items():

@@ -145,7 +145,7 @@ def believing(shipped: BundleReader, **changes: Any) -> BundleReader:
     """The same reader, told how far to believe its captions."""
     belief = RerankConfig(**{"weight": 0.0, "names": (), "margin": 0.1, "least_name": -1.0, "least": -1.0, **changes})
     reader = copy(shipped)
-    reader._believer = Reranker(shipped.encoder, belief)
+    reader.reranker = Reranker(shipped.encoder, belief)
     return reader
 
 
@@ -194,15 +194,15 @@ def test_what_a_reader_believes_is_kept_in_its_bundle(shipped: BundleReader, rea
     belief = RerankConfig(weight=4.0, names=(("a cat", "a kitten"),), margin=0.1, least_name=0.2, least=0.1)
     write_reader(folder, reader, words, {}, belief)
     loaded = load_bundle_reader(folder, shipped.encoder, runtime="onnxruntime")
-    assert loaded._believer is not None
-    assert loaded._believer.belief == belief
+    assert loaded.reranker is not None
+    assert loaded.reranker.config == belief
     whole = json.loads(facts.read_text())
     for wrong in ({**whole["belief"], "margin": "much"}, {"weight": 1}, [1]):
         facts.write_text(json.dumps({**whole, "belief": wrong}))
         with pytest.raises(ModelError, match="belief"):
             load_bundle_reader(folder, shipped.encoder, runtime="onnxruntime")
     write_reader(folder, reader, words, {})
-    assert load_bundle_reader(folder, shipped.encoder, runtime="onnxruntime")._believer is None
+    assert load_bundle_reader(folder, shipped.encoder, runtime="onnxruntime").reranker is None
 
 
 def test_nothing_in_gives_nothing_out(shipped: BundleReader) -> None:
@@ -218,9 +218,9 @@ def test_wrong_looks_questions_and_files_are_named(
 ) -> None:
     with pytest.raises(InputError, match="another reader"):
         shipped.caption(images)
-    with pytest.raises(InputError, match="question is empty"):
+    with pytest.raises(InputError, match="question 1 of 1 is empty"):
         shipped.answer(shipped.encode_images(images), [" "])
-    with pytest.raises(InputError, match="answer to choose from is empty"):
+    with pytest.raises(InputError, match="answer 2 of 2 is empty"):
         shipped.score(shipped.encode_images(images), "what?", ["black", ""])
     with pytest.raises(ModelError, match="no reader"):
         load_bundle_reader(folder / "reader", shipped.encoder)

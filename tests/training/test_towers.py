@@ -44,7 +44,7 @@ def no_gradients() -> Iterator[None]:
 
 
 def tensors(packed: Pack) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    ids, sees, ends = (torch.from_numpy(each) for each in (packed.input_ids, packed.sees, packed.ends))
+    ids, sees, ends = (torch.from_numpy(each) for each in (packed.input_ids, packed.attention_mask, packed.ends))
     return ids, sees, ends
 
 

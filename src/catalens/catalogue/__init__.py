@@ -1,1 +1,1 @@
-"""Sources, records and vectors at rest, search, and what is written of them."""
+"""Sources, records and vectors at rest, and search."""

@@ -1,9 +1,9 @@
 """The relevance cut-off: where a query's hits end and its background begins.
 
-Every query gives every record some cosine, so "the best twenty" exist for nonsense too. What tells
-hits from background is how far they stand above the scores that this very query gives to the rest
-of the catalogue, which also makes texts, pictures and mixtures comparable: their cosines lie in
-different ranges, their lifts do not.
+Every record has some cosine with every query, so even a nonsense query has a "top twenty". Hits differ
+from background by how far they stand above the scores that the same query gives to the rest of the
+catalogue. This also makes text, image and mixed queries comparable: their cosines lie in different
+ranges, their lifts do not.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalens.core.errors import InputError
-from catalens.core.protocols import Index
+from catalens.core.errors import CatalogueError, InputError
+from catalens.core.files import write_text_atomically
+from catalens.core.protocols import Index, LocalIndex
 from catalens.core.types import Scores, Vectors
 
 MIN_BACKGROUND = 50
-"""Of fewer records the background cannot be known, and nothing is cut off."""
+"""With fewer records the background cannot be estimated, and nothing is cut off."""
 
 _LIFTS = np.linspace(0.0, 1.0, 101)
 _DEVIATIONS = np.linspace(0.0, 10.0, 41)
@@ -54,7 +56,7 @@ class Cutoff:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A query whose answer is known.
+    """A query with known relevant records.
 
     Attributes:
         vector: (dim,) unit vector of the query.
@@ -77,17 +79,31 @@ def background_of(scores: Scores) -> tuple[float, float]:
     return float(parted[middle]), float(parted[middle] - parted[low])
 
 
-def learn_cutoff(index: Index, judged: Sequence[Judged]) -> Cutoff:
+def scoring(index: Index) -> LocalIndex:
+    """Return the index as one that scores every record, which a cut-off needs.
+
+    Raises:
+        CatalogueError: it cannot.
+    """
+    if not index.capabilities.all_scores:
+        raise CatalogueError(
+            "a relevance cut-off needs the scores of all records, which a search server does not return; "
+            "use a minimum score instead, or a catalogue in a file"
+        )
+    return cast(LocalIndex, index)
+
+
+def learn_cutoff(index: LocalIndex, judged: Sequence[Judged]) -> Cutoff:
     """Choose the cut-off under which the mean F1 of these queries is highest.
 
-    A query with nothing relevant scores 1 where nothing is found and 0 otherwise; give some, or the
+    A query without relevant records scores 1 if nothing is found and 0 otherwise; include some, or the
     cut-off never learns what nonsense looks like.
 
     Raises:
         InputError: no queries, or a catalogue too small to have a background.
     """
     if not judged:
-        raise InputError("no judged queries given; a cut-off is learned from queries and their relevant ids")
+        raise InputError("no judged queries; a cut-off is learned from queries and their relevant ids")
     ids = [record.id for record in index.records()]
     if len(ids) < MIN_BACKGROUND:
         raise InputError(f"a catalogue of {len(ids)} is too small for a cut-off; it takes {MIN_BACKGROUND} records")
@@ -101,8 +117,12 @@ def learn_cutoff(index: Index, judged: Sequence[Judged]) -> Cutoff:
 
 
 def write_cutoff(path: Path, cutoff: Cutoff) -> None:
-    """Write a cut-off as JSON."""
-    path.write_text(json.dumps(asdict(cutoff)) + "\n", encoding="utf-8")
+    """Write a cut-off as JSON.
+
+    Raises:
+        InputError: it cannot be written; what was there is unchanged.
+    """
+    write_text_atomically(path, json.dumps(asdict(cutoff)) + "\n")
 
 
 def read_cutoff(path: Path) -> Cutoff:

@@ -1,4 +1,4 @@
-"""Near-duplicates: records whose pictures are as good as the same."""
+"""Near-duplicates: records with practically the same image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said where an encoder is not the one that filled an index, and the way out."""
+"""The message for a query with another encoder than the index was filled by, and the remedy."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def refusal(filled_by: str, given: str, path: Path | None = None) -> str:
-    """Return the sentence that refuses an encoder; of another revision of the same one, only encoding again helps.
+    """Return the message that refuses an encoder; for another revision of the same encoder, only re-encoding helps.
 
     Args:
-        filled_by: the encoder whose vectors an index holds, such as "everyday@3".
-        given: the encoder that was to search or extend it.
-        path: of the index's file, where it has one.
+        filled_by: encoder of the vectors in the index, such as "everyday@3".
+        given: encoder of the query or of the new records.
+        path: the index's file, if it has one.
 
     >>> refusal("everyday@3", "starter@4", Path("shop.catalens"))  # doctest: +NORMALIZE_WHITESPACE
     'shop.catalens was filled by everyday@3 and cannot be searched or extended with starter@4; use that encoder

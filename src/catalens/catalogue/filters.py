@@ -4,13 +4,17 @@
     every      = condition ("and" condition)*
     condition  = "not" condition | "(" filter ")" | field test
     test       = ("=" | "!=" | "<" | "<=" | ">" | ">=") value
+               | ("=" | "!=") "null"                  the field is missing, or is not
                | ["not"] "in" "(" value ("," value)* ")"
                | "between" value "and" value          both ends included
+               | ["not"] "contains" text              case is ignored
+               | ["not"] "like" text                  % any characters, _ one; case is ignored
                | "exists"
+               | "is" ["not"] ("missing" | "null")
     field      = a word (letters, digits, _ . -), or any name in quotes
     value      = text in "double" or 'single' quotes | a number | true | false
 
-What they mean is said in `core.filters`; what SQL they become is in `filter_sql`.
+Their meaning is defined in `core.filters`.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from dataclasses import dataclass
 from typing import NoReturn, TypeAlias, cast
 
 from catalens.core.errors import InputError
-from catalens.core.filters import And, Compare, Exists, Filter, Not, OneOf, Operator, Or
+from catalens.core.filters import And, Compare, Exists, Filter, Like, Not, OneOf, Operator, Or, check_text, containing
 from catalens.core.types import FieldValue
 
 __all__ = ["parse_filter"]
@@ -41,7 +45,7 @@ _TOKEN = re.compile(
 _KEYWORDS = frozenset({"and", "or", "not", "in", "between", "exists", "true", "false"})
 _Comparison: TypeAlias = Callable[[FieldValue], Filter]
 _MAX_DEPTH = 50
-_MAX_CONDITIONS = 500  # SQLite accepts expressions of depth 1,000, and a chain of n is n deep
+_MAX_CONDITIONS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +55,28 @@ class _Token:
     column: int
 
     @property
+    def word(self) -> str | None:
+        """The word in lower case, if this is one."""
+        return self.text.lower() if self.kind == "word" else None
+
+    @property
     def keyword(self) -> str | None:
-        word = self.text.lower()
-        return word if self.kind == "word" and word in _KEYWORDS else None
+        """The word, if it cannot be a field's name."""
+        return self.word if self.word in _KEYWORDS else None
 
 
 def parse_filter(text: str) -> Filter:
-    """Read a filter.
+    """Parse a filter.
 
     Raises:
-        InputError: it cannot be understood; the message points at the column and says what would be accepted.
+        InputError: a syntax error; the message points at the column and lists what is accepted.
 
     >>> parse_filter('colour = "Red" and price < 500')
     And(parts=(Compare(field='colour', operator='=', value='Red'), Compare(field='price', operator='<', value=500)))
     >>> parse_filter('"Sleeve Length" exists')
     Exists(field='Sleeve Length')
     """
+    check_text(text, "the filter")
     return _Parser(text).parse()
 
 
@@ -99,7 +109,7 @@ class _Parser:
     def _take_if(self, *words: str) -> bool:
         """Step over a keyword or a mark if it comes next."""
         token = self._next
-        found = token.keyword in words or (token.kind == "mark" and token.text in words)
+        found = token.word in words or (token.kind == "mark" and token.text in words)
         self._at += found
         return found
 
@@ -147,20 +157,46 @@ class _Parser:
 
     def _test(self, field: str) -> Filter:
         if self._next.kind == "operator":
-            operator = cast(Operator, self._take().text.replace("==", "="))
-            return self._checked(lambda value: Compare(field, operator, value))
+            return self._comparison(field)
         if self._take_if("exists"):
             return Exists(field)
+        if self._take_if("is"):
+            return self._missing(field)
         if self._take_if("between"):
             least = self._checked(lambda value: Compare(field, ">=", value))
             self._need("and")
             return And((least, self._checked(lambda value: Compare(field, "<=", value))))
         if self._take_if("not"):
-            self._need("in")
-            return Not(self._one_of(field))
+            return Not(self._membership(field))
+        return self._membership(field)
+
+    def _comparison(self, field: str) -> Filter:
+        operator = cast(Operator, self._take().text.replace("==", "="))
+        if operator in ("=", "!=") and self._take_if("null"):
+            return Exists(field) if operator == "!=" else Not(Exists(field))
+        return self._checked(lambda value: Compare(field, operator, value))
+
+    def _missing(self, field: str) -> Filter:
+        present = self._take_if("not")
+        if not self._take_if("missing", "null"):
+            self._refuse("'missing' or 'null'" if present else "'missing', 'null' or 'not'")
+        return Exists(field) if present else Not(Exists(field))
+
+    def _membership(self, field: str) -> Filter:
         if self._take_if("in"):
             return self._one_of(field)
-        return self._refuse("=, !=, <, <=, >, >=, 'in', 'not in', 'between' or 'exists'")
+        if self._take_if("contains"):
+            return Like(field, containing(self._pattern()))
+        if self._take_if("like"):
+            return Like(field, self._pattern())
+        return self._refuse(
+            "=, !=, <, <=, >, >=, 'in', 'between', 'contains', 'like', 'exists', 'is', or 'not' before one"
+        )
+
+    def _pattern(self) -> str:
+        if self._next.kind != "text":
+            self._refuse("text in quotes")
+        return _unquoted(self._take().text)
 
     def _one_of(self, field: str) -> Filter:
         self._need("(")
@@ -191,6 +227,8 @@ class _Parser:
             case _, ("true" | "false") as truth:
                 self._take()
                 return truth == "true"
+            case "word", _ if token.word == "null":
+                self._refuse("a value", "for a missing field write = null, != null or 'is missing'")
             case "word", _:
                 self._refuse("a value", f'text needs quotes: "{token.text}"')
         return self._refuse("text in quotes, a number, true or false")

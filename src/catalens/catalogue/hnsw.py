@@ -1,9 +1,9 @@
 """The side file for large catalogues: an HNSW graph over the vectors, made from the database.
 
-It can be deleted and rebuilt at any time and is never trusted further than it goes. The database
-names the one file that counts (a new name for each build), its size, the vector space and the last
-row it holds; so a half-written, stale or foreign file is one that nobody opens, rows added later
-are searched exactly beside it, and rows removed later are not found in the database.
+It can be deleted and rebuilt at any time. The database names the current file (a new name for each
+build), its size and checksum, the vector space and the last row in it. So a half-written, stale or
+foreign file is never opened, rows added later are scanned exactly, and rows removed later are
+filtered out by the database.
 
 Source:
     Malkov and Yashunin 2016, "Efficient and robust approximate nearest neighbor search using
@@ -12,12 +12,13 @@ Source:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from catalens.core.types import Vectors
 if TYPE_CHECKING:
     from usearch.index import Index
 
+_INSTALL = 'pip install "catalens[graph]"'
 _CONNECTIVITY = 16
 _EXPANSION_ADD = 128
 _EXPANSION_SEARCH = 128
@@ -36,28 +38,45 @@ _EXPANSION_SEARCH = 128
 
 @dataclass(frozen=True, slots=True)
 class SideFile:
-    """What the database says of the graph.
+    """The database's entry for the graph.
 
     Attributes:
         name: file name, in the catalogue's folder.
         size: in bytes.
         space: the vector space it was made in.
         next_row: the first row number that it does not hold.
+        sha256: of its content, in hexadecimal digits.
     """
 
     name: str
     size: int
     space: str
     next_row: int
+    sha256: str
 
     def to_json(self) -> str:
         """Write it for the `state` table."""
         return json.dumps(asdict(self))
 
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read it back.
+
+        Raises:
+            CatalogueError: it is of an older version, or damaged.
+        """
+        try:
+            side = cls(**json.loads(text))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise CatalogueError("it has no checksum or an unreadable entry") from error
+        if not isinstance(side.name, str) or Path(side.name).name != side.name:
+            raise CatalogueError("its entry is damaged")
+        return side
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A side file that is open."""
+    """An open side file."""
 
     side: SideFile
     index: Index
@@ -72,7 +91,10 @@ class Graph:
 
 def build(catalogue: Path, state: State, rows: Rows, vectors: HalfVectors) -> SideFile:
     """Write the graph of all vectors to a new file beside the catalogue; takes minutes for a million."""
-    from usearch.index import Index
+    try:
+        from usearch.index import Index
+    except ImportError as error:
+        raise CatalogueError(f"the graph needs usearch; install it with: {_INSTALL}") from error
 
     index = Index(ndim=state.dim, metric="ip", dtype="f16", connectivity=_CONNECTIVITY, expansion_add=_EXPANSION_ADD)
     index.add(rows.astype(np.uint64), vectors)
@@ -84,33 +106,60 @@ def build(catalogue: Path, state: State, rows: Rows, vectors: HalfVectors) -> Si
     except (OSError, RuntimeError) as error:
         path.unlink(missing_ok=True)
         raise CatalogueError(f"{path} cannot be written: {error}") from error
-    return SideFile(path.name, path.stat().st_size, state.space, state.next_row)
+    return SideFile(path.name, path.stat().st_size, state.space, state.next_row, _sha256(path))
 
 
 def open_graph(catalogue: Path, state: State, held: Graph | None) -> Graph | None:
-    """Open the side file that the database names, or give the one that is open already.
+    """Open the side file that the database names, or return the one that is open already.
+
+    The file is read once in full, to check it: a damaged graph can crash the process that searches it. That takes
+    0.1 s for 200,000 records of 256.
 
     Returns:
-        None where there is none, or none that can be used: an exact scan is always right.
+        None where there is none.
+
+    Raises:
+        CatalogueError: there is one and it cannot be used, with the reason; an exact scan is always right.
     """
     if state.hnsw is None:
         return None
-    side = SideFile(**json.loads(state.hnsw))
-    if held is not None and held.side == side:
+    if held is not None and held.side.to_json() == state.hnsw:
         return held
-    path = catalogue.with_name(side.name)
-    if side.space != state.space or not path.is_file() or path.stat().st_size != side.size:
-        return None
-    from usearch.index import Index
-
+    side = SideFile.from_json(state.hnsw)
+    path = _checked(side, catalogue, state)
     try:
+        from usearch.index import Index
+
         index = Index.restore(str(path), view=True)
-    except (RuntimeError, ValueError):
-        return None
+    except ImportError as error:
+        raise CatalogueError(f"usearch is not installed ({_INSTALL})") from error
+    except (RuntimeError, ValueError) as error:
+        raise CatalogueError(f"{path} cannot be read ({error})") from error
     if index is None or index.ndim != state.dim:
-        return None
+        raise CatalogueError(f"{path} holds another graph")
     index.expansion_search = _EXPANSION_SEARCH
     return Graph(side, index)
+
+
+def _checked(side: SideFile, catalogue: Path, state: State) -> Path:
+    """Return the path of a side file that is what was written.
+
+    Raises:
+        CatalogueError: it is not.
+    """
+    path = catalogue.with_name(side.name)
+    if side.space != state.space:
+        raise CatalogueError("it is of other vectors")
+    if not path.is_file():
+        raise CatalogueError(f"{path} is gone")
+    if path.stat().st_size != side.size or _sha256(path) != side.sha256:
+        raise CatalogueError(f"{path} is damaged")
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def delete_others(catalogue: Path, kept: str | None) -> None:

@@ -15,27 +15,25 @@ from typing import Self
 import numpy as np
 
 from catalens.catalogue import hnsw, keywords, storage, tables
-from catalens.catalogue.filter_sql import filter_to_sql
-from catalens.catalogue.records import check_batch, check_k, check_vectors
-from catalens.catalogue.scan import Rows, best, cosines
-from catalens.catalogue.snapshot import Snapshot, selected, snapshot
+from catalens.catalogue.fusion import hybrid
+from catalens.catalogue.nearest import Asked, NearestRows
+from catalens.catalogue.records import check_batch, check_k, check_queries, check_vectors
+from catalens.catalogue.scan import cosines
 from catalens.catalogue.storage import State, errors_named
 from catalens.core.errors import CatalogueError
 from catalens.core.filters import Filter
+from catalens.core.protocols import Capabilities
 from catalens.core.types import Hit, Record, Scores, Vectors
 from catalens.core.vectors import unit_rows
 
 _PAGE = 1000
-_SPARE_CANDIDATES = 64  # for rows that the graph holds and the database no longer does
-_MAX_EXACT_TAIL = 10_000  # rows newer than the graph; reading that many takes as long as a scan of all
 
 
 class EmbeddedIndex:
     """A catalogue in one file; use it as a context manager, or `close` it.
 
-    What a method has stored when it returns stays stored, whatever happens to the process. Many
-    processes may read while one writes; a second writer waits, then is refused. One object may be
-    shared by threads, which then take turns.
+    Writes are durable when the method returns. Many processes may read while one writes; a second
+    writer waits, then fails. One object may be shared by threads, which take turns.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, state: State, *, read_only: bool) -> None:
@@ -44,9 +42,9 @@ class EmbeddedIndex:
         self._connection = connection
         self._encoder = (state.encoder, state.dim)
         self._read_only = read_only
+        self._identity = storage.identity_of(path)
         self._lock = threading.RLock()
-        self._snapshot: Snapshot | None = None
-        self._graph: hnsw.Graph | None = None
+        self._search = NearestRows(path)
 
     @classmethod
     def open(
@@ -58,14 +56,14 @@ class EmbeddedIndex:
         read_only: bool = False,
         wait_s: float = 10.0,
     ) -> Self:
-        """Open a catalogue; make it if it is not there and both its encoder and its width are said.
+        """Open a catalogue; create it if it does not exist and both encoder and width are given.
 
         Args:
             path: the file.
-            encoder_name: refuse a catalogue that another encoder filled.
-            dim: refuse a catalogue of another width.
-            read_only: refuse to write, and work where nothing can be written.
-            wait_s: how long to wait for another writer, in seconds.
+            encoder_name: refuse a catalogue filled by another encoder.
+            dim: refuse a catalogue with another vector width.
+            read_only: open without write access; works on read-only media.
+            wait_s: seconds to wait for another writer.
 
         Raises:
             CatalogueError: the file cannot be used, or was filled by another encoder.
@@ -83,10 +81,10 @@ class EmbeddedIndex:
         return cls(path, connection, state, read_only=read_only)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
-            self._snapshot = self._graph = None
+            self._search = NearestRows(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +104,20 @@ class EmbeddedIndex:
         """Width of a vector."""
         return self._encoder[1]
 
+    @property
+    def notices(self) -> Sequence[str]:
+        """Warnings as sentences, such as that the graph cannot be used."""
+        return tuple(self._search.notices)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything but writing, where the file is open for reading only; inexact once a graph was built."""
+        with self._reading() as state:
+            graph = state.hnsw is not None
+        return Capabilities(
+            exact=not graph, all_scores=True, excludes_words=True, fuses_on_server=False, writable=not self._read_only
+        )
+
     def __len__(self) -> int:
         with self._reading():
             return tables.count(self._connection)
@@ -114,7 +126,7 @@ class EmbeddedIndex:
         """Store records, replacing those with the same ids: all of them, or, if this raises, none.
 
         Args:
-            records: n records; of one id that comes twice the last counts.
+            records: n records; of records with the same id the last one counts.
             vectors: (n, dim), from the index's encoder.
             hashes: n content hashes of the pictures, where known.
 
@@ -127,17 +139,18 @@ class EmbeddedIndex:
         last = {record.id: at for at, record in enumerate(records)}
         with self._writing() as state:
             replaced = tables.delete(self._connection, last)
-            items = ((records[at], array[at], digests[at]) for at in sorted(last.values()))
-            added = tables.insert(self._connection, state.next_row, items)
+            kept = sorted(last.values())
+            tables.insert(self._connection, state.next_row, [(records[at], digests[at]) for at in kept], array[kept])
             self._connection.execute(
-                "UPDATE state SET next_row = next_row + ?, removed = removed + ?", (added, replaced)
+                "UPDATE state SET next_row = next_row + ?1, removed = removed + ?2, records = records + ?1 - ?2",
+                (len(kept), replaced),
             )
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Forget records; ids that are not there are no error. Gives how many were."""
+        """Delete records and return how many there were; unknown ids are not an error."""
         with self._writing():
             removed = tables.delete(self._connection, ids)
-            self._connection.execute("UPDATE state SET removed = removed + ?", (removed,))
+            self._connection.execute("UPDATE state SET removed = removed + ?1, records = records - ?1", (removed,))
             return removed
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
@@ -148,7 +161,7 @@ class EmbeddedIndex:
         return [found[rows[one]] if one in rows else None for one in ids]
 
     def hashes(self, ids: Sequence[str] | None = None) -> dict[str, str]:
-        """Return the hashes that were added, for some ids or for all; what has none is left out."""
+        """Return the stored hashes of some ids, or of all; records without one are left out."""
         with self._reading():
             return tables.hashes_of(self._connection, ids)
 
@@ -174,45 +187,62 @@ class EmbeddedIndex:
             yield from (record for _, record in page)
             row = page[-1][0]
 
-    def query(self, vector: Vectors, k: int, where: Filter | None = None, min_score: float | None = None) -> list[Hit]:
-        """Return the k records nearest to a vector, best first; equal scores in the order of `records`.
+    def query(
+        self, vectors: Vectors, k: int, where: Filter | None = None, min_score: float | None = None
+    ) -> list[list[Hit]]:
+        """Return, for each of (m, dim) vectors, the k nearest records, best first; equal scores in `records` order.
 
-        Exact, unless a graph for large catalogues was built and no filter is given.
+        Exact, unless a graph was built (see `build_graph`) and no filter is given. A batch is answered in one scan.
 
         Args:
-            vector: (dim,), unit length, from the index's encoder.
-            k: results wanted; fewer come back where fewer pass.
+            vectors: (m, dim), unit rows, from the index's encoder.
+            k: results per vector; fewer are returned where fewer pass.
             where: applied before k.
-            min_score: the lowest cosine wanted.
+            min_score: lowest cosine.
 
         Raises:
             InputError: k is less than 1.
-            CatalogueError: a vector of another width, or the file cannot be read.
+            CatalogueError: vectors of another shape, or the file cannot be read.
         """
-        check_k(k)
-        query = check_vectors(vector, (self.dim,))
+        k = check_k(k)
+        queries = check_queries(vectors, self.dim)
         with self._reading() as state:
-            found = self._near(state, query, k) if where is None else None
-            rows, scores = found or self._scan(state, query, where)
-            at = best(scores, k, min_score)
-            records = tables.records_of(self._connection, rows[at].tolist())
-        return [Hit(records[row], score) for row, score in zip(rows[at].tolist(), scores[at].tolist(), strict=True)]
+            asked = Asked(queries, k, where, min_score)
+            found = self._search.nearest(self._connection, state, asked)
+            records = tables.records_of(self._connection, {row for rows, _ in found for row in rows})
+        return [[Hit(records[row], score) for row, score in zip(*each, strict=True)] for each in found]
 
     def scores(self, vector: Vectors) -> Scores:
         """Return (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
         query = check_vectors(vector, (self.dim,))
         with self._reading() as state:
-            return self._scan(state, query, None)[1]
+            (found,) = cosines(self._search.snapshot(self._connection, state).vectors, query[None])
+        return np.asarray(found)
 
     def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
-        """Return at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
-        check_k(k)
-        condition, parameters = filter_to_sql(where) if where else ("1", [])
-        with self._reading():
-            found = keywords.find(self._connection, text, without=without, condition=condition, parameters=parameters)
+        """Return at most k records with any of the words, best (BM25) first; see `Index.keyword` for `without`."""
+        k = check_k(k)
+        with self._reading() as state:
+            found = keywords.find(self._connection, text, without=without)
+            if where is not None:
+                allowed = set(self._search.passing(self._connection, state, where).tolist())
+                found = (row for row in found if row in allowed)
             rows = list(islice(found, k))
             records = tables.records_of(self._connection, rows)
         return [records[row] for row in rows]
+
+    def hybrid(
+        self,
+        text: str,
+        vector: Vectors,
+        k: int,
+        where: Filter | None = None,
+        *,
+        without: Sequence[str] = (),
+        min_score: float | None = None,
+    ) -> list[Hit]:
+        """Return at most k hits of both rankings, fused; the score is the cosine with the (dim,) vector."""
+        return hybrid(self, text, vector, check_k(k), where, without=without, min_score=min_score)
 
     def reencode(self, encoder_name: str, dim: int, blocks: Iterable[tuple[Sequence[str], Vectors]]) -> None:
         """Replace every vector and the encoder's name in one step; until then, and on failure, all is as before.
@@ -241,19 +271,18 @@ class EmbeddedIndex:
         hnsw.delete_others(self.path, None)
 
     def build_graph(self) -> None:
-        """Build the HNSW side file anew: worth it from about half a million records on."""
+        """Build the HNSW side file: worthwhile from about half a million records."""
         with self._writing() as state:  # the right to write is asked for before the work
-            held = self._current(state)
+            held = self._search.snapshot(self._connection, state)
         side = hnsw.build(self.path, held.state, held.rows, held.vectors)
         with self._writing():
             self._connection.execute("UPDATE state SET hnsw = ?", (side.to_json(),))
         hnsw.delete_others(self.path, side.name)
 
     def drop_graph(self) -> None:
-        """Delete the side file: every query is exact again."""
+        """Delete the side file; queries are exact again."""
         with self._writing():
             self._connection.execute("UPDATE state SET hnsw = NULL")
-        self._graph = None
         hnsw.delete_others(self.path, None)
 
     @contextmanager
@@ -265,36 +294,25 @@ class EmbeddedIndex:
     def _writing(self) -> Iterator[State]:
         if self._read_only:
             raise CatalogueError(f"{self.path} is open for reading only")
-        with self._lock, errors_named(self.path), storage.writing(self._connection):
-            yield self._checked_state()
+        with self._lock, errors_named(self.path):
+            self._check_there()
+            with storage.writing(self._connection):
+                state = self._checked_state()
+                if state.records is None:
+                    tables.upgrade(self._connection)
+                yield state
+            self._check_there()
+
+    def _check_there(self) -> None:
+        """Notice that the file was deleted or replaced: what is written would vanish with it."""
+        if storage.identity_of(self.path) != self._identity:
+            raise CatalogueError(
+                f"{self.path} was deleted or replaced while it was open, so what was written since is lost; "
+                "open it again and add the same source once more"
+            )
 
     def _checked_state(self) -> State:
         state = storage.read_state(self._connection)
         if (state.encoder, state.dim) != self._encoder:
             raise CatalogueError(f"{self.path} was re-encoded meanwhile, with {state.encoder}; open it again")
         return state
-
-    def _current(self, state: State) -> Snapshot:
-        self._snapshot = snapshot(self._connection, state, self._snapshot)
-        return self._snapshot
-
-    def _scan(self, state: State, query: Vectors, where: Filter | None) -> tuple[Rows, Scores]:
-        held = self._current(state)
-        if where is None:
-            return held.rows, cosines(held.vectors, query)
-        at = selected(self._connection, held, where)
-        if len(at) < len(held.rows) // 4:  # copying rows out costs some four times their scan
-            return held.rows[at], cosines(held.vectors[at], query)
-        return held.rows[at], cosines(held.vectors, query)[at]
-
-    def _near(self, state: State, query: Vectors, k: int) -> tuple[Rows, Scores] | None:
-        """Score the graph's candidates and every row that came after it; None: only a scan can answer."""
-        self._graph = hnsw.open_graph(self.path, state, self._graph)
-        if self._graph is None or state.next_row - self._graph.side.next_row > _MAX_EXACT_TAIL:
-            return None
-        near = self._graph.nearest(query, k + _SPARE_CANDIDATES)
-        rows, vectors = tables.vectors_of(self._connection, near.tolist(), self.dim)
-        tail, tail_vectors = tables.vectors_from(self._connection, self._graph.side.next_row, self.dim)
-        if len(rows) + len(tail) < min(k, tables.count(self._connection)):
-            return None  # too many of the candidates are gone
-        return np.concatenate([rows, tail]), cosines(np.concatenate([vectors, tail_vectors]), query)

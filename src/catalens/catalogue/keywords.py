@@ -11,7 +11,7 @@ Source:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 _MAX_WORDS = 64
 
@@ -26,31 +26,19 @@ def put(connection: sqlite3.Connection, row: int, text: str) -> None:
     connection.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (row, text))
 
 
-def find(
-    connection: sqlite3.Connection,
-    text: str,
-    *,
-    without: Sequence[str] = (),
-    condition: str = "1",
-    parameters: Iterable[str] = (),
-) -> Iterator[int]:
+def find(connection: sqlite3.Connection, text: str, *, without: Sequence[str] = ()) -> Iterator[int]:
     """Return row numbers of records with any of the words, best first, lazily; ties in row order.
 
     Args:
-        connection: has the table `words`, and `record` if the condition speaks of it.
+        connection: has the table `words`.
         text: anything a person may type; nothing in it is syntax.
         without: texts of the same kind; a record that has all the words of one is left out.
-        condition: SQL over `record`, applied before the ranking.
-        parameters: of the condition.
     """
     query = _expression(text, without)
     if not query:
         return
-    joined = "" if condition == "1" else "JOIN record ON record.row = words.rowid"
-    rows = connection.execute(
-        f"SELECT words.rowid FROM words {joined} WHERE words MATCH ? AND {condition} ORDER BY bm25(words), words.rowid",
-        (query, *parameters),
-    )
+    sql = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words), rowid"
+    rows = connection.execute(sql, (query,))
     for (row,) in rows:
         yield row
 

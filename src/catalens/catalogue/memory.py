@@ -1,7 +1,7 @@
-"""An index that lives and dies with the process: brute force over plain arrays.
+"""An index in memory: brute force over plain arrays.
 
-Good for a folder that is looked at once, and the referee of the embedded index in the contract
-tests: apart from the keyword table, it shares no code with what it judges.
+For a folder that is searched once, and the reference for the embedded index in the contract
+tests: apart from the keyword table and rank fusion, it shares no code with it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalens.catalogue import keywords
-from catalens.catalogue.records import check_batch, check_k, check_vectors, words_of
+from catalens.catalogue.fusion import hybrid
+from catalens.catalogue.records import check_batch, check_k, check_queries, check_vectors, words_of
 from catalens.core.errors import InputError
 from catalens.core.filters import Filter, matches
+from catalens.core.protocols import Capabilities
 from catalens.core.types import Hit, Record, Scores, Vectors
 from catalens.core.vectors import unit_rows
 
@@ -30,12 +34,17 @@ class _Entry:
 
 
 class MemoryIndex:
-    """Keeps the promises of the `Index` protocol for as long as it is held, for one thread."""
+    """A `LocalIndex` that lasts as long as the object; for one thread."""
 
     def __init__(self, encoder_name: str, dim: int) -> None:
         self.encoder_name = encoder_name
         self.dim = dim
         self._entries: dict[str, _Entry] = {}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Everything that this process can do."""
+        return Capabilities(exact=True, all_scores=True, excludes_words=True, fuses_on_server=False, writable=True)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -48,7 +57,7 @@ class MemoryIndex:
             self._entries[record.id] = _Entry(record, row, digest)
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Forget records; ids that are not there are no error. Gives how many were."""
+        """Delete records and return how many there were; unknown ids are not an error."""
         return sum(self._entries.pop(one, None) is not None for one in ids)
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
@@ -56,7 +65,7 @@ class MemoryIndex:
         return [self._entries[one].record if one in self._entries else None for one in ids]
 
     def hashes(self, ids: Sequence[str] | None = None) -> dict[str, str]:
-        """Return the hashes that were added, for some ids or for all; what has none is left out."""
+        """Return the stored hashes of some ids, or of all; records without one are left out."""
         wanted = self._entries if ids is None else [one for one in ids if one in self._entries]
         return {one: digest for one in wanted if (digest := self._entries[one].digest) is not None}
 
@@ -75,26 +84,30 @@ class MemoryIndex:
         """Return every record in the order in which they were last added."""
         return iter([entry.record for entry in self._entries.values()])
 
-    def query(self, vector: Vectors, k: int, where: Filter | None = None, min_score: float | None = None) -> list[Hit]:
-        """Return the k records nearest to a (dim,) vector, best first; equal scores in the order of `records`."""
-        check_k(k)
-        query = check_vectors(vector, (self.dim,))
+    def query(
+        self, vectors: Vectors, k: int, where: Filter | None = None, min_score: float | None = None
+    ) -> list[list[Hit]]:
+        """Return, for each of (m, dim) vectors, at most k hits, best first; equal scores in the order of `records`."""
+        k = check_k(k)
         passed = self._passed(where)
-        scores = self._cosines(passed, query).tolist()
-        hits = [
-            Hit(entry.record, score)
-            for entry, score in zip(passed, scores, strict=True)
-            if min_score is None or score >= np.float32(min_score)
-        ]
-        return sorted(hits, key=lambda hit: -hit.score)[:k]
+        found = []
+        for query in check_queries(vectors, self.dim):
+            scores = self._cosines(passed, query).tolist()
+            hits = [
+                Hit(entry.record, score)
+                for entry, score in zip(passed, scores, strict=True)
+                if min_score is None or score >= np.float32(min_score)
+            ]
+            found.append(sorted(hits, key=lambda hit: -hit.score)[:k])
+        return found
 
     def scores(self, vector: Vectors) -> Scores:
         """Return (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
         return self._cosines(self._passed(None), check_vectors(vector, (self.dim,)))
 
     def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
-        """Return at most k records with any of the words, but all of no text in `without`, best (BM25) first."""
-        check_k(k)
+        """Return at most k records with any of the words, best (BM25) first; see `Index.keyword` for `without`."""
+        k = check_k(k)
         entries = list(self._entries.values())
         table = sqlite3.connect(":memory:")
         try:
@@ -106,6 +119,31 @@ class MemoryIndex:
             return list(islice(passed, k))
         finally:
             table.close()
+
+    def hybrid(
+        self,
+        text: str,
+        vector: Vectors,
+        k: int,
+        where: Filter | None = None,
+        *,
+        without: Sequence[str] = (),
+        min_score: float | None = None,
+    ) -> list[Hit]:
+        """Return at most k hits of both rankings, fused; the score is the cosine with the (dim,) vector."""
+        return hybrid(self, text, vector, check_k(k), where, without=without, min_score=min_score)
+
+    def close(self) -> None:
+        """Drop every record."""
+        self._entries.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _passed(self, where: Filter | None) -> list[_Entry]:
         entries = self._entries.values()

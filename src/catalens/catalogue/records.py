@@ -11,7 +11,8 @@ from catalens.core.errors import CatalogueError, InputError
 from catalens.core.filters import check_text, check_value
 from catalens.core.types import FieldValue, Record, Vectors
 
-_UNIT_TOLERANCE = 5e-3
+UNIT_TOLERANCE = 5e-3
+_MAX_K = 2**31 - 1
 
 # SQLite's JSON paths quote a name but know no escapes inside the quotes, so the few characters
 # that JSON would escape are stored in percent form, as in a URL.
@@ -44,6 +45,11 @@ def stored_name(name: str) -> str:
     'width %22outer%22'
     """
     return name.translate(_ESCAPES)
+
+
+def field_path(name: str) -> str:
+    """Return where a field stands in the stored JSON, as SQLite writes such paths."""
+    return f'$."{stored_name(name)}"'
 
 
 def fields_to_json(fields: Mapping[str, FieldValue]) -> str:
@@ -86,7 +92,7 @@ def check_vectors(vectors: Vectors, shape: tuple[int, ...]) -> Vectors:
     if array.shape != shape:
         raise CatalogueError(f"vectors of shape {array.shape} given, and the index needs {shape}")
     # One comparison finds NaN too; half a percent is far above what half precision loses.
-    if not np.all(np.abs(np.linalg.norm(array, axis=-1) - 1) < _UNIT_TOLERANCE):
+    if not np.all(np.abs(np.linalg.norm(array, axis=-1) - 1) < UNIT_TOLERANCE):
         raise InputError("a vector is not finite or not of unit length; see catalens.core.vectors.unit_rows")
     return array
 
@@ -108,11 +114,28 @@ def check_batch(records: Sequence[Record], vectors: Vectors, hashes: Sequence[st
     return check_vectors(vectors, (len(records), dim))
 
 
-def check_k(k: int) -> None:
-    """Refuse a number of results that is none.
+def check_queries(vectors: Vectors, dim: int) -> Vectors:
+    """Refuse what is not m query vectors.
+
+    Returns:
+        (m, dim) float32.
+
+    Raises:
+        CatalogueError: not (m, dim); one vector of (dim,) is told how to become a batch.
+        InputError: a row that is not finite or not of unit length.
+    """
+    shape = np.shape(vectors)
+    if len(shape) == 1:
+        raise CatalogueError(f"a query is a batch of vectors, (m, {dim}), not {shape}; pass vector[None] for one")
+    return check_vectors(vectors, (shape[0] if shape else 1, dim))
+
+
+def check_k(k: int) -> int:
+    """Return a number of results that any library can count to.
 
     Raises:
         InputError: k is less than 1.
     """
     if k < 1:
-        raise InputError(f"{k} results asked for; k is at least 1")
+        raise InputError(f"{k} results requested; k is at least 1")
+    return min(k, _MAX_K)

@@ -1,33 +1,30 @@
-"""Search by texts, pictures and mixtures of them, some of them unwanted, by meaning, by words, or by both."""
+"""Search by texts, images and negative terms: by vector, by keyword, or hybrid."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from catalens.catalogue.cutoff import Cutoff
+from catalens.catalogue.cutoff import Cutoff, scoring
 from catalens.catalogue.encoder_mismatch import refusal
+from catalens.catalogue.fusion import by_words
 from catalens.core.errors import CatalogueError, InputError
-from catalens.core.filters import Filter
+from catalens.core.filters import Filter, check_text
 from catalens.core.images import Source, read_image
 from catalens.core.protocols import Encoder, Index
-from catalens.core.types import Hit, Record, Vectors
+from catalens.core.types import Hit, Vectors
 
 T = TypeVar("T")
 
 Mode: TypeAlias = Literal["vector", "keyword", "hybrid"]
 
-_MIN_DEPTH = 100
-_FUSION_K = 60
-
 
 @dataclass(frozen=True, slots=True)
 class Weighted(Generic[T]):
-    """A term of a query and how much it counts; less than nothing for what is not wanted."""
+    """A query term with its weight; negative weights push hits away from the term."""
 
     value: T
     weight: float = 1.0
@@ -39,17 +36,17 @@ class Weighted(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for.
+    """A search query.
 
     Attributes:
-        texts: terms in words.
-        images: terms in pictures.
-        where: the records that may be found at all.
-        mode: by vectors, by the words of the texts, or by both rankings fused. By words, a record that has all
-            the words of an unwanted text is left out; pictures and weights say nothing, and are refused.
+        texts: text terms.
+        images: image terms.
+        where: filter; only records that pass can be hits.
+        mode: rank by vector, by keyword (BM25), or by both rankings fused. A keyword search excludes records that
+            have all the words of a negative text; it refuses images and weights, which it cannot use.
 
     Raises:
-        InputError: nothing is looked for, or something that the mode cannot look for.
+        InputError: no positive term, or a term that the mode cannot use.
     """
 
     texts: tuple[Weighted[str], ...] = ()
@@ -58,23 +55,25 @@ class Query:
     mode: Mode = "vector"
 
     def __post_init__(self) -> None:
+        for term in self.texts:
+            check_text(term.value, "the query")
         if not any(weight > 0 for weight in self.weights):
-            raise InputError("nothing is looked for; give a text or a picture, beside what is not wanted")
+            raise InputError("the query has no positive term; add a text or an image beside the negative ones")
         if self.mode != "vector" and not self.words:
-            raise InputError(f"a {self.mode} search looks for words; give a text, or search by vector")
+            raise InputError(f"a {self.mode} search needs words; add a text, or search by vector")
         if self.mode == "keyword":
             self._check_words()
 
     def _check_words(self) -> None:
-        """Refuse what could change nothing in a ranking by words."""
+        """Refuse terms that would have no effect on a keyword ranking."""
         if self.images:
-            raise InputError("a keyword search looks for words, not for pictures; search by vector or hybrid")
+            raise InputError("a keyword search cannot use images; search by vector or hybrid")
         for term in self.texts:
             weight = f"{abs(term.weight):g}"
             if weight != "1":
                 raise InputError(
-                    f"{term.value!r} weighs {weight}, and a keyword search does not weigh; leave the weight out, "
-                    f"search by vector or hybrid, or write {f'{term.value}:{weight}:1'!r} if it is none"
+                    f"{term.value!r} has the weight {weight}, and a keyword search has no weights; leave it out, "
+                    f"search by vector or hybrid, or write {f'{term.value}:{weight}:1'!r} if it is part of the text"
                 )
 
     @property
@@ -84,26 +83,26 @@ class Query:
 
     @property
     def words(self) -> str:
-        """The wanted texts, as one."""
+        """The positive texts, joined."""
         return " ".join(term.value for term in self.texts if term.weight > 0)
 
     @property
     def unwanted(self) -> list[str]:
-        """The unwanted texts."""
+        """The negative texts."""
         return [term.value for term in self.texts if term.weight < 0]
 
 
 def parse_weighted(text: str, *, minus: bool = False) -> Weighted[str]:
-    """Read a term with an optional weight behind its last colon.
+    """Parse a term with an optional weight after its last colon.
 
-    A term that itself ends in a colon and a number needs its weight said: `ratio 4:3:1`.
+    A term that itself ends in a colon and a number needs an explicit weight: `ratio 4:3:1`.
 
     Args:
         text: such as "like.jpg:2".
-        minus: the term is not wanted.
+        minus: make the weight negative.
 
     Raises:
-        InputError: nothing before the weight, or a weight that is not above zero.
+        InputError: no term, or a weight that is not positive.
 
     >>> parse_weighted("like.jpg:2"), parse_weighted("floral", minus=True)
     (Weighted(value='like.jpg', weight=2.0), Weighted(value='floral', weight=-1.0))
@@ -117,7 +116,7 @@ def parse_weighted(text: str, *, minus: bool = False) -> Weighted[str]:
     if not value.strip():
         raise InputError(f"{text!r} has no term; write one like 'red dress' or 'red dress:2'")
     if not (math.isfinite(weight) and weight > 0):
-        raise InputError(f"{text!r}: the weight is {number}; it must be above zero (use minus for what is not wanted)")
+        raise InputError(f"{text!r}: the weight is {number}; it must be positive")
     return Weighted(value, -weight if minus else weight)
 
 
@@ -125,7 +124,7 @@ def query_vector(encoder: Encoder, query: Query) -> Vectors:
     """Return the (dim,) unit vector of a query: the weighted sum of its terms' unit vectors.
 
     Raises:
-        ImageError: a picture that cannot be read.
+        ImageError: an image cannot be read.
         InputError: the terms cancel each other out.
     """
     rows: list[Vectors] = []
@@ -138,7 +137,7 @@ def query_vector(encoder: Encoder, query: Query) -> Vectors:
     summed = weights @ np.concatenate(rows)
     length = float(np.linalg.norm(summed))
     if length < 1e-3 * float(np.abs(weights).max()):
-        raise InputError("the terms of the query cancel each other out; lower the weight of what is not wanted")
+        raise InputError("the terms of the query cancel each other out; lower the weight of the negative ones")
     return np.asarray(summed / length, dtype=np.float32)
 
 
@@ -155,63 +154,30 @@ def search(
 
     Args:
         index: filled by the encoder.
-        encoder: for the query's terms.
-        query: what is looked for, how, and among which records.
-        k: hits wanted; fewer come back where fewer are good enough.
-        min_score: lowest cosine wanted, in every mode.
-        cutoff: raises that to what stands out for this query, in every mode.
+        encoder: encodes the query's terms.
+        query: terms, mode and filter.
+        k: maximum number of hits.
+        min_score: minimum cosine, in every mode.
+        cutoff: raises the minimum to what stands out for this query, in every mode.
 
     Returns:
-        At most k hits. In the modes with words, the order is by words, or fused, and the score is still the cosine.
-        What is not wanted lowers the cosine; by words it leaves records out; fused, it does either to its ranking.
+        At most k hits. Keyword and hybrid hits are ordered by BM25 or by fused rank; their score is still the
+        cosine. Negative terms lower the cosine, and exclude records from the keyword ranking.
 
     Raises:
         CatalogueError: the index was filled by another encoder, or cannot be read.
-        InputError: the query or k makes no sense, or a picture cannot be read.
+        InputError: the query or k is invalid, or an image cannot be read.
     """
     if encoder.name != index.encoder_name:
         raise CatalogueError(refusal(index.encoder_name, encoder.name))
     vector = query_vector(encoder, query)
     floor = -1.0 if min_score is None else min_score
     if cutoff is not None:
-        floor = max(floor, cutoff.floor(index.scores(vector)))
-    if query.mode == "vector":
-        return index.query(vector, k, query.where, floor)
-    depth = max(k, _MIN_DEPTH)
-    rankings = [_by_words(index, query, vector, depth, floor)]
-    if query.mode == "hybrid":
-        rankings.insert(0, index.query(vector, depth, query.where, floor))
-    return fuse(rankings)[:k]
-
-
-def fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
-    """Join rankings by reciprocal rank: each gives 1 / (60 + rank); equal sums keep the order of first sight.
-
-    Source:
-        Cormack, Clarke and Büttcher 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual
-        Rank Learning Methods", with its constant.
-    """
-    hits: dict[str, Hit] = {}
-    sums: dict[str, float] = {}
-    for ranking in rankings:
-        for rank, hit in enumerate(ranking, start=1):
-            hits.setdefault(hit.record.id, hit)
-            sums[hit.record.id] = sums.get(hit.record.id, 0.0) + 1 / (_FUSION_K + rank)
-    return [hits[one] for one in sorted(hits, key=lambda one: -sums[one])]
-
-
-def _by_words(index: Index, query: Query, vector: Vectors, depth: int, floor: float) -> list[Hit]:
-    """Return the `depth` best by words among those that reach the floor, looking deeper until there are so many."""
-    asked = depth
-    while True:
-        found = index.keyword(query.words, asked, query.where, without=query.unwanted)
-        hits = [hit for hit in _scored(index, found, vector) if hit.score >= floor]
-        if len(hits) >= depth or len(found) < asked:
-            return hits[:depth]
-        asked *= 4
-
-
-def _scored(index: Index, records: Sequence[Record], vector: Vectors) -> list[Hit]:
-    """Return records their cosines with a (dim,) vector, in the same order."""
-    scores = (index.vectors([record.id for record in records]) @ vector).tolist()
-    return [Hit(record, score) for record, score in zip(records, scores, strict=True)]
+        floor = max(floor, cutoff.floor(scoring(index).scores(vector)))
+    match query.mode:
+        case "vector":
+            return index.query(vector[None], k, query.where, floor)[0]
+        case "keyword":
+            return by_words(index, query.words, vector, k, query.where, without=query.unwanted, min_score=floor)
+        case "hybrid":
+            return index.hybrid(query.words, vector, k, query.where, without=query.unwanted, min_score=floor)

@@ -1,8 +1,8 @@
 """The catalogue's file: one SQLite database, its schema, its transactions and its errors.
 
-    state    one row: encoder, width, and the counters that tell a reader what has changed
-    record   row number, id, source, fields as JSON, content hash of the picture
-    vector   row number, float16 unit vector; apart, so that reading records skips the vectors
+    state    one row: encoder, width, number of records, and the counters that tell a reader what has changed
+    record   row number, id, source, fields as JSON, content hash of the picture, checksum of all that
+    vector   row number, float16 unit vector, its checksum; apart, so that reading records skips the vectors
     words    full text of each record (FTS5), under the same row number
 
 A row number is given once and never changes its vector: a record that is added again gets a new
@@ -24,7 +24,10 @@ from catalens.catalogue.encoder_mismatch import refusal, way_out
 from catalens.core.errors import CatalogueError
 
 APPLICATION_ID = 0x0CA7A1E5
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1 had neither checksums nor the number of records; it is read as it is, and brought up by the first write."""
+
+_READABLE = (1, SCHEMA_VERSION)
 
 _TABLES = (
     """CREATE TABLE state (
@@ -33,16 +36,23 @@ _TABLES = (
         space TEXT NOT NULL,        -- random, and changes when the vectors of all records do
         next_row INTEGER NOT NULL,
         removed INTEGER NOT NULL,   -- rows ever removed
-        hnsw TEXT                   -- what is known of the side file, as JSON: see hnsw.py
+        hnsw TEXT,                  -- what is known of the side file, as JSON: see hnsw.py
+        records INTEGER
     )""",
     """CREATE TABLE record (
         row INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         source TEXT NOT NULL,
         fields TEXT NOT NULL,
-        hash TEXT
+        hash TEXT,
+        checksum INTEGER
     )""",
-    "CREATE TABLE vector (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
+    "CREATE TABLE vector (row INTEGER PRIMARY KEY, vector BLOB NOT NULL, checksum INTEGER)",
+)
+_VERSION_1_VIEWS = (
+    "CREATE TEMP VIEW state AS SELECT encoder, dim, space, next_row, removed, hnsw, NULL AS records FROM main.state",
+    "CREATE TEMP VIEW record AS SELECT row, id, source, fields, hash, NULL AS checksum FROM main.record",
+    "CREATE TEMP VIEW vector AS SELECT row, vector, NULL AS checksum FROM main.vector",
 )
 
 
@@ -56,6 +66,11 @@ class State:
     next_row: int
     removed: int
     hnsw: str | None
+    records: int | None
+
+
+class DamageError(Exception):
+    """What is damaged in a catalogue, as half a sentence; `errors_named` adds the file and the way out."""
 
 
 def open_file(path: Path, *, read_only: bool, may_create: bool, wait_s: float) -> sqlite3.Connection:
@@ -116,16 +131,17 @@ def create(connection: sqlite3.Connection, encoder_name: str, dim: int) -> None:
         for table in _TABLES:
             connection.execute(table)
         keywords.create(connection)
-        connection.execute("INSERT INTO state VALUES (?, ?, ?, 1, 0, NULL)", (encoder_name, dim, secrets.token_hex(8)))
+        made = (encoder_name, dim, secrets.token_hex(8))
+        connection.execute("INSERT INTO state VALUES (?, ?, ?, 1, 0, NULL, 0)", made)
 
 
 def is_blank(connection: sqlite3.Connection) -> bool:
-    """Say whether the database has no tables: a new file, or one whose creation was cut off."""
+    """Return whether the database has no tables: a new file, or an interrupted creation."""
     return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
 
 
 def check_file(connection: sqlite3.Connection, path: Path, made_by: tuple[str, int] | None) -> State:
-    """Refuse databases that are not ours, or of another version.
+    """Refuse databases of another program or of another version.
 
     Args:
         connection: open.
@@ -133,7 +149,7 @@ def check_file(connection: sqlite3.Connection, path: Path, made_by: tuple[str, i
         made_by: encoder and width; if given, a blank file becomes their catalogue first.
 
     Raises:
-        CatalogueError: says which it is and what to do.
+        CatalogueError: names the reason and the remedy.
     """
     if made_by and is_blank(connection):
         create(connection, *made_by)
@@ -145,16 +161,19 @@ def check_file(connection: sqlite3.Connection, path: Path, made_by: tuple[str, i
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise CatalogueError(f"{path} is a database of another program, not a Catalens catalogue")
-    if version != SCHEMA_VERSION:
+    if version not in _READABLE:
         raise CatalogueError(
             f"{path} has schema version {version} and this Catalens reads version {SCHEMA_VERSION}; "
             "use the release that wrote it, or index the pictures again"
         )
+    if version == 1:
+        for view in _VERSION_1_VIEWS:
+            connection.execute(view)
     return read_state(connection)
 
 
 def check_encoder(path: Path, state: State, encoder_name: str | None, dim: int | None) -> None:
-    """Refuse an encoder, or a width, that is not the catalogue's; None is not asked.
+    """Refuse an encoder or a width that is not the catalogue's; None is not checked.
 
     Raises:
         CatalogueError: names both, and the command that re-encodes.
@@ -169,20 +188,33 @@ def check_encoder(path: Path, state: State, encoder_name: str | None, dim: int |
 
 
 def read_state(connection: sqlite3.Connection) -> State:
-    """Read the counters as the current transaction sees them."""
-    return State(*connection.execute("SELECT encoder, dim, space, next_row, removed, hnsw FROM state").fetchone())
+    """Read the counters as the current transaction sees them.
+
+    Raises:
+        DamageError: they are missing, or of other kinds.
+    """
+    rows = connection.execute("SELECT encoder, dim, space, next_row, removed, hnsw, records FROM state").fetchall()
+    if len(rows) != 1:
+        raise DamageError(f"its state has {len(rows)} rows and not one")
+    state = State(*rows[0])
+    expected = {"encoder": str, "space": str, "dim": int, "next_row": int, "removed": int, "hnsw": str | None,
+                "records": int | None}  # fmt: skip
+    wrong = next((name for name, kind in expected.items() if not isinstance(getattr(state, name), kind)), None)
+    if wrong is not None or state.dim < 1:
+        raise DamageError(f"its state has no sound {wrong or 'dim'}")
+    return state
 
 
 @contextmanager
 def reading(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let all that is read inside be of one moment; never waits for a writer."""
+    """Read transaction: a consistent view; never waits for a writer."""
     with _transaction(connection, "BEGIN"):
         yield
 
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing; waits its turn behind another writer, then gives up."""
+    """Write transaction: all or nothing; waits for another writer up to the timeout."""
     with _transaction(connection, "BEGIN IMMEDIATE"):
         yield
 
@@ -199,11 +231,27 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
         raise
 
 
+_WAY_OUT = "restore a copy, or keep what can be read with: catalens index check {} --repair"
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return a key that differs for another file at the same path; None if there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 @contextmanager
 def errors_named(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into sentences about this file."""
     try:
         yield
+    except DamageError as error:
+        raise CatalogueError(f"{path} is damaged: {error}; {_WAY_OUT.format(path)}") from error
+    except UnicodeDecodeError as error:  # the sqlite3 module cannot decode SQLite's message about a damaged schema
+        raise CatalogueError(f"{path} is damaged: its schema cannot be read; {_WAY_OUT.format(path)}") from error
     except sqlite3.Error as error:
         raise CatalogueError(_sentence(path, error)) from error
 
@@ -213,7 +261,7 @@ def _sentence(path: Path, error: sqlite3.Error) -> str:
         case ["SQLITE", "BUSY" | "LOCKED"]:
             return f"{path} is being written by another process and stayed locked; try again when that one has finished"
         case ["SQLITE", "NOTADB" | "CORRUPT"]:
-            return f"{path} is not a Catalens catalogue, or is damaged; restore a copy or index the pictures again"
+            return f"{path} is not a Catalens catalogue, or is damaged; {_WAY_OUT.format(path)}"
         case ["SQLITE", "READONLY" | "CANTOPEN" | "PERM"]:
             return f"{path} cannot be opened or written; check the permissions of the file and its folder ({error})"
     return f"{path}: {error}"

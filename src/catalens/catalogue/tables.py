@@ -4,38 +4,45 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from catalens.catalogue import keywords
-from catalens.catalogue.records import fields_from_json, fields_to_json, words_of
+from catalens.catalogue.checksums import record_checksum, vector_checksums
+from catalens.catalogue.records import UNIT_TOLERANCE, fields_from_json, fields_to_json, words_of
 from catalens.catalogue.scan import HalfVectors, Rows
+from catalens.catalogue.storage import SCHEMA_VERSION, DamageError
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.types import Record, Vectors
+from catalens.core.vectors import batched
 
 _FETCH_ROWS = 4096
+
+_RECORD = "row, id, source, fields, hash, checksum"
 
 # A list is one parameter, so that its length is not limited.
 _LISTED = "(SELECT value FROM json_each(?))"
 
 
-def insert(connection: sqlite3.Connection, first_row: int, items: Iterable[tuple[Record, Vectors, str | None]]) -> int:
-    """Store records with their (dim,) vectors and hashes under new row numbers; gives how many."""
-    n = 0
-    for n, (record, vector, digest) in enumerate(items, start=1):
-        row = first_row + n - 1
+def insert(
+    connection: sqlite3.Connection, first_row: int, items: Sequence[tuple[Record, str | None]], vectors: Vectors
+) -> None:
+    """Store n records and hashes with their (n, dim) vectors under new row numbers."""
+    rows = np.arange(first_row, first_row + len(items))
+    halves = vectors.astype("<f2")
+    checksums = vector_checksums(rows, halves).tolist()
+    for row, (record, digest), half, checksum in zip(rows.tolist(), items, halves, checksums, strict=True):
+        columns = (record.id, record.source, fields_to_json(record.fields), digest)
         connection.execute(
-            "INSERT INTO record VALUES (?, ?, ?, ?, ?)",
-            (row, record.id, record.source, fields_to_json(record.fields), digest),
+            "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", (row, *columns, record_checksum(row, *columns))
         )
-        connection.execute("INSERT INTO vector VALUES (?, ?)", (row, vector.astype("<f2").tobytes()))
+        connection.execute("INSERT INTO vector VALUES (?, ?, ?)", (row, half.tobytes(), checksum))
         keywords.put(connection, row, words_of(record))
-    return n
 
 
 def delete(connection: sqlite3.Connection, ids: Iterable[str]) -> int:
-    """Delete what there is of these ids; gives the number."""
+    """Delete what there is of these ids and return how many there were."""
     rows = [(row,) for row in rows_of(connection, list(ids)).values()]
     for statement in ("DELETE FROM words WHERE rowid = ?", "DELETE FROM vector WHERE row = ?",
                       "DELETE FROM record WHERE row = ?"):  # fmt: skip
@@ -57,16 +64,41 @@ def rows_of(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int
     return {one: row for one, row in found.items() if one in asked}
 
 
-def records_of(connection: sqlite3.Connection, rows: Iterable[int]) -> dict[int, Record]:
-    """Return the records of row numbers that are there."""
-    sql = f"SELECT row, id, source, fields FROM record WHERE row IN {_LISTED}"
-    return {row: _record(*columns) for row, *columns in connection.execute(sql, (json.dumps(list(rows)),))}
+def records_of(connection: sqlite3.Connection, rows: Collection[int]) -> dict[int, Record]:
+    """Return the records of row numbers.
+
+    Raises:
+        DamageError: there is none under one of them, or it is not as it was written.
+    """
+    sql = f"SELECT {_RECORD} FROM record WHERE row IN {_LISTED}"
+    found = {columns[0]: record_from(*columns) for columns in connection.execute(sql, (json.dumps(list(rows)),))}
+    missing = next((row for row in rows if row not in found), None)
+    if missing is not None:
+        raise DamageError(f"row {missing} is found by searching, but has no record")
+    return found
 
 
 def record_page(connection: sqlite3.Connection, after_row: int, size: int) -> list[tuple[int, Record]]:
     """Return the next records above a row number, in row order."""
-    sql = "SELECT row, id, source, fields FROM record WHERE row > ? ORDER BY row LIMIT ?"
-    return [(row, _record(*columns)) for row, *columns in connection.execute(sql, (after_row, size))]
+    sql = f"SELECT {_RECORD} FROM record WHERE row > ? ORDER BY row LIMIT ?"
+    return [(columns[0], record_from(*columns)) for columns in connection.execute(sql, (after_row, size))]
+
+
+def record_from(row: int, record_id: str, source: str, fields: str, digest: str | None, checksum: int | None) -> Record:
+    """Make a record of the columns of a row.
+
+    Raises:
+        DamageError: they are not what was written.
+    """
+    texts = (record_id, source, fields)
+    if not all(isinstance(each, str) for each in texts) or not isinstance(digest, str | None):
+        raise DamageError(f"record {record_id!r:.200} holds something else than text")
+    if checksum is not None and checksum != record_checksum(row, record_id, source, fields, digest):
+        raise DamageError(f"record {record_id!r:.200} is not as it was written")
+    try:
+        return Record(record_id, source, fields_from_json(fields))
+    except (ValueError, LookupError, AttributeError, RecursionError) as error:
+        raise DamageError(f"the fields of record {record_id!r:.200} cannot be read") from error
 
 
 def hashes_of(connection: sqlite3.Connection, ids: Sequence[str] | None) -> dict[str, str]:
@@ -79,19 +111,19 @@ def hashes_of(connection: sqlite3.Connection, ids: Sequence[str] | None) -> dict
 
 def vectors_of(connection: sqlite3.Connection, rows: Sequence[int], dim: int) -> tuple[Rows, HalfVectors]:
     """Return rows (n,), rising, and vectors (n, dim) of the row numbers that are there."""
-    sql = f"SELECT row, vector FROM vector WHERE row IN {_LISTED} ORDER BY row"
-    return _stacked(connection.execute(sql, (json.dumps(rows),)), len(rows), dim)
+    sql = f"SELECT row, vector, checksum FROM vector WHERE row IN {_LISTED} ORDER BY row"
+    return _stacked(connection, connection.execute(sql, (json.dumps(rows),)), len(rows), dim)
 
 
 def vectors_from(connection: sqlite3.Connection, first_row: int, dim: int) -> tuple[Rows, HalfVectors]:
     """Return rows (n,), rising, and vectors (n, dim) of every row from a number on."""
-    (n,) = connection.execute("SELECT count(*) FROM record WHERE row >= ?", (first_row,)).fetchone()
-    sql = "SELECT row, vector FROM vector WHERE row >= ? ORDER BY row"
-    return _stacked(connection.execute(sql, (first_row,)), n, dim)
+    (n,) = connection.execute("SELECT count(*) FROM vector WHERE row >= ?", (first_row,)).fetchone()
+    sql = "SELECT row, vector, checksum FROM vector WHERE row >= ? ORDER BY row"
+    return _stacked(connection, connection.execute(sql, (first_row,)), n, dim)
 
 
 def replace_vectors(connection: sqlite3.Connection, vectors: Mapping[str, bytes]) -> None:
-    """Return every record the vector that stands under its id.
+    """Give every record the vector that stands under its id.
 
     Raises:
         CatalogueError: a record has none.
@@ -103,7 +135,12 @@ def replace_vectors(connection: sqlite3.Connection, vectors: Mapping[str, bytes]
             f"the old vectors stay: {len(missing)} records have no new one, the first of them {missing[0]!r}; "
             "encode them too, or remove them"
         )
-    connection.executemany("UPDATE vector SET vector = ? WHERE row = ?", ((vectors[one], row) for row, one in rows))
+    for block in batched(rows, _FETCH_ROWS):
+        numbers = np.array([row for row, _ in block])
+        blobs = [vectors[one] for _, one in block]
+        halves = np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(block), -1)
+        changes = zip(blobs, vector_checksums(numbers, halves).tolist(), numbers.tolist(), strict=True)
+        connection.executemany("UPDATE vector SET vector = ?, checksum = ? WHERE row = ?", changes)
 
 
 def known_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> list[int]:
@@ -111,31 +148,74 @@ def known_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> list[int]:
 
     Raises:
         InputError: an id that is not there.
+        DamageError: it is there, and SQLite's index of ids does not know it.
     """
     found = rows_of(connection, ids)
     missing = next((one for one in ids if one not in found), None)
     if missing is not None:
+        if connection.execute("SELECT 1 FROM record NOT INDEXED WHERE id = ?", (missing,)).fetchone():
+            raise DamageError(f"record {missing!r:.200} cannot be found by its id")
         raise InputError(f"the index holds no record {missing!r}")
     return [found[one] for one in ids]
 
 
-def _record(record_id: str, source: str, fields: str) -> Record:
-    return Record(record_id, source, fields_from_json(fields))
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Bring the tables of version 1 to this version, inside a write: checksums of what is there, and a count."""
+    for view in ("state", "record", "vector"):
+        connection.execute(f"DROP VIEW IF EXISTS temp.{view}")
+    if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+        return  # another process was quicker
+    connection.execute("ALTER TABLE state ADD COLUMN records INTEGER")
+    connection.execute("ALTER TABLE record ADD COLUMN checksum INTEGER")
+    connection.execute("ALTER TABLE vector ADD COLUMN checksum INTEGER")
+    (dim,) = connection.execute("SELECT dim FROM state").fetchone()
+    rows, vectors = vectors_from(connection, 0, dim)
+    sums = zip(vector_checksums(rows, vectors).tolist(), rows.tolist(), strict=True)
+    connection.executemany("UPDATE vector SET checksum = ? WHERE row = ?", sums)
+    records = connection.execute("SELECT row, id, source, fields, hash FROM record").fetchall()
+    found = ((record_checksum(row, *columns), row) for row, *columns in records)
+    connection.executemany("UPDATE record SET checksum = ? WHERE row = ?", found)
+    connection.execute("UPDATE state SET records = ?", (len(records),))
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _stacked(cursor: sqlite3.Cursor, at_most: int, dim: int) -> tuple[Rows, HalfVectors]:
-    """Gather (row, blob) pairs in blocks, never one array per row."""
+def _stacked(
+    connection: sqlite3.Connection, cursor: sqlite3.Cursor, at_most: int, dim: int
+) -> tuple[Rows, HalfVectors]:
+    """Gather (row, blob, checksum) in blocks, never one array per row, and check them.
+
+    Raises:
+        DamageError: a vector is not what was written, or is none.
+    """
     rows = np.empty(at_most, dtype=np.int64)
     vectors = np.empty((at_most, dim), dtype=np.float16)
     n = 0
-    for block in _blocks(cursor):
+    while block := cursor.fetchmany(_FETCH_ROWS):
         end = n + len(block)
-        rows[n:end] = [row for row, _ in block]
-        vectors[n:end] = np.frombuffer(b"".join([blob for _, blob in block]), dtype="<f2").reshape(-1, dim)
+        rows[n:end] = [row for row, _, _ in block]
+        blobs = [blob for _, blob, _ in block]
+        if not all(isinstance(blob, bytes) and len(blob) == 2 * dim for blob in blobs):
+            wrong = next(row for row, blob, _ in block if not isinstance(blob, bytes) or len(blob) != 2 * dim)
+            raise DamageError(f"the vector of record {_id_of(connection, wrong)} is not {2 * dim} bytes long")
+        vectors[n:end] = np.frombuffer(b"".join(blobs), dtype="<f2").reshape(-1, dim)
+        bad = _first_wrong(rows[n:end], vectors[n:end], [checksum for _, _, checksum in block])
+        if bad is not None:
+            raise DamageError(f"the vector of record {_id_of(connection, int(rows[n + bad]))} is not as it was written")
         n = end
     return rows[:n], vectors[:n]
 
 
-def _blocks(cursor: sqlite3.Cursor) -> Iterator[list[tuple[int, bytes]]]:
-    while block := cursor.fetchmany(_FETCH_ROWS):
-        yield block
+def _first_wrong(rows: Rows, vectors: HalfVectors, checksums: Sequence[int | None]) -> int | None:
+    """Return the place of the first vector that fails its checksum or, where none is known, is not a unit vector."""
+    if None in checksums:
+        with np.errstate(over="ignore", invalid="ignore"):
+            lengths = np.linalg.norm(vectors.astype(np.float32), axis=1)
+            wrong = ~(np.abs(lengths - 1) < UNIT_TOLERANCE)
+    else:
+        wrong = vector_checksums(rows, vectors) != np.array(checksums, dtype=np.int64)
+    return int(np.argmax(wrong)) if wrong.any() else None
+
+
+def _id_of(connection: sqlite3.Connection, row: int) -> str:
+    found = connection.execute("SELECT id FROM record WHERE row = ?", (row,)).fetchone()
+    return f"{found[0]!r:.200}" if found else f"in row {row}, which is gone too,"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,26 +13,24 @@ from catalens.cli import inputs, output
 from catalens.core.errors import CatalensError, InputError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from catalens.cli.ask import Ask
     from catalens.core.types import Turn
-    from catalens.models.readers import Reader
+    from catalens.pipelines.answering import AnswerStage
+    from catalens.pipelines.pictures import Entries
+    from catalens.pipelines.session import Session
+    from catalens.pipelines.stages import EncodedPicture
 
 _ENDS = ("exit", "quit")
 
 
-def hold(
-    entries: inputs.Entries, questions: Sequence[str], load: Callable[[], tuple[Reader, Ask]], *, as_json: bool
-) -> None:
-    """Answer questions about one picture, with what was said before where the reader can remember it.
+def hold(entries: Entries, stage: AnswerStage, session: Session, *, as_json: bool) -> None:
+    """Answer questions about one picture, with the conversation so far where the reader keeps one.
 
     A question that cannot be answered is reported, and the next one is asked.
 
     Args:
         entries: one picture.
-        questions: of the command line; further ones are read from standard input.
-        load: gives the reader, and what asks it.
+        stage: how questions are answered, and those of the command line; further ones come from standard input.
+        session: the reader.
         as_json: print JSON lines.
 
     Raises:
@@ -40,26 +38,25 @@ def hold(
         typer.Exit: with 1, at the end, if a question was not answered.
     """
     from catalens.core.types import Turn
+    from catalens.pipelines.reading import encode_for_reader
 
-    image = _picture(entries)
-    reader, ask = load()
-    # Readers say so where they cannot; those of others, behind a server, can.
-    remembers = getattr(reader, "remembers", True)
-    if not remembers:
+    picture = _picture(entries)
+    reader = session.reader(stage.reader)
+    if not reader.keeps_history:
         output.say(f"{reader.name} keeps no conversation: each question stands alone", style="yellow")
-    encoded = reader.encode_images([image])
+    encoded = encode_for_reader([picture], reader)
     history: list[Turn] = []
     failed = 0
-    for question in _lines(questions):
+    for question in _lines(stage.questions):
         try:
-            (answer,) = ask(encoded, [question], history)[0]
+            (answer,) = stage.ask(reader, encoded, [question], history)[0]
         except CatalensError as error:
             failed += 1
             output.say(f"failed: {error}", style="red")
             if as_json:
                 output.emit({"question": question, "error": str(error)})
             continue
-        if remembers:
+        if reader.keeps_history:
             history.append(Turn(question, answer["answer"]))
         if as_json:
             output.emit(answer)
@@ -69,17 +66,16 @@ def hold(
         raise typer.Exit(1)
 
 
-def _picture(entries: inputs.Entries) -> Image:
+def _picture(entries: Entries) -> EncodedPicture:
     from catalens.core.types import Outcome
-    from catalens.pipelines.prefetch import load as read_picture
+    from catalens.pipelines.pictures import encoded_picture
 
     items = list(islice(entries, 2))
     if len(items) != 1 or inputs.STANDARD_INPUT in entries.names:
         raise InputError("--chat is about one picture in a file; name one, and no more")
-    read = read_picture([(items[0], None)], None)[0]
-    if isinstance(read, Outcome) or read.image is None:
-        raise InputError(str(read.error if isinstance(read, Outcome) else items[0].id))
-    return read.image
+    if isinstance(items[0], Outcome):
+        raise InputError(str(items[0].error))
+    return encoded_picture(items[0])
 
 
 def _lines(questions: Sequence[str]) -> Iterator[str]:

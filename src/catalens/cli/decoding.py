@@ -1,9 +1,9 @@
-"""How a reader draws its words: the flags of every command that lets one write, and what they come to."""
+"""Decoding flags, shared by every command in which a reader writes."""
 
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,25 +12,19 @@ from catalens.core.errors import InputError
 if TYPE_CHECKING:
     from catalens.core.types import Decoding
 
-_PANEL = "How words are drawn"
+_PANEL = "Decoding"
 
-MaxTokensFlag = Annotated[
-    int, typer.Option("--max-tokens", min=1, help="At most so many pieces of words.", rich_help_panel=_PANEL)
-]
-MinTokensFlag = Annotated[
-    int, typer.Option("--min-tokens", min=0, help="At least so many pieces of words.", rich_help_panel=_PANEL)
-]
+MaxTokensFlag = Annotated[int, typer.Option("--max-tokens", min=1, help="Maximum new tokens.", rich_help_panel=_PANEL)]
+MinTokensFlag = Annotated[int, typer.Option("--min-tokens", min=0, help="Minimum new tokens.", rich_help_panel=_PANEL)]
 BeamsFlag = Annotated[
     int,
-    typer.Option(
-        "--beams", min=1, help="Beginnings that are kept, for the likeliest whole text.", rich_help_panel=_PANEL
-    ),
+    typer.Option("--beams", min=1, help="Beam width.", rich_help_panel=_PANEL),
 ]
 TemperatureFlag = Annotated[
     float | None,
     typer.Option(
         "--temperature",
-        help="Draw words by chance; above 1 bolder, below 1 safer.",
+        help="Sampling temperature; without one, the likeliest token is taken.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -39,42 +33,43 @@ TopPFlag = Annotated[
     float,
     typer.Option(
         "--top-p",
-        help="With a temperature: draw from the likeliest words that make up this share.",
+        help="Nucleus sampling: probability mass to sample from, with a temperature.",
         rich_help_panel=_PANEL,
     ),
 ]
 SeedFlag = Annotated[
     int,
-    typer.Option("--seed", min=0, help="With a temperature: where chance comes from.", rich_help_panel=_PANEL),
+    typer.Option("--seed", min=0, help="Random seed, with a temperature.", rich_help_panel=_PANEL),
 ]
 RepetitionPenaltyFlag = Annotated[
     float,
-    typer.Option(
-        "--repetition-penalty", help="Above 1: words that were said become less likely.", rich_help_panel=_PANEL
-    ),
+    typer.Option("--repetition-penalty", help="Penalty on repeated tokens; 1 is none.", rich_help_panel=_PANEL),
 ]
 
 
-def check_flags(decoding: Decoding, count: int = 1) -> None:
-    """Refuse a way of drawing words that makes no sense, or of which a part would do nothing.
+def decoding_of(count: int = 1, **flags: Any) -> Decoding:  # noqa: ANN401 - one per attribute of Decoding
+    """Return how a reader is to decode, as the flags say.
 
     Args:
-        decoding: as the flags say.
-        count: texts for each picture.
+        count: texts per picture.
+        flags: attributes of `Decoding`.
 
     Raises:
-        InputError: it is so; the message names the flag or the number.
+        InputError: the flags make no sense, or one of them would do nothing; the message names it.
     """
+    from catalens.core.types import Decoding
     from catalens.models.readers.checks import check_decoding
 
+    decoding = Decoding(**flags)
     check_decoding(decoding, count)
     idle = [flag for flag in changed(decoding) if flag in ("--top-p", "--seed")]
     if decoding.temperature is None and idle:
-        raise InputError(f"{idle[0]} goes with --temperature: without it, nothing is drawn by chance")
+        raise InputError(f"{idle[0]} goes with --temperature: without it, nothing is sampled")
+    return decoding
 
 
 def changed(decoding: Decoding) -> list[str]:
-    """Return the flags of which another value than the usual was given.
+    """Return the flags whose value is not the default.
 
     >>> from catalens.core.types import Decoding
     >>> changed(Decoding(beams=3, top_p=0.9))

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalens.cli import inputs, output
-from catalens.cli.attributes import schema_reader
 from catalens.cli.demo_folder import CATALOGUE, begin_folder, check_folder, without_folder
 from catalens.cli.demo_report import Seen, judge, queries_for, right_first, write_pages
-from catalens.cli.encoding import Tally
-from catalens.cli.options import Json, Model, encoder_for, examples
+from catalens.cli.options import Json, Model, examples, session_for
 from catalens.cli.records import title_of
+from catalens.cli.tally import Tally
 
 if TYPE_CHECKING:
     from catalens.catalogue.sources import Source
-    from catalens.core.protocols import Encoder
+    from catalens.pipelines.session import Session
 
 Truth = Mapping[str, str]
 """Group name → what is true of one picture."""
@@ -59,11 +58,11 @@ def demo(
 
     own = without_folder(open_source(inputs.existing(pictures)), out) if pictures is not None else None
     check_folder(out)
-    encoder = encoder_for(model)
+    session = session_for(model)
     begin_folder(out)
     source, truths = (own, {}) if own is not None else draw(count, out)
     tally = Tally(as_json=json)
-    seen = _look(source, truths, encoder, out / CATALOGUE, tally)
+    seen = _look(source, truths, session, out / CATALOGUE, tally)
     if seen.records:
         _show(seen, as_json=json)
         write_pages(seen, out)
@@ -71,15 +70,15 @@ def demo(
         output.say(f'  catalens search {out / CATALOGUE} "{seen.searches[0].query if seen.searches else "red dress"}"')
         output.say(f"  catalens attributes {seen.records[0].source}")
     if own is None and not json:
-        _look_at_photographs(out)
+        _look_at_photos(out)
     tally.finish()
 
 
-def _look_at_photographs(out: Path) -> None:
-    from catalens.cli.demo_photos import carried, show_photographs
+def _look_at_photos(out: Path) -> None:
+    from catalens.cli.demo_photos import demo_photos, show_photos
 
-    if files := carried():
-        show_photographs(files, out)
+    if files := demo_photos():
+        show_photos(files, out)
     else:
         output.say('for real photographs: pip install "catalens[demo]", or catalens tag photo.jpg')
 
@@ -106,14 +105,16 @@ def draw(count: int, out: Path) -> tuple[Source, dict[str, Truth]]:
     return open_source(out / "products.csv"), truths
 
 
-def _look(source: Source, truths: Mapping[str, Truth], encoder: Encoder, catalogue: Path, tally: Tally) -> Seen:
+def _look(source: Source, truths: Mapping[str, Truth], session: Session, catalogue: Path, tally: Tally) -> Seen:
     """Index a source into a new catalogue, read every picture's attributes, and search for what is there."""
-    from catalens.catalogue.index import EmbeddedIndex
+    from catalens.catalogue.opening import open_index
     from catalens.catalogue.search import Query, Weighted, search
+    from catalens.pipelines.attributes import schema_reader
     from catalens.pipelines.ingest import ingest
 
-    read = schema_reader(encoder, "fashion", None, None)
-    with EmbeddedIndex.open(catalogue, encoder_name=encoder.name, dim=encoder.dim) as index:
+    encoder = session.encoder()
+    read = schema_reader(encoder, "fashion", session)
+    with open_index(catalogue, encoder_name=encoder.name, dim=encoder.dim) as index:
         with output.progress("indexing", source.total) as update:
             report = ingest(source, encoder, index, on_progress=lambda now: update(now.done))
         tally.done = report.added

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalens.cli import inputs, output
-from catalens.cli.encoding import Tally, encode_all, encode_words, encoded
-from catalens.cli.options import Json, Model, PicturesOrNone, Texts, encoder_for, examples
-from catalens.cli.records import check_writable
+from catalens.cli.jobs import ColumnsFlag, IfExistsFlag, OutputFlag, RowTable, run_and_tell, run_stages
+from catalens.cli.options import Json, Model, PicturesOrNone, Texts, examples, session_for
+from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from catalens.core.types import Vectors
+    from catalens.core.protocols import Encoder
+    from catalens.core.types import Record, Vectors
+    from catalens.pipelines.stages import Values
+    from catalens.pipelines.vector_file import VectorFile
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog=examples(
             "catalens embed photos/ --out vectors.npz",
+            "catalens embed photos/ --output vectors.parquet",
             "catalens embed photo.jpg > vector.jsonl",
             'catalens embed --texts "a red dress, a blue shirt"',
         )
@@ -35,52 +39,84 @@ def embed(
     out: Annotated[
         Path | None, typer.Option(help="Write a NumPy .npz file with `ids`, `vectors` (n, dim) and `encoder`.")
     ] = None,
+    output_table: OutputFlag = None,
+    columns: ColumnsFlag = None,
+    if_exists: IfExistsFlag = "skip",
     model: Model = None,
     json: Json = False,
 ) -> None:
     """Turn pictures and texts into vectors of unit length: near means alike.
 
-    Pictures and texts of one encoder share a space, so a product of two vectors is a cosine.
+    Pictures and texts of one encoder share a space, so the product of two vectors is a cosine. All are of one encoder:
+    --model, or the bundled product encoder.
     """
-    if out is not None:
-        if out.suffix != ".npz":
-            raise InputError(f"--out {out}: give a name that ends in .npz")
-        check_writable(out)
+    from catalens.pipelines.destination import Destination
+    from catalens.pipelines.encoding import ENCODER, VECTOR, EmbedStage, encode_texts
+    from catalens.pipelines.routing import warn_of_everyday_pictures
+    from catalens.pipelines.vector_file import VectorFile
+
     words = inputs.words(texts) if texts else []
     if not pictures and not words:
         raise InputError("nothing to embed: give pictures, --texts, or both")
-    found = inputs.entries(pictures or [])
-    encoder = encoder_for(model)
-    tally = Tally(as_json=output.wants_json(json) and out is None)
-    if tally.as_json:
-        with output.progress("embedding", quiet=True) as update:
-            for batch in encoded(found, encoder):
-                _emit([record.id for record in batch.records], batch.vectors, encoder.name)
-                update(tally.count(batch))
-        _emit(words, encode_words(words, encoder), encoder.name)
-    else:
-        import numpy as np
-
-        records, vectors = encode_all(found, encoder, tally)
-        ids = [record.id for record in records] + words
-        _keep(ids, np.concatenate([vectors, encode_words(words, encoder)]), encoder.name, out)
+    if output_table is not None and (words or out is not None):
+        raise InputError("--output is a table of pictures; for texts or an .npz file, leave it out")
+    file = None if out is None else VectorFile(out)
+    found, session = inputs.entries(pictures or []), session_for(model)
+    encoder = session.encoder()
+    if output_table is not None:
+        destination = Destination(
+            text=VECTOR,
+            known=(VECTOR, ENCODER),
+            default_columns=(VECTOR, ENCODER),
+            table=output_table,
+            columns=columns,
+            if_exists=if_exists,
+        )
+        warn_of_everyday_pictures(session, found)
+        run_stages(found, [EmbedStage()], session, destination, shown=(), show=RowTable((), _no_rows), json=json)
+        return
+    sink = _Sink(encoder, file, json=json)
+    tally = Tally(as_json=sink.as_json)
+    if found.names:
+        warn_of_everyday_pictures(session, found)
+        run_and_tell(found, [EmbedStage()], session, [], tally, sink.take)
+    sink.add(words, encode_texts(words, encoder, session))
+    sink.finish()
     tally.finish(empty_is_fine=bool(words))
 
 
-def _emit(ids: Sequence[str], vectors: Vectors, encoder_name: str) -> None:
-    for id, vector in zip(ids, vectors.tolist(), strict=True):
-        output.emit({"id": id, "encoder": encoder_name, "vector": [round(each, 6) for each in vector]})
+class _Sink:
+    """Where vectors go without a table: a file, JSON lines, or the terminal."""
+
+    def __init__(self, encoder: Encoder, file: VectorFile | None, *, json: bool) -> None:
+        self._encoder, self._file = encoder, file
+        self.as_json = file is None and output.wants_json(json)
+        self._rows: list[tuple[str, int, str]] = []
+
+    def take(self, record: Record, values: Values) -> None:
+        """Take the vector of a picture."""
+        self.add([record.id], values["vector"][None])
+
+    def add(self, ids: Sequence[str], vectors: Vectors) -> None:
+        """Take vectors (n, dim) under n ids."""
+        if self._file is not None:
+            self._file.add(ids, vectors)
+            return
+        for id, vector in zip(ids, vectors.tolist(), strict=True):
+            if self.as_json:
+                row = {"id": id, "encoder": self._encoder.name, "vector": [round(each, 6) for each in vector]}
+                output.emit(row)
+            else:
+                self._rows.append((id, len(vector), " ".join(f"{each:+.3f}" for each in vector[:6]) + " …"))
+
+    def finish(self) -> None:
+        """Write the file, or print as much of the vectors as a person can take in."""
+        if self._file is not None:
+            self._file.finish(self._encoder)
+            output.say(f"written: {self._file.path}: {len(self._file)} vectors of {self._encoder.name}")
+        if self._rows:
+            output.show_rows(self._rows, "item", "dim#", "vector")
 
 
-def _keep(ids: Sequence[str], vectors: Vectors, encoder_name: str, out: Path | None) -> None:
-    """Write n ids with (n, dim) vectors to a file, or print as much of them as a person can take in."""
-    import numpy as np
-
-    if out is None:
-        starts = [" ".join(f"{each:+.3f}" for each in row[:6]) + " …" for row in vectors.tolist()]
-        rows = [(id, vectors.shape[1], start) for id, start in zip(ids, starts, strict=True)]
-        output.show_rows(rows, "item", "dim#", "vector")
-        return
-    with out.open("wb") as file:
-        np.savez(file, ids=np.array(ids, dtype=np.str_), vectors=vectors, encoder=encoder_name)
-    output.say(f"written: {out}: {len(ids)} vectors of {encoder_name}")
+def _no_rows(_record: Record, _values: Values) -> list[Sequence[object]]:
+    return []

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalens.cli import evaluate_attributes, evaluate_captions, inputs, output
-from catalens.cli.attributes import calibration_for
-from catalens.cli.encoding import Tally, encode_all, encode_words
+from catalens.cli.jobs import encode_all
 from catalens.cli.labelled import read_labelled
-from catalens.cli.options import Calibrated, Columns, Json, Model, Table, encoder_for, examples, label_folder
+from catalens.cli.options import Calibrated, Columns, Json, Model, Table, examples, session_for
+from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,16 +62,18 @@ def tags(
     Top 1 and top 5 are zero-shot accuracy over all labels, beside the share of the commonest label;
     precision and recall are of what would be given, with the thresholds in use.
     """
+    from catalens.pipelines.attributes import calibration_for
     from catalens.tasks.assessment import assess
     from catalens.tasks.attributes import build_schema_bank
     from catalens.tasks.schema import load_schema
 
     path, groups = inputs.existing(table), load_schema(schema)
-    encoder = encoder_for(model)
+    session = session_for(model)
+    encoder = session.encoder()
     as_json = output.wants_json(json)
-    labelled = read_labelled(path, groups, column or [], encoder, as_json=as_json)
-    bank = build_schema_bank(encoder, groups, cache_dir=label_folder())
-    learned = calibration_for(encoder, groups.name, calibration)
+    labelled = read_labelled(path, groups, column or [], encoder, session, as_json=as_json)
+    bank = build_schema_bank(encoder, groups, cache_dir=session.label_cache)
+    learned = calibration_for(encoder, groups.name, inputs.existing(calibration) if calibration else None)
     rows = []
     for report in assess(labelled.vectors, labelled.truth, bank, calibration=learned):
         found = _accuracy(labelled, bank, report.group)
@@ -117,18 +119,21 @@ def search(
 ) -> None:
     """Search the table's pictures with each row's own text, and see where the right picture comes."""
     from catalens.catalogue.sources import open_source
+    from catalens.pipelines.encoding import encode_texts
+    from catalens.pipelines.routing import encoder_for_pictures
     from catalens.training.evaluation import retrieval
 
     source = open_source(inputs.existing(table))
-    encoder = encoder_for(model)
+    session = session_for(model)
+    encoder = encoder_for_pictures(session, source)
     tally = Tally(as_json=output.wants_json(json))
-    records, vectors = encode_all(source, encoder, tally, source.total)
+    records, vectors = encode_all(source, encoder, session, tally)
     texts = [(place, str(record.fields[text])) for place, record in enumerate(records) if text in record.fields]
     if records and not texts:
         known = ", ".join(sorted({name for record in records for name in record.fields}))
         raise InputError(f"{table} has no column {text!r}; name one of: {known} with --text")
     if texts:
-        queries = encode_words([query for _, query in texts], encoder)
+        queries = encode_texts([query for _, query in texts], encoder, session)
         found = asdict(retrieval(queries, vectors, [place for place, _ in texts])) | {"pictures": len(records)}
         if tally.as_json:
             output.emit(output.rounded(found))

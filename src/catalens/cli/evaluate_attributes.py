@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalens.cli import inputs, output
-from catalens.cli.encoding import encoded
+from catalens.cli.jobs import run_and_tell
 from catalens.cli.labelled import read_labelled
-from catalens.cli.options import Columns, Json, Model, Table, encoder_for, label_folder, reader_for, reader_name
+from catalens.cli.options import Columns, Json, Model, Table, session_for
 from catalens.cli.records import check_writable
+from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from catalens.cli.labelled import Labelled
-    from catalens.core.protocols import Answerer, Encoder
-    from catalens.core.types import Scores
+    from catalens.core.types import Outcome, Record, Scores
+    from catalens.pipelines.session import Session
+    from catalens.pipelines.stages import Values
     from catalens.tasks.schema import Schema
 
 EXAMPLES = (
@@ -29,7 +28,6 @@ EXAMPLES = (
     "catalens eval attributes products.parquet --column type=articleType --reader starter --save sources.json",
     "catalens attributes photos/ --sources sources.json",
 )
-_AT_ONCE = 8
 
 
 def attributes(
@@ -58,11 +56,12 @@ def attributes(
     path, groups = inputs.existing(table), load_schema(schema)
     if save is not None:
         check_writable(save)
-    encoder, answerer = encoder_for(model), reader_for(reader)
+    session = session_for(model, reader)
+    encoder, answerer = session.encoder(), session.reader()
     as_json = output.wants_json(json)
-    labelled = read_labelled(path, groups, column or [], encoder, as_json=as_json)
-    bank = build_schema_bank(encoder, groups, cache_dir=label_folder())
-    answered = _answered(path, labelled, groups, encoder, answerer)
+    labelled = read_labelled(path, groups, column or [], encoder, session, as_json=as_json)
+    bank = build_schema_bank(encoder, groups, cache_dir=session.label_cache)
+    answered = _answered(path, labelled, groups, session)
     measured = measure_sources(labelled.vectors, answered, labelled.truth, bank)
     if not measured:
         raise InputError(f"{table} has no value that schema {groups.name!r} knows, so there is nothing to compare")
@@ -78,7 +77,7 @@ def attributes(
     if save is not None:
         chosen = AttributeSources(
             encoder_name=encoder.name,
-            reader=reader_name(reader),
+            reader=session.config.reader,
             reader_name=answerer.name,
             schema_name=groups.name,
             groups=measured,
@@ -88,31 +87,30 @@ def attributes(
     labelled.tally.finish()
 
 
-def _answered(
-    path: Path, labelled: Labelled, schema: Schema, encoder: Encoder, answerer: Answerer
-) -> dict[str, Scores]:
+def _answered(path: Path, labelled: Labelled, schema: Schema, session: Session) -> dict[str, Scores]:
     """Ask the reader about every picture that could be read: group name → (n, m) probabilities."""
     import numpy as np
 
-    from catalens.core.vectors import batched
-    from catalens.tasks.attribute_sources import answer_probabilities
+    from catalens.catalogue.sources import open_source
+    from catalens.pipelines.answering import GroupAnswerStage
 
     asked = [schema.group(name) for name in labelled.truth if schema.group(name).kind == "exclusive"]
-    blocks: dict[str, list[Scores]] = {group.name: [] for group in asked}
-    done = 0
-    with output.progress("asking", len(labelled.records)) as update:
-        for images in batched(_pictures(path, encoder), _AT_ONCE):
-            seen = answerer.encode_images(images)
-            for group in asked:
-                blocks[group.name].append(answer_probabilities(answerer, seen, group))
-            done += len(images)
-            update(done)
-    return {name: np.concatenate(rows) for name, rows in blocks.items() if rows}
+    rows: dict[str, list[Scores]] = {group.name: [] for group in asked}
+
+    def result(_record: Record, values: Values) -> None:
+        for name, row in values.items():
+            rows[name].append(row)
+
+    # Pictures that failed before fail again, so the order is the same; they are counted once.
+    run_and_tell(open_source(path), [GroupAnswerStage(tuple(asked))], session, [], _Silent(), result)
+    return {name: np.stack(found) for name, found in rows.items() if found}
 
 
-def _pictures(path: Path, encoder: Encoder) -> Iterator[Image]:
-    """Read the pictures again, whole: those that failed before fail again, so the order is the same."""
-    from catalens.catalogue.sources import open_source
+class _Silent(Tally):
+    """Counts nothing and reports nothing."""
 
-    for batch in encoded(open_source(path), encoder, whole=True):
-        yield from batch.images
+    def __init__(self) -> None:
+        super().__init__(as_json=False)
+
+    def fail(self, failure: Outcome) -> None:
+        """Ignore a failure that was reported before."""

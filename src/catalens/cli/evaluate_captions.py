@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json as jsons
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catalens.cli import inputs, output
-from catalens.cli.encoding import Tally
 from catalens.cli.options import Json
+from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,15 +30,16 @@ def captions(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV, JSON lines or parquet with the captions.")],
     references: Annotated[
         Path | None,
-        typer.Option(help="The table with what people said, joined by `id`. \\[the same table]", show_default=False),
+        typer.Option(help="Table with reference captions, joined by `id`. \\[the same table]", show_default=False),
     ] = None,
     caption_column: Annotated[
-        str | None, typer.Option(help="Where the captions are. \\[caption, else captions]", show_default=False)
+        str | None, typer.Option(help="Column with the captions. \\[caption, else captions]", show_default=False)
     ] = None,
     reference_column: Annotated[
         str | None,
         typer.Option(
-            help="Where people's are: a list, or texts between semicolons. \\[references]", show_default=False
+            help="Column with reference captions: a list, or texts separated by semicolons. \\[references]",
+            show_default=False,
         ),
     ] = None,
     json: Json = False,
@@ -68,6 +69,7 @@ def _pairs(
     table: Path, references: Path | None, caption_column: str | None, reference_column: str | None, tally: Tally
 ) -> list[tuple[str, list[str]]]:
     """Return each caption with its references; what lacks either is reported, and the others go on."""
+    from catalens.catalogue.sources.formats import table_rows
     from catalens.core.types import Outcome
 
     caption_names = (caption_column,) if caption_column else _CAPTION
@@ -75,7 +77,7 @@ def _pairs(
     reference_names = (reference_column,) if reference_column else _REFERENCES if references else _REFERENCES[:1]
     people = _by_id(inputs.existing(references), reference_names) if references else None
     pairs: list[tuple[str, list[str]]] = []
-    for row in _rows(table):
+    for row in table_rows(table):
         id = str(row.values.get("id", row.place))
         try:
             caption = _texts(row, caption_names)[0]
@@ -95,9 +97,11 @@ def _by_id(table: Path, names: Sequence[str]) -> dict[str, list[str]]:
     Raises:
         InputError: no row has an id and a reference; the message says what is wrong with the first.
     """
+    from catalens.catalogue.sources.formats import table_rows
+
     found: dict[str, list[str]] = {}
     first_error: InputError | None = None
-    for row in _rows(table):
+    for row in table_rows(table):
         try:
             texts = _texts(row, names, between=";")
             if "id" not in row.values:
@@ -108,17 +112,6 @@ def _by_id(table: Path, names: Sequence[str]) -> dict[str, list[str]]:
     if first_error and not found:
         raise first_error
     return found
-
-
-def _rows(table: Path) -> Iterator[Row]:
-    from catalens.catalogue.sources.arrow import parquet_rows
-    from catalens.catalogue.sources.text import csv_rows, json_rows
-
-    readers = {".csv": csv_rows, ".tsv": csv_rows, ".jsonl": json_rows, ".ndjson": json_rows, ".parquet": parquet_rows}
-    suffix = Path(table.name.removesuffix(".gz")).suffix.lower()
-    if suffix not in readers:
-        raise InputError(f"{table} is no table that can be read; accepted are {', '.join(readers)}")
-    return readers[suffix](table)
 
 
 def _texts(row: Row, names: Sequence[str], *, between: str | None = None) -> list[str]:

@@ -110,13 +110,14 @@ def _probes(parts: EncoderParts, pictures: str | None, texts: str | None) -> tup
 
 def _read(pictures: str, size_wh: tuple[int, int]) -> list[Image]:
     from catalens.core.types import Outcome
-    from catalens.pipelines.prefetch import Loaded, load
+    from catalens.pipelines.prefetch import read_item
 
-    found = load([(entry, None) for entry in islice(inputs.entries([pictures]), _PROBES)], size_wh=size_wh)
+    entries = islice(inputs.entries([pictures]), _PROBES)
+    found = [each if isinstance(each, Outcome) else read_item(each, size_wh) for each in entries]
     for each in found:
         if isinstance(each, Outcome):
             output.say(f"failed: {each.error}", style="red")
-    images = [each.image for each in found if isinstance(each, Loaded) and each.image is not None]
+    images = [each for each in found if each is not None and not isinstance(each, Outcome)]
     if not images:
         raise InputError(f"{pictures} holds no pictures to compare with")
     return images

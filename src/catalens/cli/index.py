@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalens.cli import index_add, inputs, output
-from catalens.cli.catalogue_encoder import encoder_of
-from catalens.cli.encoding import Tally, encoded
+from catalens.cli import index_add, index_check, inputs, output
 from catalens.cli.filtering import filter_of, say_unknown_fields
-from catalens.cli.options import Catalogue, Json, Model, Where, examples
+from catalens.cli.options import Catalogue, Json, Model, Where, examples, session_for
 from catalens.cli.records import fields_line
+from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
     from catalens.catalogue.sources import Entry
     from catalens.core.protocols import Encoder
     from catalens.core.types import Vectors
+    from catalens.pipelines.session import Session
+
+_AT_ONCE = 64
+"""Vectors that are written at once."""
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +53,9 @@ def register(app: typer.Typer) -> None:
     group.command(epilog=examples("catalens index reencode shop.catalens --model path/to/bundle"))(reencode)
     group.command(epilog=examples("catalens index graph shop.catalens", "catalens index graph shop.catalens --drop"))(
         graph
+    )
+    group.command(epilog=examples("catalens index check shop.catalens", "catalens index check shop.catalens --repair"))(
+        index_check.check
     )
     app.add_typer(group, name="index")
 
@@ -149,27 +155,46 @@ def reencode(
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Encode every picture again, with another encoder or a newer revision; until that is done, all is as before."""
-    encoder = encoder_of(catalogue, model)
+    """Encode every picture again, with another encoder or a newer revision; until that is done, nothing changes."""
+    from catalens.pipelines.catalogue import catalogue_encoder
+
+    session = session_for(model)
+    encoder = catalogue_encoder(catalogue, session)
     tally = Tally(as_json=output.wants_json(json))
     with _open(catalogue, write=True) as index:
         if index.encoder_name == encoder.name:
             raise InputError(f"{catalogue} is of {encoder.name} already; name another encoder with --model")
-        index.reencode(encoder.name, encoder.dim, _fresh(index, encoder, tally, drop=drop))
+        index.reencode(encoder.name, encoder.dim, _fresh(index, encoder, session, tally, drop=drop))
         facts = {"encoder": encoder.name, "encoded": tally.done, "failed": tally.failed, "records": len(index)}
     _show(catalogue, facts, as_json=tally.as_json)
     tally.finish()
 
 
 def _fresh(
-    index: EmbeddedIndex, encoder: Encoder, tally: Tally, *, drop: bool
+    index: EmbeddedIndex, encoder: Encoder, session: Session, tally: Tally, *, drop: bool
 ) -> Iterator[tuple[Sequence[str], Vectors]]:
+    """Return the ids and vectors of the records, a few at a time; what failed is reported, and dropped if wanted."""
+    import numpy as np
+
+    from catalens.core.types import Outcome
+    from catalens.core.vectors import batched
+    from catalens.pipelines.encoding import VECTOR, EncoderStage
+    from catalens.pipelines.engine import stream
+
     with output.progress("encoding", len(index)) as update:
-        for batch in encoded(_items(index), encoder):
-            if batch.failures and drop:
-                index.remove([failure.id for failure in batch.failures])
-            update(tally.count(batch))
-            yield [record.id for record in batch.records], batch.vectors
+        for some in batched(stream(_items(index), [EncoderStage(encoder)], session), _AT_ONCE):
+            good = [event for event in some if event.values is not None]
+            failed = [Outcome(event.record.id, event.error) for event in some if event.values is None]
+            if failed and drop:
+                index.remove([failure.id for failure in failed])
+            tally.done += len(good)
+            tally.report(failed)
+            update(tally.done + tally.failed)
+            if good:
+                yield (
+                    [event.record.id for event in good],
+                    np.stack([event.values[VECTOR] for event in good if event.values]),
+                )
 
 
 def _items(index: EmbeddedIndex) -> Iterator[Entry]:

@@ -1,23 +1,26 @@
-"""`catalens index add`: bringing a catalogue up to date with a folder or a table."""
+"""`catalens index add`: bringing a catalogue up to date with folders, tables and pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catalens.cli import inputs, output
-from catalens.cli.catalogue_encoder import encoder_of
-from catalens.cli.encoding import Tally
-from catalens.cli.options import Json, Model
+from catalens.cli.options import Json, Model, session_for
+from catalens.cli.tally import Tally
+from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from catalens.pipelines.ingest import Progress, Replaced, Report
+    from catalens.catalogue.sources import Entry
+    from catalens.pipelines.engine import Progress
+    from catalens.pipelines.ingest import Replaced, Report
 
 EXAMPLES = (
     "catalens index add shop.catalens photos/",
+    "catalens index add shop.catalens a.jpg b.jpg 'shots/*.jpg' more/",
     "catalens index add shop.catalens products.csv --image-column photo --id-column sku",
     "catalens index add shop.catalens abo/ --layout berkeley --language de --language en",
     "catalens index add shop.catalens autumn/ --id-prefix autumn/",
@@ -27,83 +30,116 @@ EXAMPLES = (
 
 def add(
     catalogue: Annotated[
-        Path, typer.Argument(metavar="CATALOGUE", help="The catalogue's file; made if it is not there.")
+        Path, typer.Argument(metavar="CATALOGUE", help="File of the catalogue; created if it does not exist.")
     ],
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A folder of pictures, a table, or a known data set's folder.")
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PICTURES",
+            help="Folders, tables, a known data set's folder, files, or patterns such as 'shots/*.jpg'.",
+        ),
     ],
-    layout: Annotated[
-        str | None, typer.Option(help="How the source is laid out, if it cannot be told from the files.")
-    ] = None,
+    layout: Annotated[str | None, typer.Option(help="Layout of the source, if it cannot be recognised.")] = None,
     image_column: Annotated[
-        str | None, typer.Option(help="The table's column with paths, bytes or data: addresses.")
+        str | None, typer.Option(help="Column of a table with paths, bytes or data: addresses.")
     ] = None,
-    id_column: Annotated[str | None, typer.Option(help="The table's column with unique ids.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column of a table with unique ids.")] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="The table's encoding, if it is neither UTF-8 nor Windows-1252.")
+        str | None, typer.Option(help="Encoding of a table that is neither UTF-8 nor Windows-1252.")
     ] = None,
-    language: Annotated[
-        list[str] | None, typer.Option(help="For texts in several languages, best first. \\[en]")
-    ] = None,
+    language: Annotated[list[str] | None, typer.Option(help="Preferred languages of texts, best first. \\[en]")] = None,
     id_prefix: Annotated[
         str,
-        typer.Option(
-            metavar="TEXT", help="Put before every id, where several sources have the same ids.", show_default=False
-        ),
+        typer.Option(metavar="TEXT", help="Prefix of every id, where sources share ids.", show_default=False),
     ] = "",
     prune: Annotated[
         bool,
-        typer.Option(
-            "--prune", help="Forget records (with that prefix, if one is given) that the source no longer has."
-        ),
+        typer.Option("--prune", help="Remove records (with that prefix, if one is given) that the source lacks."),
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads that decode. \\[one per processor]")] = None,
+    prune_more_than: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Largest share of the records that --prune may remove without refusing."),
+    ] = 0.3,
+    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads. \\[one per processor]")] = None,
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Bring a catalogue up to date with a source: pictures into vectors, columns into fields.
+    """Bring a catalogue up to date: pictures into vectors, columns into fields.
 
-    What is unchanged is skipped, so a run that was cut short goes on where it was.
-    A picture that cannot be read is named and left out; the others go on.
+    Unchanged pictures are skipped, so an interrupted run continues where it was. A picture that cannot be read is
+    named, and the others go on. Without --model, a new catalogue gets the bundled encoder that suits most pictures.
     """
-    from catalens.catalogue.index import EmbeddedIndex
-    from catalens.catalogue.sources import open_source
+    from catalens.catalogue.opening import open_index
+    from catalens.pipelines.catalogue import catalogue_encoder
     from catalens.pipelines.ingest import ingest
 
-    opened = open_source(
-        inputs.existing(source),
-        layout=layout,  # type: ignore[arg-type]  # open_source says which there are
-        image_column=image_column,
-        id_column=id_column,
-        encoding=encoding,
-        languages=language or ("en",),
-        id_prefix=id_prefix,
-    )
-    encoder = encoder_of(catalogue, model)
+    options = {
+        "layout": layout,
+        "image_column": image_column,
+        "id_column": id_column,
+        "encoding": encoding,
+        "languages": language or ("en",),
+        "id_prefix": id_prefix,
+    }
+    entries, total = _entries(sources, options)
+    session = session_for(model)
+    encoder = catalogue_encoder(catalogue, session, entries)
     tally = Tally(as_json=output.wants_json(json))
-    with EmbeddedIndex.open(catalogue, encoder_name=encoder.name, dim=encoder.dim) as index:
-        with output.progress("indexing", opened.total) as update:
+    with open_index(catalogue, encoder_name=encoder.name, dim=encoder.dim) as index:
+        with output.progress("indexing", total) as update:
 
             def tell(progress: Progress) -> None:
-                update(progress.done, note=f"{progress.items_per_s:.0f}/s, {progress.limited_by} takes longest")
+                update(progress.done, note=f"{progress.items_per_s:.0f}/s, limited by {progress.limited_by}")
 
-            report = ingest(opened, encoder, index, workers=workers, prune=prune, on_progress=tell)
+            try:
+                report = ingest(
+                    entries,
+                    encoder,
+                    index,
+                    workers=workers,
+                    prune=prune and prune_more_than,
+                    on_progress=tell,
+                )
+            except KeyboardInterrupt:
+                output.say(
+                    f"stopped; {catalogue} holds {len(index)} records, and the same command continues from here",
+                    style="yellow",
+                )
+                raise
         tally.done = report.done - len(report.failures)
         tally.report(report.failures)
         _tell_replaced(report.replaced)
+        for notice in report.notices:
+            output.say(notice, style="yellow")
         _show_report(report, len(index), catalogue, as_json=output.wants_json(json))
     tally.finish()
 
 
+def _entries(names: Sequence[str], options: Mapping[str, object]) -> tuple[Iterable[Entry], int | None]:
+    """Return the entries of some names, and how many there are where one table says so."""
+    from catalens.catalogue.sources import open_source
+    from catalens.catalogue.sources.formats import is_table
+
+    given = {name: value for name, value in options.items() if value not in (None, "", ("en",))}
+    path = Path(names[0])
+    if len(names) == 1 and (path.is_dir() or is_table(path) or given):
+        source = open_source(inputs.existing(names[0]), **options)  # type: ignore[arg-type]  # it checks them itself
+        return source, source.total
+    if given:
+        flag = next(iter(given)).removesuffix("s").replace("_", "-")
+        raise InputError(f"--{flag} is of one folder or table; add each source by itself")
+    return inputs.entries(names), None
+
+
 def _tell_replaced(replaced: Sequence[Replaced]) -> None:
-    """Say which pictures took the place of others: a folder's ids are names, which another folder may have too."""
+    """Tell which pictures replaced others: a folder's ids are names, which another folder may have too."""
     if not replaced:
         return
     first = replaced[0]
     whose = "1 record was" if len(replaced) == 1 else f"{len(replaced)} records were"
     output.say(
         f"{whose} replaced by another picture with the same id: {first.id} was {first.was}, and is {first.now} now. "
-        "To keep both, add each source with an --id-prefix of its own",
+        "To keep both, add each source with its own --id-prefix",
         style="yellow",
     )
 
@@ -123,4 +159,4 @@ def _show_report(report: Report, total: int, catalogue: Path, *, as_json: bool) 
         output.emit({"catalogue": str(catalogue), **numbers, **rate, "limited_by": report.limited_by})
         return
     output.show_rows([tuple(numbers.values())], *(f"{name}#" for name in numbers), title=str(catalogue))
-    output.say(f"{report.elapsed_s:.1f} s, {report.items_per_s:.0f} items/s; {report.limited_by} took longest")
+    output.say(f"{report.elapsed_s:.1f} s, {report.items_per_s:.0f} items/s, limited by {report.limited_by}")

@@ -1,132 +1,101 @@
-"""What a person may write where pictures are expected, made into items."""
+"""What users write on the command line, made into values: pictures, words, sizes."""
 
 from __future__ import annotations
 
-import glob
-import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from catalens.catalogue.sources import Entry
+    from catalens.pipelines.pictures import Entries
 
 STANDARD_INPUT = "-"
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """What some arguments mean; iterating reads it, as often as is wanted.
-
-    Attributes:
-        names: files, folders and tables that are there, in order; "-" for the picture that came in as bytes.
-        given: the bytes of standard input, if they are among the names.
-    """
-
-    names: Sequence[str]
-    given: bytes = b""
-
-    def __iter__(self) -> Iterator[Entry]:
-        """Return the items of every name."""
-        return (entry for name in self.names for entry in _entries_of(name, self.given))
+_SIZES = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "M": 2**20, "G": 2**30}
 
 
 def entries(arguments: Sequence[str]) -> Entries:
     """Return the items that arguments mean, in order; what does not exist is found before work begins.
 
     Raises:
-        InputError: nothing is there under that name; the message offers the nearest names.
+        InputError: nothing has that name; the message offers the nearest names.
     """
-    names = [name for argument in arguments for name in _expand(argument)]
-    return Entries(names, sys.stdin.buffer.read() if STANDARD_INPUT in names else b"")
+    from catalens.core.content import Limits, read_stream
+    from catalens.pipelines.pictures import named_entries
+
+    given = b""
+    if STANDARD_INPUT in arguments:
+        given = read_stream(sys.stdin.buffer, max_bytes=Limits().max_bytes)
+    return named_entries(arguments, given)
 
 
 def existing(name: str | Path) -> Path:
-    """Return the path of a file or folder that is there.
+    """Return the path of a file or folder that exists.
 
     Raises:
-        InputError: it is not; the message offers the nearest names.
+        InputError: it does not; the message offers the nearest names.
     """
-    path = Path(name)
-    if path.exists():
-        return path
-    folder = path.parent
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}, so no {path}")
-    near = get_close_matches(path.name, sorted(other.name for other in folder.iterdir()), n=3)
-    hint = f": did you mean {' or '.join(str(folder / name) for name in near)}?" if near else f" in {folder.resolve()}"
-    raise InputError(f"there is no {path.name}{hint}")
+    from catalens.pipelines.pictures import existing
 
-
-def is_there(argument: str) -> bool:
-    """Say whether an argument names or matches something, as opposed to being mere words."""
-    if os.path.exists(argument):  # noqa: PTH110 - a whole sentence may be too long for a path
-        return True
-    return glob.has_magic(argument) and bool(glob.glob(argument, recursive=True))  # noqa: PTH207 - as in _expand
+    return existing(name)
 
 
 def words(value: str) -> list[str]:
-    """Read a list of words: a text file with one a line (# starts a comment), or words between commas.
+    """Return the texts of a list between commas, or of a file.
 
     >>> words("a red dress, a blue shirt")
     ['a red dress', 'a blue shirt']
 
     Raises:
-        InputError: there are none, or the file is no UTF-8 text.
+        InputError: there are none, or the file cannot be read.
     """
-    path = Path(value)
-    if path.suffix in {".txt", ".csv", ".tsv"} or os.path.isfile(value):  # noqa: PTH113 - many words are no path
-        lines = text_of(existing(path)).splitlines()
-        found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    else:
-        found = [word.strip() for word in value.split(",") if word.strip()]
-    if not found:
-        raise InputError(f"{value!r} holds no words: give some between commas, or a text file with one a line")
-    return found
+    from catalens.tasks.label_files import load_labels
+
+    return load_labels(value)
 
 
 def text_of(path: Path) -> str:
     """Read a text file.
 
     Raises:
-        InputError: it is no UTF-8; the message says in which line it is not.
+        InputError: it is not UTF-8; the message names the line.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         byte = error.object[error.start]
-        raise InputError(f"{path} is no UTF-8 text (byte 0x{byte:02x} in line {line}); save it as UTF-8") from error
+        raise InputError(f"{path} is not UTF-8 text (byte 0x{byte:02x} in line {line}); save it as UTF-8") from error
 
 
-def is_table(path: Path) -> bool:
-    """Tell a table from a picture by its ending."""
-    from catalens.catalogue.sources.opening import SUFFIXES
+def pairs(values: Sequence[str], flag: str, example: str) -> list[tuple[str, str]]:
+    """Return the (name, value) pairs of a flag that is given as NAME=VALUE, several times.
 
-    return path.name.lower().endswith((*SUFFIXES, ".gz"))
-
-
-def _expand(argument: str) -> list[str]:
-    if argument == STANDARD_INPUT or Path(argument).exists() or not glob.has_magic(argument):
-        return [argument if argument == STANDARD_INPUT else str(existing(argument))]
-    found = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    if not found:
-        raise InputError(f"no file matches {argument!r}")
+    Raises:
+        InputError: one is not of that form.
+    """
+    found: list[tuple[str, str]] = []
+    for value in values:
+        name, equals, other = value.partition("=")
+        if not equals or not name or not other:
+            raise InputError(f"{flag} {value}: give NAME=COLUMN, such as {example}")
+        found.append((name, other))
     return found
 
 
-def _entries_of(name: str, given: bytes) -> Iterator[Entry]:
-    from catalens.catalogue.sources import Item, open_source
+def memory_size(text: str) -> int:
+    """Return a size in bytes.
 
-    path = Path(name)
-    if name == STANDARD_INPUT:
-        yield Item(id=STANDARD_INPUT, picture=given, source="standard input")
-    elif path.is_dir() or is_table(path):
-        yield from open_source(path)
-    else:
-        yield Item(id=name, picture=path, source=name)
+    >>> memory_size("4GB"), memory_size("1.5 GiB")
+    (4000000000, 1610612736)
+
+    Raises:
+        InputError: it is not a size.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
+    if found is None or found[2].upper() not in _SIZES:
+        raise InputError(f"--memory-limit: {text!r} is not a size; give one such as 4GB or 800MB")
+    return int(float(found[1]) * _SIZES[found[2].upper()])

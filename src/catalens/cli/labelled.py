@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalens.cli.encoding import Tally, encode_all
+from catalens.cli.inputs import pairs
+from catalens.cli.jobs import encode_all
+from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
     from catalens.core.protocols import Encoder
     from catalens.core.types import Record, Vectors
+    from catalens.pipelines.session import Session
     from catalens.tasks.assessment import Truth
     from catalens.tasks.schema import Group, Schema
 
@@ -34,14 +37,17 @@ class Labelled:
     tally: Tally
 
 
-def read_labelled(path: Path, schema: Schema, columns: Sequence[str], encoder: Encoder, *, as_json: bool) -> Labelled:
+def read_labelled(
+    path: Path, schema: Schema, columns: Sequence[str], encoder: Encoder, session: Session, *, as_json: bool
+) -> Labelled:
     """Encode a table's pictures and find the columns of a schema's groups.
 
     Args:
         path: a table or a folder that `open_source` reads.
         schema: its groups are looked for among the columns, by name.
-        columns: `group=column` for those that are called differently.
+        columns: `group=column` for those that have another name.
         encoder: makes the vectors.
+        session: whose lock is held while it does.
         as_json: write failures as JSON lines too.
 
     Raises:
@@ -49,30 +55,29 @@ def read_labelled(path: Path, schema: Schema, columns: Sequence[str], encoder: E
     """
     from catalens.catalogue.sources import open_source
 
-    source = open_source(path)
     tally = Tally(as_json=as_json)
-    records, vectors = encode_all(source, encoder, tally, source.total)
+    records, vectors = encode_all(open_source(path), encoder, session, tally)
     if not records:
         tally.finish()
     names = {name for record in records for name in record.fields}
-    pairs = _columns_by_group(schema, columns, names)
-    if not pairs:
+    found = _columns_by_group(schema, columns, names)
+    if not found:
         groups = ", ".join(group.name for group in schema.groups)
         raise InputError(
             f"{path} has no column for any group of schema {schema.name!r} ({groups}); its columns are: "
             f"{', '.join(sorted(names)) or 'none'}; pair them with --column group=column"
         )
-    truth = {group.name: [_truth(record, column, group) for record in records] for group, column in pairs}
+    truth = {group.name: [_truth(record, column, group) for record in records] for group, column in found}
     return Labelled(records, vectors, truth, tally)
 
 
-def _columns_by_group(schema: Schema, pairs: Sequence[str], names: set[str]) -> list[tuple[Group, str]]:
+def _columns_by_group(schema: Schema, columns: Sequence[str], names: set[str]) -> list[tuple[Group, str]]:
     given: dict[str, str] = {}
-    for pair in pairs:
-        group, equals, column = pair.partition("=")
-        if not equals or column not in names:
-            known = ", ".join(sorted(names))
-            raise InputError(f"--column {pair}: give group=column with one of the columns: {known}")
+    for group, column in pairs(columns, "--column", "colour=baseColour"):
+        if column not in names:
+            raise InputError(
+                f"--column {group}={column}: there is no such column; there are: {', '.join(sorted(names))}"
+            )
         given[schema.group(group).name] = column
     by_plain_name = {_plain(name): name for name in sorted(names)}
     found = [(group, given.get(group.name) or by_plain_name.get(_plain(group.name))) for group in schema.groups]

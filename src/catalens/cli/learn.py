@@ -9,7 +9,7 @@ import typer
 
 from catalens.cli import inputs, output
 from catalens.cli.labelled import read_labelled
-from catalens.cli.options import Columns, Json, Model, Table, encoder_for, examples, label_folder
+from catalens.cli.options import Columns, Json, Model, Table, examples, session_for
 from catalens.cli.records import check_writable
 
 if TYPE_CHECKING:
@@ -30,19 +30,19 @@ def register(app: typer.Typer) -> None:
 
 def learn(
     table: Table,
-    schema: Annotated[str, typer.Option(help="The schema: a shipped name or a .yaml file.")] = "fashion",
+    schema: Annotated[str, typer.Option(help="The schema: a bundled name or a .yaml file.")] = "fashion",
     column: Columns = None,
     precision: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="How often a tag must be right; without it, the best balance (F1)."),
+        typer.Option(min=0.0, max=1.0, help="Precision that tags must reach; without it, the best F1."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where to write what was learned.")] = Path("calibration.json"),
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("calibration.json"),
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Learn from a labelled table how sure is sure enough, for tag and attributes --calibration.
+    """Learn score thresholds from a labelled table, for tag and attributes --calibration.
 
-    Precision and recall are shown for the table itself, so a little too good.
+    Precision and recall are measured on the table itself, so they are a little optimistic.
     """
     from catalens.tasks.attributes import build_schema_bank
     from catalens.tasks.calibration import save_calibration
@@ -51,10 +51,11 @@ def learn(
 
     path, groups = inputs.existing(table), load_schema(schema)
     check_writable(out)
-    encoder = encoder_for(model)
+    session = session_for(model)
+    encoder = session.encoder()
     as_json = output.wants_json(json)
-    labelled = read_labelled(path, groups, column or [], encoder, as_json=as_json)
-    bank = build_schema_bank(encoder, groups, cache_dir=label_folder())
+    labelled = read_labelled(path, groups, column or [], encoder, session, as_json=as_json)
+    bank = build_schema_bank(encoder, groups, cache_dir=session.label_cache)
     calibration, reports = learn_thresholds(labelled.vectors, labelled.truth, bank, precision=precision)
     save_calibration(calibration, out)
     show_reports(reports, as_json=as_json)

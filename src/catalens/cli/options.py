@@ -12,8 +12,7 @@ from catalens.cli import output
 from catalens.settings import Settings
 
 if TYPE_CHECKING:
-    from catalens.core.protocols import Encoder
-    from catalens.models.readers import Reader
+    from catalens.pipelines.session import Session
 
 Pictures = Annotated[
     list[str],
@@ -32,14 +31,14 @@ PicturesOrNone = Annotated[
     ),
 ]
 Texts = Annotated[
-    str | None, typer.Option(help="Texts between commas, or a text file with one a line.", show_default=False)
+    str | None, typer.Option(help="Comma-separated texts, or a text file with one per line.", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON lines, also on a terminal.")]
 Calibrated = Annotated[
     Path | None,
     typer.Option("--calibration", help="Thresholds that `catalens tag learn` wrote.", show_default=False),
 ]
-Catalogue = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="The catalogue's file.")]
+Catalogue = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="File of the catalogue.")]
 Where = Annotated[
     str | None,
     typer.Option(
@@ -48,14 +47,14 @@ Where = Annotated[
 ]
 Table = Annotated[
     Path,
-    typer.Argument(metavar="TABLE", help="A table that names a picture and says what is on it, row by row."),
+    typer.Argument(metavar="TABLE", help="Table with a picture and its labels in each row."),
 ]
 Columns = Annotated[
     list[str] | None,
     typer.Option(
         "--column",
         metavar="GROUP=COLUMN",
-        help="The column that holds a group's values, where it has another name; may be given several times.",
+        help="Column with a group's values, if it has another name; may be repeated.",
         show_default=False,
     ),
 ]
@@ -65,7 +64,7 @@ Model = Annotated[
         "--model",
         "-m",
         metavar="NAME",
-        help="Encoder: a name from `catalens models` or any of the hub, also as NAME@REVISION, or a folder.",
+        help="Encoder: a name from `catalens models`, a hub id, also NAME@REVISION, or a folder.",
     ),
 ]
 
@@ -75,7 +74,7 @@ ReaderModel = Annotated[
         "--model",
         "-m",
         metavar="NAME",
-        help="Reader, which captions and answers: a name from `catalens models`, also as NAME@REVISION, or a folder.",
+        help="Reader, which captions and answers: a name from `catalens models`, also NAME@REVISION, or a folder.",
     ),
 ]
 
@@ -83,7 +82,7 @@ QuantiseFlag = Annotated[
     Literal["8bit", "4bit"] | None,
     typer.Option(
         "--quantise",
-        help="Keep the reader's weights in so few bits; for models that torch runs here.",
+        help="Quantise the reader's weights; for models that run on torch.",
         show_default=False,
     ),
 ]
@@ -104,27 +103,27 @@ def settings() -> Settings:
     return Settings.from_env(os.environ)
 
 
-def encoder_for(model: str | None) -> Encoder:
-    """Load the encoder that was named, or the environment's."""
-    from catalens.models.registry import load_encoder
+def session_for(
+    model: str | None = None,
+    reader: str | None = None,
+    *,
+    quantise: Literal["8bit", "4bit"] | None = None,
+    device: str | None = None,
+    timeout_s: float = 60.0,
+) -> Session:
+    """Return a session of the models that flags name, or the environment; messages go to the terminal."""
+    from catalens.pipelines.session import Session, SessionConfig
 
     output.listen()
     now = settings()
-    return load_encoder(model or now.model, runtime=now.runtime, cache=now.cache)
-
-
-def reader_name(model: str | None) -> str:
-    """Return the name of the reader that was asked for, or the environment's."""
-    return model or settings().reader
-
-
-def reader_for(model: str | None, quantise: Literal["8bit", "4bit"] | None = None) -> Reader:
-    """Load the reader that was named, or the environment's."""
-    from catalens.models.readers import load_reader
-
-    return load_reader(reader_name(model), quantise=quantise, api_key=settings().api_key)
-
-
-def label_folder() -> Path:
-    """Return the folder where encoded labels are kept."""
-    return settings().cache / "labels"
+    config = SessionConfig(
+        encoder=model or now.model,
+        reader=reader or now.reader,
+        device=device,
+        runtime=now.runtime,
+        quantise=quantise,
+        cache=now.cache,
+        api_key=now.api_key,
+        timeout_s=timeout_s,
+    )
+    return Session(config, on_notice=lambda notice: output.say(notice, style="yellow"))

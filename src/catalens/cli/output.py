@@ -1,67 +1,95 @@
-"""Where results and messages go: results to standard output, everything else to standard error."""
+"""Where results and messages go: results to standard output, everything else to standard error.
+
+Everything that is printed passes through here, and no control character passes: text from file names, tables, models
+and servers can neither move the cursor nor recolour, retitle or answer for the terminal.
+"""
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
+import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from catalens.core.errors import InputError
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""C0 but for tabs and line ends, DEL, C1, what turns the direction of text around, and bytes that are not text."""
+
 
 class Update(Protocol):
-    """Says how far a job is."""
+    """Reports the progress of a job."""
 
     def __call__(self, done: int, total: int | None = None, note: str = "") -> None:
-        """Take items done, items in all where that became known, and what there is to say of them."""
+        """Take the items done, the total if it is known, and a note to show beside them."""
+
+
+def printable(text: str) -> str:
+    r"""Escape control characters, so that text from strangers cannot drive a terminal.
+
+    >>> printable("red\x1b[31m \x9b1m ok")
+    'red\\u001b[31m \\u009b1m ok'
+    """
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def wants_json(flag: bool) -> bool:
-    """JSON lines when asked for, and whenever no person is looking."""
+    """Return whether to write JSON lines: when asked for, and whenever standard output is not a terminal."""
     return flag or not sys.stdout.isatty()
 
 
 def emit(row: Mapping[str, Any]) -> None:
-    """Write one JSON line, at once: a reader behind a pipe waits for it."""
-    sys.stdout.write(_printable(json.dumps(row, ensure_ascii=False)) + "\n")
-    sys.stdout.flush()
+    """Write one JSON line and flush it: a reader behind a pipe waits for it.
+
+    The line is UTF-8; where standard output has another encoding, everything beyond ASCII is escaped, which every
+    reader of JSON understands.
+
+    Raises:
+        InputError: standard output cannot be written, such as to a full disk.
+    """
+    line = printable(json.dumps(row, ensure_ascii=not _is_utf8(sys.stdout.encoding)))
+    with _standard_output():
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 @cache
 def messages() -> Console:
     """Return the console of standard error: one for all, so that messages and bars do not overwrite each other."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False)
+    return _console(stderr=True)
 
 
 def say(text: str, *, style: str = "") -> None:
-    """Tell the person something that is no result."""
-    messages().print(text, style=style, markup=False, soft_wrap=True)
+    """Print a message, which is not a result, to standard error."""
+    messages().print(printable(text), style=style, markup=False, soft_wrap=True)
 
 
 class _Notes(logging.Handler):
-    """Tells the person what the library logs."""
+    """Prints what the library logs."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(record.getMessage(), style="yellow")
 
 
 def listen() -> None:
-    """From now on, tell the person what the library has to say, such as that a text is too long to be read whole."""
+    """From now on, print what the library logs, such as that a text is too long to be encoded whole."""
     log = logging.getLogger("catalens")
     if not any(isinstance(each, _Notes) for each in log.handlers):
         log.addHandler(_Notes())
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """Start a table in the one style used everywhere; a column named with a trailing `#` holds numbers."""
+    """Return an empty table in the one style used everywhere; a column named with a trailing `#` holds numbers."""
     from rich import box
     from rich.table import Table
 
@@ -72,13 +100,18 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 def show(*things: Table | str) -> None:
-    """Print tables and lines for a person; text is printed as it is, never read as markup."""
-    from rich.console import Console
+    """Print tables and lines for a person; text is printed as it is, never read as markup.
+
+    Raises:
+        InputError: standard output cannot be written, such as to a full disk.
+    """
     from rich.markup import escape
 
-    console = Console(highlight=False)
-    for thing in things:
-        console.print(escape(thing) if isinstance(thing, str) else thing)
+    console = _console(stderr=False)
+    with _standard_output():
+        for thing in things:
+            console.print(escape(printable(thing)) if isinstance(thing, str) else thing)
+        sys.stdout.flush()
 
 
 def show_rows(rows: Iterable[Sequence[object]], *columns: str, title: str | None = None) -> None:
@@ -91,34 +124,28 @@ def show_rows(rows: Iterable[Sequence[object]], *columns: str, title: str | None
     show(made)
 
 
-def _cell(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else "" if value is None else _printable(str(value))
-
-
-def _printable(text: str) -> str:
-    """Escape the bytes of a file's name that are no text; in JSON, the escape means the same."""
-    return text.encode(errors="backslashreplace").decode()
-
-
 def rounded(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Round the floats of a row to what was measured and no more."""
+    """Return a row with its floats rounded to four places."""
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in numbers.items()}
 
 
 @contextmanager
 def progress(what: str, total: int | None = None, *, quiet: bool = False) -> Iterator[Update]:
-    """Show a bar on standard error while the block runs; give a function that says how far things are.
+    """Show a progress bar on standard error while the block runs.
 
     Args:
         what: what is being done.
-        total: how many items there are, if known.
-        quiet: no bar: the terminal is wanted for results that come as they are ready.
+        total: the number of items, if known.
+        quiet: no bar where standard output is a terminal too, which then shows results as they come.
+
+    Yields:
+        A function that takes the progress.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     columns = [
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -132,3 +159,42 @@ def progress(what: str, total: int | None = None, *, quiet: bool = False) -> Ite
             bar.update(task, completed=done, total=total, description=f"{what} {note}".rstrip())
 
         yield update
+
+
+def _console(*, stderr: bool) -> Console:
+    """Return a console that escapes control characters in whatever is rendered, and replaces what it cannot encode."""
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class SafeConsole(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                if segment.control:  # the console's own: bars move the cursor
+                    yield segment
+                else:
+                    text = printable(segment.text).encode(self.encoding, "replace").decode(self.encoding)
+                    yield Segment(text, segment.style)
+
+    return SafeConsole(stderr=stderr, highlight=False)
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """Name standard output where it cannot be written; a reader that left is not an error here."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # The null device takes what Python flushes at exit, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"standard output cannot be written: {reason}") from error
+
+
+def _is_utf8(encoding: str | None) -> bool:
+    return codecs.lookup(encoding or "ascii").name in {"utf-8", "utf-8-sig"}
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "" if value is None else printable(str(value))

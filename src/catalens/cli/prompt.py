@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -10,24 +9,24 @@ import typer
 from catalens.cli import output as out
 from catalens.cli.jobs import (
     ColumnsFlag,
-    Destination,
     IfExistsFlag,
     IntoFlag,
     MemoryLimitFlag,
     OutputFlag,
     SidecarFlag,
-    run_words,
+    run_stages,
 )
-from catalens.cli.options import Json, Model, Pictures, examples, reader_for, reader_name, settings
-from catalens.cli.worlds import by_picture
+from catalens.cli.options import Json, Model, Pictures, examples, session_for
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from catalens.core.types import Record
-    from catalens.pipelines.engine import Values
+    from rich.table import Table
 
-_CAPTION = "What it begins with"
-_SEARCH = "How it is searched"
+    from catalens.core.types import Record
+    from catalens.pipelines.stages import Values
+
+_CAPTION = "Caption"
+_SEARCH = "Search"
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +54,7 @@ def prompt(
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="These words; {title} is a table's column.",
+            help="Caption to begin with; {title} is a table's column.",
             rich_help_panel=_CAPTION,
             show_default=False,
         ),
@@ -64,46 +63,46 @@ def prompt(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What a reader says: a name from `catalens models`.",
+            help="Reader that captions the picture: a name from `catalens models`.",
             rich_help_panel=_CAPTION,
             show_default=False,
         ),
     ] = None,
     no_caption: Annotated[
-        bool, typer.Option("--no-caption", help="No caption: the nearest term.", rich_help_panel=_CAPTION)
+        bool, typer.Option("--no-caption", help="Begin with the nearest term.", rich_help_panel=_CAPTION)
     ] = False,
     vocabulary: Annotated[
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Your own tables (artists.txt, flavors.txt …, one term a line); or fashion; or clip-interrogator.",
+            help="Folder of term tables (artists.txt, flavors.txt …), or fashion, or clip-interrogator.",
             show_default=False,
         ),
     ] = None,
     max_flavors: Annotated[
-        int | None, typer.Option(min=1, help="Terms at most. \\[32; classic: 3]", show_default=False)
+        int | None, typer.Option(min=1, help="Maximum terms. \\[32; classic: 3]", show_default=False)
     ] = None,
-    runners_up: Annotated[int, typer.Option(min=0, help="Also so many terms of each table that came next.")] = 0,
+    runners_up: Annotated[int, typer.Option(min=0, help="Terms of each table to list that came next.")] = 0,
     token_limit: Annotated[
-        int | None, typer.Option(min=8, help="Tokens at most. \\[what the encoder reads]", show_default=False)
+        int | None, typer.Option(min=8, help="Maximum tokens. \\[the encoder's context length]", show_default=False)
     ] = None,
     search: Annotated[
         Literal["exact", "lazy"],
-        typer.Option(help="lazy: re-score only the terms that may still win.", rich_help_panel=_SEARCH),
+        typer.Option(help="lazy re-scores only the terms that may still win.", rich_help_panel=_SEARCH),
     ] = "exact",
     check: Annotated[
         bool,
-        typer.Option("--check", help="Also search exactly, and say what lazy lost.", rich_help_panel=_SEARCH),
+        typer.Option("--check", help="Also search exactly, and report what lazy lost.", rich_help_panel=_SEARCH),
     ] = False,
     min_flavors: Annotated[
         int, typer.Option(min=0, help="Terms to add even if they do not help.", rich_help_panel=_SEARCH)
     ] = 8,
     candidates: Annotated[
-        int, typer.Option(min=1, help="The nearest terms, among which is searched.", rich_help_panel=_SEARCH)
+        int, typer.Option(min=1, help="Nearest terms to search among.", rich_help_panel=_SEARCH)
     ] = 2048,
     like: Annotated[
         Literal["clip-interrogator"] | None,
-        typer.Option(help="Give what that tool gives, habits included.", rich_help_panel=_SEARCH, show_default=False),
+        typer.Option(help="Reproduce that tool's output exactly.", rich_help_panel=_SEARCH, show_default=False),
     ] = None,
     sidecar: SidecarFlag = None,
     into: IntoFlag = None,
@@ -114,14 +113,15 @@ def prompt(
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Find the words that would make these pictures, for a model that paints.
+    """Find the prompt that would make these pictures, for an image generator.
 
     A prompt is a caption and the terms that bring the whole nearest to the picture, with a cosine for each. Without
-    a model of yours, each picture gets the shipped encoder that knows its world. A run that was cut short goes on where
-    it was when the same command is given again.
+    --model, images are routed to the bundled product or everyday encoder. An interrupted run continues when the same
+    command is given again.
     """
-    from catalens.cli.prompting import CHECKED, VALUES, Wanted, prompt_stages, prompt_table
-    from catalens.tasks.interrogation import Plan, load_tables
+    from catalens.pipelines.destination import Destination
+    from catalens.pipelines.prompting import VALUES, PromptStage, prompt_stages
+    from catalens.tasks.interrogation import Plan
 
     if sum((caption is not None, captioner is not None, no_caption)) > 1:
         raise InputError("--caption, --captioner and --no-caption exclude each other; give one of them")
@@ -137,24 +137,39 @@ def prompt(
         runners_up=runners_up,
         compatible=like is not None,
     )
-    reads = caption is None and not no_caption and mode != "negative"
-    tables = None if vocabulary is None else load_tables(vocabulary)
-    model = None if by_picture(model) else model or settings().model
-    wanted = Wanted(plan=plan, tables=tables, model=model, caption=caption, check=check)
-    stages = prompt_stages((lambda: reader_for(captioner)) if reads else None, wanted)
+    stage = PromptStage(plan=plan, vocabulary=vocabulary, caption=caption, check=check)
+    stages = prompt_stages(stage, captioner, captions=not no_caption)
     destination = Destination(
         text="prompt",
-        known=[*VALUES, *(CHECKED if check else [])],
+        known=stage.gives,
         sidecar=sidecar,
         into=into,
         table=output,
         columns=columns,
         if_exists=if_exists,
     )
-    begins = reader_name(captioner) if reads else caption
-    job = ["prompt", model, begins, asdict(plan), vocabulary, check]
+    shown = [*VALUES, *stage.gives[len(VALUES) :]]
+    session = session_for(model)
+    run_stages(pictures, stages, session, destination, shown=shown, show=_show, json=json, memory_limit=memory_limit)
 
-    def show(record: Record, values: Values) -> None:
-        out.show(prompt_table(record, values))
 
-    run_words(pictures, stages, destination, job=job, memory_limit=memory_limit, json=json, show=show)
+def _show(record: Record, values: Values) -> None:
+    out.show(prompt_table(record, values))
+
+
+def prompt_table(record: Record, values: Values) -> Table:
+    """Return a prompt, its terms and what came next as a table."""
+    from rich.text import Text
+
+    tokens = "" if values["tokens"] is None else f", {values['tokens']} tokens"
+    made = out.table("words", "what", "cosine#", title=record.id)
+    made.add_row(
+        Text(values["prompt"], style="bold"), f"prompt{tokens}, by {values['encoder']}", f"{values['cosine']:.3f}"
+    )
+    for term in values["terms"]:
+        made.add_row(Text(term["term"]), term["kind"], f"{term['cosine']:.3f}")
+    for term in values["runners_up"]:
+        made.add_row(Text(term["term"], style="dim"), f"next {term['kind']}", f"{term['cosine']:.3f}")
+    for words in values["left_out"]:
+        made.add_row(Text(words, style="dim"), "no room", "")
+    return made

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from catalens.cli import inputs, output
-from catalens.cli.encoding import Tally
-from catalens.cli.options import Json, Pictures, examples
-from catalens.core.errors import CatalensError, InputError
+from catalens.cli.jobs import run_and_tell
+from catalens.cli.options import Json, Pictures, examples, session_for
+from catalens.cli.tally import Tally
+from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from catalens.catalogue.sources import Item
-    from catalens.cli.restyle_prompt import Words
-    from catalens.core.protocols import Painter
+    from catalens.core.types import Record
+    from catalens.pipelines.stages import Values
 
-_WORDS, _PAINTER = "Words", "Painter"
+_WORDS, _PAINTER = "Prompt", "Painter"
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +36,8 @@ def register(app: typer.Typer) -> None:
 
 def restyle(
     pictures: Pictures,
-    artist: Annotated[str, typer.Option(help="Whose style.", show_default=False)] = "",
-    work: Annotated[str, typer.Option(help="Which painting of theirs.", show_default=False)] = "",
+    artist: Annotated[str, typer.Option(help="Artist.", show_default=False)] = "",
+    work: Annotated[str, typer.Option(help="Work of that artist.", show_default=False)] = "",
     prompt: Annotated[
         str | None,
         typer.Option(help="What is in the picture. \\[found by the interrogator]", rich_help_panel=_WORDS),
@@ -47,7 +45,9 @@ def restyle(
     negative: Annotated[
         str,
         typer.Option(
-            help="What to keep out; auto: what is farthest from it.", rich_help_panel=_WORDS, show_default=False
+            help="Negative prompt; auto finds what is farthest from the picture.",
+            rich_help_panel=_WORDS,
+            show_default=False,
         ),
     ] = "",
     template: Annotated[
@@ -59,7 +59,7 @@ def restyle(
         ),
     ] = None,
     mode: Annotated[
-        Literal["best", "fast", "classic"], typer.Option(help="How the interrogator looks.", rich_help_panel=_WORDS)
+        Literal["best", "fast", "classic"], typer.Option(help="Mode of the interrogator.", rich_help_panel=_WORDS)
     ] = "best",
     vocabulary: Annotated[
         str | None,
@@ -71,10 +71,10 @@ def restyle(
     ] = None,
     captioner: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The reader that captions the picture first.", rich_help_panel=_WORDS),
+        typer.Option(metavar="NAME", help="Reader that captions the picture first.", rich_help_panel=_WORDS),
     ] = None,
     no_caption: Annotated[
-        bool, typer.Option("--no-caption", help="No caption: begin with the nearest term.", rich_help_panel=_WORDS)
+        bool, typer.Option("--no-caption", help="Begin with the nearest term.", rich_help_panel=_WORDS)
     ] = False,
     painter: Annotated[
         str | None,
@@ -86,27 +86,28 @@ def restyle(
     ] = None,
     strength: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, help="0 keeps the picture, 1 forgets it.", rich_help_panel=_PAINTER),
+        typer.Option(
+            min=0.0, max=1.0, help="Denoising strength: 0 keeps the picture, 1 ignores it.", rich_help_panel=_PAINTER
+        ),
     ] = 0.6,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 2, help="Where chance comes from.", rich_help_panel=_PAINTER)
-    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 2, help="Random seed.", rich_help_panel=_PAINTER)] = 0,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Denoising steps. \\[the model's]", rich_help_panel=_PAINTER)
     ] = None,
     guidance: Annotated[
         float | None,
-        typer.Option(min=0.0, help="How closely to follow the prompt. \\[the model's]", rich_help_panel=_PAINTER),
+        typer.Option(min=0.0, help="Guidance scale. \\[the model's]", rich_help_panel=_PAINTER),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="Where diffusers paints: auto, cpu, cuda or mps.", rich_help_panel=_PAINTER)
+        str, typer.Option(help="Device for diffusers: auto, cpu, cuda or mps.", rich_help_panel=_PAINTER)
     ] = "auto",
     dtype: Annotated[
         Literal["auto", "float32", "float16", "bfloat16"],
-        typer.Option(help="The numbers it paints with.", rich_help_panel=_PAINTER),
+        typer.Option(help="Weight precision.", rich_help_panel=_PAINTER),
     ] = "auto",
     region: Annotated[
-        str | None, typer.Option(help="Of Bedrock, such as us-west-2. \\[the environment's]", rich_help_panel=_PAINTER)
+        str | None,
+        typer.Option(help="AWS region of Bedrock, such as us-west-2. \\[the environment's]", rich_help_panel=_PAINTER),
     ] = None,
     output_path: Annotated[
         Path | None,
@@ -116,21 +117,38 @@ def restyle(
             help="A .png, .jpg or .webp file, or a folder for several pictures. \\[NAME-restyled.png, here]",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    if_exists: Annotated[
+        Literal["skip", "overwrite"], typer.Option("--if-exists", help="What to do with paintings that exist.")
+    ] = "skip",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="The same as --if-exists overwrite.", hidden=True)
+    ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print each request as JSON; load no painter, paint nothing.")
+        bool, typer.Option("--dry-run", help="Print each request as JSON, without loading a painter.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Paint pictures anew in somebody's style.
 
-    The words come from the picture itself: a caption, and what the interrogator finds near it. The painting
-    carries its prompt, seed and model, in the form that other programs for such pictures read.
+    The prompt comes from the picture itself: a caption, and what the interrogator finds near it. The painting
+    carries its prompt, seed and model, in the form that other image generators read. Paintings that exist are skipped.
     """
-    from catalens.cli.restyle_prompt import Wording, words_for
+    from catalens.catalogue.sources import Item
+    from catalens.models.painters.loading import ACCEPTED
+    from catalens.pipelines.restyling import (
+        PaintStage,
+        RestylePrompt,
+        RestylePromptStage,
+        painting_files,
+        restyle_stages,
+    )
 
     found = inputs.entries(pictures)
-    wording = Wording(
+    if sum((prompt is not None, captioner is not None, no_caption)) > 1:
+        raise InputError("--prompt, --captioner and --no-caption exclude each other; give one of them")
+    if painter is None and not dry_run:
+        raise InputError(f"no painter is named: give --painter with {ACCEPTED}; or --dry-run, which needs none")
+    words = RestylePrompt(
         artist=artist,
         work=work,
         template=template,
@@ -138,133 +156,40 @@ def restyle(
         negative=negative,
         mode=mode,
         vocabulary=vocabulary,
-        encoder=model,
-        captioner=captioner,
-        no_caption=no_caption,
     )
-    places = _places(found, output_path, overwrite=overwrite, make=not dry_run)
-    words = words_for(wording)
-    loaded = None if dry_run else _load(painter, device=device, dtype=dtype, region=region)
-    options = {"strength": strength, "steps": steps, "guidance": guidance, "seed": seed}
-    job = _Job(words, options, places, loaded, painter)
-    _run(found, job, as_json=dry_run or output.wants_json(json))
-
-
-def _load(name: str | None, *, device: str, dtype: str, region: str | None) -> Painter:
-    from catalens.models.painters.loading import ACCEPTED, load_painter
-
-    if name is None:
-        raise InputError(f"no painter is named: give --painter with {ACCEPTED}; or --dry-run, which needs none")
-    return load_painter(name, device=device, dtype=dtype, region=region)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Places:
-    """Where paintings go: one file, or a folder, made if wanted; no two paintings of a run share a place."""
-
-    output: Path
-    is_file: bool
-    overwrite: bool
-    make: bool
-    taken: dict[Path, str] = field(default_factory=dict)
-
-    def is_painting(self, item: Item) -> bool:
-        """Say whether this run has just painted it: a folder may be read while paintings are put into it."""
-        return isinstance(item.picture, Path) and item.picture.resolve() in self.taken
-
-    def place(self, item: Item) -> Path:
-        """Return the file of an item's painting, before it is painted.
-
-        Raises:
-            InputError: something is there, or another picture of this run goes there.
-        """
-        from catalens.render.image_metadata import check_place
-
-        stem = Path(item.id).stem if item.id != inputs.STANDARD_INPUT else "picture"
-        path = self.output if self.is_file else self.output / f"{stem}-restyled.png"
-        owner = self.taken.setdefault(path.resolve(), item.id)
-        if owner != item.id:
-            raise InputError(f"its painting would go to {path}, where that of {owner} goes; rename one of the two")
-        if self.make and not self.is_file:
-            self.output.mkdir(parents=True, exist_ok=True)
-        if self.is_file or self.output.is_dir():
-            check_place(path, overwrite=self.overwrite)
-        return path
-
-
-def _places(found: inputs.Entries, path: Path | None, *, overwrite: bool, make: bool) -> _Places:
-    from catalens.render.image_metadata import FORMATS
-
-    is_file = path is not None and bool(path.suffix) and not path.is_dir()
-    if path is not None and is_file and path.suffix.lower() not in FORMATS:
-        raise InputError(f"--output {path}: give a name that ends in {', '.join(FORMATS)}, or a folder")
-    many = len(found.names) > 1 or any(Path(name).is_dir() or inputs.is_table(Path(name)) for name in found.names)
-    if is_file and many:
-        raise InputError(f"--output {path} is one picture; give a folder for several")
-    return _Places(output=path or Path(), is_file=is_file, overwrite=overwrite, make=make)
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What is done to each picture; without a painter it is only said."""
-
-    words: Words
-    options: Mapping[str, Any]
-    places: _Places
-    painter: Painter | None
-    painter_name: str | None
-
-    def run(self, item: Item) -> dict[str, Any]:
-        """Restyle one picture, and give the row that tells of it.
-
-        Raises:
-            CatalensError: it cannot be read, painted or written.
-            OSError: it cannot be written.
-        """
-        from catalens.core.images import read_image
-        from catalens.core.types import PaintRequest
-        from catalens.render.image_metadata import PaintFacts, save_painted
-
-        path = self.places.place(item)
-        image = read_image(item.picture, name=item.source)
-        prompt, negative = self.words(image)
-        request = PaintRequest(image=image, prompt=prompt, negative_prompt=negative, **self.options)
-        said = {"prompt": prompt, "negative_prompt": negative, **self.options}
-        row = {"id": item.id, "source": item.source, "output": str(path), "painter": self.painter_name, **said}
-        if self.painter is None:
-            return row | {"image": {"width": image.width, "height": image.height}}
-        painted = self.painter.paint(request)
-        facts = PaintFacts(model=self.painter.name, **said)
-        save_painted(painted, path, facts, overwrite=self.places.overwrite)
-        return row | {"painter": self.painter.name}
-
-
-def _run(found: inputs.Entries, job: _Job, *, as_json: bool) -> None:
-    from catalens.core.types import Outcome
-
-    tally = Tally(as_json=as_json)
+    paint = PaintStage(
+        painter=None if dry_run else painter,
+        strength=strength,
+        steps=steps,
+        guidance=guidance,
+        seed=seed,
+        dtype=dtype,
+        region=region,
+    )
+    files = painting_files(output_path, many=found.are_many, if_exists="overwrite" if overwrite else if_exists)
+    stages = restyle_stages(RestylePromptStage(words=words), paint, captioner, captions=not no_caption)
+    session = session_for(model, device=None if device == "auto" else device)
+    if not dry_run:
+        session.painter(paint.painter or "", dtype=dtype, region=region)
+    tally = Tally(as_json=dry_run or output.wants_json(json))
     rows: list[tuple[str, str, str]] = []
-    with output.progress("painting", quiet=as_json) as update:
-        for entry in found:
-            if not isinstance(entry, Outcome) and job.places.is_painting(entry):
-                continue
-            try:
-                if isinstance(entry, Outcome):
-                    raise InputError(entry.error or "cannot be read")
-                row = job.run(entry)
-            except (CatalensError, OSError) as error:
-                tally.report([Outcome(entry.id, _named(entry.id, str(error)))])
-            else:
-                tally.done += 1
-                rows.append((row["id"], row["output"], row["prompt"]))
-                if as_json:
-                    output.emit(row)
-            update(tally.done + tally.failed)
-    if rows and not as_json:
+
+    def result(record: Record, values: Values) -> None:
+        place = str(files.place(record))
+        rows.append((record.id, place, values["prompt"]))
+        if tally.as_json:
+            row = {"id": record.id, "source": record.source, "output": place, "painter": values["painter"] or painter}
+            output.emit(row | {name: values[name] for name in _SHOWN if name in values})
+
+    # A folder may be read while paintings are put into it.
+    entries = (each for each in found if not (isinstance(each, Item) and files.is_painting(each.source)))
+    report = run_and_tell(entries, stages, session, [] if dry_run else [files], tally, result)
+    if rows and not tally.as_json:
         output.show_rows(rows, "picture", "painting", "prompt")
+    if report.skipped:
+        output.say(f"{report.skipped} paintings exist already; --if-exists overwrite replaces them")
     tally.finish()
 
 
-def _named(id: str, message: str) -> str:
-    """Name the picture in a message that does not."""
-    return message if id in message else f"{id}: {message}"
+_SHOWN = ("prompt", "negative_prompt", "strength", "steps", "guidance", "seed", "image")
+"""The values of a JSON line."""

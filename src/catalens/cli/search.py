@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalens.cli import inputs, output
-from catalens.cli.catalogue_encoder import encoder_of
-from catalens.cli.encoding import encode_words
 from catalens.cli.filtering import filter_of, say_unknown_fields
-from catalens.cli.options import Catalogue, Json, Model, Where, examples
+from catalens.cli.options import Catalogue, Json, Model, Where, examples, session_for
 from catalens.cli.records import check_picture_file, check_writable, fields_line, picture_of, save_picture, title_of
 from catalens.core.errors import InputError
 
@@ -95,15 +93,18 @@ def search(
     from catalens.catalogue.cutoff import read_cutoff
     from catalens.catalogue.index import EmbeddedIndex
     from catalens.catalogue.search import search as search_index
+    from catalens.pipelines.catalogue import catalogue_encoder
 
     check_picture_file(sheet)
     path = inputs.existing(catalogue)
     query = _query(texts or [], image or [], minus or [], minus_image or [], where, mode)
-    encoder = encoder_of(path, model)
+    encoder = catalogue_encoder(path, session_for(model))
     limit = read_cutoff(_cutoff_file(cutoff, encoder)) if cutoff is not None else None
     with EmbeddedIndex.open(path, encoder_name=encoder.name, read_only=True) as index:
         hits = search_index(index, encoder, query, k=k, min_score=min_score, cutoff=limit)
         _show(hits, as_json=output.wants_json(json))
+        for notice in index.notices:
+            output.say(notice, style="yellow")
         if not hits:
             output.say("nothing found")
             say_unknown_fields(index, query.where)
@@ -187,12 +188,15 @@ def learn(
     """Learn from judged queries where hits end and background begins, for search --cutoff."""
     from catalens.catalogue.cutoff import Judged, learn_cutoff, write_cutoff
     from catalens.catalogue.index import EmbeddedIndex
+    from catalens.pipelines.catalogue import catalogue_encoder
+    from catalens.pipelines.encoding import encode_texts
 
     answers = _read_judged(inputs.existing(judged))
     check_writable(out)
     path = inputs.existing(catalogue)
-    encoder = encoder_of(path, model)
-    vectors = encode_words(list(answers), encoder)
+    session = session_for(model)
+    encoder = catalogue_encoder(path, session)
+    vectors = encode_texts(list(answers), encoder, session)
     with EmbeddedIndex.open(path, encoder_name=encoder.name, read_only=True) as index:
         asked = zip(vectors, answers.values(), strict=True)
         cutoff = learn_cutoff(index, [Judged(vector, frozenset(relevant)) for vector, relevant in asked])

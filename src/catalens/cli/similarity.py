@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalens.cli import inputs, output
-from catalens.cli.encoding import Tally, encode_all, encode_words
-from catalens.cli.options import Json, Model, PicturesOrNone, Texts, encoder_for, examples
+from catalens.cli.jobs import encode_all
+from catalens.cli.options import Json, Model, PicturesOrNone, Texts, examples, session_for
 from catalens.cli.records import check_picture_file, picture_of, save_picture
+from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,20 +42,23 @@ def similarity(
 ) -> None:
     """Compare pictures with texts, or with each other where no texts are given (or texts with each other).
 
-    A number is a cosine: 1 is the same, and pictures compared with texts stay well below it.
+    A number is a cosine: 1 is the same, and pictures compared with texts stay well below it. Without --model, the
+    bundled encoder that suits most of the pictures is used.
     """
+    from catalens.pipelines.encoding import encode_texts
+    from catalens.pipelines.routing import encoder_for_pictures
     from catalens.render.heatmap import heatmap
 
     words = inputs.words(texts) if texts else []
     if not pictures and not words:
         raise InputError("nothing to compare: give pictures, --texts, or both")
     check_picture_file(plot)
-    found = inputs.entries(pictures or [])
-    encoder = encoder_for(model)
+    found, session = inputs.entries(pictures or []), session_for(model)
+    encoder = encoder_for_pictures(session, found)
     tally = Tally(as_json=output.wants_json(json))
-    records, vectors = encode_all(found, encoder, tally)
+    records, vectors = encode_all(found, encoder, session, tally)
     by_pictures = _Side([record.id for record in records], [picture_of(record) for record in records], vectors)
-    by_words = _Side(words, [None] * len(words), encode_words(words, encoder))
+    by_words = _Side(words, [None] * len(words), encode_texts(words, encoder, session))
     rows = by_pictures if pictures else by_words
     columns = by_words if words else by_pictures
     if rows.names:

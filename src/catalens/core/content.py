@@ -1,4 +1,4 @@
-"""Brings the encoded bytes of a picture from wherever they are, never more than allowed.
+"""Read the encoded bytes of a picture from wherever they are, never more than allowed.
 
 It knows files, bytes, base64 text and `data:` addresses; it decodes no picture and knows no network.
 """
@@ -11,32 +11,42 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
 from catalens.core.errors import ImageError, InputError
 
 _SHORTEST_BASE64 = 40  # a GIF of one pixel is 35 bytes, so 48 letters; shorter texts are mistyped paths
+_LONGEST_PATH = 2**15  # of any system; splitting a longer text into the parts of a path takes memory
 _LONGEST_SHOWN = 200
+_WHITE_SPACE = b" \t\r\n\v\f"
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a picture may cost; both are checked before anything is decoded.
+    """What a picture may cost; checked before anything is decoded.
 
-    The defaults let the largest phone cameras in common use (108 megapixels) pass. Beyond about
-    179 megapixels Pillow's own ceiling, `PIL.Image.MAX_IMAGE_PIXELS`, has to be raised as well.
+    The defaults let the pictures of the largest cameras pass: 50 megapixels in any format, and 100 or 108 as a JPEG,
+    which is then decoded at a half of its size or less. Beyond about 179 megapixels Pillow's own ceiling,
+    `PIL.Image.MAX_IMAGE_PIXELS`, has to be raised as well.
 
     Attributes:
         max_bytes: of the file or the encoded content.
-        max_pixels: width times height, as the header says.
+        max_pixels: width times height that are decoded.
+        max_aspect: the longer side divided by the shorter; what resizes by the shorter side multiplies it.
     """
 
     max_bytes: int = 64 * 2**20
-    max_pixels: int = 120_000_000
+    max_pixels: int = 50_000_000
+    max_aspect: int = 200
 
     def __post_init__(self) -> None:
-        if self.max_bytes < 1 or self.max_pixels < 1:
-            raise InputError(f"limits must be at least 1, got {self.max_bytes} bytes and {self.max_pixels} pixels")
+        if min(self.max_bytes, self.max_pixels, self.max_aspect) < 1:
+            raise InputError(
+                f"limits must be at least 1, not {self.max_bytes} bytes, {self.max_pixels} pixels, "
+                f"aspect {self.max_aspect}"
+            )
 
 
 def read_content(source: object, *, max_bytes: int) -> tuple[bytes, str]:
@@ -57,7 +67,7 @@ def read_content(source: object, *, max_bytes: int) -> tuple[bytes, str]:
         return bytes(source), name
     if isinstance(source, str):
         if not source:
-            raise ImageError("an empty text is no picture; give a path, base64 text or a data: address")
+            raise ImageError("an empty text is not a picture; give a path, base64 text or a data: address")
         if source[:5].lower() == "data:":
             return _from_data_address(source, max_bytes)
         name = "the picture given as base64 text"
@@ -71,15 +81,54 @@ def read_content(source: object, *, max_bytes: int) -> tuple[bytes, str]:
     )
 
 
+def read_stream(stream: BinaryIO, *, max_bytes: int) -> bytes:
+    """Return what a stream holds, such as standard input, up to one byte more than allowed.
+
+    That byte makes `read_content` refuse the item as it would a file, so that others go on.
+    """
+    return stream.read(max_bytes + 1)
+
+
+def confine(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Path:
+    """Return the resolved path of a file that must lie inside a folder, for paths that strangers name.
+
+    Symbolic links are followed first. Between this check and the reading, whoever can write inside the folder may
+    still swap a file for a link; give the folder to nobody who must not read the rest.
+
+    Args:
+        path: absolute, or relative to the root.
+        root: the folder.
+
+    Raises:
+        InputError: the path leads out of the folder, or cannot be a path.
+    """
+    shown = _shown(os.fspath(path))
+    try:
+        inside = Path(root).resolve(strict=True)
+        found = (inside / path).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links is a RuntimeError before Python 3.13
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{shown!r} cannot be looked up in {os.fspath(root)} ({reason})") from error
+    if not found.is_relative_to(inside):
+        raise InputError(f"{shown}: outside {os.fspath(root)}, which is all that may be read; move it there")
+    return found
+
+
 def _exists(path: str) -> bool:
     try:
-        return Path(path).exists()
+        return len(path) <= _LONGEST_PATH and Path(path).exists()
     except (OSError, ValueError):  # base64 text is longer than a file name may be
         return False
 
 
+def _shown(path: str) -> str:
+    return path if len(path) <= _LONGEST_SHOWN else f"{path[:_LONGEST_SHOWN]}…"
+
+
 def _from_file(path: str, max_bytes: int) -> bytes:
-    shown = path if len(path) <= _LONGEST_SHOWN else f"{path[:_LONGEST_SHOWN]}…"
+    shown = _shown(path)
+    if len(path) > _LONGEST_PATH:
+        raise ImageError(f"{shown}: no such file, nor is it base64 text or a data: address of a picture")
     try:
         status = Path(path).stat()
         if stat.S_ISDIR(status.st_mode):
@@ -103,27 +152,35 @@ def _from_file(path: str, max_bytes: int) -> bytes:
 
 def _from_data_address(address: str, max_bytes: int) -> tuple[bytes, str]:
     name = "the picture given as a data: address"
-    header, comma, body = address.partition(",")
-    if not comma:
+    comma = address.find(",", 0, _LONGEST_PATH)
+    if comma < 0:
         raise ImageError(f"{name}: no comma after its header; it should look like data:image/png;base64,…")
-    if not header.lower().endswith(";base64"):
-        content = unquote_to_bytes(body)
+    # A byte takes at most three letters (%41), and base64 four for three bytes, whose line breaks may be escaped too.
+    if len(address) - comma > 4 * max_bytes + _LONGEST_PATH:
+        raise ImageError(f"{name}: {len(address):,} letters, which hold more than the limit of {max_bytes:,} bytes")
+    is_base64, body = address[:comma].lower().endswith(";base64"), address[comma + 1 :]
+    content = unquote_to_bytes(body) if "%" in body or not is_base64 else body.encode("utf-8", "replace")
+    if not is_base64:
         _check_size(len(content), name, max_bytes)
         return content, name
-    decoded = _from_base64(unquote_to_bytes(body).decode("latin-1"), name, max_bytes)
+    decoded = _from_base64(content, name, max_bytes)
     if decoded is None:
         raise ImageError(f"{name}: what follows the comma is not the base64 of a picture")
     return decoded, name
 
 
-def _from_base64(text: str, name: str, max_bytes: int) -> bytes | None:
+def _from_base64(text: str | bytes, name: str, max_bytes: int) -> bytes | None:
     """Decode either alphabet, line breaks and missing padding allowed; None if it is not base64."""
-    letters = "".join(text.split()).rstrip("=").translate(str.maketrans("-_", "+/"))
+    if isinstance(text, str):
+        if not text.isascii():
+            return None
+        text = text.encode()
+    letters = text.translate(_TO_STANDARD, _WHITE_SPACE).rstrip(b"=")
     if len(letters) < _SHORTEST_BASE64:
         return None
     _check_size(len(letters) * 3 // 4, name, max_bytes)
     try:
-        return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
+        return base64.b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
 

@@ -1,31 +1,122 @@
-"""Files that are written whole or not at all."""
+"""Write files whole or not at all, and name what went wrong with the disk."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from catalens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_LONGEST_NAME = 255
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space, or name a file on another disk",
+    errno.EDQUOT: "the disk quota is used up; free some space, or name a file on another disk",
+    errno.EROFS: "the file system is read-only; name a file elsewhere",
+    errno.EACCES: "permission denied; change the permissions, or name a file elsewhere",
+    errno.EPERM: "permission denied; change the permissions, or name a file elsewhere",
+    errno.ENOENT: "there is no such folder; make it, or name another",
+    errno.ENOTDIR: "there is no such folder; make it, or name another",
+    errno.EISDIR: "it is a folder; name a file",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    errno.EIO: "the disk failed; check it, or name a file on another disk",
+}
+_IMAGE_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+def write_error(error: OSError, path: str | os.PathLike[str]) -> InputError:
+    """Return the error that names a file which cannot be written, the reason, and the cure.
+
+    >>> str(write_error(OSError(errno.ENOSPC, "No space left on device"), "out.csv"))
+    'out.csv cannot be written: the disk is full; free some space, or name a file on another disk'
+    """
+    reason = _REASONS.get(error.errno or 0) or (error.strerror or str(error) or type(error).__name__).lower()
+    return InputError(f"{os.fspath(path)} cannot be written: {reason}")
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file whole or not at all, also through a power failure.
 
+    The content goes to a file beside it, `.NAME.part`, which then takes its place. One that stays behind after a kill
+    is replaced by the next write. A symbolic link keeps pointing to the file that is written, an existing file keeps
+    its permissions, and a device or a pipe is written directly.
+
     Args:
-        path: in a folder that exists. A file beside it, `.NAME.part`, may stay behind after a kill; the next
-            write replaces it.
+        path: in a folder that exists.
         write: puts the content into the open file.
 
     Raises:
-        OSError: it cannot be written; what was there is unchanged.
+        InputError: it cannot be written; what was there is unchanged.
     """
-    part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as file:
+        path = path.resolve()
+        mode = path.stat().st_mode if path.exists() else None
+        if mode is not None and not stat.S_ISREG(mode):
+            with path.open("wb") as file:
+                write(file)
+        elif mode is not None and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, "permission denied")
+        else:
+            _replace(path, mode, write)
+    except OSError as error:
+        raise write_error(error, path) from error
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
+    """Write bytes whole or not at all; see `write_atomically`."""
+    write_atomically(path, lambda file: file.write(content))
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write UTF-8 text whole or not at all; see `write_atomically`."""
+    write_bytes_atomically(path, text.encode())
+
+
+def save_image_atomically(image: Image, path: Path, **options: Any) -> None:  # noqa: ANN401 - Pillow's own options
+    """Write an image in the format that its name ends in, whole or not at all; see `write_atomically`.
+
+    Args:
+        image: in a mode that the format takes.
+        path: ends in .png, .jpg, .jpeg or .webp.
+        **options: of Pillow's `save`.
+
+    Raises:
+        InputError: another ending, or it cannot be written; what was there is unchanged.
+    """
+    kind = _IMAGE_FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise InputError(f"{path} cannot be written: give a name that ends in {', '.join(_IMAGE_FORMATS)}")
+    write_atomically(path, lambda file: image.save(file, kind, **options))
+
+
+def _replace(path: Path, mode: int | None, write: Callable[[BinaryIO], object]) -> None:
+    part = path.with_name(_part_name(path.name))
+    part.unlink(missing_ok=True)
+    try:
+        # A file of its own: another process that writes the same name cannot write into it.
+        with part.open("xb") as file:
+            if mode is not None:
+                part.chmod(stat.S_IMODE(mode))
             write(file)
             file.flush()
             os.fsync(file.fileno())
+            if not os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                raise OSError(errno.EBUSY, "another process is writing it")
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _part_name(name: str) -> str:
+    part = f".{name}.part"
+    if len(os.fsencode(part)) <= _LONGEST_NAME:
+        return part
+    return f".{hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()}.part"

@@ -1,9 +1,11 @@
-"""Finds the picture files of a folder, lazily and always in the same order."""
+"""Find the picture files of a folder, lazily and always in the same order."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalens.core.errors import InputError
@@ -11,20 +13,66 @@ from catalens.core.errors import InputError
 IMAGE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 )
-"""Endings, in lower case, of the files that count as pictures."""
+"""Extensions, in lower case, of the files that count as pictures."""
 
 
-def find_images(folder: str | os.PathLike[str], *, recursive: bool = True) -> Iterator[Path]:
-    """Walk a folder for files that end like pictures, sorted by name within each folder.
+OTHER_IMAGE_EXTENSIONS = frozenset(
+    {".jxl", ".jp2", ".j2k", ".jpx", ".psd", ".svg", ".eps", ".ico", ".tga", ".ppm", ".pgm", ".exr", ".hdr", ".raw"}
+    | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+)
+"""Endings, in lower case, of image files that are not read; a walk counts what it passes over."""
 
-    One folder's listing is held at a time. Hidden files and folders are passed over, and a folder
-    reached twice (by a symbolic link, or a loop of them) is walked once. Nothing is lost silently:
+_SNIFFED = 16
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_BOXED = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
+
+
+@dataclass(slots=True)
+class Missed:
+    """What a walk passed over, filled during the walk.
+
+    Attributes:
+        folders: sub-folders that could not be listed, relative to the root, with / between their parts.
+        passed_over: number of image files of each ending that is not read.
+    """
+
+    folders: list[str] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def notice(self) -> str | None:
+        """One sentence about the images that were passed over, or None.
+
+        >>> Missed(passed_over=Counter({".jxl": 5, ".jp2": 2})).notice
+        '7 files passed over: .jxl 5, .jp2 2'
+        """
+        if not self.passed_over:
+            return None
+        endings = ", ".join(f"{ending} {n}" for ending, n in self.passed_over.most_common())
+        n = self.passed_over.total()
+        return f"{n} {'file' if n == 1 else 'files'} passed over: {endings}"
+
+    def clear(self) -> None:
+        """Reset before another walk."""
+        self.folders.clear()
+        self.passed_over.clear()
+
+
+def find_images(
+    folder: str | os.PathLike[str], *, recursive: bool = True, missed: Missed | None = None
+) -> Iterator[Path]:
+    """Walk a folder for image files, sorted by name within each folder.
+
+    An image is a file with one of `IMAGE_EXTENSIONS`, or one without any whose first bytes are those of
+    an image. One folder's listing is held at a time. Hidden files and folders are passed over, and a
+    folder reached twice (by a symbolic link, or a loop of them) is walked once. Nothing is lost silently:
     a dangling link is given like any file, and a sub-folder that cannot be listed is given in
     place of its content, so that reading it says what is wrong.
 
     Args:
         folder: where to look.
         recursive: also look into sub-folders.
+        missed: gets what was not looked into.
 
     Raises:
         InputError: not a folder, or one that cannot be listed; raised at the call, before iterating.
@@ -36,26 +84,52 @@ def find_images(folder: str | os.PathLike[str], *, recursive: bool = True) -> It
         entries = _sorted_entries(root)
     except OSError as error:
         raise InputError(f"{root}: the folder cannot be listed ({error.strerror})") from error
-    return _walk(entries, {_identity(root)}, recursive=recursive)
+    return _Walk(root, {_identity(root)}, missed or Missed()).images(entries, recursive=recursive)
 
 
-def _walk(entries: list[os.DirEntry[str]], seen: set[tuple[int, int]], *, recursive: bool) -> Iterator[Path]:
-    for entry in entries:
-        path = Path(entry.path)
-        if not _is_dir(entry):
-            if path.suffix.lower() in IMAGE_EXTENSIONS:
-                yield path
-            continue
-        if not recursive:
-            continue
-        try:
-            identity = _identity(path)
-            children = [] if identity in seen else _sorted_entries(path)
-        except OSError:
-            yield path
-            continue
-        seen.add(identity)
-        yield from _walk(children, seen, recursive=True)
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A walk: its root, the folders it has been in, and what it missed."""
+
+    root: Path
+    seen: set[tuple[int, int]]
+    missed: Missed
+
+    def images(self, entries: list[os.DirEntry[str]], *, recursive: bool) -> Iterator[Path]:
+        for entry in entries:
+            path = Path(entry.path)
+            if not _is_dir(entry):
+                if self._is_image(path):
+                    yield path
+            elif recursive:
+                try:
+                    identity = _identity(path)
+                    children = [] if identity in self.seen else _sorted_entries(path)
+                except OSError:
+                    self.missed.folders.append(path.relative_to(self.root).as_posix())
+                    yield path
+                    continue
+                self.seen.add(identity)
+                yield from self.images(children, recursive=True)
+
+    def _is_image(self, path: Path) -> bool:
+        ending = path.suffix.lower()
+        if ending in OTHER_IMAGE_EXTENSIONS:
+            self.missed.passed_over[ending] += 1
+        return ending in IMAGE_EXTENSIONS or (not ending and _starts_like_an_image(path))
+
+
+def _starts_like_an_image(path: Path) -> bool:
+    try:
+        if not path.is_file():  # opening a pipe would wait for its writer
+            return False
+        with path.open("rb") as file:
+            start = file.read(_SNIFFED)
+    except OSError:
+        return False
+    riff_webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
+    boxed = start[4:8] == b"ftyp" and start[8:12] in _BOXED
+    return start.startswith(_SIGNATURES) or riff_webp or boxed
 
 
 def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -66,7 +140,7 @@ def _sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
 def _is_dir(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a loop of links that ends nowhere
+    except OSError:  # a loop of symbolic links
         return False
 
 

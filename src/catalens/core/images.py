@@ -1,11 +1,13 @@
 """The one door through which a picture comes in: any source to an upright RGB picture, within limits.
 
-It knows files, bytes, base64, data addresses, Pillow pictures and arrays; it knows no network.
-What a decoded picture must go through to become RGB is `core.pixels`.
+It knows files, bytes, base64, data addresses, Pillow images and arrays; it knows no network.
+`core.image_structure` bounds what parsing costs, and `core.pixels` turns decoded pixels into upright RGB.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import threading
 import warnings
@@ -18,12 +20,15 @@ from PIL import Image
 
 from catalens.core.content import Limits, read_content
 from catalens.core.errors import ImageError
-from catalens.core.pixels import array_to_image, lies_on_its_side, to_rgb
+from catalens.core.image_structure import bounded_structure, jpeg_coefficients
+from catalens.core.libtiff import silence_libtiff
+from catalens.core.memory import ByteBudget
+from catalens.core.pixels import array_to_image, missing_rows, reduced, swaps_sides, to_rgb
 
 __all__ = ["ACCEPTED", "DEFAULT_LIMITS", "Limits", "Source", "picture_format", "read_image"]
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
-"""A path, a file's content, base64 text, a `data:` address, a Pillow picture, or an array (see `array_to_image`)."""
+"""A path, the content of a file, base64 text, a `data:` address, a Pillow image, or an array (see `array_to_image`)."""
 
 ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
 
@@ -40,8 +45,18 @@ _SIGNATURES = (
 )
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 _MISSING_PLUGIN = {"HEIF": 'pip install "catalens[heif]"', "AVIF": 'pip install "pillow>=11.3"'}
+_JPEGS = ("JPEG", "MPO")
 
 DEFAULT_LIMITS = Limits()
+
+_DECODING_BYTES = 2**30
+"""What all threads together may use to decode: large pictures take their turns, small ones do not wait."""
+_BYTES_PER_PIXEL = {"WEBP": 16, "JPEG": 8, "MPO": 8}
+"""Peak memory of decoding, by format, as measured with Pillow 13; an image of it alone takes 4."""
+_OTHER_BYTES_PER_PIXEL = 12
+
+_budget = ByteBudget(_DECODING_BYTES)
+_log = logging.getLogger(__name__)
 
 
 def read_image(
@@ -53,15 +68,17 @@ def read_image(
 ) -> Image.Image:
     """Read a picture from any source as upright RGB on white.
 
-    The first frame of an animation is read; 16-bit pictures are scaled, not clipped; what Exif (or
-    the container, for AVIF and HEIC) says of orientation is applied once. The result carries no
-    metadata, so reading it again changes nothing. Safe in threads.
+    The first frame of an animation is read; pictures of more than 8 bits are scaled, not clipped; the orientation
+    that Exif (or the container, for AVIF and HEIC) states is applied once. The result carries no metadata, so reading
+    it again changes nothing. A JPEG that is cut short is read as far as it goes, with a warning in the log. Safe in
+    threads.
 
     Args:
-        source: a path, a file's content, base64 text, a `data:` address, a Pillow picture or an array.
-        at_least: (width, height) that is enough. A file's picture may then come back smaller, a JPEG
+        source: a path, the content of a file, base64 text, a `data:` address, a Pillow image or an array.
+        at_least: (width, height) that is enough. The picture of a file may then come back smaller, a JPEG
             several times sooner too, but never smaller than this on either side unless it was.
-        limits: bytes and pixels allowed.
+        limits: bytes, pixels and aspect ratio allowed. A JPEG of up to four times the pixels is decoded at a half of
+            its size or less.
         name: what messages call a picture that is given as bytes; paths name themselves.
 
     Raises:
@@ -70,21 +87,16 @@ def read_image(
     with _quiet:
         if isinstance(source, Image.Image):
             name = name or "the picture given as a Pillow image"
-            _check_pixels(source.size, name, limits)
+            _check_size(source.size, name, limits, limits.max_pixels)
             return _decode(source, name)
         if isinstance(source, np.ndarray):
             return array_to_image(source, name or "the picture given as an array", max_pixels=limits.max_pixels)
         content, found = read_content(source, max_bytes=limits.max_bytes)
-        name = name or found
-        image = _open(content, name, limits)
-        if at_least is not None and image.format in ("JPEG", "MPO"):
-            _decode_smaller(image, at_least)
-        decoded = _decode(image, name)
-        return decoded if at_least is None else _shrunk(decoded, at_least)
+        return _read_content(content, at_least, limits, name or found)
 
 
 def picture_format(head: bytes) -> str | None:
-    """Tell Pillow's name of the format from the first bytes; None if it is no picture read here.
+    """Return Pillow's name of the format from the first bytes; None if it is not a picture read here.
 
     Args:
         head: 12 bytes are enough, 32 also tell an AVIF that names itself a plain HEIF container.
@@ -100,6 +112,31 @@ def picture_format(head: bytes) -> str | None:
     return next((name for signature, name in _SIGNATURES if head.startswith(signature)), None)
 
 
+def _read_content(content: bytes, at_least: tuple[int, int] | None, limits: Limits, name: str) -> Image.Image:
+    try:
+        return _read_file(content, at_least, limits, name)
+    except _CutShortError:
+        # An end marker makes libjpeg fill in what is missing; Pillow's own switch for it is global.
+        image = _read_file(content + b"\xff\xd9", at_least, limits, name)
+    missing = missing_rows(image)
+    if missing > image.height // 2:
+        raise ImageError(f"{name}: the picture is cut short: more than half of its rows are missing; save it again")
+    _log.warning("%s: the file is cut short; %d %% of its rows are missing", name, 100 * missing // image.height)
+    return image
+
+
+def _read_file(content: bytes, at_least: tuple[int, int] | None, limits: Limits, name: str) -> Image.Image:
+    image = _open(content, name, limits)
+    coefficients = 0
+    if image.format in _JPEGS:
+        coefficients = jpeg_coefficients(content)
+        _decode_smaller(image, at_least or image.size, limits)
+    per_pixel = _BYTES_PER_PIXEL.get(str(image.format), _OTHER_BYTES_PER_PIXEL)
+    with _budget.reserve(image.width * image.height * per_pixel + 2 * coefficients):
+        decoded = _decode(image, name)
+        return decoded if at_least is None else reduced(decoded, at_least)
+
+
 def _open(content: bytes, name: str, limits: Limits) -> Image.Image:
     """Read the header only, and refuse what is too large before a pixel is decoded."""
     if not content:
@@ -108,17 +145,20 @@ def _open(content: bytes, name: str, limits: Limits) -> Image.Image:
     if kind is None:
         raise ImageError(f"{name}: not a picture; a picture is {ACCEPTED}")
     _require_plugin(kind, name)
+    content = bounded_structure(content, kind, name)
     try:
         image = Image.open(BytesIO(content), formats=[kind])
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name}: over the limit of {limits.max_pixels:,} pixels ({error})") from error
     except Exception as error:  # Pillow's parsers promise no kind of error over broken bytes
         raise ImageError(f"{name}: begins as {kind}, but its header is broken or cut short") from error
-    _check_pixels(image.size, name, limits)
+    _check_size(image.size, name, limits, limits.max_pixels * (4 if kind == "JPEG" else 1))
     return image
 
 
 def _require_plugin(kind: str, name: str) -> None:
+    if kind == "TIFF":
+        silence_libtiff()
     if kind == "HEIF" and kind not in Image.OPEN:
         try:
             import pillow_heif
@@ -132,19 +172,18 @@ def _require_plugin(kind: str, name: str) -> None:
             raise ImageError(f"{name}: {kind} pictures need a plug-in here: {_MISSING_PLUGIN[kind]}")
 
 
-def _decode_smaller(image: Image.Image, at_least: tuple[int, int]) -> None:
-    """Let the JPEG decoder skip the frequencies that a picture of this size does not show."""
-    width, height = (max(1, side) for side in at_least)
-    image.draft(None, (height, width) if lies_on_its_side(image) else (width, height))
+def _decode_smaller(image: Image.Image, at_least: tuple[int, int], limits: Limits) -> None:
+    """Let the JPEG decoder skip the frequencies that a picture of this size, or within the limit, does not show."""
+    wanted = at_least[::-1] if swaps_sides(image) else at_least
+    enough = min(side // max(1, least) for side, least in zip(image.size, wanted, strict=True))
+    needed = math.ceil(math.sqrt(image.width * image.height / limits.max_pixels))
+    scale = max(max(each for each in (1, 2, 4, 8) if each <= max(1, enough)), 1 << (needed - 1).bit_length())
+    if scale > 1:
+        image.draft(None, (max(1, image.width // scale), max(1, image.height // scale)))
 
 
-def _shrunk(image: Image.Image, at_least: tuple[int, int]) -> Image.Image:
-    """Average blocks of pixels of a picture many times too large, so that many of them fit in memory.
-
-    At least twice what is wanted stays, so that the resizing that follows decides how it looks.
-    """
-    factor = min(side // (2 * max(1, wanted)) for side, wanted in zip(image.size, at_least, strict=True))
-    return image.reduce(factor) if factor > 1 else image
+class _CutShortError(ImageError):
+    """The pixels of a JPEG end before the picture does."""
 
 
 def _decode(image: Image.Image, name: str) -> Image.Image:
@@ -152,15 +191,23 @@ def _decode(image: Image.Image, name: str) -> Image.Image:
         return to_rgb(image)
     except Exception as error:  # Pillow's decoders promise no kind of error over broken bytes
         reason = str(error) or type(error).__name__
-        raise ImageError(f"{name}: the picture is broken or cut short ({reason}); save it again") from error
+        kind = _CutShortError if image.format in _JPEGS and "truncated" in reason else ImageError
+        raise kind(f"{name}: the picture is broken or cut short ({reason}); save it again") from error
 
 
-def _check_pixels(size_wh: tuple[int, int], name: str, limits: Limits) -> None:
+def _check_size(size_wh: tuple[int, int], name: str, limits: Limits, max_pixels: int) -> None:
     width, height = size_wh
     if width < 1 or height < 1:
         raise ImageError(f"{name}: {width} × {height} has no pixels")
-    if width * height > limits.max_pixels:
-        raise ImageError(f"{name}: {width} × {height} pixels, over the limit of {limits.max_pixels:,} pixels")
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: {width} × {height} pixels, over the limit of {max_pixels:,} pixels; save it smaller, "
+            "or raise the limit"
+        )
+    if max(size_wh) > limits.max_aspect * min(size_wh):
+        raise ImageError(
+            f"{name}: {width} × {height} pixels; the longer side may be at most {limits.max_aspect} times the shorter"
+        )
 
 
 class _QuietPillow:

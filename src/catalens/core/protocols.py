@@ -7,7 +7,9 @@ A second implementation of each exists (at least a shipped fake), and one suite 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
 
 from PIL.Image import Image
 
@@ -25,6 +27,10 @@ class Encoder(Protocol):
     @property
     def name(self) -> str:
         """Model, revision and adapter: an index and a label bank remember it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with anything that changes vectors of texts, also under the same name; caches are keyed by it."""
 
     @property
     def dim(self) -> int:
@@ -68,40 +74,54 @@ class PrefixEncoder(Encoder, Protocol):
 
 
 class EncodedImages(Protocol):
-    """What a reader keeps of n pictures after its one look at them; only the reader that made it can use it."""
+    """Encoded state of n images; only the reader that made it can use it."""
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
 
 
-class Captioner(Protocol):
-    """Says what is in a picture. It looks once, however many captions follow.
+class ImageReader(Protocol):
+    """What captioners and answerers share: images are encoded once, however many texts follow.
 
-    Results never depend on batch-mates, and keep the order of the pictures.
+    Results keep the order of the images and never depend on batch-mates. A closed reader raises `ModelError`.
     """
 
     @property
     def name(self) -> str:
         """Model, revision and adapter."""
 
+    @property
+    def input_size_wh(self) -> tuple[int, int] | None:
+        """(width, height) that images are brought to, so that decoders need not read more; None: the whole image."""
+
     def encode_images(self, images: Sequence[Image]) -> EncodedImages:
-        """Run the vision tower over n RGB pictures, once."""
+        """Run the vision tower over n RGB images, once."""
+
+    def close(self) -> None:
+        """Free weights and connections; closing twice is harmless."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+
+
+class Captioner(ImageReader, Protocol):
+    """Describes images."""
 
     def caption(
         self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
     ) -> list[list[str]]:
-        """Give, for each picture, `count` captions, best first, each going on from the prompt and holding it."""
+        """Return `count` captions per image, best first; each continues the prompt and includes it."""
 
 
-class Answerer(Protocol):
-    """Answers questions about a picture. It looks once, however many questions follow."""
+class Answerer(ImageReader, Protocol):
+    """Answers questions about images."""
 
     @property
-    def name(self) -> str:
-        """Model, revision and adapter."""
-
-    def encode_images(self, images: Sequence[Image]) -> EncodedImages:
-        """Run the vision tower over n RGB pictures, once."""
+    def keeps_history(self) -> bool:
+        """Whether a question may follow earlier turns; if not, a history is refused with `ModelError`."""
 
     def answer(
         self,
@@ -111,12 +131,12 @@ class Answerer(Protocol):
         history: Sequence[Turn] = (),
         decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
-        """Give, for each picture, an answer to each question; `history` is the conversation before them."""
+        """Return, per image, an answer to each question; `history` holds the earlier turns, oldest first."""
 
     def score(
         self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
     ) -> Scores:
-        """Return (n pictures, m answers) log-likelihoods of each whole answer, its end included."""
+        """Return (n images, m answers) log-likelihoods of each complete answer, its end token included."""
 
 
 class Writer(Protocol):
@@ -124,75 +144,147 @@ class Writer(Protocol):
 
     @property
     def name(self) -> str:
-        """Which model, or "template"."""
+        """The model, or "template"."""
 
     def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:
-        """Return the model's text.
+        """Return the generated text.
 
         Raises:
-            ModelError: it could not be had, refused, was cut off, or gave nothing; the message says which.
+            AnswerError: the model refused, was cut off, or returned no text.
+            ModelError: the model is not available, or failed.
         """
+
+    def close(self) -> None:
+        """Free weights and connections; closing twice is harmless."""
 
 
 class Painter(Protocol):
-    """Paints a picture from a picture and a prompt."""
+    """Generates an image from an image and a prompt."""
 
     @property
     def name(self) -> str:
         """Model and revision."""
 
     def paint(self, request: PaintRequest) -> Image:
-        """Return an RGB picture.
+        """Return an RGB image.
 
         Raises:
-            ModelError: it could not be had, or the result was held back by a filter.
+            AnswerError: a safety filter withheld the result.
+            ModelError: the model is not available, or failed.
         """
+
+    def close(self) -> None:
+        """Free weights and connections; closing twice is harmless."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an index offers beyond the methods of `Index`, as data; callers ask this and not for a type.
+
+    Attributes:
+        exact: `query` compares the query with every record; otherwise it may miss some of the nearest.
+        all_scores: the index is a `LocalIndex`, whose `scores` a relevance cut-off needs.
+        excludes_words: `keyword` and `hybrid` honour `without`; otherwise they refuse it.
+        fuses_on_server: `hybrid` is one request to a server; otherwise both rankings are fused here.
+        writable: `add` and `remove` are allowed.
+    """
+
+    exact: bool
+    all_scores: bool
+    excludes_words: bool
+    fuses_on_server: bool
+    writable: bool
 
 
 class Index(Protocol):
-    """Keeps records with their vectors and finds the nearest; all of one encoder.
+    """Stores records with their vectors and finds the nearest; all vectors are of one encoder.
 
-    Scores are cosines in [-1, 1], higher is better. Equal scores keep the order of `records`, which
-    is the order in which they were last added.
+    This is what every index can do, whether it is a file or a search server. Scores are cosines in
+    [-1, 1], higher is better, in every method and for every index. Nothing is promised about the
+    order of equal scores, and `records` has a stable order only while nothing is written.
     """
 
     @property
     def encoder_name(self) -> str:
-        """The encoder that made the vectors; queries of another make no sense."""
+        """The encoder that made the vectors; a query vector of another encoder is meaningless."""
 
     @property
     def dim(self) -> int:
         """Width of a vector."""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this index offers beyond the methods of the protocol."""
+
     def __len__(self) -> int:
         """Return the number of records."""
 
     def add(self, records: Sequence[Record], vectors: Vectors, hashes: Sequence[str | None] | None = None) -> None:
-        """Store n records with (n, dim) vectors, all or none; those with a known id are replaced."""
+        """Store n records with (n, dim) vectors; those with a known id are replaced.
+
+        Returns once they are durable and can be found. An index that cannot store a batch as one
+        transaction may have stored a part of it when it raises; adding the batch again is harmless.
+        """
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Forget records and give how many there were; unknown ids are no error."""
+        """Delete records and return how many there were; unknown ids are not an error."""
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
-        """Return one record per id, in order; None where there is none."""
+        """Return one record per id, in order; None for an unknown id."""
 
     def hashes(self, ids: Sequence[str] | None = None) -> dict[str, str]:
-        """Return the hashes that were added, for some ids or for all; what has none is left out."""
+        """Return the hashes that were added, for some ids or for all; records without one are left out."""
 
     def vectors(self, ids: Sequence[str]) -> Vectors:
         """Return (n, dim) vectors of n known ids, in order."""
 
     def records(self) -> Iterator[Record]:
-        """Return every record in the order in which they were last added."""
+        """Return every record, lazily."""
 
-    def query(self, vector: Vectors, k: int, where: Filter | None = None, min_score: float | None = None) -> list[Hit]:
-        """Return the k best for a (dim,) vector, best first; the filter and the minimum come before k."""
-
-    def scores(self, vector: Vectors) -> Scores:
-        """Return (n,) cosines of a (dim,) vector with every record, in the order of `records`."""
+    def query(
+        self, vectors: Vectors, k: int, where: Filter | None = None, min_score: float | None = None
+    ) -> list[list[Hit]]:
+        """Return, for each of (n, dim) vectors, at most k hits, best first; filter and minimum apply before k."""
 
     def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
-        """Return at most k records with any of the words in id or text fields, best first; no text is an error.
+        """Return at most k records with any of the words in id or text fields, best first; any text is allowed.
 
         A record with all the words of one of the texts in `without` is left out.
         """
+
+    def hybrid(
+        self,
+        text: str,
+        vector: Vectors,
+        k: int,
+        where: Filter | None = None,
+        *,
+        without: Sequence[str] = (),
+        min_score: float | None = None,
+    ) -> list[Hit]:
+        """Return at most k hits of `query` and `keyword` fused by rank; the score stays the cosine with the vector.
+
+        `without` concerns the words only: what it excludes may still be found by its (dim,) vector.
+        """
+
+    def close(self) -> None:
+        """Release the file or the connection; the index cannot be used afterwards."""
+
+    def __enter__(self) -> Self:
+        """Return the index, which is closed at the end of the `with` block."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the index."""
+
+
+class LocalIndex(Index, Protocol):
+    """An index whose vectors are in this process: it can score every record, and orders what ties.
+
+    `records` gives the order in which records were last added, equal scores keep that order, and
+    `add` stores a batch or, if it raises, nothing of it.
+    """
+
+    def scores(self, vector: Vectors) -> Scores:
+        """Return (n,) cosines of a (dim,) vector with every record, in the order of `records`."""

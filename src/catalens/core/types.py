@@ -23,10 +23,22 @@ FieldValue = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A label that fits a picture; score is a probability in [0, 1]."""
+    """A label that fits a picture.
+
+    Attributes:
+        label: the label.
+        score: probability in [0, 1].
+        group: the group of the schema that it belongs to; empty for plain labels.
+    """
 
     label: str
     score: float
+    group: str = ""
+
+    def to_dict(self) -> dict[str, str | float]:
+        """Return it as JSON values; `group` only where it has one."""
+        row: dict[str, str | float] = {"label": self.label, "score": round(self.score, 4)}
+        return row | {"group": self.group} if self.group else row
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +74,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
-    """How words are drawn from a model that generates.
+    """Decoding configuration of a generative model.
 
     Attributes:
-        max_tokens: at most so many new tokens.
-        min_tokens: no end before so many.
-        beams: 1 is greedy (or sampling); more keeps so many beginnings and gives the likeliest whole text.
-        temperature: None takes the likeliest word each time; a number above 0 draws by chance.
-        top_p: with a temperature, draw only from the likeliest words that make up this share.
-        seed: where chance comes from: the same seed and picture give the same words, whatever the batch.
-        repetition_penalty: above 1 makes words that were said less likely (Keskar et al. 2019).
+        max_tokens: maximum new tokens.
+        min_tokens: minimum new tokens.
+        beams: beam width; 1 for greedy decoding or sampling.
+        temperature: of sampling, above 0; None for the most likely token each time.
+        top_p: with a temperature, sample from the most likely tokens that together have this probability.
+        seed: random seed: the same seed and image give the same text, whatever the batch.
+        repetition_penalty: above 1 makes tokens that occurred before less likely (Keskar et al. 2019).
     """
 
     max_tokens: int = 40
@@ -84,12 +96,12 @@ class Decoding:
 
 
 GREEDY = Decoding()
-"""The likeliest word each time, forty words at most."""
+"""The most likely token each time, at most forty tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question that was asked of a picture, and what was answered."""
+    """A question about an image, and its answer."""
 
     question: str
     answer: str
@@ -97,16 +109,16 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaintRequest:
-    """What a painter is asked for.
+    """Request to a painter.
 
     Attributes:
-        image: the RGB picture to start from.
-        prompt: what to paint.
-        negative_prompt: what to keep out; empty for nothing.
-        strength: 0 keeps the picture, 1 forgets it.
-        steps: denoising steps; None leaves it to the model.
-        guidance: how closely to follow the prompt; None leaves it to the model.
-        seed: where chance comes from; at most 4,294,967,294, which every painter takes.
+        image: the RGB image to start from.
+        prompt: what to generate.
+        negative_prompt: what to avoid; empty for nothing.
+        strength: 0 keeps the image, 1 ignores it.
+        steps: denoising steps; None for the model's default.
+        guidance: guidance scale; None for the model's default.
+        seed: random seed; at most 4,294,967,294, which every painter accepts.
 
     Raises:
         InputError: there is no prompt, or a number is out of range.

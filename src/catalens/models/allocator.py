@@ -1,4 +1,4 @@
-"""Has the C library keep what torch frees, for what torch asks for next (docs/decisions/009-kept-memory.md)."""
+"""Makes the C library reuse the memory that torch frees (docs/decisions/009-kept-memory.md)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def keep_memory() -> None:
-    """Return freed memory back to no one until the process ends; called where torch computes on a processor.
+    """Keep freed memory until the process ends; called where torch computes on the CPU.
 
     glibc maps every large block afresh and unmaps it when it is freed, and the kernel clears each page again: a seventh
     of a BLIP vision tower's time in bfloat16, and two fifths of a training step of the starter. Does nothing
-    where the C library is another. The process stays as large as it ever was.
+    with another C library. The process never shrinks.
     """
     if sys.platform.startswith("linux"):
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,4 +1,4 @@
-"""Which models lie in the hub's cache on this machine, whoever fetched them; no network is asked, no model loaded."""
+"""Lists the models in the hub's cache on this machine, without network access and without loading one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from catalens.models.hub.kinds import kind_of
 from catalens.models.hub.known import KNOWN
 from catalens.models.hub.layout import licence_of
 from catalens.models.hub.names import parse
-from catalens.models.readers.known import KNOWN_READERS
+from catalens.models.known_readers import KNOWN_READERS
 from catalens.models.registry import ModelSpec, size_mb
 
 

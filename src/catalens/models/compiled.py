@@ -1,20 +1,23 @@
-"""A pretrained encoder on a processor, compiled once: its bundle is kept, and loading that needs no torch."""
+"""Compiles a pretrained encoder for the CPU once: its bundle is cached, and loading that needs no torch."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
 import statistics
 import tempfile
 import time
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalens.core.errors import ModelError
+from catalens.core.caching import try_to_keep
 from catalens.models.bundle import BundleEncoder, load_bundle
 from catalens.models.facts import FACTS, FORMAT, GRAPHS, Precision
 from catalens.models.runtime import Graph, choose_runtime, load_graph
@@ -23,11 +26,25 @@ if TYPE_CHECKING:
     from catalens.models.parts import EncoderParts
 
 PRECISION: Precision = "bf16"
-"""Close to float32; where the processor has no bfloat16, it is float32."""
+"""Close to float32; computed in float32 where the processor has no bfloat16."""
 LEAST_COSINE = 0.999
-"""Pictures are computed in bytes where that agrees with float32 to this, on a few made-up ones."""
+"""The image graph is computed in 8 bits if its vectors of a few synthetic images agree with float32 to this cosine."""
 LEAST_GAIN = 1.2
-"""How many times as fast bytes must be to be worth it."""
+"""Least speed-up for which 8 bits are used."""
+
+
+_COMPILERS = ("compiled.py", "export.py", "facts.py", "parts.py", "weights.py", "hub/*.py")
+"""Our own code that decides what is compiled, of a model and of its preprocessing."""
+
+
+@cache
+def _code_digest() -> str:
+    """Return a digest of the code that compiles: another version of it compiles again."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256(version("catalens").encode())
+    for file in sorted(each for pattern in _COMPILERS for each in here.glob(pattern)):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def compiled_folder(cache: Path, name: str, revision: str) -> Path:
@@ -35,55 +52,63 @@ def compiled_folder(cache: Path, name: str, revision: str) -> Path:
 
     Args:
         cache: the folder for things that can be made again.
-        name: as a user gives it.
-        revision: the commit, or a hash of the weights.
+        name: as the user wrote it.
+        revision: the commit, or a hash of the model's files.
 
-    >>> compiled_folder(Path("cache"), "openai/clip-vit-base-patch32", "3d74acf").as_posix()
-    'cache/compiled/openai-clip-vit-base-patch32@3d74acf-bf16-3'
+    >>> compiled_folder(Path("cache"), "openai/clip-vit-base-patch32", "3d74acf").as_posix()  # doctest: +ELLIPSIS
+    'cache/compiled/openai-clip-vit-base-patch32@3d74acf-bf16-3-...'
     """
     plain = re.sub(r"[^0-9A-Za-z.-]+", "-", name)
-    return cache / "compiled" / f"{plain}@{revision}-{PRECISION}-{FORMAT.rpartition('/')[2]}"
+    return cache / "compiled" / f"{plain}@{revision}-{PRECISION}-{FORMAT.rpartition('/')[2]}-{_code_digest()}"
 
 
 def is_compiled(folder: Path) -> bool:
-    """Say whether a bundle is there: `bundle.json` is the last file that is written."""
+    """Return whether the bundle exists: `bundle.json` is written last."""
     return (folder / FACTS).is_file()
 
 
-def compiled_encoder(parts: EncoderParts, folder: Path, runtime: str, threads: int | None) -> BundleEncoder:
-    """Compile a model, keep it, and load it.
+def compiled_encoder(
+    parts: EncoderParts, folder: Path, runtime: str, threads: int | None, cache: Path | None = None
+) -> BundleEncoder | None:
+    """Compile a model, cache it and load it; return None, with a notice, where the cache cannot be written.
 
     Args:
         parts: the model.
         folder: from `compiled_folder`.
         runtime: "auto", "onnxruntime" or "openvino".
         threads: processor threads; None uses every core.
+        cache: as for `load_bundle`.
 
     Raises:
-        InputError: no runtime is called so.
-        ModelError: the model cannot be compiled or kept, or what was kept is damaged.
+        InputError: the runtime is unknown.
+        ModelError: the model cannot be compiled, or what was kept is damaged.
     """
     from catalens.models.export import beside, settle, write_bundle
 
-    try:
+    def compile_and_keep() -> None:
         made = beside(folder)
         try:
             write_bundle(parts, made, PRECISION)
             _try_bytes(parts, made, runtime, threads)
+            load_bundle(made, runtime=runtime, threads=threads).check()
             settle(made, folder)
+        except OSError:
+            # Another process may have been sooner: its bundle is as good as ours.
+            if not is_compiled(folder):
+                raise
         finally:
             shutil.rmtree(made, ignore_errors=True)
-    except OSError as error:
-        # Another process may have been sooner: its bundle is as good as ours.
-        if not is_compiled(folder):
-            raise ModelError(f"{parts.name} cannot be kept in {folder}: {error}") from error
-    return load_bundle(folder, runtime=runtime, threads=threads)
+
+    if not try_to_keep(compile_and_keep, folder.parent):
+        return None
+    return load_bundle(folder, runtime=runtime, threads=threads, cache=cache)
 
 
 def _try_bytes(parts: EncoderParts, folder: Path, runtime: str, threads: int | None) -> None:
-    """Put an image graph of bytes in the place of a bundle's own, if it agrees and this machine is faster with it.
+    """Replace a bundle's image graph by an 8-bit one if that agrees and is faster on this machine.
 
-    The text graph stays: its vectors lose more, and packing has made it fast (docs/decisions/008-bytes.md).
+    The text graph stays as it is: its vectors would lose more, and packing has made it fast
+    (docs/decisions/008-bytes.md).
     """
     from catalens.models.export import export_image, seal
 
@@ -106,7 +131,7 @@ def _try_bytes(parts: EncoderParts, folder: Path, runtime: str, threads: int | N
 
 
 def _made_up(size_wh: tuple[int, int], n: int = 4) -> NDArray[np.uint8]:
-    """Draw pictures with large shapes and fine grain, as photographs have: (n, height, width, 3)."""
+    """Return synthetic images with large shapes and fine grain, as photographs have: (n, height, width, 3)."""
     width, height = size_wh
     rng = np.random.default_rng(0)
     coarse = rng.random((n, 4, 4, 3)).repeat(-(-height // 4), axis=1).repeat(-(-width // 4), axis=2)

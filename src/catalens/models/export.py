@@ -1,6 +1,6 @@
 """Writes a pretrained encoder as a bundle: torch modules in, ONNX graphs out, which need no torch to run.
 
-What the graphs take and give is told in `catalens.models.bundle`.
+The inputs and outputs of the graphs are described in `catalens.models.bundle`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from catalens.models.parity import Parity, check_cosine, compare
 from catalens.models.parts import EncoderParts, Preprocess
 
 LEAST_COSINE: dict[Precision, float] = {"float32": 0.9999, "float16": 0.9999, "bf16": 0.995, "int8": 0.98}
-"""Below it, by itself, a bundle is not called good."""
+"""Least cosine with the reference at which a bundle is accepted by default."""
 _PROBES = ("a photo of a cat", "men's running shoes, 42")
 
 
@@ -55,24 +55,25 @@ def export(
         runtime: what runs the bundle for the comparison.
 
     Raises:
-        InputError: the folder holds something, the least cosine is none, or no runtime is called so.
+        InputError: the folder is not empty, the least cosine is not a cosine, or the runtime is unknown.
         ModelError: a tower cannot be written as a graph, or the bundle's vectors are too far from the encoder's;
             nothing is left behind.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is not empty; give a folder that does not exist yet")
+        raise InputError(f"{folder} is not empty; name a folder that does not exist yet")
     least = LEAST_COSINE[precision] if least_cosine is None else least_cosine
     check_cosine(least)
     made = beside(folder)
     try:
         write_bundle(parts, made, precision)
         bundle = load_bundle(made, runtime=runtime)
+        bundle.check()
         parity = compare(bundle, TorchEncoder(parts, device="cpu"), pictures, texts)
         if parity.least_cosine < least:
             raise ModelError(
-                f"{parts.name} as {precision} is no good: its vectors agree with the model's own to a cosine of "
-                f"{parity.pictures.least_cosine:.5f} (pictures) and {parity.texts.least_cosine:.5f} (texts) at worst, "
-                f"and {least} is asked for; take another precision"
+                f"{parts.name} as {precision} is not accurate enough: its vectors agree with the model's to "
+                f"a cosine of {parity.pictures.least_cosine:.5f} (images) and {parity.texts.least_cosine:.5f} (texts) "
+                f"at worst, and {least} is required; choose another precision"
             )
         settle(made, folder)
     finally:
@@ -81,13 +82,13 @@ def export(
 
 
 def beside(folder: Path) -> Path:
-    """Make an empty folder to work in, from which `settle` moves what is finished."""
+    """Create an empty working folder beside the target; `settle` moves it into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
 
 
 def settle(made: Path, folder: Path) -> None:
-    """Move a finished folder to its place in one step, so that nobody ever sees half of it.
+    """Move a finished folder into place atomically.
 
     Raises:
         OSError: something is there already.
@@ -103,7 +104,7 @@ def write_bundle(parts: EncoderParts, folder: Path, precision: Precision) -> Non
         ModelError: a tower cannot be written as a graph, or onnx is not installed.
     """
     if parts.patches is not None:
-        raise ModelError(f"{parts.name} keeps the shape of pictures, and a bundle's are all of one size")
+        raise ModelError(f"{parts.name} keeps the aspect ratio of images, but a bundle's images have one size")
     export_image(parts.image, folder / "image.onnx", preprocess=parts.preprocess, precision=precision)
     causal = causal_text(parts.text) if parts.pad_id is None else None
     export_text(
@@ -159,13 +160,13 @@ def export_image(
     precision: Precision,
     outputs: Sequence[str] = ("vectors",),
 ) -> None:
-    """Write an image tower as a graph that takes bytes and gives unit rows.
+    """Write an image tower as a graph that takes uint8 pixels and returns unit vectors.
 
     Args:
         module: normalised pixels (n, 3, height, width) → (n, dim); with more outputs, a tuple that begins with it.
         file: ends in .onnx.
         preprocess: the size, and the normalising, which goes into the graph.
-        precision: how the weights are kept.
+        precision: storage type of the weights.
         outputs: their names, "vectors" first.
 
     Raises:
@@ -185,14 +186,14 @@ def export_text(
     past: Tensor | None = None,
     length: int | None = None,
 ) -> None:
-    """Write a text tower as a graph that gives unit rows.
+    """Write a text tower as a graph that returns unit vectors.
 
     Args:
         module: ids (n, length) → (n, dim); a causal one as `CausalText`.
         file: ends in .onnx.
-        precision: how the weights are kept.
-        past: of no tokens, (layers, 2, heads, 0, width of a head), for a causal one.
-        length: the only length of a text, for a tower that pads; None for any.
+        precision: storage type of the weights.
+        past: an empty past, (layers, 2, heads, 0, head width), for a causal tower.
+        length: the fixed length of texts, for a tower that pads; None for any length.
 
     Raises:
         ModelError: the tower cannot be written as a graph, or onnx is not installed.
@@ -216,14 +217,14 @@ PACKED_AXES: Mapping[str, Mapping[int, str]] = {
     "vectors": {0: "m"},
     "present": {3: "after"},
 }
-"""What may change of a causal text tower's inputs and outputs."""
+"""Dynamic axes of a causal text tower's inputs and outputs."""
 
 
 def packed_example(nothing: Tensor) -> dict[str, Tensor]:
-    """Return inputs of a causal text tower to trace it with.
+    """Return example inputs for tracing a causal text tower.
 
     Args:
-        nothing: the past of no tokens, (layers, 2, heads, 0, width of a head).
+        nothing: an empty past, (layers, 2, heads, 0, head width).
     """
     sees = torch.ones(5, 5, dtype=torch.bool).tril().repeat(2, 1, 1)
     # Three tokens stand before the texts; a trace over none would fold the past away.
@@ -237,7 +238,7 @@ def packed_example(nothing: Tensor) -> dict[str, Tensor]:
 
 
 class _FromBytes(nn.Module):
-    """Bytes (n, height, width, 3) to what a tower gives, its vectors at unit length: nobody can normalise wrongly."""
+    """Normalises uint8 pixels (n, height, width, 3), runs a tower, and scales its vectors to unit length."""
 
     def __init__(self, tower: nn.Module, preprocess: Preprocess) -> None:
         super().__init__()
@@ -251,7 +252,7 @@ class _FromBytes(nn.Module):
 
 
 class _Unit(nn.Module):
-    """A tower whose first output is brought to unit length."""
+    """A tower with its first output scaled to unit length."""
 
     def __init__(self, tower: nn.Module) -> None:
         super().__init__()
@@ -271,7 +272,7 @@ def _write(
     file: Path,
     precision: Precision,
 ) -> None:
-    """Trace a module; axes name what may change, of inputs and of outputs, which come in order after the inputs."""
+    """Trace a module; `axes` names the dynamic axes of the inputs, then of the outputs, in order."""
     try:
         import onnx
 
@@ -303,7 +304,7 @@ def _write(
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """Keep torch from tracing its fused attention, which no graph can hold."""
+    """Disable torch's fused attention, which cannot be exported."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

@@ -1,7 +1,6 @@
-"""A shipped encoder with no weights: for tests, demos of the plumbing, and servers without a model.
+"""An encoder without weights, for tests, demos and servers without a model.
 
-It knows nothing about pictures beyond their mean colour and nothing about texts beyond their
-letters, but it keeps every promise of the `Encoder` protocol.
+Its vectors mean nothing, but it fulfils the `Encoder` protocol.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from catalens.core.vectors import unit_rows
 
 
 class FakeEncoder:
-    """Hashes to vectors: the same input always gives the same unit row."""
+    """Maps hashes to vectors: the same input always has the same vector."""
 
     def __init__(self, dim: int = 16, *, logit_scale: float = 10.0, logit_bias: float | None = None) -> None:
         self.name = f"fake-{dim}"
@@ -27,15 +26,20 @@ class FakeEncoder:
         self.logit_bias = logit_bias
         self.unknown_texts: Sequence[str] = ()
         self.batches: list[int] = []
-        """Sizes of the batches seen, so that a test can count model calls."""
+        """Batch sizes so far, so that a test can count model calls."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The name: nothing else decides its vectors."""
+        return self.name
 
     def encode_images(self, images: Sequence[Image]) -> Vectors:
-        """Hash the pixels of each picture at 32 by 32."""
+        """Hash the pixels of each image at 32 × 32."""
         self.batches.append(len(images))
         return self._rows([image.resize(self.input_size_wh).tobytes() for image in images])
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Hash the letters of each text."""
+        """Hash the characters of each text."""
         self.batches.append(len(texts))
         return self._rows([text.encode() for text in texts])
 

@@ -1,6 +1,6 @@
-"""Brings a picture to the size a tower takes, pixel for pixel as the model's own library does with Pillow.
+"""Resizes an image to a tower's input size, pixel for pixel as the model's own library does with Pillow.
 
-Normalising is not done here: it belongs to the tower, where nobody can forget it.
+Normalisation is part of the tower.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.Image import Image as Picture
 
 from catalens.core.errors import InputError
+from catalens.core.pixels import crop_resized, plan_resize
 from catalens.models.parts import Preprocess
 
 _FILTERS = {
@@ -24,17 +25,17 @@ _FILTERS = {
 
 
 REDUCING_GAP = 2.0
-"""Pillow may first halve, cheaply, what stays this many times too large: half the time for a photograph of 900 × 1200,
-and a third of a level (of 255) of difference on average."""
+"""Pillow first reduces an image by an integer factor while it stays this many times larger than the target: half the
+time for a photograph of 900 × 1200, at a mean difference of a third of a level (of 255)."""
 
 
 def fit(image: Picture, preprocess: Preprocess, *, exact: bool = True) -> NDArray[np.uint8]:
-    """Return (height, width, 3) bytes for an RGB picture of any size.
+    """Return (height, width, 3) uint8 pixels of an RGB image of any size.
 
     Args:
-        image: a picture in mode RGB.
+        image: in mode RGB.
         preprocess: the size, how to reach it, and Pillow's filter; mean and std are not used.
-        exact: as the model's own library does; False: large pictures by way of `REDUCING_GAP`, as "pad" always does.
+        exact: as the model's own library does; False: large images with `REDUCING_GAP`, as "pad" always does.
 
     Raises:
         InputError: the picture is not RGB.
@@ -45,10 +46,10 @@ def fit(image: Picture, preprocess: Preprocess, *, exact: bool = True) -> NDArra
         tower's and cut the longer one to a whole pixel.
     """
     if image.mode != "RGB":
-        raise InputError(f"a picture to encode must be RGB, not {image.mode}; read_image gives such a one")
+        raise InputError(f"an image to encode must be RGB, not {image.mode}; read_image returns one")
     resample, gap = _FILTERS[preprocess.resample], None if exact else REDUCING_GAP
     if preprocess.resize == "squash":
-        return np.asarray(_resized(image, preprocess.size_wh, resample, gap))
+        return np.asarray(plan_resize(image, preprocess.size_wh, resample, reducing_gap=gap))
     if preprocess.resize == "pad":
         return _padded(image, preprocess.size_wh, resample)
     return _cropped(image, preprocess.size_wh, resample, gap, even=preprocess.resize == "crop_even")
@@ -57,22 +58,18 @@ def fit(image: Picture, preprocess: Preprocess, *, exact: bool = True) -> NDArra
 def fit_all(
     images: Sequence[Picture], preprocess: Preprocess, pool: Executor, *, exact: bool = True
 ) -> NDArray[np.uint8]:
-    """Return (n, height, width, 3) bytes for n RGB pictures, fitted in the pool's threads; `exact` as for `fit`.
+    """Return (n, height, width, 3) uint8 pixels of n RGB images, resized in the pool's threads; `exact` as for `fit`.
 
     Raises:
-        InputError: a picture is not RGB.
+        InputError: an image is not RGB.
     """
     width, height = preprocess.size_wh
     pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
-    # Pillow lets go of the interpreter while it resizes; one picture is not worth a thread.
+    # Pillow releases the GIL while it resizes; a single image is not worth a thread.
     run = map if len(images) == 1 else pool.map
     for row, fitted in zip(pixels, run(lambda image: fit(image, preprocess, exact=exact), images), strict=True):
         row[:] = fitted
     return pixels
-
-
-def _resized(image: Picture, size_wh: tuple[int, int], resample: Image.Resampling, gap: float | None) -> Picture:
-    return image if image.size == size_wh else image.resize(size_wh, resample, reducing_gap=gap)
 
 
 def _cropped(
@@ -80,21 +77,21 @@ def _cropped(
 ) -> NDArray[np.uint8]:
     width, height = size_wh
     if width != height:
-        raise InputError(f"pictures are cropped to squares; {width} by {height} is none")
+        raise InputError(f"images are cropped to squares; {width} by {height} is not square")
     shorter = min(image.size)
     larger = (int(width * image.width / shorter), int(width * image.height / shorter))
-    pixels = np.asarray(_resized(image, larger, resample, gap))
     spare = [(side - width) / 2 for side in larger]
     left, top = (round(each) if even else int(each) for each in spare)
-    return pixels[top : top + width, left : left + width]
+    box = (left, top, left + width, top + width)
+    return np.asarray(crop_resized(image, larger, box, resample, reducing_gap=gap))
 
 
 def _padded(image: Picture, size_wh: tuple[int, int], resample: Image.Resampling) -> NDArray[np.uint8]:
-    """Whole, white beside it: nothing is cropped or stretched."""
+    """Fit the whole image and pad it with white."""
     width, height = size_wh
     scale = min(width / image.width, height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    small = _resized(image, size, resample, REDUCING_GAP)
+    small = plan_resize(image, size, resample, reducing_gap=REDUCING_GAP)
     if size == size_wh:
         return np.asarray(small)
     canvas = Image.new("RGB", size_wh, "white")

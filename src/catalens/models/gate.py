@@ -1,6 +1,6 @@
-"""Tells product photographs from everyday ones by the starter's vectors: each picture gets the bundle that knows it.
+"""Classifies images as products or everyday photographs, from the starter's vectors.
 
-A line through the starter's space, fitted beside the encoder and stored as `gate.json` in its bundle.
+A linear classifier, fitted for the encoder and stored as `gate.json` in its bundle.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ from numpy.typing import NDArray
 
 from catalens.core.errors import ModelError
 from catalens.core.types import Scores, Vectors
+from catalens.models.json_files import load_json
 
 FILE = "gate.json"
 SURE = 0.99
-"""How sure it must be of a product. Nearly every product is above it, and things on plain backgrounds are not: a cup
+"""Least probability of a product. Nearly every product is above it; other things on plain backgrounds are below: a cup
 of coffee, a drawing, a logo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The line, `vectors @ weights + bias`, as far from which a picture is as surely a product, or none."""
+    """Logistic regression: `vectors @ weights + bias` is the log-odds of a product."""
 
     weights: NDArray[np.float32]
     bias: float
 
     def probabilities(self, vectors: Vectors) -> Scores:
-        """Return (n,) probabilities that a picture shows a product, for the starter's vectors (n, dim)."""
+        """Return (n,) probabilities of a product for the starter's vectors (n, dim)."""
         out: Scores = 1 / (1 + np.exp(-(vectors @ self.weights + np.float32(self.bias))))
         return out
 
     def products(self, vectors: Vectors) -> NDArray[np.bool_]:
-        """Say which of n pictures are products, for the starter's vectors (n, dim)."""
+        """Return (n,) whether an image shows a product, for the starter's vectors (n, dim)."""
         return np.asarray(self.probabilities(vectors) > SURE)
 
 
@@ -46,11 +47,11 @@ def load_gate(folder: Path, dim: int) -> Gate:
         dim: width of its vectors.
 
     Raises:
-        ModelError: the bundle has none, or one of another width.
+        ModelError: the bundle has no gate, or one of another width.
     """
     file = folder / FILE
     try:
-        body = json.loads(file.read_text(encoding="utf-8"))
+        body = load_json(file)
         gate = Gate(np.array(body["weights"], dtype=np.float32), float(body["bias"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{file} cannot be used: {error}") from error

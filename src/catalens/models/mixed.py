@@ -1,4 +1,4 @@
-"""`encode` and `similarity` as people know them: a mixed list of texts and pictures in, one row each out."""
+"""`encode` and `similarity` as in sentence-transformers: a mixed list of texts and images in, one vector each out."""
 
 from __future__ import annotations
 
@@ -21,29 +21,28 @@ if TYPE_CHECKING:
     from catalens.core.protocols import Encoder
 
 Input: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Mapping[str, Any]
-"""A text, a picture, or `{"text": …, "image": …}` for both in one vector."""
+"""A text, an image, or `{"text": …, "image": …}` for both in one vector."""
 
 _KEYS = {"text", "image"}
 
 
 def encode(encoder: Encoder, inputs: Input | Sequence[Input], *, batch_size: int = 32) -> Vectors:
-    """Return a row for each input, whatever it is.
+    """Return a vector for each text or image.
 
-    A str is a picture if it is a path to something that is there, or a `data:image/` address; otherwise it is a text.
-    A text that looks like a picture's path is given as `{"text": …}`.
-    A dict with both keys gives the mean of the two vectors, made unit length again.
+    A str is an image if it is an existing path or a `data:image/` URI; otherwise it is a text. Write a text that looks
+    like the path of an image as `{"text": …}`. A dict with both keys yields the normalised mean of the two vectors.
 
     Args:
-        encoder: whose space the rows are in.
+        encoder: encodes the inputs.
         inputs: one input, or several of any kinds.
-        batch_size: how many pictures or texts are encoded together; it changes the speed only.
+        batch_size: images or texts per batch; it changes the speed only.
 
     Returns:
-        (n, dim) unit rows in the order of the inputs; (dim,) for one input by itself.
+        (n, dim) unit vectors in the order of the inputs; (dim,) for a single input.
 
     Raises:
-        InputError: an input is of no accepted kind, a web address (nothing is fetched), no picture, or looks like the
-            path of one that is not there.
+        InputError: an input has an unsupported type, is a URL (nothing is fetched), is not an image, or looks like the
+            path of a missing image.
     """
     if batch_size < 1:
         raise InputError(f"batch_size is {batch_size}; it is at least 1")
@@ -58,16 +57,16 @@ def encode(encoder: Encoder, inputs: Input | Sequence[Input], *, batch_size: int
         if picture is not None:
             pictures.append((row, picture))
     sums = np.zeros((len(inputs), encoder.dim), dtype=np.float32)
-    # Pictures are read batch by batch, so a long list of paths needs the memory of one batch.
+    # Images are read batch by batch, so a long list of paths needs the memory of one batch.
     for some in batched(pictures, batch_size):
         sums[[row for row, _ in some]] += encoder.encode_images([read_image(source) for _, source in some])
-    for said in batched(texts, batch_size):
-        sums[[row for row, _ in said]] += encoder.encode_texts([text for _, text in said])
+    for batch in batched(texts, batch_size):
+        sums[[row for row, _ in batch]] += encoder.encode_texts([text for _, text in batch])
     return unit_rows(sums)
 
 
 def similarity(a: NDArray[np.floating], b: NDArray[np.floating]) -> Scores:
-    """Return the cosine of every row of one with every row of the other.
+    """Return the cosine of each pair of rows.
 
     Args:
         a: (n, dim), or (dim,) for one.
@@ -89,7 +88,7 @@ def similarity(a: NDArray[np.floating], b: NDArray[np.floating]) -> Scores:
 
 
 def _sorted(each: object, row: int) -> tuple[str | None, object | None]:
-    """Say what of an input is a text and what is a picture."""
+    """Return the text and the image of an input; None for the one that is absent."""
     if isinstance(each, Mapping):
         if not each or not {*each} <= _KEYS:
             raise InputError(f"input {row} has the keys {sorted(map(str, each))}; accepted are text and image")
@@ -114,11 +113,11 @@ def _sorted(each: object, row: int) -> tuple[str | None, object | None]:
 
 def _refuse_web(text: str, row: int) -> None:
     if text.startswith(("http://", "https://")) and " " not in text:
-        raise InputError(f"input {row} is the address {text}; nothing is fetched: give the file, its bytes or a path")
+        raise InputError(f"input {row} is the URL {text}; nothing is fetched: pass the file, its bytes or a path")
 
 
 def _is_picture(text: str, row: int) -> bool:
-    """Say whether a text is meant as a picture; reading it then says what is wrong with what is there."""
+    """Return whether a text is meant as an image; reading it reports what is wrong with the file."""
     if text.startswith("data:image/"):
         return True
     if not text or len(text) > 1024 or "\n" in text or "\0" in text:
@@ -138,7 +137,7 @@ def _is_picture(text: str, row: int) -> bool:
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # longer than a name may be
+    except OSError:  # name too long
         return False
 
 

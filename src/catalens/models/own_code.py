@@ -1,4 +1,4 @@
-"""No model brings code of its own: what transformers would ask at the terminal is refused before it is asked."""
+"""Refuses code that a model brings along, without the question that transformers asks at the terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_own_code() -> Iterator[None]:
-    """Let transformers refuse the code in a model's folder, that of the model's parts too.
+    """Make transformers refuse the code in a model's folder, also of nested configurations.
 
     `trust_remote_code=False` reaches the model itself. For a part, which a configuration nests, transformers asks at
     the terminal whether its code may run, and a pipe can say yes.

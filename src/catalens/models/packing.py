@@ -1,8 +1,8 @@
-"""Texts packed for a causal tower: many in one row, and what they begin with alike stands there once.
+"""Packs texts for a causal tower: several in one row, with shared prefixes stored once.
 
-A token of a causal tower depends only on the tokens of its text before it. So the texts of a row can form a tree, in
-which each token sees the path that leads to it, and nothing else: "a red dress" and "a red shirt" cost "a red" once,
-short texts fill a row of one length together, and no text is padded to another's.
+A token of a causal tower depends only on the tokens before it. So the texts of a row can form a tree in which each
+token attends to its own path only: "a red dress" and "a red shirt" cost "a red" once, short texts share a row, and no
+text is padded to the length of another.
 
 Source:
     Miao et al. 2023, "SpecInfer", section 4: one pass over a tree of tokens.
@@ -17,43 +17,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROW_TOKENS = 64
-"""Tokens of a row; a longer text has rows as long as it is. Longer rows waste fewer places and attend to more."""
+"""Tokens per row; a longer text gets longer rows. Longer rows waste fewer positions but attention costs more."""
 ROWS_AT_ONCE = 24
-"""Rows that go through a tower together: enough to keep the processor busy."""
+"""Rows per batch: enough to keep the processor busy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pack:
-    """What a tower runs at once.
+    """One batch for a tower.
 
     Attributes:
-        input_ids: (rows, length) int64; places that no token fills hold 0.
-        sees: (rows, length, length) bool: whether the token at the second place sees the one at the third. An empty
-            place sees itself.
-        ends: (n,) int64: where the last token of each text is, in row-major order.
+        input_ids: (rows, length) int64; unused positions hold 0.
+        attention_mask: (rows, length, length) bool, query position × key position. Unused positions see themselves.
+        ends: (n,) int64: positions of the last token of each text, in row-major order.
     """
 
     input_ids: NDArray[np.int64]
-    sees: NDArray[np.bool_]
+    attention_mask: NDArray[np.bool_]
     ends: NDArray[np.int64]
 
 
 def chain(ids: Sequence[int]) -> Pack:
-    """Pack one text by itself, token after token.
+    """Pack a single text.
 
-    >>> chain([7, 8]).sees.tolist()
+    >>> chain([7, 8]).attention_mask.tolist()
     [[[True, False], [True, True]]]
     """
     length = len(ids)
-    sees = np.tri(length, dtype=np.bool_)[None]
-    return Pack(np.array([ids], dtype=np.int64), sees, np.array([length - 1], dtype=np.int64))
+    attention_mask = np.tri(length, dtype=np.bool_)[None]
+    return Pack(np.array([ids], dtype=np.int64), attention_mask, np.array([length - 1], dtype=np.int64))
 
 
 def pack(texts: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Pack]]:
-    """Return packs, each with the places of its texts among those given; every text is in one of them.
+    """Yield packs, each with the indices of its texts; every text is in one of them.
 
     Args:
-        texts: the ids of each, at least one.
+        texts: token ids of each text, at least one.
 
     >>> [(places, packed)] = pack([[1, 2, 9], [1, 3, 9], [1, 2, 9]])
     >>> places, packed.input_ids.tolist(), packed.ends.tolist()
@@ -76,19 +75,19 @@ def pack(texts: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Pack]]:
 
 
 class _Row:
-    """A row that fills up with texts in the order of their ids, where neighbours have the most in common."""
+    """A row being filled with texts sorted by their ids, so that neighbours share the longest prefixes."""
 
     def __init__(self, length: int, text: Sequence[int]) -> None:
         self.length = max(length, len(text))
         self.ids: list[int] = []
-        self.paths: list[list[int]] = []  # of each token: the places on the way to it, its own last
+        self.paths: list[list[int]] = []  # of each token: positions on its path, its own last
         self.ends: list[int] = []
         self._last: Sequence[int] = ()
         self._path: list[int] = []
         self.take(text)
 
     def take(self, text: Sequence[int]) -> bool:
-        """Add a text where there is room for it."""
+        """Add a text if it fits; return whether it did."""
         common = 0
         for one, other in zip(self._last, text, strict=False):
             if one != other:
@@ -107,13 +106,13 @@ class _Row:
 
 
 def _joined(rows: Sequence[_Row]) -> Pack:
-    # As long as the fullest row; no place is there for nobody.
+    # As long as the fullest row.
     length = max(len(row.ids) for row in rows)
     input_ids = np.zeros((len(rows), length), dtype=np.int64)
-    sees = np.tile(np.eye(length, dtype=np.bool_), (len(rows), 1, 1))
+    attention_mask = np.tile(np.eye(length, dtype=np.bool_), (len(rows), 1, 1))
     for at, row in enumerate(rows):
         input_ids[at, : len(row.ids)] = row.ids
         own = np.repeat(np.arange(len(row.ids)), [len(path) for path in row.paths])
-        sees[at, own, [place for path in row.paths for place in path]] = True
+        attention_mask[at, own, [place for path in row.paths for place in path]] = True
     ends = [at * length + end for at, row in enumerate(rows) for end in row.ends]
-    return Pack(input_ids, sees, np.array(ends, dtype=np.int64))
+    return Pack(input_ids, attention_mask, np.array(ends, dtype=np.int64))

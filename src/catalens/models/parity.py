@@ -1,4 +1,4 @@
-"""Two encoders of the same weights, side by side: how far they agree, and how fast each is."""
+"""Compares two encoders with the same weights: agreement and speed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _ROUNDS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """What came of encoding n items with both.
+    """Result of encoding n items with both.
 
     Attributes:
         items: n.
-        least_cosine: between the two vectors of an item, of the worst item.
-        mean_cosine: over all items.
-        per_s: items per second of the encoder that is judged.
-        reference_per_s: of the one it is judged by.
+        least_cosine: lowest cosine between the two vectors of an item.
+        mean_cosine: mean over all items.
+        per_s: items per second of the encoder under test.
+        reference_per_s: items per second of the reference.
     """
 
     items: int
@@ -46,26 +46,26 @@ class Parity:
 
     @property
     def least_cosine(self) -> float:
-        """The worst cosine of all."""
+        """The lowest cosine of all."""
         return min(self.pictures.least_cosine, self.texts.least_cosine)
 
 
 def check_cosine(least: float) -> None:
-    """Refuse a number that is no cosine, which nothing or everything would reach.
+    """Check that a number is a cosine.
 
     Raises:
         InputError: it is not between -1 and 1.
     """
     if not -1.0 <= least <= 1.0:
-        raise InputError(f"the least cosine is {least}; it is a number between -1 and 1, such as 0.99")
+        raise InputError(f"the least cosine is {least}; it must be between -1 and 1, such as 0.99")
 
 
 def compare(encoder: Encoder, reference: Encoder, pictures: Sequence[Image], texts: Sequence[str]) -> Parity:
-    """Encode the same with both, a few times in turns; speeds are medians.
+    """Encode the same items with both, taking turns; speeds are medians.
 
     Args:
-        encoder: the one that is judged.
-        reference: of the same width.
+        encoder: under test.
+        reference: an encoder of the same width.
         pictures: at least one, in RGB; few enough for one batch.
         texts: at least one.
     """

@@ -1,6 +1,6 @@
-"""What every pretrained encoder comes apart into: two towers, a tokenizer, and what to do to a picture first.
+"""The parts of a pretrained encoder: two towers, a tokenizer, and the preprocessing of images.
 
-The loaders of transformers and open_clip make it; the torch encoder runs it, and the export writes it as a bundle.
+The loaders of transformers and open_clip build them; the torch encoder runs them, and the export writes a bundle.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Resample = Literal["bicubic", "bilinear", "lanczos"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocess:
-    """From an RGB picture of any size to the numbers a tower takes.
+    """From an RGB image of any size to the input of a tower.
 
     Attributes:
         size_wh: width and height of the tower's input in pixels.
@@ -39,7 +39,7 @@ class Preprocess:
 
 @dataclass(frozen=True, slots=True)
 class Patches:
-    """What a tower that keeps the shape of pictures cuts them into: at most `most` squares of `side` pixels."""
+    """Patches of a tower that keeps the aspect ratio: at most `most` squares of `side` pixels."""
 
     side: int
     most: int
@@ -47,26 +47,26 @@ class Patches:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderParts:
-    """A pretrained encoder in pieces.
+    """A pretrained encoder in parts.
 
     Attributes:
-        name: as a user gives it, such as "openai/clip-vit-base-patch32".
+        name: as the user wrote it, such as "openai/clip-vit-base-patch32".
         revision: the commit or tag; a hash of the weights for a local folder.
         dim: width of a vector.
-        preprocess: what happens to a picture before the image tower.
+        preprocess: preprocessing before the image tower.
         image: module, normalised float pixels (n, 3, height, width) → (n, dim), not yet of unit length.
         text: module, token ids (n, length) int64 → (n, dim), not yet of unit length.
-        tokenizer: gives a text's ids with its marks of begin and end, without padding or cutting.
-        max_tokens: ids beyond it are cut.
-        pad_id: None: each text goes in at its true length (a causal tower). A number: texts are padded with it
-            to max_tokens, because the tower was trained so (SigLIP).
-        end_id: the mark of a text's end; its state is the text's vector in a causal tower.
-        logit_scale: what a cosine is multiplied by.
+        tokenizer: returns a text's ids with special tokens, without padding or truncation.
+        max_tokens: longer texts are truncated.
+        pad_id: None: texts are encoded at their true length (a causal tower). A number: texts are padded with it
+            to max_tokens, as the tower was trained (SigLIP).
+        end_id: id of the end token; its state is the text's vector in a causal tower.
+        logit_scale: multiplier of cosines.
         logit_bias: None for a softmax (CLIP), a number for sigmoids (SigLIP).
         licence: SPDX identifier or words; "unknown" where the model does not say.
-        source: where it came from, in words.
+        source: origin, in words.
         unknown_texts: texts that mean "none of these", where the model was trained to know them.
-        patches: for a tower that keeps the shape of pictures; None where all are of the preprocess's size.
+        patches: for a tower that keeps the aspect ratio; None for a fixed input size.
     """
 
     name: str

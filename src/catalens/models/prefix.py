@@ -1,8 +1,8 @@
-"""A causal text tower run once over what many texts begin with.
+"""Encodes texts with a causal tower, running a shared prefix once.
 
-A token's state depends only on what stands before it, so keys and values of a shared beginning are computed once,
-and each text costs its own few tokens. What is shared is found among token ids, never assumed of letters: "t-sh" and
-"irt" are other tokens than "t-shirt".
+A token's state depends only on the tokens before it, so keys and values of a shared prefix are computed once, and each
+text costs only its own tokens. Prefixes are compared as token ids, never as characters: "t-sh" and "irt" have other
+tokens than "t-shirt".
 """
 
 from __future__ import annotations
@@ -15,68 +15,68 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.models.packing import Pack, chain, pack
-from catalens.models.tokens import alike
+from catalens.models.tokens import group_by_key
 
 Past: TypeAlias = Any
-"""Keys and values of some tokens, (layers, 2, heads, length, width of a head), as an array of NumPy or torch."""
-Read: TypeAlias = Callable[[Pack, Past], NDArray[np.float32]]
-"""n texts that go on after a past → vectors (n, dim)."""
-Grow: TypeAlias = Callable[[Pack, Past], Past]
-"""One text that goes on after a past → the past with it."""
+"""Keys and values (layers, 2, heads, length, head width), as an array of NumPy or torch."""
+Encode: TypeAlias = Callable[[Pack, Past], NDArray[np.float32]]
+"""n texts that continue a past → vectors (n, dim)."""
+Extend: TypeAlias = Callable[[Pack, Past], Past]
+"""One text that continues a past → the past extended by it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A beginning: its token ids, and their keys and values."""
+class CachedPrefix:
+    """A prefix: its token ids, and their keys and values."""
 
     tokens: tuple[int, ...]
     past: Past
 
 
 class PrefixTower:
-    """A causal text tower that keeps the last prefix; several threads may use one at once.
+    """A causal text tower that caches the last prefix; several threads may use one at once.
 
     Args:
-        read: runs the tower for its vectors.
-        grow: runs the tower for its keys and values.
-        nothing: the past of no tokens at all, of length 0.
+        encode: returns the vectors of packed texts.
+        extend: returns the keys and values of a text.
+        nothing: an empty past, of length 0.
         dim: width of a vector.
     """
 
-    def __init__(self, read: Read, grow: Grow, nothing: Past, dim: int) -> None:
-        self._read, self._grow, self._dim = read, grow, dim
-        self._kept = self._nothing = Kept((), nothing)
+    def __init__(self, encode: Encode, extend: Extend, nothing: Past, dim: int) -> None:
+        self._encode, self._extend, self._dim = encode, extend, dim
+        self._cached = self._nothing = CachedPrefix((), nothing)
 
     def rows(self, ids: Sequence[Sequence[int]], prefix: Sequence[int] = ()) -> NDArray[np.float32]:
-        """Return the (n, dim) vectors of n texts, each of at least one token.
+        """Return (n, dim) vectors of n texts, each of at least one token.
 
         Args:
-            ids: whole texts, what they share with the prefix included.
-            prefix: what many of them begin with; kept for the next call, which may go on from it.
+            ids: token ids of whole texts, the prefix included.
+            prefix: ids of a shared prefix; cached for the next call, which may extend it.
         """
-        # One name, read once: another thread may put another prefix there meanwhile.
-        kept = self._kept = self._grown(prefix) if prefix else self._nothing
-        shared = [min(_common(kept.tokens, row), len(row) - 1) for row in ids]
+        # Read once: another thread may replace the cached prefix meanwhile.
+        cached = self._cached = self._extended(prefix) if prefix else self._nothing
+        shared = [min(_common(cached.tokens, row), len(row) - 1) for row in ids]
         out = np.empty((len(ids), self._dim), dtype=np.float32)
-        for alike_places in alike(shared, size=len(ids)):
-            start = shared[alike_places[0]]
-            past = kept.past[..., :start, :]
-            for places, packed in pack([ids[at][start:] for at in alike_places]):
-                out[[alike_places[at] for at in places]] = self._read(packed, past)
+        for group in group_by_key(shared, size=len(ids)):
+            start = shared[group[0]]
+            past = cached.past[..., :start, :]
+            for places, packed in pack([ids[at][start:] for at in group]):
+                out[[group[at] for at in places]] = self._encode(packed, past)
         return out
 
-    def _grown(self, prefix: Sequence[int]) -> Kept:
-        """Start from what the last prefix has in common with this one, and run the rest."""
-        last = self._kept
+    def _extended(self, prefix: Sequence[int]) -> CachedPrefix:
+        """Reuse what the cached prefix shares with this one, and run the rest."""
+        last = self._cached
         common = _common(last.tokens, prefix)
         past = last.past[..., :common, :]
         if common < len(prefix):
-            past = self._grow(chain(prefix[common:]), past)
-        return Kept(tuple(prefix), past)
+            past = self._extend(chain(prefix[common:]), past)
+        return CachedPrefix(tuple(prefix), past)
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many ids two texts begin with alike.
+    """Return the length of the common prefix of two texts.
 
     >>> _common([1, 2, 3], [1, 2, 4, 5])
     2

@@ -1,6 +1,6 @@
-"""Which encoders there are, and the one function that loads one by its name.
+"""Lists the models and loads an encoder by its name.
 
-What is known of a model is data (`list_models`); code runs only for the model that is asked for.
+Facts about models are data (`list_models`); code runs only for the model that is loaded.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalens.core.errors import ModelError
+from catalens.models.cache import default_cache
 from catalens.models.hub.kinds import ENCODER, READER, kind_of
 from catalens.models.hub.known import KNOWN, Known
 from catalens.models.hub.names import NO_REVISIONS, Place, parse, split_revision
-from catalens.models.readers.known import KNOWN_READERS, KnownReader
+from catalens.models.known_readers import KNOWN_READERS, KnownReader
 
 if TYPE_CHECKING:
     from catalens.core.protocols import Encoder
@@ -29,25 +30,25 @@ SHIPPED = {
     "starter": "clothes, shoes, bags, jewellery, watches and beauty products; shipped with the package",
     "everyday": "photographs of people, animals, things and places; shipped with the package",
 }
-"""Bundles inside the package, with a line about each."""
+"""Bundled encoders, with a line of description."""
 
 CALIBRATION = "{schema}.calibration.json"
-"""File beside a bundle that holds what was learned about a schema with it."""
+"""File in a bundle with the score thresholds learned for a schema."""
 
 CUTOFF = "cutoff.json"
-"""File beside a bundle that holds the relevance cut-off learned with it."""
+"""File in a bundle with its relevance cut-off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """What is known of a model before a byte of it is loaded.
+    """Facts about a model, available without loading it.
 
     Attributes:
-        name: what a user calls it.
+        name: what users call it.
         kind: "encoder", "reader" for what captions and answers, or "encoder, reader".
-        about: one line for people.
+        about: one line of description.
         licence: SPDX identifier or words.
-        size_mb: of everything it needs on disk.
+        size_mb: size of its files on disk.
         folder: where its files are, if that is known; None for a model without weights, or a well-known one of the hub.
     """
 
@@ -74,13 +75,8 @@ def shipped(name: str) -> Path:
     return Path(str(resources.files("catalens.models"))) / name
 
 
-def default_cache() -> Path:
-    """Return the folder for things that can be made again, where the caller names none."""
-    return Path.home() / ".cache" / "catalens"
-
-
 def list_models() -> list[ModelSpec]:
-    """Return every model that is shipped, and the well-known ones of the hub, without loading one."""
+    """Return the bundled models and the well-known ones of the hub, without loading one."""
     return [
         *(_shipped_spec(name, about) for name, about in SHIPPED.items()),
         _FAKE,
@@ -90,10 +86,10 @@ def list_models() -> list[ModelSpec]:
 
 
 def describe(name: str) -> ModelSpec | None:
-    """Return what is known of a model by any spelling of its name; None of one that `list_models` has not.
+    """Return the facts about a model by any spelling of its name; None if `list_models` does not have it.
 
     Raises:
-        ModelError: the name means nothing; the message gives the nearest known ones.
+        ModelError: the name means nothing; the message lists the nearest known ones.
     """
     if name not in (*SHIPPED, "fake"):
         place, reader = find_place(name), known_reader(name)
@@ -104,10 +100,10 @@ def describe(name: str) -> ModelSpec | None:
 
 
 def find_place(name: str) -> Place:
-    """Say where the files of a model of the hub are, for encoders and readers.
+    """Return where the files of an encoder or reader are.
 
     Raises:
-        ModelError: the name means nothing (the message gives the nearest known ones), or has no revisions.
+        ModelError: the name means nothing (the message lists the nearest known ones), or has no revisions.
     """
     bare, revision = split_revision(name)
     if revision is not None and bare in (*SHIPPED, "fake"):
@@ -119,19 +115,19 @@ def find_place(name: str) -> Place:
 
 
 def known_reader(name: str) -> KnownReader | None:
-    """Return what is known of a reader by its short name or its repository; None of what is an encoder or unknown."""
+    """Return the facts about a reader by its short name or repository; None for an encoder or an unknown name."""
     bare = split_revision(name)[0].lower()
     return next((each for each in KNOWN_READERS if bare in (each.name, each.repository.lower())), None)
 
 
 def name_here(encoder_name: str, *, cache: Path | None = None) -> str | None:
-    """Return the name that loads an encoder, from what it calls itself; None where its files are not on this machine.
+    """Return the name that loads an encoder, from its own name; None where its files are not on this machine.
 
-    What is here may be another revision of it. Nothing is fetched, and nothing loaded.
+    The local files may be another revision. Nothing is fetched or loaded.
 
     Args:
         encoder_name: as an index remembers it, such as "everyday@3".
-        cache: the folder for things that can be made again; None is `default_cache()`.
+        cache: cache folder; None is `default_cache()`.
 
     >>> name_here("everyday@1"), name_here("nobody@1")
     ('everyday', None)
@@ -158,25 +154,26 @@ def load_encoder(
     dtype: str | None = None,
     cache: Path | None = None,
 ) -> Encoder:
-    """Load an encoder by its name; only a model of the hub that is named is ever downloaded, once.
+    """Load an encoder by its name; only a hub model is downloaded, once.
 
-    A pretrained model runs on the best accelerator there is. On a processor it is compiled the first time, kept in
-    the cache, and from then on needs no torch.
+    A pretrained model runs on the best accelerator. On the CPU it is compiled the first time, cached, and needs no
+    torch from then on.
 
     Args:
         name: a name of `list_models()`; any open_clip pair, hub id or sentence-transformers name (see
             `catalens.models.hub.names.parse`), with @REVISION or without; or the folder of a bundle or of a model.
-        runtime: what runs it: "auto", "onnxruntime", "openvino", or "torch" for a model as its own library has it.
-        threads: processor threads of a bundle or a compiled model; None uses every core.
+        runtime: "onnxruntime", "openvino", "auto" for the faster one on this machine, or "torch" for a pretrained
+            model as its own library runs it.
+        threads: CPU threads of a bundle or a compiled model; None uses every core.
         revision: a commit, branch or tag of the hub; None takes the name's own, or the branch `main`: as it is in the
             cache, else the newest.
-        device: where torch runs it, such as "cpu" or "cuda:0"; None takes the best.
+        device: torch device, such as "cpu" or "cuda:0"; None takes the fastest.
         dtype: "float32", "float16" or "bfloat16" for torch; None is the device's usual one.
-        cache: the folder for things that can be made again; None is `default_cache()`.
+        cache: cache folder; None is `default_cache()`.
 
     Raises:
-        InputError: no runtime, device or type is called so, or the name asks for another revision.
-        ModelError: nothing is called so (the message gives the nearest names), or it cannot be had or loaded.
+        InputError: the runtime, device or dtype is unknown, or the name asks for another revision.
+        ModelError: the name is unknown (the message lists the nearest names), or the model cannot be fetched or loaded.
     """
     if name == "fake":
         from catalens.models.fakes import FakeEncoder
@@ -184,15 +181,16 @@ def load_encoder(
         return FakeEncoder()
     folder = shipped(name) if name in SHIPPED else Path(name).expanduser()
     if name in SHIPPED or (folder / "bundle.json").is_file():
-        return _bundle(folder, runtime, threads)
+        return _bundle(folder, runtime, threads, cache or default_cache())
     if known_reader(name):
-        raise ModelError(f"{name} is a reader, which captions and answers; an encoder is wanted, such as starter")
+        raise ModelError(f"{name} is a reader, which captions and answers; name an encoder, such as starter")
     from catalens.models.hub.loading import find_files, load_parts
 
-    files = find_files(find_place(name), cache=cache or default_cache(), revision=revision)
+    place, accelerated = find_place(name), _accelerated(device)
+    files = find_files(place, cache=cache or default_cache(), revision=revision)
     if files.layout is None and files.weights is None:
-        return _bundle(files.folder, runtime, threads)
-    if runtime == "torch" or dtype is not None or _accelerated(device):
+        return _bundle(files.folder, runtime, threads, cache or default_cache())
+    if runtime == "torch" or dtype is not None or accelerated:
         from catalens.models.hub.causal_encoder import torch_encoder
 
         return torch_encoder(load_parts(files), device=device, dtype=dtype)
@@ -200,7 +198,7 @@ def load_encoder(
 
 
 def _compiled(files: Files, cache: Path, runtime: str, threads: int | None) -> Encoder:
-    """Run a pretrained model by its compiled form, made now if it is not in the cache."""
+    """Run a pretrained model in compiled form, compiled now if it is not in the cache."""
     from catalens.models.compiled import compiled_encoder, compiled_folder, is_compiled
     from catalens.models.hub.loading import load_parts
     from catalens.models.runtime import choose_runtime
@@ -208,36 +206,42 @@ def _compiled(files: Files, cache: Path, runtime: str, threads: int | None) -> E
     choose_runtime(runtime)
     folder = compiled_folder(cache, files.place.name, files.revision)
     if is_compiled(folder):
-        return _bundle(folder, runtime, threads)
+        return _bundle(folder, runtime, threads, cache)
     parts = load_parts(files)
     from catalens.models.hub.causal_encoder import torch_encoder
 
     if parts.patches is not None:
-        _log.debug("%s keeps the shape of pictures, and a graph's are all of one size: torch runs it", parts.name)
+        _log.debug("%s keeps the aspect ratio of images, which a graph cannot: torch runs it", parts.name)
         return torch_encoder(parts, device="cpu")
     try:
-        return compiled_encoder(parts, folder, runtime, threads)
+        found = compiled_encoder(parts, folder, runtime, threads, cache)
     except ModelError as error:
         _log.warning("%s cannot be compiled, so torch runs it: %s", files.place.name, error)
-        return torch_encoder(parts, device="cpu")
+        found = None
+    return found or torch_encoder(parts, device="cpu")
 
 
-def _bundle(folder: Path, runtime: str, threads: int | None) -> Encoder:
+def _bundle(folder: Path, runtime: str, threads: int | None, cache: Path) -> Encoder:
     from catalens.models.bundle import load_bundle
 
-    return load_bundle(folder, runtime=runtime, threads=threads)
+    return load_bundle(folder, runtime=runtime, threads=threads, cache=cache)
 
 
 def _accelerated(device: str | None) -> bool:
-    """Say whether torch will run on an accelerator, without importing it where there can be none."""
-    if device is not None:
-        return device != "cpu"
-    drivers = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-    if not find_spec("torch") or (sys.platform == "linux" and not any(Path(each).exists() for each in drivers)):
-        return False
-    from catalens.models.hub.encoder import best_device
+    """Return whether torch would use an accelerator, without importing it where there can be none.
 
-    return best_device() != "cpu"
+    Raises:
+        InputError: there is no such device.
+    """
+    if device == "cpu":
+        return False
+    if device in (None, "auto"):
+        drivers = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+        if not find_spec("torch") or (sys.platform == "linux" and not any(Path(each).exists() for each in drivers)):
+            return False
+    from catalens.models.device import choose_device
+
+    return str(choose_device(device)) != "cpu"
 
 
 def _shipped_spec(name: str, about: str) -> ModelSpec:
@@ -253,7 +257,7 @@ def _shipped_spec(name: str, about: str) -> ModelSpec:
 
 
 def size_mb(folder: Path) -> float:
-    """Return the size of everything in a folder, which may be missing."""
+    """Return the size of a folder in MB; 0 if it is missing."""
     return round(sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6, 1)
 
 
@@ -269,10 +273,10 @@ def _hub_spec(known: Known | KnownReader, kind: str) -> ModelSpec:
 
 
 def shipped_calibration(encoder_name: str, schema: str) -> Path | None:
-    """Return the calibration that came with an encoder for a schema, if there is one.
+    """Return the calibration bundled with an encoder for a schema, if any.
 
     Args:
-        encoder_name: as the encoder says it, such as "starter@1"; another revision has no calibration here.
+        encoder_name: with its revision, such as "starter@1"; other revisions have no calibration.
         schema: the schema's name, such as "fashion".
     """
     from catalens.models.facts import read_facts
@@ -287,6 +291,12 @@ def shipped_calibration(encoder_name: str, schema: str) -> Path | None:
 
 
 def shipped_cutoff(encoder_name: str) -> Path | None:
-    """Return the relevance cut-off that came with an encoder, if there is one."""
+    """Return the relevance cut-off bundled with an encoder, if any."""
     file = shipped(encoder_name.partition("@")[0]) / CUTOFF
+    return file if file.is_file() else None
+
+
+def shipped_answers(encoder_name: str) -> Path | None:
+    """Return the answer weights that came with an encoder and its reader, if there are any."""
+    file = shipped(encoder_name.partition("@")[0]) / "answers.json"
     return file if file.is_file() else None

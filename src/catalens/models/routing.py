@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
+from catalens.core.errors import ModelError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.models.gate import Gate, load_gate
@@ -85,6 +86,10 @@ class Router(Protocol):
     def input_size_wh(self) -> tuple[int, int]:
         """(width, height) that images are brought to: the larger one where encoders differ."""
 
+    @property
+    def first(self) -> Encoder:
+        """The encoder that every image passes through."""
+
     def encode_images(self, images: Sequence[Image]) -> RoutedImages:
         """Encode n RGB images."""
 
@@ -93,11 +98,11 @@ class SingleEncoder:
     """A router with no choice: one encoder for every image."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self.encoder, self.name, self.input_size_wh = encoder, encoder.name, encoder.input_size_wh
+        self.first, self.name, self.input_size_wh = encoder, encoder.name, encoder.input_size_wh
 
     def encode_images(self, images: Sequence[Image]) -> RoutedImages:
         """Encode n RGB images."""
-        return RoutedImages([RoutedPart(self.encoder, np.arange(len(images)), self.encoder.encode_images(images))])
+        return RoutedImages([_part(self.first, np.arange(len(images)), images)])
 
 
 class EncoderRouter:
@@ -113,20 +118,30 @@ class EncoderRouter:
         """Take the encoders, and the input size of the larger one."""
         self.name = f"{PRODUCT}+{EVERYDAY}"
         self.input_size_wh = input_size_wh
-        self._product, self._load_everyday, self._gate = product, load_everyday, gate
+        self.first, self._load_everyday, self._gate = product, load_everyday, gate
 
     def encode_images(self, images: Sequence[Image]) -> RoutedImages:
         """Encode n RGB images."""
-        vectors = self._product.encode_images(images)
         if not len(images):
             return RoutedImages([])
+        vectors = _part(self.first, np.arange(len(images)), images).vectors
         sold = self._gate.products(vectors)
         own, others = np.flatnonzero(sold), np.flatnonzero(~sold)
-        parts = [RoutedPart(self._product, own, vectors[own])] if len(own) else []
+        parts = [RoutedPart(self.first, own, vectors[own])] if len(own) else []
         if len(others):
             everyday = self._load_everyday()
-            parts.append(RoutedPart(everyday, others, everyday.encode_images([images[int(at)] for at in others])))
+            parts.append(_part(everyday, others, [images[int(at)] for at in others]))
         return RoutedImages(parts)
+
+
+def _part(encoder: Encoder, rows: NDArray[np.intp], images: Sequence[Image]) -> RoutedPart:
+    """Encode the images at some rows of a batch, and check what the encoder returned."""
+    vectors = encoder.encode_images(images)
+    if vectors.shape != (len(images), encoder.dim):
+        raise ModelError(f"{encoder.name} returned vectors of shape {vectors.shape} for {len(images)} images")
+    if not np.isfinite(vectors).all():
+        raise ModelError(f"{encoder.name} returned a vector that is not finite")
+    return RoutedPart(encoder, rows, vectors)
 
 
 def bundled_router(load: Callable[[str], Encoder]) -> EncoderRouter:

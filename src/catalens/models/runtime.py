@@ -1,6 +1,6 @@
-"""Runs an ONNX graph on a processor: ONNX Runtime, or OpenVINO where it is installed.
+"""Runs an ONNX graph on the CPU with ONNX Runtime, or with OpenVINO where it is installed.
 
-Which is faster belongs to the machine (docs/decisions/001-runtime.md); it knows nothing of what a graph means.
+Which one is faster depends on the machine (`catalens.models.fastest`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ RUNTIMES: dict[Runtime, str] = {
 }
 """Runtime → the command that installs it."""
 BYTES_GROUP = 256
-"""Where weights are bytes, OpenVINO makes bytes of what they are multiplied with, so many values under one scale; its
-own choice of 32 is a little closer and a third slower (docs/decisions/008-bytes.md)."""
+"""Group size of dynamic quantisation: where weights have 8 bits, OpenVINO quantises so many activations with one scale.
+Its default of 32 is a little closer and a third slower (docs/decisions/008-bytes.md)."""
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 """Arrays by the names of a graph's inputs or outputs."""
 Compute: TypeAlias = Callable[[Arrays, Sequence[str]], list[NDArray[Any]]]
@@ -37,10 +37,10 @@ class Graph:
     """A loaded graph; several threads may run it at once.
 
     Attributes:
-        file: where it came from; messages name it.
-        inputs: name → shape, with None where any size goes.
+        file: its file, for messages.
+        inputs: name → shape, with None for a dynamic size.
         outputs: names, in the graph's order.
-        compute: what the runtime does; `run` checks names around it and translates errors.
+        compute: runs the graph; `run` checks names and translates errors.
     """
 
     file: Path
@@ -53,34 +53,34 @@ class Graph:
 
         Args:
             inputs: an array for every input.
-            outputs: the ones to give; None for all.
+            outputs: names of the outputs to return; None for all.
 
         Returns:
             Arrays that belong to the caller.
 
         Raises:
-            ModelError: the names are not the graph's, or it refuses an array's shape or type.
+            ModelError: a name is not the graph's, or the shape or type of an array does not fit.
         """
         wanted = self.outputs if outputs is None else tuple(outputs)
         unknown = {*inputs} ^ {*self.inputs} or {*wanted} - {*self.outputs}
         if unknown:
             raise ModelError(
-                f"{self.file} takes {', '.join(self.inputs)} and gives {', '.join(self.outputs)}; "
+                f"{self.file} takes {', '.join(self.inputs)} and returns {', '.join(self.outputs)}; "
                 f"{', '.join(sorted(unknown))} does not fit"
             )
         try:
             return dict(zip(wanted, self.compute(inputs, wanted), strict=True))
         except Exception as error:
-            given = " and ".join(f"an array {each.shape} of {each.dtype}" for each in inputs.values())
-            raise ModelError(f"{self.file} failed on {given}: {_reason(error)}") from error
+            inputs_text = " and ".join(f"an array {each.shape} of {each.dtype}" for each in inputs.values())
+            raise ModelError(f"{self.file} failed on {inputs_text}: {_reason(error)}") from error
 
 
 def choose_runtime(asked: str = "auto") -> Runtime:
-    """Return the runtime to use: the one asked for, or the faster one of those installed.
+    """Return the requested runtime; for "auto", OpenVINO where it is installed.
 
     Raises:
-        InputError: no runtime is called so.
-        ModelError: it is not installed; the message holds the command that installs it.
+        InputError: the runtime is unknown.
+        ModelError: it is not installed; the message contains the command that installs it.
     """
     if asked == "auto":
         return "openvino" if find_spec("openvino") else "onnxruntime"
@@ -96,14 +96,14 @@ def load_graph(file: Path, runtime: Runtime, *, threads: int | None = None, exac
     """Load an ONNX file.
 
     Args:
-        file: the graph; what it keeps outside itself lies beside it.
-        runtime: what runs it.
+        file: the graph; external weights are beside it.
+        runtime: from `choose_runtime`.
         threads: processor threads; None uses every core the process may use.
         exact: compute in float32; otherwise OpenVINO takes the fastest type the processor has, such as bfloat16, and
             bytes where weights are bytes.
 
     Raises:
-        ModelError: the file is damaged, or is no graph.
+        ModelError: the file is damaged, or not an ONNX graph.
     """
     count = threads or _cores()
     try:
@@ -113,10 +113,10 @@ def load_graph(file: Path, runtime: Runtime, *, threads: int | None = None, exac
 
 
 def _reason(error: Exception) -> str:
-    """Return the line of a runtime's message that says something: OpenVINO's first ones are places in its source."""
+    """Return the informative line of a runtime's message: OpenVINO's first lines are places in its source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
-    return (said or lines or [type(error).__name__])[-1]
+    informative = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
+    return (informative or lines or [type(error).__name__])[-1]
 
 
 def _cores() -> int:
@@ -130,6 +130,9 @@ def _onnxruntime(file: Path, threads: int) -> Graph:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    # Otherwise DequantizeLinear and MatMul become MatMulNBits, which rounds the activations to 8 bits: a row then
+    # depends on how many rows it shares a product with (docs/decisions/010-float-products.md).
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     inputs = {
         each.name: tuple(size if isinstance(size, int) else None for size in each.shape)
@@ -162,12 +165,12 @@ def _openvino(file: Path, threads: int, *, exact: bool) -> Graph:
 
     def compute(arrays: Arrays, outputs: Sequence[str]) -> list[NDArray[Any]]:
         for name, (shape, kind) in takes.items():
-            # OpenVINO itself reads an array of another shape or type as if it had the right one.
+            # OpenVINO reinterprets an array of another shape or type without an error.
             if not shape.compatible(openvino.PartialShape(arrays[name].shape)) or kind != openvino.Type(
                 arrays[name].dtype
             ):
                 raise ModelError(f"the graph takes an array {shape} of {kind.get_type_name()}")
-        # One request a call: a shared one would refuse the second caller while it is busy.
+        # One request per call: a shared one rejects a second caller while it is busy.
         found = compiled.create_infer_request().infer(dict(arrays))
         return [np.array(found[name]) for name in outputs]
 

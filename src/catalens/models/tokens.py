@@ -1,34 +1,37 @@
-"""From texts to the token ids that a text tower reads; every encoder with a tokenizer shares it."""
+"""Converts texts to the token ids of a text tower; shared by every encoder."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
 
 from catalens.core.errors import InputError
 from catalens.core.vectors import batched
 
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
 TEXTS_AT_ONCE = 256
-"""Texts of one length that go through a text tower together; bounds memory, not meaning."""
+"""Texts of equal length per batch; bounds memory, does not change vectors."""
 
 _FEW = 4
 _SHOWN = 60
-"""Letters of a text that a warning shows."""
+"""Characters of a text shown in a warning."""
 _log = logging.getLogger(__name__)
 
 
 class Tokens:
-    """A tokenizer with what a text tower wants of it: where a text is cut, and whether it is padded.
+    """A tokenizer with the truncation and padding that a text tower needs.
 
     Args:
-        tokenizer: gives a text's ids with its marks; its own padding and cutting are turned off.
-        max_tokens: more are not read.
-        pad_id: None: a text is read at its true length. A number: it is padded with it to max_tokens.
-        end_id: the mark of a text's end; nothing after the first one is read.
+        tokenizer: returns a text's ids with special tokens; its own padding and truncation are turned off.
+        max_tokens: longer texts are truncated.
+        pad_id: None: texts keep their true length. A number: they are padded with it to max_tokens.
+        end_id: id of the end token; nothing after the first one is used.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, pad_id: int | None, end_id: int) -> None:
@@ -38,26 +41,25 @@ class Tokens:
         self._max_tokens, self._pad_id, self._end_id = max_tokens, pad_id, end_id
 
     def read(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids that the tower reads of each text.
+        """Return the token ids of each text.
 
-        One too long is cut at the last word that fits, keeps its end mark, and is never cut silently: a warning goes
-        to the log, which Python shows on standard error where nobody set it up otherwise.
+        A text that is too long is truncated after the last word that fits and keeps its end token; a warning is logged.
 
         Raises:
-            InputError: a text is not a str, or holds half a character.
+            InputError: a text is not a str, or contains a lone surrogate.
         """
         whole = self._whole(texts)
         cut = [text for text, (ids, _) in zip(texts, whole, strict=True) if len(ids) > self._max_tokens]
         if cut:
             start = cut[0] if len(cut[0]) <= _SHOWN else f"{cut[0][:_SHOWN]}…"
             _log.warning(
-                "%d of %d texts are longer than %d tokens; only their beginning is read, such as of %r",
+                "%d of %d texts are longer than %d tokens and were truncated, such as %r",
                 *(len(cut), len(texts), self._max_tokens, start),
             )
         return [self._padded(self._cut(text, *each)) for text, each in zip(texts, whole, strict=True)]
 
     def open_end(self, text: str) -> list[int]:
-        """Return the ids of a text that goes on: as `read`, without the mark of its end.
+        """Return the ids of a text without its end token, for a text that continues.
 
         Raises:
             InputError: as `read`.
@@ -66,7 +68,7 @@ class Tokens:
         return ids[:-1] if ids[-1:] == [self._end_id] else ids
 
     def count(self, text: str) -> tuple[int, int]:
-        """Return how many tokens a text has, its marks included, and how many are read.
+        """Return the number of tokens of a text, special tokens included, and the number that is encoded.
 
         Raises:
             InputError: as `read`.
@@ -81,17 +83,19 @@ class Tokens:
             try:
                 text.encode()
             except UnicodeEncodeError as error:
-                raise InputError(f"a text to encode holds half a character at place {error.start}: {text!r}") from error
-        # A batch goes to threads, which costs more than a few texts do.
+                raise InputError(
+                    f"a text to encode contains a lone surrogate at position {error.start}: {text!r}"
+                ) from error
+        # A batch is tokenised in threads, which do not pay for a few texts.
         few = len(texts) <= _FEW
         encodings = map(self._tokenizer.encode, texts) if few else self._tokenizer.encode_batch(list(texts))
         found = [(encoding.ids, encoding) for encoding in encodings]
-        # The state at the first end mark is the text's vector: a causal tower has not seen what follows.
+        # The state at the first end token is the text's vector; a causal tower does not see what follows.
         end = self._end_id
         return [(ids[: ids.index(end) + 1] if end in ids else ids, encoding) for ids, encoding in found]
 
     def _cut(self, text: str, ids: list[int], encoding: Encoding) -> list[int]:
-        """Keep whole words and the end mark; a single word that is too long is cut within."""
+        """Keep whole words and the end token; a single word that is too long is cut within."""
         room = self._max_tokens - 1
         if len(ids) <= room + 1:
             return ids
@@ -104,7 +108,7 @@ class Tokens:
 
 
 def _begins_word(text: str, before: int, at: int) -> bool:
-    """Say whether a token begins a word that is not the first, or is the space before one.
+    """Return whether a token starts a word other than the first, or is the space before one.
 
     Args:
         text: the whole text.
@@ -120,10 +124,10 @@ def _begins_word(text: str, before: int, at: int) -> bool:
     return begins and bool(text[:at].strip())
 
 
-def alike(keys: Iterable[object], size: int = TEXTS_AT_ONCE) -> Iterator[list[int]]:
-    """Return the places of equal keys together, at most `size` at once.
+def group_by_key(keys: Iterable[object], size: int = TEXTS_AT_ONCE) -> Iterator[list[int]]:
+    """Yield the positions of equal keys together, at most `size` at a time.
 
-    >>> list(alike("abab"))
+    >>> list(group_by_key("abab"))
     [[0, 2], [1, 3]]
     """
     places: dict[object, list[int]] = {}
@@ -133,6 +137,6 @@ def alike(keys: Iterable[object], size: int = TEXTS_AT_ONCE) -> Iterator[list[in
         yield from batched(each, size)
 
 
-def rows_of(ids: Sequence[Sequence[int]], places: Sequence[int]) -> NDArray[np.int64]:
-    """Return (n, length) ids of texts of one length."""
+def stack_ids(ids: Sequence[Sequence[int]], places: Sequence[int]) -> NDArray[np.int64]:
+    """Return (n, length) ids of texts of equal length."""
     return np.array([ids[at] for at in places], dtype=np.int64)

@@ -1,6 +1,6 @@
-"""How an ONNX graph keeps its weights: float32, float16 or int8, each turned back into float32 where it is used.
+"""Stores the weights of an ONNX graph as float32, float16 or int8, cast back to float32 where they are used.
 
-A runtime undoes this once, when it loads a graph, or keeps the small form where it can compute with it.
+A runtime casts them once, when it loads a graph, or computes with the small form.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from onnx import TensorProto, helper, numpy_helper
 from catalens.models.facts import Precision
 
 SMALL = 256
-"""Tensors below this many values stay float32: they cost nothing and are scales, biases, shapes."""
+"""Tensors with fewer values stay float32: scales, biases, shapes."""
 LARGEST = 1_500_000_000
-"""Bytes of weights in the graph's own file; protobuf ends at two gigabytes, so more go into a file beside it."""
+"""Most bytes of weights in the graph's own file, as protobuf is limited to 2 GB; more go into a file beside it."""
 
 
 def store(model: onnx.ModelProto, precision: Precision) -> None:
-    """Change how a float32 graph keeps its weights, in place.
+    """Change the storage type of a float32 graph's weights, in place.
 
     Args:
         model: the graph.
-        precision: float32 changes nothing; float16 and bf16 keep large tensors as float16; int8 keeps the weights of
-            matrix products as bytes with one scale for each output channel, and the rest as float16.
+        precision: float32 changes nothing; float16 and bf16 store large tensors as float16; int8 stores the weights of
+            matrix products as 8-bit integers with a scale per output channel, and the rest as float16.
     """
     if precision == "float32":
         return
@@ -51,13 +51,13 @@ def store(model: onnx.ModelProto, precision: Precision) -> None:
 
 
 def save(model: onnx.ModelProto, file: Path, *, largest: int = LARGEST) -> None:
-    """Write a graph; one with more than so many bytes of weights keeps them in `FILE.data` beside it."""
+    """Write a graph; more than `largest` bytes of weights go into `FILE.data` beside it."""
     size = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
     onnx.save(model, file, save_as_external_data=size > largest, location=f"{file.name}.data")
 
 
 def _products(model: onnx.ModelProto) -> dict[str, int]:
-    """Return the matrices that something is multiplied with, and the axis of each that holds output channels."""
+    """Return the weight matrices of products, with the axis of their output channels."""
     names = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) == 2}
     found = {}
     for node in model.graph.node:

@@ -1,77 +1,67 @@
-"""One machinery for "every picture of these entries becomes some words": captions, prompts, descriptions.
+"""The one loop over pictures: entries → decoding ahead in threads → stages in batches → outputs.
 
-What is done is said in stages, one for each model; where it goes, in outputs:
+    with Session(SessionConfig(reader="blip-base")) as session:
+        report = run_job(
+            open_source("photos/"),
+            [CaptionStage()],
+            [Sidecars("caption", ending=".txt")],
+            session=session,
+            journal=Journal(Path("captions.csv.part"), "captions"),
+        )
 
-    def load_captions() -> Step:  # called when there is the first picture to do, so it may take its time
-        reader = load_reader("blip-base")
-
-        def caption(pictures: Sequence[Picture]) -> list[Values]:
-            seen = reader.encode_images([picture.image for picture in pictures])
-            return [{"caption": captions[0]} for captions in reader.caption(seen)]
-
-        return Step(caption, batch_size=16, close=reader.close)
-
-    report = run_job(
-        entries,
-        [Stage("captions", load_captions)],
-        [
-            Sidecars("caption", ending=".txt", if_exists="append"),
-            Table(Path("captions.csv"), "caption", columns={"image": "image", "caption": "caption"}),
-        ],
-        journal=Journal(Path("captions.csv.part"), {"model": "blip-base"}),
-    )
-
-A later stage finds in `picture.values` what the earlier ones gave. All stages share one look at the picture's file;
-with `one_at_a_time` they go over all pictures one after the other instead, and each model is let go before the next
-is loaded. A job that was killed goes on from its journal; a picture that its outputs hold already is skipped; a bad
-item is an `Outcome` in the report and stops nothing. Commands have flags and messages for all this in `cli.jobs`.
+A later stage finds in `picture.values` what the earlier ones gave; all share one decoded image. With `one_at_a_time`
+each stage goes over all pictures before the next one's model is loaded. A job that was killed goes on from its
+journal; a picture that its outputs hold is skipped; a bad item is an `Outcome` and stops nothing. It never prints:
+results, failures and progress go to callbacks, in the caller's thread.
 """
 
 from __future__ import annotations
 
-import os
+import errno
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
-from catalens.catalogue.sources import Entry
+from catalens.catalogue.sources import Entry, Item
 from catalens.core.errors import AnswerError, CatalensError, InputError, ModelError
 from catalens.core.types import Outcome, Record
+from catalens.core.vectors import batched
 from catalens.pipelines.halving import each_half
 from catalens.pipelines.journal import Journal, Key, Note
+from catalens.pipelines.output import ContentOutput, Output, OutputRow
 from catalens.pipelines.prefetch import map_ahead
-from catalens.pipelines.stages import Picture, Round, Stage, Step, Values, Work, key_of
+from catalens.pipelines.session import Session
+from catalens.pipelines.stages import Stage, Values, record_of
+from catalens.pipelines.work import Pass, Work, key_of
 
-__all__ = ["JobReport", "Journal", "Output", "Picture", "Stage", "Step", "Values", "run_job"]
+DECODING, WRITING = "decoding", "writing"
+_LOOKUP = 16
+"""Items that outputs are asked about at once."""
+_CHUNK = 4
+"""Pictures given to a thread at once, where many of them may need no decoding."""
+_SMALL_AHEAD, _WHOLE_AHEAD = 64, 8
+"""Pictures decoded before their turn: small ones, and whole ones of tens of megabytes each."""
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
-_AHEAD = 8
-"""Pictures that are decoded before their turn, so that a batch is ready when the model is."""
 
-_MOST_IN_A_ROW = 16
-"""So many failures of a model, one after the other, are no longer the pictures' fault."""
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is.
 
+    Attributes:
+        what: what is being made, for people.
+        done: entries met so far in this pass, whatever became of them.
+        items_per_s: since the start of the pass.
+        limited_by: what has taken most of the time: "decoding", "writing" or a stage's name.
+    """
 
-class Output(Protocol):
-    """Where results go; `Sidecars` and `Table` are two."""
-
-    def holds(self, record: Record) -> bool:
-        """Say whether there is nothing to do for this picture.
-
-        Raises:
-            InputError: there is no place for its result.
-        """
-
-    def write(self, record: Record, values: Values) -> None:
-        """Take a result; the same one again changes nothing, for a job that goes on may give it twice.
-
-        Raises:
-            InputError, OSError: it cannot be written.
-        """
-
-    def finish(self) -> None:
-        """Write what waits for the end of the job."""
+    what: str
+    done: int
+    items_per_s: float
+    limited_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +73,45 @@ class JobReport:
         skipped: pictures that the outputs held already.
         failures: one outcome per item that came to nothing, with the reason.
         elapsed_s: time in all.
+        seconds: time spent waiting for decoded pictures, in each stage, and writing.
     """
 
     done: int
     skipped: int
     failures: Sequence[Outcome]
     elapsed_s: float
+    seconds: Mapping[str, float]
+
+    @property
+    def met(self) -> int:
+        """Items that were met."""
+        return self.done + self.skipped + len(self.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What became of one entry.
+
+    Attributes:
+        number: of the entry, counted from 0.
+        record: id, source and fields of the item.
+        values: what the stages found; None where the entry failed or was skipped.
+        error: why it failed; None where it did not.
+    """
+
+    number: int
+    record: Record
+    values: Values | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callbacks:
+    """Who is told what; each is called in the caller's thread."""
+
+    on_result: Callable[[Record, Values], None] | None = None
+    on_failure: Callable[[Outcome], None] | None = None
+    on_progress: Callable[[Progress], None] | None = None
 
 
 def run_job(
@@ -96,21 +119,21 @@ def run_job(
     stages: Sequence[Stage],
     outputs: Sequence[Output] = (),
     *,
+    session: Session | None = None,
     journal: Journal | None = None,
     one_at_a_time: bool = False,
-    on_result: Callable[[Record, Values], None] | None = None,
-    on_progress: Callable[[str, int], None] | None = None,
+    callbacks: Callbacks = Callbacks(),
 ) -> JobReport:
-    """Do every stage for every picture, and give the results to every output, in the order of the entries.
+    """Run every stage for every picture, and give the results to every output, in the order of the entries.
 
     Args:
         entries: items, and outcomes for what is no item; with `one_at_a_time` they are iterated once for each stage.
-        stages: at least one; a model is loaded when the first picture is there for it.
+        stages: at least one; each is loaded when the first picture is there for it.
         outputs: where results go; a picture that all of them hold is skipped. Without any, nothing is skipped.
+        session: hands out the models; None is a session of the bundled ones, for this job alone.
         journal: remembers what is done until the job is complete; None for jobs that need not be resumed.
-        one_at_a_time: hold one model at a time.
-        on_result: called with each result, in the caller's thread.
-        on_progress: called after each batch with what is being done, and how many entries were met in doing it.
+        one_at_a_time: hold one stage's models at a time.
+        callbacks: told of results, failures and progress.
 
     Raises:
         ModelError: a model cannot be loaded, or fails for one picture after the other.
@@ -118,22 +141,74 @@ def run_job(
         OSError: the journal, or an output as a whole, cannot be written.
     """
     started_s = time.perf_counter()
-    job = _Job(stages, outputs, journal, on_result)
+    models = session or Session()
+    job = _Job(stages, outputs, journal, models.workers, callbacks.on_progress)
+    tally = _Tally(callbacks)
     ends = range(1, len(stages) + 1) if one_at_a_time else [len(stages)]
     try:
         start = 0
         for end in ends:
-            with closing(Round(stages, start, end)) as round:
-                job.run(entries, round, on_progress)
+            events = job.run(entries, Pass(stages, start, end, models, hashed=bool(job.tracked)))
+            # Later passes leave out what is settled, so only a single one meets every entry in order.
+            for event in events if one_at_a_time else _in_order(events):
+                tally.count(event)
             start = end
-        for output in outputs:
-            output.finish()
+            if one_at_a_time or session is None:
+                models.unload()
+        with job.timed(WRITING):
+            for output in outputs:
+                output.finish()
     finally:
         if journal is not None:
             journal.close()
     if journal is not None:
         journal.delete()
-    return JobReport(job.done, job.skipped, tuple(job.failures), time.perf_counter() - started_s)
+    elapsed_s = time.perf_counter() - started_s
+    return JobReport(tally.done, job.skipped, tuple(tally.failures), elapsed_s, dict(job.seconds))
+
+
+def stream(entries: Iterable[Entry], stages: Sequence[Stage], session: Session) -> Iterator[Event]:
+    """Run every stage for every picture, and return what became of each, in the order of the entries, as it is ready.
+
+    Raises:
+        ModelError: a model cannot be loaded, or fails for one picture after the other.
+    """
+    job = _Job(stages, (), None, session.workers, None)
+    return _in_order(job.run(entries, Pass(stages, 0, len(stages), session, hashed=False)))
+
+
+def _in_order(events: Iterable[Event]) -> Iterator[Event]:
+    """Return events by the numbers of their entries, of which every one has an event."""
+    early: dict[int, Event] = {}
+    following = 0
+    for event in events:
+        early[event.number] = event
+        while following in early:
+            yield early.pop(following)
+            following += 1
+    yield from (early[number] for number in sorted(early))  # a job that is stopped leaves gaps
+
+
+class _Tally:
+    """Counts what became of the entries, and passes it on."""
+
+    def __init__(self, callbacks: Callbacks) -> None:
+        self._callbacks = callbacks
+        self.done = 0
+        self.failures: list[Outcome] = []
+
+    def count(self, event: Event) -> None:
+        """Count an event, and tell the callbacks."""
+        if event.values is None:
+            if event.error is None:
+                return
+            self.failures.append(Outcome(event.record.id, event.error))
+            if self._callbacks.on_failure is not None:
+                self._callbacks.on_failure(self.failures[-1])
+            return
+        self.done += 1
+        if self._callbacks.on_result is not None:
+            self._callbacks.on_result(event.record, event.values)
 
 
 class _Job:
@@ -144,118 +219,200 @@ class _Job:
         stages: Sequence[Stage],
         outputs: Sequence[Output],
         journal: Journal | None,
-        on_result: Callable[[Record, Values], None] | None,
+        workers: int,
+        on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._stages, self._outputs, self._journal, self._on_result = stages, outputs, journal, on_result
+        self._stages, self._outputs, self._journal = stages, outputs, journal
+        self._workers, self._on_progress = workers, on_progress
+        self.tracked = [output for output in outputs if isinstance(output, ContentOutput)]
         self._notes = journal.read() if journal is not None else {}
-        self._settled: set[Key] = set()  # failed or skipped: not for later rounds
+        self._settled: set[Key] = set()  # failed or skipped: not for later passes
+        self._events: list[Event] = []
         self._met = self._in_a_row = 0
-        self.done = self.skipped = 0
-        self.failures: list[Outcome] = []
+        self.skipped = 0
+        self.seconds: dict[str, float] = defaultdict(float)
 
-    def run(self, entries: Iterable[Entry], round: Round, on_progress: Callable[[str, int], None] | None) -> None:
-        """Bring every entry to where the stages of a round are done; in the last round, hand the results out."""
+    def run(self, entries: Iterable[Entry], work_pass: Pass) -> Iterator[Event]:
+        """Bring every entry to where the stages of a pass are done; return failures, and in the last pass results."""
         self._met = 0
-        workers = os.cpu_count() or 1
+        started_s = time.perf_counter()
         waiting: list[Work] = []
-        with closing(
-            map_ahead(round.read, self._works(entries, round), workers=workers, ahead=_AHEAD + workers)
-        ) as works:
-            for work in works:
-                waiting.append(work)
-                if len(waiting) >= round.batch_size:
-                    self._do(waiting, round)
-                    waiting = []
-                    if on_progress is not None:
-                        on_progress(round.name, self._met)
-        self._do(waiting, round)
-        if on_progress is not None:
-            on_progress(round.name, self._met)
+        chunks = self._chunks(entries, work_pass)
+        ahead = partial(self._ahead, work_pass)
+        read = map_ahead(work_pass.read, chunks, workers=self._workers, ahead=ahead)
+        with closing(read), closing(work_pass):
+            while True:
+                with self.timed(DECODING):
+                    chunk = next(read, None)
+                if chunk is None:
+                    break
+                waiting += self._readable(chunk)
+                while len(waiting) >= work_pass.batch_size:
+                    batch, waiting = waiting[: work_pass.batch_size], waiting[work_pass.batch_size :]
+                    self._do(batch, work_pass)
+                    self._tell(work_pass, started_s)
+                yield from self._drained()
+            self._do(waiting, work_pass)
+            self._tell(work_pass, started_s)
+            yield from self._drained()
 
-    def _works(self, entries: Iterable[Entry], round: Round) -> Iterator[Work]:
-        """Return the items that this round has to do with."""
-        for entry in entries:
-            self._met += 1
-            if isinstance(entry, Outcome):
-                if round.start == 0:
-                    self.failures.append(entry)
-                continue
-            note = self._notes.get(key_of(entry), Note(0, {}))
-            work = Work(entry, note.done, dict(note.values))
-            if round.start == 0:
-                self._sort_out(work)
-            # What has come to the source since the job's first round is for the next job.
-            if work.key not in self._settled and work.done >= round.start:
-                round.make_ready(work)
-                yield work
-
-    def _sort_out(self, work: Work) -> None:
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Count the time of a block."""
+        started_s = time.perf_counter()
         try:
-            if self._outputs and all(output.holds(work.record) for output in self._outputs):
-                self.skipped += 1
-                self._settled.add(work.key)
+            yield
+        finally:
+            self.seconds[what] += time.perf_counter() - started_s
+
+    def _drained(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def _tell(self, work_pass: Pass, started_s: float) -> None:
+        if self._on_progress is not None:
+            rate = self._met / max(time.perf_counter() - started_s, 1e-9)
+            limit = max(self.seconds, key=lambda what: self.seconds[what], default=DECODING)
+            self._on_progress(Progress(work_pass.name, self._met, rate, limit))
+
+    def _ahead(self, work_pass: Pass) -> int:
+        """Return how many chunks may be read before their turn: the next batch, and work for every thread."""
+        images = min(work_pass.batch_size, _WHOLE_AHEAD if work_pass.size_wh is None else _SMALL_AHEAD)
+        return -(-images // (_CHUNK if self.tracked else 1)) + self._workers
+
+    def _chunks(self, entries: Iterable[Entry], work_pass: Pass) -> Iterator[list[Work]]:
+        """Return the items that this pass has to do with, a few at a time."""
+        for some in batched(entries, _LOOKUP if self.tracked else 1):
+            ids = [entry.id for entry in some if isinstance(entry, Item)]
+            held = self.tracked[0].fingerprints(ids) if self.tracked and ids else {}
+            works = (self._work(entry, held, work_pass) for entry in some)
+            yield from batched((work for work in works if work is not None), _CHUNK if self.tracked else 1)
+
+    def _work(self, entry: Entry, held: Mapping[str, str], work_pass: Pass) -> Work | None:
+        number, self._met = self._met, self._met + 1
+        first = work_pass.start == 0
+        if isinstance(entry, Outcome):
+            if first:
+                self._events.append(Event(number, Record(entry.id, entry.id), None, entry.error))
+            return None
+        note = self._notes.get(key_of(entry), Note(0, {}))
+        work = Work(entry, number, note.done, dict(note.values), held.get(entry.id))
+        if first and not self._is_wanted(work):
+            return None
+        # What has come to the source since the job's first pass is for the next job.
+        if not first and (work.key in self._settled or work.done < work_pass.start):
+            return None
+        work_pass.load_steps(work)
+        return work
+
+    def _is_wanted(self, work: Work) -> bool:
+        try:
+            if not self._outputs or not all(output.holds(record_of(work.item)) for output in self._outputs):
+                return True
+            self._skip(work)
         except InputError as error:
             self._fail(work, error)
+        return False
 
-    def _do(self, works: Sequence[Work], round: Round) -> None:
+    def _skip(self, work: Work) -> None:
+        self.skipped += 1
+        self._settled.add(work.key)
+        self._events.append(Event(work.number, record_of(work.item), None))
+
+    def _readable(self, works: Sequence[Work]) -> list[Work]:
+        """Return the items that were read; failures are reported, and what has not changed is skipped."""
+        good: list[Work] = []
         for work in works:
             if work.error is not None:
-                self._settled.add(work.key)
-                self.failures.append(Outcome(work.item.id, work.error))
-        alive = [work for work in works if work.error is None]
-        before = [work.done for work in alive]
-        for number in range(round.start, round.end):
-            self._advance(number, [work for work in alive if work.done == number], round)
-        further = [work for work, done in zip(alive, before, strict=True) if work.done > done]
+                self._fail_with(work, work.error)
+            elif self.tracked and work.is_unchanged:
+                self._skip(work)
+            else:
+                good.append(work)
+        return good
+
+    def _do(self, works: Sequence[Work], work_pass: Pass) -> None:
+        if not works:
+            return
+        if self.tracked:
+            self._take_stored([work for work in works if work.is_same_picture])
+        before = [work.done for work in works]
+        for number in range(work_pass.start, work_pass.end):
+            self._advance(number, [work for work in works if work.done == number], work_pass)
+        further = [work for work, done in zip(works, before, strict=True) if work.done > done]
         if self._journal is not None:
             self._journal.append([(work.key, Note(work.done, work.values)) for work in further])
-        for work in alive:
-            if work.done == round.end:
-                self._hand_on(work, round)
+        self._hand_on([work for work in works if work.done == work_pass.end], work_pass)
 
-    def _advance(self, number: int, works: Sequence[Work], round: Round) -> None:
-        """Do one stage for some items."""
+    def _take_stored(self, works: Sequence[Work]) -> None:
+        """Take the values of pictures that have not changed from the output."""
+        stored = self.tracked[0].stored([work.item.id for work in works])
+        for work in works:
+            work.values.update(stored[work.item.id])
+            work.done = len(self._stages)
+
+    def _advance(self, number: int, works: Sequence[Work], work_pass: Pass) -> None:
+        """Run one stage for some items."""
 
         def run(works: Sequence[Work]) -> list[tuple[Work, Values | CatalensError]]:
-            pictures = [Picture(work.record, work.image, work.values) for work in works if work.image is not None]
-            found = round.steps[number].run(pictures)
+            found = work_pass.steps[number].run([work.picture() for work in works])
             if len(found) != len(works):
                 name = self._stages[number].name
-                raise ModelError(f"{name}: {len(found)} results were given for {len(works)} pictures")
+                raise ModelError(f"{name}: {len(found)} results were returned for {len(works)} pictures")
             return list(zip(works, found, strict=True))
 
         if not works:
             return
-        for work, found in each_half(run, works, Exception, self._fail_in_a_row):
-            if isinstance(found, CatalensError):
-                self._fail_in_a_row(work, found)
-            else:
-                work.values.update(found)
-                work.done += 1
-                self._in_a_row = 0
+        most = work_pass.steps[number].max_failures
+        with self.timed(self._stages[number].name):
+            for work, found in each_half(run, works, Exception, partial(self._fail_in_a_row, most=most)):
+                if isinstance(found, CatalensError):
+                    self._fail_in_a_row(work, found, most)
+                else:
+                    work.values.update(found)
+                    work.done += 1
+                    self._in_a_row = 0
 
-    def _fail_in_a_row(self, work: Work, error: Exception) -> None:
+    def _fail_in_a_row(self, work: Work, error: Exception, most: int) -> None:
         """Note a failure of a stage; give up where it is the model that fails each time, not its answers."""
+        if isinstance(error, AnswerError):
+            self._in_a_row = 0
+        elif isinstance(error, ModelError):
+            self._in_a_row += 1
+        if self._in_a_row >= most:
+            raise ModelError(f"stopped after {most} failures in a row; the last: {error}") from error
         self._fail(work, error)
-        broken = isinstance(error, ModelError) and not isinstance(error, AnswerError)
-        self._in_a_row = self._in_a_row + 1 if broken else 0
-        if self._in_a_row >= _MOST_IN_A_ROW:
-            raise ModelError(f"given up after {_MOST_IN_A_ROW} failures in a row; the last: {error}") from error
 
-    def _hand_on(self, work: Work, round: Round) -> None:
-        if not round.is_last:
-            self._notes[work.key] = Note(work.done, work.values)
+    def _hand_on(self, works: Sequence[Work], work_pass: Pass) -> None:
+        if not work_pass.is_last:
+            self._notes |= {work.key: Note(work.done, work.values) for work in works}
             return
-        try:
-            for output in self._outputs:
-                output.write(work.record, work.values)
-        except (InputError, OSError) as error:
+        for output in self._outputs:
+            works = self._written(output, works)
+        self._events += [Event(work.number, record_of(work.item), work.values) for work in works]
+
+    def _written(self, output: Output, works: Sequence[Work]) -> Sequence[Work]:
+        """Give results to an output, and return those that it could take."""
+
+        def write(works: Sequence[Work]) -> Sequence[Work]:
+            output.write([OutputRow(record_of(work.item), work.values, work.content_hash) for work in works])
+            return works
+
+        def fail(work: Work, error: Exception) -> None:
+            # A disk that is full, read-only or broken fails every later picture too.
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if isinstance(cause, OSError) and cause.errno in _DISK_ERRORS:
+                raise error
             self._fail(work, error)
-            return
-        self.done += 1
-        if self._on_result is not None:
-            self._on_result(work.record, work.values)
+
+        with self.timed(WRITING):
+            return each_half(write, works, (InputError, OSError), fail) if works else works
 
     def _fail(self, work: Work, error: Exception) -> None:
+        self._fail_with(work, str(error) or type(error).__name__)
+
+    def _fail_with(self, work: Work, reason: str) -> None:
         self._settled.add(work.key)
-        self.failures.append(Outcome(work.item.id, f"{work.item.source}: {str(error) or type(error).__name__}"))
+        name = work.item.source
+        reason = reason if reason.startswith(name) else f"{name}: {reason}"
+        self._events.append(Event(work.number, record_of(work.item), None, reason))

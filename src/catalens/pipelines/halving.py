@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from catalens.core.errors import BatchError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -12,10 +14,12 @@ R = TypeVar("R")
 def each_half(
     step: Callable[[Sequence[T]], Sequence[R]],
     items: Sequence[T],
-    caught: type[Exception],
+    caught: type[Exception] | tuple[type[Exception], ...],
     fail: Callable[[T, Exception], None],
 ) -> list[R]:
     """Do a step for all items at once; where that fails, for each half, down to the items at fault.
+
+    A `BatchError` names them itself: the others are tried once more, and nothing is halved.
 
     Args:
         step: gives one result per item, in order, or raises.
@@ -33,6 +37,11 @@ def each_half(
     try:
         return list(step(items))
     except caught as error:
+        if isinstance(error, BatchError) and len(items) > 1:
+            for at, each in error.errors.items():
+                fail(items[at], each)
+            others = [item for at, item in enumerate(items) if at not in error.errors]
+            return each_half(step, others, caught, fail) if others else []
         if len(items) == 1:
             fail(items[0], error)
             return []

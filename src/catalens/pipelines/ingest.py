@@ -1,78 +1,27 @@
-"""Fills an index from a source: decode in threads, encode in batches, write each batch at once.
+"""Fills an index from a source: the engine, with an index as its output.
 
-A second run, or one after a crash, does only what is not in the index yet.
+A second run, or one after a crash, does only what the index does not hold yet.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from catalens.catalogue.sources import Entry, Source
-from catalens.core.errors import CatalogueError, InputError, ModelError
-from catalens.core.protocols import Encoder
-from catalens.core.types import Outcome, Record, Vectors
-from catalens.core.vectors import batched
-from catalens.pipelines.halving import each_half
-from catalens.pipelines.prefetch import Change, Chunk, Loaded, load, map_ahead
-
-Stage = Literal["decoding", "encoding", "writing"]
-
-_Encoded = tuple[Loaded, NDArray[np.float32]]
-"""An item and its (dim,) vector."""
-
-_CHUNK = 16
-"""Pictures given to a thread at once."""
-
-
-class Store(Protocol):
-    """What ingestion needs of an index."""
-
-    @property
-    def encoder_name(self) -> str:
-        """Whose vectors it holds."""
-
-    def add(self, records: Sequence[Record], vectors: Vectors, hashes: Sequence[str] | None = None) -> None:
-        """Write records with their (n, dim) vectors, all or none; those with a known id are replaced."""
-
-    def get(self, ids: Sequence[str]) -> Sequence[Record | None]:
-        """Return one record per id, in order; None where there is none."""
-
-    def hashes(self, ids: Sequence[str] | None = None) -> Mapping[str, str]:
-        """Return the hashes that were added with some ids; those without one are left out."""
-
-    def vectors(self, ids: Sequence[str]) -> Vectors:
-        """Return the (n, dim) vectors of ids that are there."""
-
-    def remove(self, ids: Sequence[str]) -> int:
-        """Take records out; gives how many were there."""
-
-    def records(self) -> Iterator[Record]:
-        """Return every record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a running ingestion is.
-
-    Attributes:
-        done: items that are settled, whether written, skipped or failed.
-        items_per_s: since the start.
-        limited_by: where most of the time goes.
-    """
-
-    done: int
-    items_per_s: float
-    limited_by: Stage
+from catalens.catalogue.sources.pruning import MAX_SHARE, Pruning, plan_pruning
+from catalens.core.errors import CatalogueError, InputError
+from catalens.core.protocols import Encoder, Index
+from catalens.core.types import Outcome, Record
+from catalens.pipelines.encoding import VECTOR, EncoderStage
+from catalens.pipelines.engine import Callbacks, JobReport, Progress, run_job
+from catalens.pipelines.output import OutputRow
+from catalens.pipelines.session import Session, SessionConfig
+from catalens.pipelines.stages import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +42,11 @@ class Report:
         updated: items whose picture or fields had changed.
         skipped: items that were unchanged.
         removed: records whose items are gone from the source.
-        failures: one outcome per item that could not be catalogued, with the reason.
+        failures: one outcome per item that could not be indexed, with the reason.
         seconds: time spent waiting for decoded pictures, encoding, and writing.
         elapsed_s: time in all.
         replaced: those among the updated whose picture is another, from another place: perhaps another source's.
+        notices: sentences about files that were passed over and records that were kept.
     """
 
     added: int
@@ -104,9 +54,10 @@ class Report:
     skipped: int
     removed: int
     failures: Sequence[Outcome]
-    seconds: Mapping[Stage, float]
+    seconds: Mapping[str, float]
     elapsed_s: float
     replaced: Sequence[Replaced] = ()
+    notices: Sequence[str] = ()
 
     @property
     def done(self) -> int:
@@ -119,26 +70,88 @@ class Report:
         return self.done / max(self.elapsed_s, 1e-9)
 
     @property
-    def limited_by(self) -> Stage:
-        """The stage that took the most time."""
-        return _slowest(self.seconds)
+    def limited_by(self) -> str:
+        """What took the most time: "decoding", "encoding" or "writing"."""
+        return max(self.seconds, key=lambda what: self.seconds[what], default="decoding")
+
+
+class IndexOutput:
+    """An index that takes the vectors of a job; it remembers the content of what it holds."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self.counts: Counter[str] = Counter()
+        self.replaced: list[Replaced] = []
+
+    def holds(self, _record: Record) -> bool:
+        """Return False: only the content tells."""
+        return False
+
+    def fingerprints(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the content hashes held under some ids."""
+        return self._index.hashes(ids)
+
+    def stored(self, ids: Sequence[str]) -> Mapping[str, Values]:
+        """Return the vectors held of some ids."""
+        if not ids:
+            return {}
+        return {one: {VECTOR: row} for one, row in zip(ids, self._index.vectors(ids), strict=True)}
+
+    def write(self, results: Sequence[OutputRow]) -> None:
+        """Write records with their vectors in one transaction.
+
+        Raises:
+            InputError: a record cannot be held.
+            CatalogueError: the index cannot be written.
+        """
+        records = [result.record for result in results]
+        ids = [record.id for record in records]
+        before, hashes = self._index.get(ids), self._index.hashes(ids)
+        vectors = np.stack([np.asarray(result.values[VECTOR], dtype=np.float32) for result in results])
+        self._index.add(records, vectors, [result.content_hash for result in results])
+        for result, was in zip(results, before, strict=True):
+            record = result.record
+            self.counts["added" if was is None else "updated"] += 1
+            moved = was is not None and was.source and was.source != record.source
+            if was is not None and moved and not _same_picture(hashes.get(record.id), result.content_hash):
+                self.replaced.append(Replaced(record.id, was.source, record.source))
+
+    def finish(self) -> None:
+        """Nothing waits."""
+
+
+def _same_picture(held: str | None, now: str | None) -> bool:
+    return held is not None and now is not None and held.split(":")[0] == now.split(":")[0]
+
+
+class _Met:
+    """The entries of a source, and the ids met among them."""
+
+    def __init__(self, source: Iterable[Entry]) -> None:
+        self._source = source
+        self.ids: set[str] = set()
+
+    def __iter__(self) -> Iterator[Entry]:
+        for entry in self._source:
+            self.ids.add(entry.id)
+            yield entry
 
 
 def ingest(
     source: Iterable[Entry],
     encoder: Encoder,
-    index: Store,
+    index: Index,
     *,
     workers: int | None = None,
     batch_size: int = 64,
-    prune: bool = False,
+    prune: bool | float = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Bring an index up to date with a source.
 
-    Pictures are decoded in threads while the caller's thread encodes, in batches, and writes each
-    batch in one transaction. Unchanged items are told by a hash of content and fields, and are not
-    decoded; where only the fields changed, the vector stays. A bad item never stops the others.
+    Pictures are decoded in threads while the caller's thread encodes in batches, and writes each batch in one
+    transaction. Unchanged items are recognised by a hash of content and fields, and are not decoded; where only the
+    fields changed, the vector stays. A bad item never stops the others.
 
     Args:
         source: items, and outcomes for what is no item; see `open_source`.
@@ -146,9 +159,9 @@ def ingest(
         index: is written to; whatever stops the job, it holds what was written until then.
         workers: threads that decode; None takes one per processor.
         batch_size: pictures encoded at once and written at once.
-        prune: remove records (with the source's id prefix, if it has one) that it no longer has. Nothing is
-            removed if it was empty, or had rows whose id could not be read: they might be those that are missed.
-        on_progress: called every few items, in the caller's thread.
+        prune: remove records (with the source's id prefix, if it has one) that it no longer has, if they are at most
+            this share of the records; True is `MAX_SHARE`. See `plan_pruning`.
+        on_progress: called after each batch, in the caller's thread.
 
     Raises:
         InputError: workers or batch_size is less than 1.
@@ -159,142 +172,38 @@ def ingest(
         raise InputError(f"workers and batch_size must be at least 1, not {workers} and {batch_size}")
     if index.encoder_name != encoder.name:
         raise CatalogueError(f"the index holds vectors of {index.encoder_name!r}, not of {encoder.name!r}")
-    job = _Job(encoder, index, batch_size, on_progress)
-    chunk_size = max(1, min(_CHUNK, batch_size // workers))
-    ahead = -(-batch_size // chunk_size) + workers  # the next batch, and work for everybody while it is taken
-    work = partial(load, size_wh=encoder.input_size_wh)
-    with closing(map_ahead(work, job.chunks(source, chunk_size), workers=workers, ahead=ahead)) as loaded:
-        job.run(loaded)
-    if prune:
-        job.prune(source.id_prefix if isinstance(source, Source) else "")
-    return job.report()
+    output, met = IndexOutput(index), _Met(source)
+    stages = [EncoderStage(encoder, batch_size)]
+    job = run_job(
+        met,
+        stages,
+        [output],
+        session=Session(SessionConfig(workers=workers)),
+        callbacks=Callbacks(on_progress=on_progress),
+    )
+    removed, plan = _prune(index, met.ids, source, MAX_SHARE if prune is True else prune) if prune else (0, Pruning())
+    return _report(job, output, removed, plan, source)
 
 
-class _Job:
-    """The state of one ingestion; all of it belongs to the caller's thread."""
-
-    def __init__(
-        self, encoder: Encoder, index: Store, batch_size: int, on_progress: Callable[[Progress], None] | None
-    ) -> None:
-        self._encoder, self._index = encoder, index
-        self._batch_size = batch_size
-        self._on_progress = on_progress
-        self._started_s = time.perf_counter()
-        self._seconds: dict[Stage, float] = {"decoding": 0.0, "encoding": 0.0, "writing": 0.0}
-        self._counts: Counter[Change] = Counter()
-        self._removed = 0
-        self._failures: list[Outcome] = []
-        self._replaced: list[Replaced] = []
-        self._met: set[str] = set()
-        self._new: list[Loaded] = []
-        self._restated: list[Loaded] = []
-
-    def chunks(self, source: Iterable[Entry], chunk_size: int) -> Iterator[Chunk]:
-        """Cut the source into chunks, each entry beside its hash; the index is asked once per batch."""
-        for entries in batched(source, self._batch_size):
-            ids = [entry.id for entry in entries]
-            self._met.update(ids)
-            known = self._index.hashes(ids)
-            yield from batched(((entry, known.get(entry.id)) for entry in entries), chunk_size)
-
-    def run(self, chunks: Iterator[list[Loaded | Outcome]]) -> None:
-        """Take what the threads give, until there is no more."""
-        while True:
-            with self._timed("decoding"):
-                chunk = next(chunks, None)
-            if chunk is None:
-                break
-            for loaded in chunk:
-                self._sort_in(loaded)
-            self._flush(self._batch_size)
-        self._flush(1)
-
-    def prune(self, prefix: str) -> None:
-        """Remove what was not met among the ids with a prefix, if it is certain that everything was."""
-        gone = [each.id for each in self._index.records() if each.id.startswith(prefix) and each.id not in self._met]
-        if gone and self._met <= {""}:
-            self._failures.append(Outcome("", "the source is empty, so nothing was removed from the index"))
-        elif gone and "" in self._met:
-            reason = f"{len(gone)} records were not met, but some rows had no readable id, so nothing was removed"
-            self._failures.append(Outcome("", reason))
-        else:
-            with self._timed("writing"):
-                self._removed = self._index.remove(gone)
-
-    def report(self) -> Report:
-        """Sum up."""
-        return Report(
-            added=self._counts["added"],
-            updated=self._counts["updated"],
-            skipped=self._counts["skipped"],
-            removed=self._removed,
-            failures=tuple(self._failures),
-            seconds=dict(self._seconds),
-            elapsed_s=time.perf_counter() - self._started_s,
-            replaced=tuple(self._replaced),
-        )
-
-    def _sort_in(self, loaded: Loaded | Outcome) -> None:
-        if isinstance(loaded, Outcome):
-            self._failures.append(loaded)
-        elif loaded.change == "skipped":
-            self._counts["skipped"] += 1
-        else:
-            (self._restated if loaded.image is None else self._new).append(loaded)
-
-    def _flush(self, at_least: int) -> None:
-        """Write what waits, in batches, down to less than `at_least`."""
-        while len(self._new) >= at_least:
-            batch, self._new = self._new[: self._batch_size], self._new[self._batch_size :]
-            with self._timed("encoding"):
-                encoded = each_half(self._encode, batch, Exception, self._fail)
-            self._write(encoded)
-        if len(self._restated) >= at_least:
-            ids = [loaded.record.id for loaded in self._restated]
-            self._write(list(zip(self._restated, self._index.vectors(ids), strict=True)))
-            self._restated = []
-        if self._on_progress is not None:
-            done = self._counts.total() + len(self._failures)
-            elapsed_s = time.perf_counter() - self._started_s
-            self._on_progress(Progress(done, done / max(elapsed_s, 1e-9), _slowest(self._seconds)))
-
-    def _encode(self, batch: Sequence[Loaded]) -> list[_Encoded]:
-        rows = self._encoder.encode_images([loaded.image for loaded in batch if loaded.image is not None])
-        if rows.shape != (len(batch), self._encoder.dim):
-            raise ModelError(f"{self._encoder.name} gave vectors of shape {rows.shape} for {len(batch)} pictures")
-        if not np.isfinite(rows).all():
-            raise ModelError(f"{self._encoder.name} gave a vector that is not finite")
-        return list(zip(batch, rows, strict=True))
-
-    def _write(self, encoded: list[_Encoded]) -> None:
-        with self._timed("writing"):
-            decoded = [loaded.record.id for loaded, _ in encoded if loaded.image is not None]
-            places = {record.id: record.source for record in self._index.get(decoded) if record is not None}
-            written = each_half(self._add, encoded, InputError, lambda pair, error: self._fail(pair[0], error))
-        self._counts.update(loaded.change for loaded, _ in written)
-        moved = ((loaded.record, places.get(loaded.record.id)) for loaded, _ in written)
-        self._replaced += [Replaced(now.id, was, now.source) for now, was in moved if was and was != now.source]
-
-    def _add(self, encoded: Sequence[_Encoded]) -> Sequence[_Encoded]:
-        if encoded:
-            vectors = np.stack([row for _, row in encoded])
-            hashes = [loaded.hash for loaded, _ in encoded]
-            self._index.add([loaded.record for loaded, _ in encoded], vectors, hashes)
-        return encoded
-
-    def _fail(self, loaded: Loaded, error: Exception) -> None:
-        self._failures.append(
-            Outcome(loaded.record.id, f"{loaded.record.source}: {str(error) or type(error).__name__}")
-        )
-
-    @contextmanager
-    def _timed(self, stage: Stage) -> Iterator[None]:
-        started_s = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[stage] += time.perf_counter() - started_s
+def _prune(index: Index, met: set[str], source: Iterable[Entry], share: float) -> tuple[int, Pruning]:
+    """Remove the records that the source no longer has, as far as that is certain."""
+    missed, prefix = (source.missed, source.id_prefix) if isinstance(source, Source) else (None, "")
+    plan = plan_pruning((each.id for each in index.records()), met, missed, prefix=prefix, max_share=share)
+    return (0 if plan.refusal else index.remove(plan.gone)), plan
 
 
-def _slowest(seconds: Mapping[Stage, float]) -> Stage:
-    return max(seconds, key=lambda stage: seconds[stage])
+def _report(job: JobReport, output: IndexOutput, removed: int, plan: Pruning, source: Iterable[Entry]) -> Report:
+    notices = [source.missed.notice] if isinstance(source, Source) and source.missed.notice else []
+    if plan.kept:
+        notices.append(f"{len(plan.kept)} records were kept, since the folder of their pictures could not be listed")
+    return Report(
+        added=output.counts["added"],
+        updated=output.counts["updated"],
+        skipped=job.skipped,
+        removed=removed,
+        failures=(*job.failures, *([Outcome("", plan.refusal)] if plan.refusal else [])),
+        seconds=job.seconds,
+        elapsed_s=job.elapsed_s,
+        replaced=tuple(output.replaced),
+        notices=tuple(notices),
+    )

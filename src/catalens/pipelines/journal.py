@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from catalens.core.errors import InputError
+from catalens.core.files import write_error
 
 Key = tuple[str, str]
 """What names an item of a job: its id and where its picture is."""
@@ -43,7 +45,7 @@ class Journal:
             job: everything that the results depend on (model, options …), as JSON values.
         """
         self.path = path
-        self._job = json.loads(json.dumps(job))
+        self._job = json.loads(json.dumps(job, default=str))
         self._file: TextIO | None = None
 
     def read(self) -> dict[Key, Note]:
@@ -74,18 +76,24 @@ class Journal:
         """Note how far some items are; they are on the disk when this returns.
 
         Raises:
-            OSError: the file cannot be written.
+            InputError: the file cannot be written.
         """
         if not notes:
             return
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a", encoding="utf-8")
-            if self._file.tell() == 0:
-                self._file.write(_line({"job": self._job}))
-        self._file.write("".join(_line([*key, *note]) for key, note in notes))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("a", encoding="utf-8")
+                if self._file.tell() == 0:
+                    self._file.write(_line({"job": self._job}))
+            self._file.write("".join(_line([*key, *note]) for key, note in notes))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with suppress(OSError):  # what is still buffered cannot be written either
+                self.close()
+            self._file = None
+            raise write_error(error, self.path) from error
 
     def close(self) -> None:
         """Close the file; what it holds stays."""
@@ -100,4 +108,9 @@ class Journal:
 
 
 def _line(value: object) -> str:
-    return json.dumps(value) + "\n"
+    return json.dumps(value, default=_listed) + "\n"
+
+
+def _listed(value: Any) -> object:  # noqa: ANN401 - whatever JSON does not know
+    """Return an array as a list."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)

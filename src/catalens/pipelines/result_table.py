@@ -14,12 +14,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from catalens.catalogue.sources.arrow import open_parquet
 from catalens.catalogue.sources.items import Row
 from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
+from catalens.core.spreadsheet import guard_formula, unguard_formula
 from catalens.core.types import Record
+from catalens.pipelines.output import OutputRow
 from catalens.pipelines.sidecars import IfExists, merged
 from catalens.pipelines.stages import Values
 
@@ -82,12 +86,16 @@ class Table:
         rows = self._of.get(self._key(self._row(record, {})), [])
         return self._if_exists == "skip" and bool(rows) and all(row.get(self._texts[0]) for row in rows)
 
-    def write(self, record: Record, values: Values) -> None:
-        """Take the row of a picture; the file is written by `finish`.
+    def write(self, results: Sequence[OutputRow]) -> None:
+        """Take the rows of pictures; the file is written by `finish`.
 
         Raises:
-            InputError: a name or a value is no readable text.
+            InputError: a name or a value is not readable text.
         """
+        for result in results:
+            self._take(result.record, result.values)
+
+    def _take(self, record: Record, values: Values) -> None:
         row = self._row(record, values)
         try:
             json.dumps(row, ensure_ascii=False).encode()
@@ -122,14 +130,16 @@ class Table:
 
     def _row(self, record: Record, values: Values) -> dict[str, Any]:
         known = {"id": record.id, "source": record.source, "image": self._from_here(record.source), **values}
-        return {column: known.get(name) for column, name in self._columns.items()}
+        found = {column: known.get(name) for column, name in self._columns.items()}
+        return {column: value.tolist() if isinstance(value, np.ndarray) else value for column, value in found.items()}
 
     def _from_here(self, source: str) -> str:
         """Return the picture's path from the table's folder; an address of another kind as it is."""
         if not os.path.exists(source):  # noqa: PTH110 - never raises, whatever the source says
             return source
         try:
-            return Path(os.path.relpath(source, self._folder)).as_posix()
+            path = Path(os.path.relpath(source, self._folder)).as_posix()
+            return path if guard_formula(path) == path else f"./{path}"  # stays a path that can be read back
         except ValueError:  # another drive
             return source
 
@@ -147,9 +157,14 @@ class Table:
         else:
             names, self._delimiter = csv_header(self._path)
             self._order = dict.fromkeys(names)
-            rows = [_checked(row) for row in csv_rows(self._path)]
+            rows = [self._unguarded(_checked(row)) for row in csv_rows(self._path)]
         for row in rows:
             self._add(dict(row), self._key(row))
+
+    def _unguarded(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a row of CSV as it was before `_cell`."""
+        ours = {name: row[name] for name in self._columns if isinstance(row.get(name), str)}
+        return {**row, **{name: unguard_formula(value) for name, value in ours.items()}}
 
     def _add(self, row: dict[str, Any], key: object) -> None:
         self._rows.append(row)
@@ -160,7 +175,11 @@ class Table:
         writer = csv.writer(text, delimiter=self._delimiter, lineterminator="\n")
         writer.writerow(self._order)
         writer.writerows(
-            [_cell(row.get(column), joined=column not in self._lists) for column in self._order] for row in self._rows
+            [
+                _cell(row.get(column), joined=column not in self._lists, guarded=column in self._columns)
+                for column in self._order
+            ]
+            for row in self._rows
         )
         text.flush()
         text.detach()
@@ -191,13 +210,16 @@ def _checked(row: Row) -> Mapping[str, Any]:
     return row.values
 
 
-def _cell(value: object, *, joined: bool) -> object:
-    """Return a value as a spreadsheet holds it: lists of words joined where that is wanted, everything else as JSON."""
-    if isinstance(value, str) or not isinstance(value, Mapping | Sequence):
-        return value
-    if joined and isinstance(value, Sequence) and all(isinstance(each, str) for each in value):
-        return "; ".join(value)
-    return json.dumps(value, ensure_ascii=False)
+def _cell(value: object, *, joined: bool, guarded: bool) -> object:
+    """Return a value as a spreadsheet holds it: lists of words joined where that is wanted, everything else as JSON.
+
+    Text of our own columns never starts as a formula; the columns of a table that was there are not ours to change.
+    """
+    if joined and not isinstance(value, str) and isinstance(value, Sequence):
+        value = "; ".join(value) if all(isinstance(each, str) for each in value) else value
+    if isinstance(value, str):
+        return guard_formula(value) if guarded else value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping | Sequence) else value
 
 
 def _listed(value: object) -> list[str]:

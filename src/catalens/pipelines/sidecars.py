@@ -10,19 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Literal, get_args
 
+from catalens.catalogue.sources.formats import COMPRESSED, SUFFIXES
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
 from catalens.core.folders import IMAGE_EXTENSIONS
 from catalens.core.types import Record
-from catalens.pipelines.stages import Values
+from catalens.pipelines.output import OutputRow
 
 IfExists = Literal["skip", "overwrite", "append", "prepend"]
 IF_EXISTS: tuple[IfExists, ...] = get_args(IfExists)
 """What may be done where a picture has a text already."""
 
 _BETWEEN = ", "
-_TABLES = frozenset({".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz"})
-"""Endings, in lower case, of the files that are read as tables."""
 
 
 class Sidecars:
@@ -45,7 +44,7 @@ class Sidecars:
         if not ending.startswith(".") or len(ending) < 2 or PurePath("a" + ending).name != "a" + ending:
             raise InputError(f"a sidecar's ending looks like .txt or .caption, not {ending!r}")
         last = PurePath("a" + ending).suffix.lower()
-        if last in IMAGE_EXTENSIONS or last in _TABLES:
+        if last in IMAGE_EXTENSIONS or last == COMPRESSED or last in SUFFIXES:
             kind = "pictures" if last in IMAGE_EXTENSIONS else "tables"
             raise InputError(f"{last} files are {kind}; a sidecar's ending looks like .txt or .caption, not {ending!r}")
         self._text, self._ending, self._if_exists, self._folder = text, ending, if_exists, folder
@@ -78,17 +77,22 @@ class Sidecars:
         """Say whether the file is there and is to stay."""
         return self.path(record).exists() and self._if_exists == "skip"
 
-    def write(self, record: Record, values: Values) -> None:
-        """Write the file of a picture.
+    def write(self, results: Sequence[OutputRow]) -> None:
+        """Write the file of each picture.
 
         Raises:
-            InputError: there is no place for it, or what is there is no text.
+            InputError: there is no place for it, or what is there is not text.
             OSError: it cannot be written.
         """
+        for result in results:
+            self._write(result.record, lines(result.values[self._text]))
+
+    def _write(self, record: Record, new: str) -> None:
         path = self.path(record)
-        old = _read_text(path) if path.exists() else ""
-        text = merged(old, lines(values[self._text]), self._if_exists)
-        if text != old:
+        # A file that is replaced need not be readable.
+        old = _read_text(path) if self._if_exists != "overwrite" and path.exists() else ""
+        text = merged(old, new, self._if_exists)
+        if text != old or self._if_exists == "overwrite":
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, lambda file: file.write(f"{text}\n".encode()))
 

@@ -1,146 +1,113 @@
-"""The stages of a job: what loads a model, what it is given, and which of them go over the pictures together."""
+"""What a job does to each picture: stages are specifications, steps are loaded models at work."""
 
 from __future__ import annotations
 
-import gc
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, Protocol
 
 from PIL.Image import Image
 
 from catalens.catalogue.sources import Item
 from catalens.core.errors import CatalensError
-from catalens.core.types import Outcome, Record
-from catalens.pipelines.journal import Key
-from catalens.pipelines.prefetch import load
+from catalens.core.images import Source as ImageSource
+from catalens.core.images import read_image
+from catalens.core.types import Record
+from catalens.pipelines.session import Session
 
 Values = Mapping[str, Any]
-"""What is found of a picture: names and JSON values."""
+"""What was found in a picture: names and values that JSON can hold (vectors: float32 arrays)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Picture:
-    """What a stage is given.
+    """One picture on its way through the stages.
 
     Attributes:
-        record: id, source and fields of the entry.
-        image: the decoded RGB picture.
-        values: what the stages before have found.
+        record: id, source and fields of the item.
+        image: the decoded RGB image; None where no stage looks at it.
+        values: what earlier stages found.
+        memo: what models computed of the image, by model; shared by the stages of one pass.
     """
 
     record: Record
-    image: Image
-    values: Values
+    image: Image | None
+    values: Values = field(default_factory=dict)
+    memo: dict[str, Any] = field(default_factory=dict)
+
+    def pixels(self, size_wh: tuple[int, int] | None = None) -> Image:  # noqa: ARG002 - subclasses use it
+        """Return the decoded image; `size_wh` is the least size that a model needs.
+
+        Raises:
+            ValueError: the picture was not decoded, since no stage asked for it.
+        """
+        if self.image is None:
+            raise ValueError(f"{self.record.id} was not decoded: its stages look at no image")
+        return self.image
+
+
+@dataclass(slots=True)
+class EncodedPicture(Picture):
+    """A picture that is decoded for each model at the size it needs, from content that is kept."""
+
+    content: ImageSource = b""
+
+    def pixels(self, size_wh: tuple[int, int] | None = None) -> Image:
+        """Return the image decoded for a model that needs at least this size; None is the whole image."""
+        return read_image(self.content, at_least=size_wh, name=self.record.source)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A loaded model at work.
+    """A loaded stage.
 
     Attributes:
-        run: gives one mapping for each picture, in order, which is added to what is known of the picture, or an error
-            where that picture alone fails. If it raises, it is tried again with fewer pictures.
-        size_wh: the size that pictures may be brought to when they are read; None reads them whole.
-        batch_size: pictures given at once.
-        close: lets go of the model; None where forgetting it is enough.
+        run: returns one mapping per picture, in order, which is added to the picture's values, or an error where
+            that picture alone fails. If it raises, it is tried again with fewer pictures.
+        size_wh: the least size that pictures may be decoded to; None keeps about 4 million pixels.
+        batch_size: pictures per call.
+        finish: called once after the last picture.
+        max_failures: failures of a model, one after the other, that are no longer the pictures' fault.
+        reads_images: whether `run` looks at pixels; otherwise nothing is decoded for it.
     """
 
     run: Callable[[Sequence[Picture]], Sequence[Values | CatalensError]]
     size_wh: tuple[int, int] | None = None
     batch_size: int = 8
-    close: Callable[[], None] | None = None
+    finish: Callable[[], None] | None = None
+    max_failures: int = 16
+    reads_images: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One part of a job: a name for people, and what loads its model."""
+class Stage(Protocol):
+    """One part of a job, as a small value that can be pickled: a worker loads it with a session of its own.
 
-    name: str
-    load: Callable[[], Step]
-
-
-def key_of(item: Item) -> Key:
-    """Return what the journal calls an item, from whatever folder the job is started again."""
-    return item.id, os.path.abspath(item.source)  # noqa: PTH100 - a source need not be a path
-
-
-@dataclass(slots=True)
-class Work:
-    """An item on its way.
-
-    Attributes:
-        item: the entry.
-        done: how many stages are done for it.
-        values: what they found.
-        image: its picture, where this round has something to do for it.
-        error: why it cannot go on.
+    Stages are frozen dataclasses: equal ones do the same.
     """
-
-    item: Item
-    done: int
-    values: dict[str, Any]
-    image: Image | None = None
-    error: str | None = None
-
-    @property
-    def key(self) -> Key:
-        """What the journal calls it."""
-        return key_of(self.item)
-
-    @property
-    def record(self) -> Record:
-        """What stages and outputs know of it."""
-        return Record(self.item.id, self.item.source, self.item.fields)
-
-
-class Round:
-    """The stages from `start` to `end`, which one pass over the entries does; their models live as long as it."""
-
-    def __init__(self, stages: Sequence[Stage], start: int, end: int) -> None:
-        self.stages, self.start, self.end = stages, start, end
-        self.is_last = end == len(stages)
-        self.steps: dict[int, Step] = {}
 
     @property
     def name(self) -> str:
-        """What is being done, for people."""
-        return " and ".join(stage.name for stage in self.stages[self.start : self.end])
+        """What it makes, for people, such as "captions"."""
 
     @property
-    def batch_size(self) -> int:
-        """Pictures to be given at once: as many as every loaded model takes."""
-        return min((step.batch_size for step in self.steps.values()), default=1)
+    def gives(self) -> tuple[str, ...]:
+        """The names of the values that it adds."""
 
-    def make_ready(self, work: Work) -> None:
-        """Load the models that this item still needs."""
-        for number in range(work.done, self.end):
-            if number not in self.steps:
-                self.steps[number] = self.stages[number].load()
+    def load(self, session: Session) -> Step:
+        """Load what it needs; called when its first picture is there.
 
-    def close(self) -> None:
-        """Let go of the models."""
-        for step in self.steps.values():
-            if step.close is not None:
-                step.close()
-        self.steps.clear()
-        gc.collect()  # a model is a web of references: its memory comes back only now
+        Raises:
+            CatalensError: a model or a file cannot be had.
+        """
 
-    def read(self, work: Work) -> Work:
-        """Decode the item's picture, if one is needed; called in threads."""
-        if work.done < self.end:
-            read = load([(work.item, None)], self._size_wh())[0]
-            if isinstance(read, Outcome):
-                work.error = read.error
-            else:
-                work.image = read.image
-        return work
 
-    def _size_wh(self) -> tuple[int, int] | None:
-        """Return the size that is enough for every model."""
-        sizes = [step.size_wh for step in list(self.steps.values())]
-        wanted = [size for size in sizes if size is not None]
-        if len(wanted) < len(sizes):
-            return None
-        return max(width for width, _ in wanted), max(height for _, height in wanted)
+def identity(stages: Sequence[Stage], session: Session) -> list[Any]:
+    """Return everything that results depend on beside the pictures, as JSON values: what a journal is checked by."""
+    config = session.config
+    about = [[type(stage).__name__, asdict(stage) if is_dataclass(stage) else repr(stage)] for stage in stages]
+    return [config.encoder, config.reader, config.quantise, about]
+
+
+def record_of(item: Item) -> Record:
+    """Return what stages and outputs know of an item."""
+    return Record(item.id, item.source, item.fields)

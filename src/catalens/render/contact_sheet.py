@@ -1,4 +1,4 @@
-"""Lays pictures out on one contact sheet, with titles and scores: search results at a glance."""
+"""Lay pictures out on one contact sheet, with titles and scores: search results at a glance."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def contact_sheet(cells: Sequence[Cell], *, title: str = "", columns: int = 5) -
     """Draw pictures with their titles and scores in rows; a broken one is a grey cell with the reason.
 
     Args:
-        cells: at most 400, in the order they are to be read.
+        cells: at most 400, in reading order.
         title: over the sheet, such as the query.
-        columns: pictures in a row; fewer pictures than that make a narrower sheet.
+        columns: pictures per row; fewer pictures make a narrower sheet.
 
     Raises:
-        InputError: too many cells, or no column.
+        InputError: more than 400 cells, or less than one column.
     """
     if columns < 1 or len(cells) > MOST_CELLS:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Draws a matrix of similarities as a picture: numbers in coloured cells, heads of words or thumbnails."""
+"""Draw a similarity matrix as an image: numbers in coloured cells, with words or thumbnails as row and column heads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SCALE = np.array([(30, 38, 92), (34, 92, 140), (44, 146, 142), (126, 196, 118),
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands before a row or over a column: words, a picture, or both."""
+    """The label of a row or a column: words, a picture, or both."""
 
     text: str = ""
     picture: Source | None = None
@@ -37,7 +37,7 @@ class Head:
 def heatmap(scores: Scores, rows: Sequence[Head], columns: Sequence[Head], *, title: str = "") -> Image.Image:
     """Draw an (n, m) matrix with n row heads, m column heads and a legend of its colours.
 
-    Colours run from the lowest score of the matrix to its highest. A score that is no number is a grey cell,
+    Colours run from the lowest score of the matrix to its highest. A score that is not finite is a grey cell,
     and so is a head's picture that cannot be read.
 
     Args:

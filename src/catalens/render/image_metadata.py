@@ -1,7 +1,7 @@
-"""Painted pictures on disk: each carries what it was made with, so that it can be made again.
+"""Write generated images with their generation parameters, so that they can be made again, and read them back.
 
-The words stand where other programs for such pictures write and look for them, and in their form: the text chunk
-`parameters` of a PNG, the user comment in the Exif data of a JPEG or a WebP.
+The parameters are stored where other programs for such images write and look for them, and in their format: the text
+chunk `parameters` of a PNG, the user comment in the Exif data of a JPEG or a WebP.
 
 Source:
     stable-diffusion-webui (AUTOMATIC1111), "infotext": the prompt, then `Negative prompt: …`, then one line of
@@ -22,7 +22,7 @@ from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-"""Endings of a name → Pillow's format."""
+"""File extension → Pillow's format."""
 
 _CHUNK = "parameters"
 _UNICODE = b"UNICODE\0"
@@ -32,16 +32,16 @@ _PAIR = re.compile(r'(?P<name>[A-Z][A-Za-z ]*): (?P<value>"(?:\\.|[^"\\])*"|[^,]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaintFacts:
-    """What a picture was painted with.
+    """The generation parameters of an image.
 
     Attributes:
-        prompt: what was to be painted, on one line.
-        model: the painter's name.
-        seed: where chance came from.
-        strength: 0 kept the picture, 1 forgot it.
-        negative_prompt: what was kept out.
-        steps: denoising steps; None was the model's own number.
-        guidance: how closely the prompt was followed; None was the model's own.
+        prompt: on one line.
+        model: name of the image generator.
+        seed: random seed.
+        strength: 0 keeps the input image, 1 ignores it.
+        negative_prompt: what to avoid.
+        steps: denoising steps; None is the model's default.
+        guidance: classifier-free guidance scale; None is the model's default.
     """
 
     prompt: str
@@ -54,10 +54,10 @@ class PaintFacts:
 
 
 def check_place(path: Path, *, overwrite: bool = False) -> None:
-    """Refuse a place where no picture can go, before one is painted.
+    """Check that an image can be written to a path, before one is generated.
 
     Raises:
-        InputError: the name ends in no format that carries the facts, its folder is missing, or something is there.
+        InputError: the extension is not one of `FORMATS`, the folder is missing, or the file exists.
     """
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path} cannot be written: give a name that ends in {', '.join(FORMATS)}")
@@ -68,17 +68,16 @@ def check_place(path: Path, *, overwrite: bool = False) -> None:
 
 
 def save_painted(image: Image.Image, path: Path, facts: PaintFacts, *, overwrite: bool = False) -> None:
-    """Write a picture with what it was made with, whole or not at all.
+    """Write an image with its generation parameters, whole or not at all.
 
     Args:
         image: RGB.
-        path: its ending chooses the format.
-        facts: are written into the picture.
-        overwrite: whether a file that is there may be replaced.
+        path: its extension selects the format.
+        facts: the generation parameters.
+        overwrite: replace an existing file.
 
     Raises:
-        InputError: see `check_place`; or the facts are too long for the format.
-        OSError: it cannot be written.
+        InputError: see `check_place`; the parameters are too long for the format, or the file cannot be written.
     """
     check_place(path, overwrite=overwrite)
     text = facts_to_text(facts, image.size)
@@ -102,10 +101,10 @@ def save_painted(image: Image.Image, path: Path, facts: PaintFacts, *, overwrite
 
 
 def read_painted(path: Path) -> PaintFacts:
-    """Read what a picture was made with; pictures of other programs that write the same form are read too.
+    """Read the generation parameters of an image; other programs that write the same format are understood.
 
     Raises:
-        InputError: it is no picture, or it does not say.
+        InputError: not an image, or it has no generation parameters.
     """
     try:
         with Image.open(path, formats=sorted(set(FORMATS.values()))) as image:
@@ -120,7 +119,7 @@ def read_painted(path: Path) -> PaintFacts:
 
 
 def facts_to_text(facts: PaintFacts, size_wh: tuple[int, int]) -> str:
-    """Write facts in the form that such pictures carry.
+    """Format generation parameters as the text stored in an image.
 
     >>> facts = PaintFacts(prompt="a boat", negative_prompt="blur", model="m", seed=7, strength=0.6)
     >>> print(facts_to_text(facts, (8, 8)))
@@ -145,7 +144,7 @@ def facts_to_text(facts: PaintFacts, size_wh: tuple[int, int]) -> str:
 
 
 def facts_from_text(text: str) -> PaintFacts | None:
-    """Read the form that such pictures carry; None where it is another, or has no prompt, seed or model."""
+    """Parse the text stored in an image; None if it is in another format, or lacks a prompt, seed or model."""
     *prompts, last = text.strip().split("\n")
     pairs = {pair["name"]: pair["value"].strip() for pair in _PAIR.finditer(last)}
     quoted = pairs.get("Model", "").startswith('"')

@@ -1,4 +1,4 @@
-"""Writes one self-contained HTML page of what was tagged, how often it was right, and what was found."""
+"""Render one self-contained HTML page of tags, their accuracy, and search results."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _THUMB_WH = (240, 320)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One thing said of a picture.
+    """One predicted attribute of a picture.
 
     Attributes:
-        name: what was asked, such as "type".
-        value: what was answered.
-        score: how sure, 0 … 1.
-        truth: what is true, where it is known; None where it is not.
+        name: of the attribute, such as "type".
+        value: the prediction.
+        score: confidence, 0 … 1.
+        truth: the true value; None if it is not known.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture with what was said of it; the score, a cosine, is a search result's."""
+    """A picture with its predictions; the score is the cosine of a search result."""
 
     picture: Source
     title: str
@@ -45,7 +45,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A small table: a title, one line of heads, and rows of as many cells."""
+    """A small table: a title, column heads, and rows of as many cells."""
 
     title: str
     heads: Sequence[str]
@@ -54,7 +54,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class SearchRow:
-    """A query and what it found, best first."""
+    """A query and its hits, best first."""
 
     query: str
     hits: Sequence[Picture]
@@ -67,10 +67,10 @@ class Report:
     Attributes:
         title: of the page.
         about: a sentence or two under it.
-        numbers: (what, how much) pairs for the top, such as ("pictures", "60").
-        tables: such as how often each attribute was right.
-        searches: rows of results.
-        pictures: every picture with its answers.
+        numbers: (name, value) pairs for the top, such as ("pictures", "60").
+        tables: such as the accuracy of each attribute.
+        searches: queries with their hits.
+        pictures: every picture with its predictions.
     """
 
     title: str
@@ -84,7 +84,7 @@ class Report:
 def render_report(report: Report) -> str:
     """Return the page as HTML, pictures inlined: one file, no script, nothing fetched.
 
-    A picture that cannot be read is a grey box with the reason.
+    A picture that cannot be read is shown as a grey box with the reason.
     """
     parts = [
         "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>",

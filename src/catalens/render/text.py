@@ -1,4 +1,4 @@
-"""Sets text into pictures: Pillow's own font at any size, wrapped into a width."""
+"""Lay out text in images: Pillow's built-in font at any size, wrapped to a width."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 @lru_cache(maxsize=16)
 def font(size_px: int) -> Font:
-    """Return Pillow's built-in font; it has the Latin letters, others show as boxes."""
+    """Return Pillow's built-in font; it has Latin letters, others show as boxes."""
     return ImageFont.load_default(size_px)
 
 
 def wrap(text: str, face: Font, width_px: float, *, max_lines: int) -> list[str]:
     """Break a text into lines no wider than a width; what does not fit ends in "…".
 
-    Words longer than a line are broken within. Empty text gives no line.
+    Words longer than a line are broken. Empty text has no lines.
     """
     lines: list[str] = []
     rest = " ".join(text.split())

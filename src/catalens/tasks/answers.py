@@ -1,22 +1,30 @@
-"""Closed answers: the reader judges every answer that is allowed, and the likeliest is given with its probability."""
+"""Closed answers: every allowed answer is scored, and the likeliest is returned with its probability.
+
+`choose` asks a reader alone. `AnswerChooser` adds an encoder's opinion, weighed for each kind of question: a small
+reader knows how many people there are and where they are, and an encoder knows many more things by name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
 from catalens.core.errors import InputError, ModelError
-from catalens.core.protocols import Answerer, EncodedImages
-from catalens.core.types import Turn
+from catalens.core.protocols import Answerer, EncodedImages, Encoder
+from catalens.core.types import Scores, Turn, Vectors
 from catalens.core.vectors import softmax
+from catalens.tasks.answer_weights import AnswerWeights, pooled_logits
+from catalens.tasks.question_kinds import YES, Question, answer_texts, parse_question
 from catalens.tasks.schema import UNKNOWN
+from catalens.tasks.yaml_files import shown
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedAnswer:
-    """What was chosen among the answers that are allowed.
+    """The answer chosen among those that are allowed.
 
     Attributes:
         value: the likeliest answer, or "unknown" where it is not likely enough.
@@ -64,15 +72,123 @@ def choose(
         Li et al. 2022 (BLIP), section 5.3: answers ranked by the decoder's likelihood.
     """
     _check(answers, unknown_below)
+    scores = _reader_scores(answerer, encoded, question, answers, history)
+    return [_closed(row.tolist(), answers, unknown_below) for row in softmax(scores)]
+
+
+class AnswerChooser:
+    """Chooses answers by an encoder and a reader together.
+
+    Args:
+        encoder: compares pictures with sentences.
+        answerer: scores answers; None where there is no reader, and the encoder chooses alone.
+        weights: learned with these two.
+
+    Raises:
+        InputError: the weights were learned with other models.
+    """
+
+    def __init__(self, encoder: Encoder, answerer: Answerer | None, weights: AnswerWeights) -> None:
+        names = (encoder.name, answerer.name if answerer is not None else weights.reader_name)
+        if names != (weights.encoder_name, weights.reader_name):
+            raise InputError(
+                f"these answer weights were learned with {weights.encoder_name} and {weights.reader_name}, "
+                f"not with {names[0]} and {names[1]}; use AnswerWeights.encoder_only or learn them again"
+            )
+        self.encoder, self.answerer, self.weights = encoder, answerer, weights
+        # A folder of pictures is asked the same, batch after batch.
+        self._texts = lru_cache(64)(encoder.encode_texts)
+
+    def choose(
+        self,
+        vectors: Vectors,
+        encoded: EncodedImages | None,
+        question: str,
+        answers: Sequence[str],
+        *,
+        unknown_below: float | None = None,
+        history: Sequence[Turn] = (),
+    ) -> list[ClosedAnswer]:
+        """Choose among allowed answers, for each picture.
+
+        The logit of an answer is the sum of both models' scores, each times its weight for this kind of question; the
+        weights make the softmax over the answers a calibrated probability.
+
+        Args:
+            vectors: (n, dim), unit rows from the encoder.
+            encoded: the same n pictures as the answerer encoded them; None without a reader.
+            question: what is asked.
+            answers: at least one, all different.
+            unknown_below: the probability that the likeliest answer needs; None: as learned for the kind of question.
+            history: the conversation before; only the reader reads it.
+
+        Returns:
+            n answers, in the order of the pictures.
+
+        Raises:
+            InputError: no answers, an empty or repeated one, or a threshold outside [0, 1].
+            ModelError: the reader returned scores that cannot be used.
+
+        Source:
+            A log-linear opinion pool (Genest and Zidek 1986, section 3.3).
+        """
+        _check(answers, unknown_below or 0.0)
+        asked = parse_question(question, answers)
+        weights = self.weights.of(asked.kind)
+        by_encoder = np.zeros((len(vectors), len(answers)), dtype=np.float32)
+        by_reader = np.zeros_like(by_encoder)
+        alone = self.answerer is None or encoded is None
+        if weights.encoder or alone:
+            by_encoder = self.encoder_scores(vectors, asked, answers)
+        if self.answerer is not None and encoded is not None and weights.reader:
+            by_reader = _reader_scores(self.answerer, encoded, question, answers, history)
+        if alone and not weights.encoder:
+            weights = replace(weights, encoder=self.encoder.logit_scale)
+        shares = softmax(pooled_logits(by_encoder, by_reader, weights, yes_among(asked, answers)))
+        needed = weights.unknown_below if unknown_below is None else unknown_below
+        return [_closed(row.tolist(), answers, needed) for row in shares]
+
+    def encoder_scores(self, vectors: Vectors, question: Question, answers: Sequence[str]) -> Scores:
+        """Return (n, m): how near each picture is to the sentences of each answer, as a cosine.
+
+        Of several sentences the nearest counts most: their scaled cosines' log-mean-exp, scaled back. A question of
+        presence compares with its phrase for "yes" and has 0 for "no".
+        """
+        scores = np.zeros((len(vectors), len(answers)), dtype=np.float32)
+        yes = yes_among(question, answers)
+        places = range(len(answers)) if yes is None else [yes]
+        texts = [answer_texts(question, question.about if yes is not None else answers[at]) for at in places]
+        cosines = vectors @ self._texts(tuple(text for some in texts for text in some)).T
+        scale = np.float32(self.encoder.logit_scale)
+        start = 0
+        for at, some in zip(places, texts, strict=True):
+            scaled = cosines[:, start : start + len(some)] * scale
+            top = scaled.max(axis=1)
+            scores[:, at] = (top + np.log(np.exp(scaled - top[:, None]).mean(axis=1))) / scale
+            start += len(some)
+        return scores
+
+
+def yes_among(question: Question, answers: Sequence[str]) -> int | None:
+    """Return where "yes" stands among the answers to a question of presence; None for other questions."""
+    if question.kind != "presence":
+        return None
+    return next(at for at, answer in enumerate(answers) if answer.strip().casefold() in YES)
+
+
+def _reader_scores(
+    answerer: Answerer, encoded: EncodedImages, question: str, answers: Sequence[str], history: Sequence[Turn]
+) -> Scores:
+    """Return (n, m) log-likelihoods that can be compared."""
     scores = answerer.score(encoded, question, answers, history=history)
     if scores.shape != (len(encoded), len(answers)):
         raise ModelError(
             f"{answerer.name} returned scores of shape {scores.shape} for {len(encoded)} images, {len(answers)} answers"
         )
-    # An answer may be impossible (minus infinity); a picture for which all are is not judged at all.
+    # An answer may be impossible (minus infinity); a picture for which all are is not scored at all.
     if np.isnan(scores).any() or not np.isfinite(scores.max(axis=1, initial=-np.inf)).all():
         raise ModelError(f"{answerer.name} returned scores for {question!r} that are not numbers; the model is broken")
-    return [_closed(row.tolist(), answers, unknown_below) for row in softmax(scores)]
+    return scores
 
 
 def _closed(probabilities: Sequence[float], answers: Sequence[str], unknown_below: float) -> ClosedAnswer:
@@ -83,8 +199,8 @@ def _closed(probabilities: Sequence[float], answers: Sequence[str], unknown_belo
 
 def _check(answers: Sequence[str], unknown_below: float) -> None:
     if isinstance(answers, str) or not answers or not all(answer.strip() for answer in answers):
-        raise InputError(f"the answers to choose from are {answers!r}; give some, none of them empty")
+        raise InputError(f"the answers to choose from are {shown(answers)}; name at least one, none of them empty")
     if twice := [answer for place, answer in enumerate(answers) if answer in answers[:place]]:
-        raise InputError(f"the answer {twice[0]!r} is given twice; give each one once")
+        raise InputError(f"the answer {shown(twice[0])} is listed twice; list each one once")
     if not 0 <= unknown_below <= 1:
         raise InputError(f"unknown_below is {unknown_below}; it is a probability, from 0 to 1")

@@ -1,4 +1,4 @@
-"""How right attributes are on a labelled table: precision, recall, and how honest the probabilities are."""
+"""Evaluation of attributes on a labelled table: precision, recall and calibration error."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from catalens.tasks.calibration import Calibration, GroupCalibration, expected_c
 from catalens.tasks.schema import Group
 
 Truth = str | Sequence[str] | None
-"""What a table says of one group of one picture; None or "" where it says nothing."""
+"""What a table says of one group of one picture: a label, several, or () where none of the group's labels holds.
+
+None or "" where the table says nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How often something was given, how often rightly, and how often it was there.
+    """Counts of predictions, correct predictions and true rows.
 
     Attributes:
-        given: times that it was given.
-        right: times that this was right.
-        there: rows of the table that have it.
+        given: number of predictions.
+        right: number of correct predictions.
+        there: number of rows of the table that have the label.
     """
 
     given: int
@@ -34,18 +37,18 @@ class Counts:
 
     @property
     def precision(self) -> float | None:
-        """Right of given; None where nothing was given."""
+        """Share of predictions that are correct; None without predictions."""
         return self.right / self.given if self.given else None
 
     @property
     def recall(self) -> float | None:
-        """Right of there; None where the table has none."""
+        """Share of true rows that are found; None without true rows."""
         return self.right / self.there if self.there else None
 
 
 @dataclass(frozen=True, slots=True)
 class LabelReport:
-    """One label: the probability that it needs (`NEVER`: it is never given), and how right it was."""
+    """One label: its threshold (`NEVER`: it is never predicted) and its counts."""
 
     label: str
     threshold: float
@@ -54,17 +57,17 @@ class LabelReport:
 
 @dataclass(frozen=True, slots=True)
 class GroupReport:
-    """One group on a labelled table.
+    """The evaluation of one group.
 
     Attributes:
         group: its name.
         rows: rows that were used.
         skipped: rows with a value that the group does not have, or with several values where only one can hold.
-        temperature: what its logits were divided by.
+        temperature: divisor of the logits.
         ece_before: expected calibration error at temperature 1.
         ece_after: the same at this temperature.
         counts: all labels together.
-        labels: those that were given, are in the table or have a threshold of their own, in the group's order.
+        labels: those predicted, in the table, or with a threshold of their own, in the group's order.
     """
 
     group: str
@@ -100,7 +103,7 @@ def assess(
     calibration: Calibration | None = None,
     min_score: float = 0.35,
 ) -> list[GroupReport]:
-    """Compare what would be read from pictures with what a table says of them.
+    """Evaluate attributes against a labelled table.
 
     Conditions of groups are left aside: a row counts wherever the table has a value.
 
@@ -153,7 +156,7 @@ def assess(
 
 
 def read_table(group: Group, column: Sequence[Truth], n: int) -> GroupTable:
-    """Turn a column of a table into rows and labels.
+    """Return the usable rows of a column and their labels.
 
     Raises:
         InputError: the column does not have n values.
@@ -168,7 +171,7 @@ def read_table(group: Group, column: Sequence[Truth], n: int) -> GroupTable:
         if value is None or value == "":
             continue
         names = [value] if isinstance(value, str) else list(value)
-        strange = not places.keys() >= set(names) or (group.kind == "exclusive" and len(names) != 1)
+        strange = not places.keys() >= set(names) or (group.kind == "exclusive" and len(names) > 1)
         if strange:
             skipped += 1
             continue

@@ -1,4 +1,4 @@
-"""Tags or answers: for each group of a schema, which of the two says its values better, found on labelled data.
+"""Tags or answers: for each group of a schema, which of the two is right more often on labelled data.
 
 A reader is asked a group's question, and its labels are the answers that it may give. What was found is a file, so that
 pictures without labels are read in the way that was right most often.
@@ -25,15 +25,15 @@ from catalens.tasks.schema import Group, Schema
 
 _FORMAT = "catalens attribute sources 1"
 FEWEST_ROWS = 20
-"""On fewer pictures one lucky answer would decide, so that tags are kept."""
+"""Minimum number of pictures for answers to replace tags."""
 
 _LEAST = 1e-30
-"""Keeps the logarithm of an answer that is all but impossible finite."""
+"""Lower bound of a probability, so that its logarithm is finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSource:
-    """What was measured for one group.
+    """The measurement of one group.
 
     Attributes:
         source: the better one; tags where both are right equally often, for they cost less, and where the rows are
@@ -61,13 +61,13 @@ class GroupSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributeSources:
-    """The better source of each group that was measured; the others are read from tags.
+    """The better source of each measured group; the other groups are read from tags.
 
     Attributes:
-        encoder_name: whose tags they were.
+        encoder_name: of the tags.
         reader: the name by which the reader is loaded.
-        reader_name: how the reader calls itself, revision and all.
-        schema_name: whose groups they are.
+        reader_name: the reader's own name with its revision.
+        schema_name: of the groups.
         groups: group name → what was measured.
     """
 
@@ -79,11 +79,11 @@ class AttributeSources:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The groups that the reader says better."""
+        """The groups read from answers."""
         return tuple(name for name, group in self.groups.items() if group.source == "answers")
 
     def check(self, encoder_name: str, schema: Schema, reader_name: str | None = None) -> None:
-        """Refuse models that this was not measured with, and groups that the schema does not have.
+        """Check that the models and the groups are those measured.
 
         Raises:
             InputError: what was right most often then need not be so now.
@@ -127,7 +127,7 @@ def answer_probabilities(answerer: Answerer, encoded: EncodedImages, group: Grou
 def read_answers(
     answerer: Answerer, encoded: EncodedImages, schema: Schema, sources: AttributeSources
 ) -> dict[str, Scores]:
-    """Ask what the reader says better: group name → (n, m) probabilities, for `read_attributes`."""
+    """Ask a reader the groups read from answers: group name → (n, m) probabilities, for `read_attributes`."""
     return {
         name: answer_probabilities(answerer, encoded, schema.group(name), sources.groups[name].temperature)
         for name in sources.asked
@@ -162,7 +162,7 @@ def measure_sources(
 
 
 def save_sources(sources: AttributeSources, path: Path) -> None:
-    """Write what was found as JSON, to be read by people too.
+    """Write sources as JSON.
 
     Raises:
         InputError: the file cannot be written.
@@ -177,7 +177,7 @@ def save_sources(sources: AttributeSources, path: Path) -> None:
 
 
 def load_sources(path: Path) -> AttributeSources:
-    """Read what `save_sources` wrote.
+    """Read sources from a file that `save_sources` wrote.
 
     Raises:
         InputError: the file is missing, is another kind of file, or holds impossible values.

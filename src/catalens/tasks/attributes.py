@@ -1,4 +1,4 @@
-"""Attributes: for each group of a schema its value, how sure it is, or `unknown`."""
+"""Attributes: for each group of a schema its value and confidence, or `unknown`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SchemaBank:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """What a picture says about one group.
+    """The reading of one group from one picture.
 
     Attributes:
         group: the group's name.
@@ -164,7 +164,7 @@ def group_minima(group: Group, rules: GroupCalibration, min_score: float) -> NDA
 
 
 def held_labels(group: Group, scores: Scores, unknown: Scores) -> Mask:
-    """Say which labels (n, m) may hold at all: likelier than "none of these", and in an exclusive group the best."""
+    """Return which labels (n, m) may hold: likelier than "none of these", and in an exclusive group the best."""
     may: Mask = scores > unknown[:, None]
     if group.kind == "exclusive":
         best = np.zeros_like(may)

@@ -1,4 +1,4 @@
-"""Calibration: making a probability mean what it says, and what has been learned about it as a file.
+"""Calibration: temperatures and thresholds per group, and their file.
 
 The temperature of a group makes its scores honest on average; thresholds say from which score on a label is given.
 """
@@ -20,7 +20,7 @@ from catalens.core.types import Scores
 from catalens.tasks.schema import Schema
 
 NEVER = math.inf
-"""The threshold of a label that could not be given surely enough at any score."""
+"""The threshold of a label for which no score reaches the requested precision."""
 
 _FORMAT = "catalens calibration 1"
 _TEMPERATURES = (0.02, 50.0)
@@ -32,7 +32,7 @@ _SPREAD = 0.4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupCalibration:
-    """What was learned about one group.
+    """The calibration of one group.
 
     Attributes:
         temperature: what logits are divided by; above 0.
@@ -54,11 +54,11 @@ class GroupCalibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What was learned about the groups of a schema, with one encoder.
+    """The calibration of a schema for one encoder.
 
     Attributes:
-        encoder_name: the only encoder that it holds for.
-        schema_name: the schema whose groups it names.
+        encoder_name: the encoder it was learned with.
+        schema_name: of its groups.
         groups: a group that is missing here keeps temperature 1 and the general minimum.
     """
 
@@ -67,7 +67,7 @@ class Calibration:
     groups: Mapping[str, GroupCalibration]
 
     def check(self, encoder_name: str, schema: Schema) -> None:
-        """Refuse another encoder, and groups or labels that the schema does not have.
+        """Check that the encoder, groups and labels are those of the calibration.
 
         Raises:
             InputError: scores of this encoder or schema would be read by the wrong scale.
@@ -82,7 +82,7 @@ class Calibration:
 
 
 def save_calibration(calibration: Calibration, path: Path) -> None:
-    """Write a calibration as JSON, to be read by people too.
+    """Write a calibration as JSON.
 
     Raises:
         InputError: the file cannot be written.
@@ -109,15 +109,15 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
 
 
 def load_calibration(path: Path) -> Calibration:
-    """Read what `save_calibration` wrote.
+    """Read a calibration from a file that `save_calibration` wrote.
 
     Raises:
-        InputError: the file is missing, is no calibration, or holds impossible numbers.
+        InputError: the file is missing, is not a calibration, or holds invalid numbers.
     """
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(body, dict) or body.get("format") != _FORMAT:
-            raise InputError(f"{str(path)!r} is no calibration; `catalens tag learn` writes one")
+            raise InputError(f"{str(path)!r} is not a calibration; `catalens tag learn` writes one")
         groups = {str(name): _read_group(group) for name, group in body["groups"].items()}
         return Calibration(encoder_name=str(body["encoder"]), schema_name=str(body["schema"]), groups=groups)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -125,7 +125,7 @@ def load_calibration(path: Path) -> Calibration:
 
 
 def expected_calibration_error(confidences: Scores, correct: NDArray[np.bool_]) -> float:
-    """Return the mean gap between how sure and how right, over 15 bins of equal width.
+    """Return the mean gap between confidence and accuracy, over 15 bins of equal width.
 
     Args:
         confidences: (n,), in [0, 1].
@@ -149,7 +149,7 @@ def expected_calibration_error(confidences: Scores, correct: NDArray[np.bool_]) 
 
 
 def fit_temperature(loss: Callable[[float], float], rows: int) -> float:
-    """Find the best temperature by golden-section search over its logarithm.
+    """Return the best temperature, by golden-section search over its logarithm.
 
     A pull towards 1, which many rows outweigh, keeps a small table from asking for certainty, or for none.
 

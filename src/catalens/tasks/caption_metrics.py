@@ -1,6 +1,6 @@
-"""How near captions come to what people said: BLEU, CIDEr-D and ROUGE-L, the numbers that papers print.
+"""Caption metrics: BLEU, CIDEr-D and ROUGE-L as published results report them.
 
-Each takes n candidates and, for each of them, what people said of the same picture, as plain text, and gives what
+Each takes n candidates and, for each of them, reference captions of the same picture, as plain text, and returns what
 the COCO caption evaluation gives, over the words of `caption_words`.
 """
 
@@ -21,7 +21,7 @@ _Weights = list[dict[_Ngram, float]]
 
 
 def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, float, float, float]:
-    """Return BLEU-1 to BLEU-4 of a corpus: how many runs of 1 to 4 words people used too, shortness punished.
+    """Return BLEU-1 to BLEU-4 of a corpus: modified n-gram precision with a brevity penalty.
 
     Args:
         candidates: n captions.
@@ -62,7 +62,7 @@ def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tupl
 
 
 def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Return CIDEr-D of a corpus: likeness to what people said, words that they say of every picture weighing little.
+    """Return CIDEr-D of a corpus: similarity to the references, with frequent n-grams weighted down.
 
     How rare words are is learned from these references, so scores of two sets of pictures cannot be compared, and
     a single picture scores 0.
@@ -87,7 +87,7 @@ def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> flo
 
 
 class Cider:
-    """CIDEr-D of single captions, with what people said of n pictures weighed once.
+    """CIDEr-D of single captions; the references of n pictures are weighted once.
 
     Args:
         references: of each picture; how rare words are is learned from all of them.
@@ -117,7 +117,7 @@ class Cider:
 
 
 def rouge_l(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Return the mean ROUGE-L: the longest run of words, gaps allowed, that a caption shares with one of people's.
+    """Return the mean ROUGE-L: longest common subsequence with a reference.
 
     Args:
         candidates: n captions.

@@ -1,6 +1,6 @@
-"""Captions made fit to keep: loops, stock phrases and model marks taken out, tags and fixed words put in.
+"""Caption clean-up: loops, stock phrases and special tokens removed, tags and fixed words inserted.
 
-Pure text. Cleaning only ever takes words away: what is left was said by the model, in its order.
+Pure text. Cleaning only removes words; the order of the rest is the model's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MARKS = re.compile(
     r"|\[(?:CLS|SEP|PAD|UNK|MASK|BOS|EOS|ENC|DEC)\]",
     re.IGNORECASE,
 )
-"""What tokenizers of BERT, T5, OPT, GPT-2, Llama and chat models put around texts."""
+"""Special tokens of BERT, T5, OPT, GPT-2, Llama and chat models."""
 
 _PICTURE = r"(?:picture|image|photo|photograph|pic)"
 _STOCK = re.compile(
@@ -49,14 +49,14 @@ _PUNCTUATION = ".,;:!?\"'()"
 
 
 def clean_caption(text: str, *, keep: str = "") -> str:
-    """Take out of a caption what the picture did not put there.
+    """Remove from a caption what is not about the picture.
 
-    Model marks (`[SEP]`, `</s>`), stock beginnings ("a picture of", "there is"), loops ("ray ban ray ban ray ban")
-    and line breaks go. Doing it twice changes nothing more. What is nothing else becomes empty.
+    Special tokens (`[SEP]`, `</s>`), stock openings ("a picture of", "there is"), loops ("ray ban ray ban ray ban")
+    and line breaks are removed. Idempotent; a caption of nothing else becomes empty.
 
     Args:
-        text: as the model gave it.
-        keep: a beginning that was asked for, and therefore stays even if it is a stock phrase.
+        text: as generated.
+        keep: a requested opening, which stays even if it is a stock phrase.
 
     >>> clean_caption("there is a man wearing ray ban ray ban ray ban")
     'a man wearing ray ban'
@@ -70,7 +70,7 @@ def clean_caption(text: str, *, keep: str = "") -> str:
 
 
 def clean_answer(text: str) -> str:
-    """Take model marks and loops out of an answer; its lines stay lines.
+    """Remove special tokens and loops from an answer; line breaks stay.
 
     >>> clean_answer("navy blue navy blue navy blue</s>")
     'navy blue'
@@ -80,9 +80,9 @@ def clean_answer(text: str) -> str:
 
 
 def without_loops(text: str) -> str:
-    """Say once what is said several times in a row, and drop the beginning of a round that was cut off.
+    """Keep one of several repetitions in a row, and drop a repetition that was cut off.
 
-    Two or more words said twice in a row are a loop; a single word must be said three times, for there are pom pom
+    Two or more words repeated once are a loop; a single word must occur three times in a row, for there are pom pom
     hats and chow chows, unless it is a small word such as "the".
 
     >>> without_loops("a man with a hat on top of a hat on top of a hat on top of a hat on.")
@@ -115,9 +115,9 @@ def template_names(template: str) -> list[str]:
 
 
 def fill_template(template: str, values: Mapping[str, str | Sequence[str]]) -> str:
-    """Put values into a template; what is empty takes its comma or its brackets with it.
+    """Fill a template; an empty value takes its comma or its brackets with it.
 
-    Of a list, only what the text before it does not say already is put in.
+    Items of a list that the text before already contains are skipped.
 
     Args:
         template: text with names in braces, such as "{caption}, {tags}".
@@ -145,7 +145,7 @@ def fill_template(template: str, values: Mapping[str, str | Sequence[str]]) -> s
 
 
 def with_fixed_words(text: str, *, prefix: str = "", suffix: str = "") -> str:
-    """Put fixed words before and after a text, a space between unless the suffix begins with a comma or the like.
+    """Add fixed words before and after a text, separated by a space unless the suffix starts with punctuation.
 
     >>> with_fixed_words("a red shirt", prefix="sks style,", suffix=", studio light")
     'sks style, a red shirt, studio light'
@@ -156,7 +156,7 @@ def with_fixed_words(text: str, *, prefix: str = "", suffix: str = "") -> str:
 
 
 def _cleaned(text: str, asked: str) -> str:
-    """Clean once; what comes to light by it may need cleaning too."""
+    """Clean once; the result may need cleaning again."""
     plain = " ".join(_NO_WORD.sub(_article, _MARKS.sub(" ", text)).split())
     if not asked or not plain.casefold().startswith(asked.casefold()):
         plain = _without_stock(plain)
@@ -164,7 +164,7 @@ def _cleaned(text: str, asked: str) -> str:
 
 
 def _article(found: re.Match[str]) -> str:
-    """Return the article that fits the next word, where the word that goes had one."""
+    """Return the article for the next word if the removed word had one."""
     if not found[1]:
         return ""
     follows = found.string[found.end() : found.end() + 1].casefold()
@@ -179,7 +179,7 @@ def _without_stock(text: str) -> str:
 
 
 def _without_first_loop(words: Sequence[str]) -> list[str] | None:
-    """Take out the first loop; None if there is none."""
+    """Remove the first loop; None if there is none."""
     plain = [word.strip(_PUNCTUATION).casefold() or word for word in words]
     for start in range(len(plain)):
         for period in range(1, (len(plain) - start) // 2 + 1):
@@ -195,7 +195,7 @@ def _without_first_loop(words: Sequence[str]) -> list[str] | None:
 
 
 def _same_as_later(words: Sequence[str], start: int, period: int) -> int:
-    """Count the words from `start` on that are each said again `period` words later."""
+    """Count the words from `start` on that each recur `period` words later."""
     pairs = zip(words[start:], words[start + period :], strict=False)
     return next((at for at, (word, later) in enumerate(pairs) if word != later), len(words) - start - period)
 
@@ -207,7 +207,7 @@ def _ended_like(words: Sequence[str], start: int, period: int, rounds: int) -> s
 
 
 def _unsaid(items: Sequence[str], text: str) -> list[str]:
-    """Return each item once, without those whose words stand in the text."""
+    """Return each item once, without those that the text contains."""
     said, new = text.casefold(), []
     for item in items:
         plain = item.casefold().strip()
@@ -218,7 +218,7 @@ def _unsaid(items: Sequence[str], text: str) -> list[str]:
 
 
 def _without_gaps(text: str) -> str:
-    """Close what an empty value has left open."""
+    """Remove the gaps that empty values leave."""
     text = re.sub(r"\(\s*\)|\[\s*\]", "", text)
     text = re.sub(r"[ \t]+", " ", text)
     text = re.sub(r"\s*,(?:\s*,)*", ",", text)

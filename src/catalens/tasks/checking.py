@@ -1,7 +1,7 @@
-"""Is a description true to its facts? What it leaves out, what it adds, and which sentence says which fact.
+"""Checks a description against its facts: missing facts, added facts, and which sentence states which fact.
 
-English is read with the schema's wordings and the shipped vocabularies. In another language the writer marks the
-words of each fact, `[[colour|marineblau]]`; there, words that were added cannot be told, only numbers can.
+English is matched with the schema's wordings and the shipped vocabularies. In another language the writer marks the
+words of each fact, `[[colour|marineblau]]`; there, only added numbers are found, not added words.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from catalens.tasks.english import find, stems
 from catalens.tasks.facts import Fact, Facts
 from catalens.tasks.lexicon import Lexicon, kind_of, phrase_of, rivals_of
 from catalens.tasks.negation import is_denied
-from catalens.tasks.phrasing import label_of, load_sayings, spoken
+from catalens.tasks.phrasing import label_of, load_phrase_rules, worded
 from catalens.tasks.schema import Schema
 from catalens.tasks.template import Sentence
 
 _NOT_TELLING = frozenset({("print",), ("pattern",), ("design",), ("small",), ("long",), ("short",)})
-"""Wordings that are everyday words besides."""
+"""Wordings that are also everyday words, and claim nothing."""
 
 _BETWEEN = frozenset(stems("a an the is are in of that which it has have with come comes"))
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+|\n+")
@@ -30,15 +30,15 @@ _NUMBER = re.compile(r"\d")
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What became of the facts in a text.
+    """The result of a check.
 
     Attributes:
-        sentences: the text's own, each with the facts that it says.
-        missing: names of facts that are not said.
-        denied: names of facts of which a sentence says that they are not so.
+        sentences: of the text, each with the facts it states.
+        missing: names of the facts that are not stated.
+        denied: names of the facts that a sentence denies.
         invented: (words, kind) that are not among the facts.
-        untraced: sentences that say no fact.
-        keywords: search words that were asked for and are not there.
+        untraced: sentences that state no fact.
+        keywords: requested search words that are missing.
     """
 
     sentences: tuple[Sentence, ...]
@@ -50,48 +50,48 @@ class Findings:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Return what is wrong, in words; empty where the text is true to the facts."""
+        """Return the problems as sentences; empty if the text matches the facts."""
         return (
             *(f"the fact {name!r} is missing" for name in self.missing),
             *(f"the fact {name!r} is denied" for name in self.denied),
             *(f"{words!r} ({kind}) is not among the facts" for words, kind in self.invented),
-            *(f"the sentence {sentence!r} says none of the facts" for sentence in self.untraced),
+            *(f"the sentence {sentence!r} states none of the facts" for sentence in self.untraced),
             *(f"the search words {words!r} are missing" for words in self.keywords),
         )
 
 
 def check(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] = ()) -> Findings:
-    """Read an English text against its facts.
+    """Check an English text against its facts.
 
-    A fact is said by its own words, by a wording of its label, or by an inflection of those; a word that belongs to a
+    A fact is stated by its own words, by a wording of its label, or by an inflection of those; a word that belongs to a
     longer one does not count ("blue" in "navy blue"), and neither does one that is denied ("not blue"). Each value of a
-    fact must be said.
+    fact must be stated.
 
     Args:
-        text: what was written.
-        facts: what it may say, all of which it must.
-        lexicon: of the schema that the facts' labels are from.
-        keywords: search words that it must hold.
+        text: the description.
+        facts: all that it must state, and may state.
+        lexicon: of the schema of the facts' labels.
+        keywords: search words that it must contain.
     """
     lines = [(line, stems(line)) for line in split(text)]
     wanted = [_Wanted.of(fact, lexicon) for fact in facts]
-    said: dict[str, set[int]] = {fact.name: set() for fact in facts}
+    stated: dict[str, set[int]] = {fact.name: set() for fact in facts}
     denied: set[str] = set()
-    told: list[set[str]] = []
+    named: list[set[str]] = []
     for _, words in lines:
         found, against = _mentions(words, wanted)
         denied |= against
-        told.append({name for name, values in found.items() if values})
+        named.append({name for name, values in found.items() if values})
         for name, values in found.items():
-            said[name] |= values
+            stated[name] |= values
     held = [tuple(word for word in keywords if find(stems(word), words) >= 0) for _, words in lines]
     sentences = tuple(
         Sentence(line, tuple(fact.name for fact in facts if fact.name in names), words)
-        for (line, _), names, words in zip(lines, told, held, strict=True)
+        for (line, _), names, words in zip(lines, named, held, strict=True)
     )
     return Findings(
         sentences,
-        missing=tuple(fact.name for fact in facts if len(said[fact.name]) < len(fact.values)),
+        missing=tuple(fact.name for fact in facts if len(stated[fact.name]) < len(fact.values)),
         denied=tuple(fact.name for fact in facts if fact.name in denied),
         invented=invented(text, facts, lexicon, keywords),
         untraced=tuple(each.text for each in sentences if not each.facts and not each.keywords),
@@ -100,7 +100,7 @@ def check(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] = (
 
 
 def check_marked(text: str, facts: Facts, keywords: Sequence[str] = ()) -> Findings:
-    """Read a text of any language, in which the words of each fact are marked with its name.
+    """Check a text of any language in which the words of each fact are marked with its name.
 
     >>> found = check_marked("Ein [[colour|rotes]] Kleid.", (Fact("colour", ("Red",)), Fact("type", ("Dresses",))))
     >>> found.sentences, found.missing
@@ -113,11 +113,11 @@ def check_marked(text: str, facts: Facts, keywords: Sequence[str] = ()) -> Findi
         plain = _MARK.sub(lambda mark: mark.group(2), line)
         held = tuple(word for word in keywords if word.lower() in plain.lower())
         sentences.append(Sentence(plain, tuple(fact.name for fact in facts if fact.name in marked), held))
-    said = {name for each in sentences for name in each.facts}
+    stated = {name for each in sentences for name in each.facts}
     known = {word for text in (*(fact.value for fact in facts), *keywords) for word in stems(text)}
     return Findings(
         tuple(sentences),
-        missing=tuple(fact.name for fact in facts if fact.name not in said),
+        missing=tuple(fact.name for fact in facts if fact.name not in stated),
         invented=_numbers(" ".join(each.text for each in sentences), known),
         untraced=tuple(each.text for each in sentences if not each.facts and not each.keywords),
         keywords=tuple(word for word in keywords if not any(word in each.keywords for each in sentences)),
@@ -125,7 +125,7 @@ def check_marked(text: str, facts: Facts, keywords: Sequence[str] = ()) -> Findi
 
 
 def invented(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
-    """Return the words of a text, with their kind, that tell what the facts do not."""
+    """Return the words of a text that claim what the facts do not, each with its kind."""
     words = stems(text)
     own = [phrase for fact in facts for phrase in _own_phrases(fact, lexicon.schema)]
     synonyms = [(phrase, kind_of(fact.name)) for fact in facts for phrase in _every_phrase(fact, lexicon.schema)]
@@ -145,12 +145,12 @@ def invented(text: str, facts: Facts, lexicon: Lexicon, keywords: Sequence[str] 
             named = any(of == kind and find(phrase, stems(term)) >= 0 for term, of in found.items())
             if not named and not any(find(phrase, each) >= 0 for each in (*own, *(whole for whole, _ in synonyms))):
                 found.setdefault(word, kind)
-    said = {word for phrase in (*own, *(phrase for phrase, _ in synonyms)) for word in phrase}
-    return (*found.items(), *_numbers(text, said.union(*map(stems, keywords))))
+    stated = {word for phrase in (*own, *(phrase for phrase, _ in synonyms)) for word in phrase}
+    return (*found.items(), *_numbers(text, stated.union(*map(stems, keywords))))
 
 
 def _in_places(text: str, claims: Claims, *, general: bool) -> list[str]:
-    """Return the words that are claims where they stand."""
+    """Return the words that are claims in their context."""
     matches = [*claims.exact.finditer(text), *(claims.general.finditer(text) if general else ())]
     return [next(filter(None, match.groups()), match[0]) for match in matches]
 
@@ -162,16 +162,16 @@ def _has_any(facts: Facts, kind: str, claims: Claims) -> bool:
 
 
 def split(text: str) -> list[str]:
-    """Return the sentences of a text, without the marks of lists."""
+    """Return the sentences of a text, without list markers."""
     lines = (re.sub(r"^[\s\-*•#]+", "", line).strip() for line in _SENTENCE_END.split(text.strip()))
     return [line for line in lines if re.search(r"\w", line)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What says a fact: the phrases of each value, and all phrases among which the longest one counts.
+    """The phrases that state a fact: those of each value, and all among which the longest match counts.
 
-    A fact that something is not so ("waterproof: no") is said where its name is denied.
+    A fact that something is not so ("waterproof: no") is stated where its name is denied.
     """
 
     name: str
@@ -181,14 +181,14 @@ class _Wanted:
 
     @classmethod
     def of(cls, fact: Fact, lexicon: Lexicon) -> _Wanted:
-        """Gather them once for all sentences."""
+        """Collect the phrases of a fact."""
         values = [set(_every_phrase(Fact(fact.name, (value,)), lexicon.schema)) for value in fact.values]
-        negative = fact.values == ("no",) and load_sayings().of(fact.name) is None
+        negative = fact.values == ("no",) and load_phrase_rules().of(fact.name) is None
         return cls(fact.name, values, set(rivals_of(fact, lexicon)).union(*values), negative)
 
 
 def _mentions(words: Phrase, wanted: Sequence[_Wanted]) -> tuple[dict[str, set[int]], set[str]]:
-    """Say which values of which facts a sentence holds, and which facts it denies."""
+    """Return which values of which facts a sentence states, and which facts it denies."""
     whole: list[tuple[int, int, str, int]] = []
     apart: list[tuple[int, int, str, int]] = []
     for fact in wanted:
@@ -215,7 +215,7 @@ def _mentions(words: Phrase, wanted: Sequence[_Wanted]) -> tuple[dict[str, set[i
 
 
 def _longest(words: Phrase, known: Collection[Phrase]) -> list[tuple[int, int]]:
-    """Find phrases from left to right, at each place the longest one."""
+    """Find phrases from left to right, the longest at each position."""
     most = max(map(len, known), default=0)
     spans, at = [], 0
     while at < len(words):
@@ -244,29 +244,29 @@ def _apart(words: Phrase, phrase: Phrase) -> list[tuple[int, int]]:
 
 
 def _own_phrases(fact: Fact, schema: Schema) -> list[Phrase]:
-    """Return the fact's values as they are written and as the template says them."""
-    saying = load_sayings().of(fact.name)
-    said = spoken(fact, schema)
-    if saying is not None:
-        said = (*said, *map(saying.phrase, said))
+    """Return the fact's values as written and as the template words them."""
+    rule = load_phrase_rules().of(fact.name)
+    stated = worded(fact, schema)
+    if rule is not None:
+        stated = (*stated, *map(rule.phrase, stated))
     name = fact.name.replace("_", " ")
     with_name = [f"{before} {after}" for value in fact.values for before, after in ((name, value), (value, name))]
-    return [phrase for words in (*fact.values, *said, name, *with_name) if (phrase := phrase_of(words))]
+    return [phrase for words in (*fact.values, *stated, name, *with_name) if (phrase := phrase_of(words))]
 
 
 def _every_phrase(fact: Fact, schema: Schema) -> list[Phrase]:
-    """Return every phrase that says a fact of one or more values: its own words and its label's wordings."""
-    saying = load_sayings().of(fact.name)
+    """Return every phrase that states a fact: its own words and its label's wordings."""
+    rule = load_phrase_rules().of(fact.name)
     phrases: list[Phrase] = []
-    for value, said in zip(fact.values, spoken(fact, schema), strict=True):
+    for value, stated in zip(fact.values, worded(fact, schema), strict=True):
         label = label_of(fact.name, value, schema)
         by_name = label is not None and value.lower() == label.name.lower()
-        texts = [said, *(label.wordings if label else ()), *(() if by_name else (value,))]
-        if saying is not None:
-            texts += [saying.phrase(text) for text in texts]
+        texts = [stated, *(label.wordings if label else ()), *(() if by_name else (value,))]
+        if rule is not None:
+            texts += [rule.phrase(text) for text in texts]
         if value in {"yes", "no"}:
             name = fact.name.replace("_", " ")
-            texts = [name] if saying is None else [*texts, name]
+            texts = [name] if rule is None else [*texts, name]
         phrases += [phrase_of(text) for text in texts]
     if claims := load_claims().get(kind_of(fact.name)):
         phrases += [other for phrase in phrases for other in sorted(claims.same.get(phrase, ()))]
@@ -274,7 +274,7 @@ def _every_phrase(fact: Fact, schema: Schema) -> list[Phrase]:
 
 
 def _covers(whole: Phrase, part: Phrase, *, same_kind: bool) -> bool:
-    """Tell whether a synonym allows a word: any of it for its kind, else its head ("cream" of "face cream")."""
+    """Return whether a synonym allows a word: any part of it for its kind, else its head ("cream" of "face cream")."""
     return find(part, whole) >= 0 if same_kind else whole[-len(part) :] == part
 
 

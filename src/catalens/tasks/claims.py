@@ -1,4 +1,4 @@
-"""Words that claim a colour, material, pattern or size, beside the terms of the vocabularies; read once.
+"""Words that claim a colour, material, pattern or size, in addition to the vocabularies; read once.
 
 Knows words and the places where an everyday word is a claim; knows nothing of facts.
 """
@@ -12,12 +12,11 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import yaml
-
 from catalens.tasks.english import stems
+from catalens.tasks.yaml_files import parse_yaml
 
 Phrase = tuple[str, ...]
-"""Stems of words that stand side by side."""
+"""Stems of adjacent words."""
 
 _NEVER = re.compile(r"(?!)")
 _ENDS = r"(?=\s*(?:$|[.,;:!?)]|(?:and|or|to|as|with|for|by)\b))"
@@ -45,9 +44,9 @@ class Claims:
 
 @cache
 def load_claims() -> Mapping[str, Claims]:
-    """Read the package's table: kind → its words."""
+    """Read `data/describing/claims.yaml`: kind → its words."""
     text = (resources.files("catalens.tasks") / "data" / "describing" / "claims.yaml").read_text(encoding="utf-8")
-    return {kind: _claims(entry) for kind, entry in yaml.safe_load(text).items()}
+    return {kind: _claims(entry) for kind, entry in parse_yaml(text).items()}
 
 
 def _claims(entry: Mapping[str, Any]) -> Claims:
@@ -68,7 +67,7 @@ def _claims(entry: Mapping[str, Any]) -> Claims:
 
 
 def _groups(lines: Sequence[Sequence[str | Sequence[str]]]) -> Iterator[Sequence[str]]:
-    """Return the words for one thing, one group after the other; most things have one word."""
+    """Return groups of synonyms; most have one word."""
     for line in lines:
         for each in line:
             yield (each,) if isinstance(each, str) else each

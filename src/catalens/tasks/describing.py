@@ -1,7 +1,7 @@
-"""Describing: facts → a product description that says every fact and adds none.
+"""Describing: facts → a product description that states every fact and adds none.
 
-A writer is asked, its text is checked, what is wrong is named to it once, and then the template writes. The template
-needs no writer, says every fact by the way it is built, and knows English alone.
+A writer's text is checked; on failure it gets one more attempt with the problems listed, and then the template writes.
+The template needs no writer, states every fact by construction, and writes English only.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _FENCE = re.compile(r"^```\w*\n(.*)\n```$", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """A description, and how it came to be.
+    """A description and its origin.
 
     Attributes:
-        sentences: each with the facts that it says; a sentence says at least one, or lists search words.
-        writer: whose text it is.
-        language: of the text; English where the template had to step in.
-        problems: what was wrong with each text of the writer that was not used, one list an attempt.
-        left_out: search words that tell what the facts do not, so that no text may hold them.
+        sentences: each with the facts it states; a sentence states at least one, or lists keywords.
+        writer: name of the writer, or `TEMPLATE`.
+        language: of the text; English where the template stepped in.
+        problems: of each rejected text, one tuple per attempt.
+        left_out: keywords that would add a fact, and are therefore not used.
     """
 
     sentences: tuple[Sentence, ...]
@@ -63,18 +63,18 @@ def describe(
     """Write a description of a product, by a writer or by the template.
 
     Args:
-        facts: what is known of it.
-        lexicon: of the schema that the facts' labels are from; what the check reads with.
-        writer: a language model; None: the template.
+        facts: what is known of the product.
+        lexicon: of the schema of the facts' labels; used by the check.
+        writer: a language model; None for the template.
         style: tone, length, language, search words, seed.
-        instruction: what the writer is told, as `load_instruction` gives it; None: the package's own.
+        instruction: as `load_instruction` returns it; None for the package's own.
 
     Returns:
-        The writer's text where it is true to the facts, at the first or second attempt; else the template's.
+        The writer's first or second text if it passes the check, else the template's.
 
     Raises:
-        InputError: the template is asked for a tone or a language that it does not know.
-        ModelError: the writer cannot be had; an answer of no use (`AnswerError`) is an attempt that failed.
+        InputError: the template does not support the tone or the language.
+        ModelError: the writer is unavailable; an unusable answer (`AnswerError`) counts as a failed attempt.
     """
     wanted = style or Style()
     kept = tuple(word for word in wanted.keywords if not invented(word, facts, lexicon))
@@ -85,12 +85,12 @@ def describe(
         return Description(
             sentences=_by_template(facts, lexicon, wanted), writer=TEMPLATE, language="English", left_out=left_out
         )
-    told, last = instruction or load_instruction(), ""
+    template, last = instruction or load_instruction(), ""
     words = {fact.name: "; ".join(phrases_of(fact, lexicon.schema)) for fact in facts}
     faults: list[tuple[str, ...]] = []
     for _ in range(_ATTEMPTS):
         try:
-            ask = instruct(told, words, wanted, faults[-1] if last else (), last)
+            ask = instruct(template, words, wanted, faults[-1] if last else (), last)
             last = cleaned(writer.write(system_words(), ask, max_tokens=_MAX_TOKENS[wanted.length]))
         except AnswerError as error:
             faults.append((str(error),))
@@ -116,7 +116,7 @@ def describe(
 
 
 def check_template_can(style: Style) -> None:
-    """Refuse what only a model could write.
+    """Check that the template supports a style.
 
     Raises:
         InputError: the template does not know the language or the tone.
@@ -128,7 +128,7 @@ def check_template_can(style: Style) -> None:
 
 
 def cleaned(text: str) -> str:
-    """Take off what chat models put around an answer: thoughts, fences, quotation marks, stars.
+    """Remove what chat models put around an answer: reasoning, code fences, quotation marks, asterisks.
 
     >>> cleaned('<think>hm</think>"A **red** dress."')
     'A red dress.'

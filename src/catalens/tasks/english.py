@@ -73,7 +73,7 @@ def find(phrase: Sequence[str], text: Sequence[str]) -> int:
 
 
 def is_plural(noun: str) -> bool:
-    """Tell by its head whether a noun phrase speaks of several.
+    """Return whether a noun phrase is plural, by its head noun.
 
     >>> [is_plural(noun) for noun in ("short sleeves", "a dress", "pair of jeans", "polka dots", "canvas")]
     [True, False, False, True, False]
@@ -108,7 +108,7 @@ def with_article(noun: str) -> str:
 
 
 def listed(items: Sequence[str]) -> str:
-    """Join as a person would.
+    """Join items with commas and "and".
 
     >>> listed(["a hood", "a zip", "pockets"])
     'a hood, a zip and pockets'
@@ -128,5 +128,5 @@ def lowered(name: str) -> str:
 
 
 def capital(sentence: str) -> str:
-    """Begin with a capital."""
+    """Capitalise the first letter."""
     return sentence[:1].upper() + sentence[1:]

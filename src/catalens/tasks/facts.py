@@ -1,4 +1,4 @@
-"""Facts: what is known of a product, as far as a description may say it."""
+"""Facts: the attributes of a product that a description may state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from catalens.tasks.attributes import Attributes
 from catalens.tasks.schema import UNKNOWN
 
 MAX_CHARACTERS = 200
-"""A longer value is no fact but a text of its own, which no description could repeat."""
+"""Maximum length of a value; a longer one is a text, which no description could repeat."""
 
 _NOTHING = frozenset({"", UNKNOWN, "none", "nan", "null", "n/a", "na"})
 
@@ -23,7 +23,7 @@ class Fact:
     Attributes:
         name: of the attribute, such as "colour".
         values: at least one; several where several hold.
-        confidence: how sure one is of the first, in [0, 1]; None where nobody said.
+        confidence: probability of the first value, in [0, 1]; None if not known.
     """
 
     name: str
@@ -41,7 +41,7 @@ Facts = tuple[Fact, ...]
 
 
 def facts_from_attributes(attributes: Attributes) -> Facts:
-    """Keep what was read from a picture surely enough.
+    """Return the attributes of a picture that reached their thresholds.
 
     Raises:
         InputError: every attribute is unknown.
@@ -56,17 +56,17 @@ def facts_from_attributes(attributes: Attributes) -> Facts:
 def facts_from_fields(
     fields: Mapping[str, object], *, only: Sequence[str] = (), renamed: Mapping[str, str] | None = None
 ) -> Facts:
-    """Take the facts from a row of a table, or from a JSON object that `catalens attributes` wrote.
+    """Return the facts of a row of a table, or from a JSON object that `catalens attributes` wrote.
 
-    Cells that are empty or "unknown" say nothing; a semicolon separates several values.
+    Empty and "unknown" cells are skipped; a semicolon separates several values.
 
     Args:
         fields: column → cell; an object under "attributes" counts as columns of its own.
         only: the columns to take, in this order; empty: all of them.
-        renamed: column → the attribute that it holds, where they are called differently.
+        renamed: column → attribute, where their names differ.
 
     Raises:
-        InputError: there is no fact, a column that was asked for is missing, or a cell is a text or an object.
+        InputError: there is no fact, a requested column is missing, or a cell holds a long text or an object.
 
     >>> [(fact.name, fact.values) for fact in facts_from_fields({"colour": "Red", "size": "", "with": "hood; zip"})]
     [('colour', ('Red',)), ('with', ('hood', 'zip'))]
@@ -118,9 +118,9 @@ def _checked(facts: Iterable[Fact]) -> Facts:
         if not fact.values:
             continue
         if not fact.name:
-            raise InputError(f"the value {fact.value!r} has no name of an attribute")
+            raise InputError(f"the value {fact.value!r} has no attribute name")
         if fact.name in kept:
-            raise InputError(f"the attribute {fact.name!r} is given twice")
+            raise InputError(f"the attribute {fact.name!r} is listed twice")
         if (longest := max(len(fact.value), len(fact.name))) > MAX_CHARACTERS:
             raise InputError(
                 f"the fact {fact.name[:40]!r} has {longest} characters; a fact has at most {MAX_CHARACTERS}: "
@@ -128,5 +128,5 @@ def _checked(facts: Iterable[Fact]) -> Facts:
             )
         kept[fact.name] = fact
     if not kept:
-        raise InputError("nothing is known that could be described: every attribute is empty or unknown")
+        raise InputError("there are no facts to describe: every attribute is empty or unknown")
     return tuple(kept.values())

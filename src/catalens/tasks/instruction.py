@@ -1,4 +1,4 @@
-"""What a writer is told: the facts within marks that no fact can break, the style, and what was wrong before."""
+"""The prompt of a writer: the facts in a block that no fact can break out of, the style, and earlier problems."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _WORDS = {"short": "at most 40 words", "medium": "at most 80 words", "long": "at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How a description should be written.
+    """The style of a description.
 
     Attributes:
-        tone: for the template one of `tones()`; a model takes any words.
+        tone: one of `tones()` for the template; any text for a model.
         length: "short", "medium" or "long".
-        language: the template and the check of added words know English alone.
-        keywords: search words that the text should hold.
-        seed: chooses among the template's sentences.
+        language: the template and the check of added words support English only.
+        keywords: search words that the text should contain.
+        seed: random seed of the template.
     """
 
     tone: str = "plain"
@@ -36,11 +36,11 @@ class Style:
 
     def __post_init__(self) -> None:
         if self.length not in LENGTHS:
-            raise InputError(f"there is no length {self.length!r}; there are: {', '.join(LENGTHS)}")
+            raise InputError(f"unknown length {self.length!r}; choose one of: {', '.join(LENGTHS)}")
 
     @property
     def english(self) -> bool:
-        """Whether the language is English, of whatever country."""
+        """Whether the language is a variety of English."""
         first = self.language.strip().lower().replace("_", "-").replace(" ", "-").partition("-")[0]
         return first in {"english", "en", "british", "american"}
 
@@ -48,11 +48,11 @@ class Style:
 def load_instruction(path: Path | None = None) -> str:
     """Read the instruction: the package's own, or a file of the user's.
 
-    The file says {facts} where the facts go, between <facts> and </facts> of its own or of ours; {tone}, {length},
-    {language} and {keywords} are replaced where they stand.
+    The file has the placeholder {facts}, which is wrapped in <facts> and </facts> unless the file does so itself, and
+    may have {tone}, {length}, {language} and {keywords}.
 
     Raises:
-        InputError: the file cannot be read, or does not say where the facts go.
+        InputError: the file cannot be read, or has no {facts}.
     """
     if path is None:
         return _shipped("instruction")
@@ -61,26 +61,26 @@ def load_instruction(path: Path | None = None) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the instruction {str(path)!r}: {error}") from error
     if "{facts}" not in text:
-        raise InputError(f"the instruction {str(path)!r} does not say where the facts go: write {{facts}} there")
+        raise InputError(f"the instruction {str(path)!r} has no {{facts}}; write it where the facts go")
     return text if "<facts>" in text else text.replace("{facts}", "<facts>\n{facts}\n</facts>")
 
 
 def system_words() -> str:
-    """Return what a writer is told about its role."""
+    """Return the system prompt of a writer."""
     return _shipped("system")
 
 
 def instruct(
     instruction: str, facts: Mapping[str, str], style: Style, problems: Sequence[str] = (), last: str = ""
 ) -> str:
-    """Fill an instruction in.
+    """Fill in an instruction.
 
     Args:
-        instruction: what `load_instruction` gave.
+        instruction: as `load_instruction` returns it.
         facts: attribute → its value in words; each becomes one line of JSON, in which < and > are escaped: no value
             can end its line or the block.
-        style: tone, length, language and search words.
-        problems: what was wrong with the last text.
+        style: tone, length, language and keywords.
+        problems: of the last text.
         last: that text.
     """
     words = {

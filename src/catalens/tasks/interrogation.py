@@ -1,4 +1,4 @@
-"""Prompts from pictures: the words that bring a text nearest to a picture, or farthest from it.
+"""Prompts from pictures: the terms that maximise (or minimise) the cosine of a text with a picture.
 
 A task over an encoder and a vocabulary; captions are given to it, wherever they come from. How the modes are made
 is that of clip-interrogator; what is found is exact, where that tool approximates.
@@ -76,7 +76,7 @@ def interrogate(
         drafts = _drafts(Modes(scorer, vocabulary, plan), vectors, captions, plan)
     drafts = [[draft for draft in among if draft.text] for among in drafts]
     if not all(drafts):
-        raise InputError(f"a limit of {plan.token_limit} tokens leaves no room for any term; give a higher one")
+        raise InputError(f"a limit of {plan.token_limit} tokens leaves no room for any term; raise it")
     found = _nearest(scorer, vectors, drafts)
     followers = _runners_up(vocabulary, vectors, [draft for draft, _ in found], plan)
     return [
@@ -98,20 +98,20 @@ def _check(encoder: Encoder, vocabulary: Vocabulary, vectors: Vectors, captions:
         raise InputError(f"the vocabulary was encoded by {vocabulary.encoder_name}, not by {encoder.name}")
     if vectors.ndim != 2 or vectors.shape[1] != encoder.dim or len(vectors) != len(captions):
         raise InputError(
-            f"vectors of shape {vectors.shape} and {len(captions)} captions were given; "
-            f"give (n, {encoder.dim}) vectors and n captions"
+            f"vectors of shape {vectors.shape} and {len(captions)} captions do not match; "
+            f"pass (n, {encoder.dim}) vectors and n captions"
         )
     kinds = NEGATIVE if plan.mode == "negative" else POSITIVE
     if not any(vocabulary.banks[kind].terms for kind in kinds):
         raise InputError(f"the vocabulary has no {' or '.join(kinds)}; prompts of mode {plan.mode} are made of these")
     if plan.compatible and plan.mode != "negative" and not all(captions):
-        raise InputError("clip-interrogator begins with a caption; give one for every picture")
+        raise InputError("clip-interrogator starts from a caption; pass one for every picture")
     if plan.compatible and not all(vocabulary.banks[kind].terms for kind in kinds):
-        raise InputError("clip-interrogator has terms in every table; give some for each")
+        raise InputError("clip-interrogator needs terms in every table; pass some for each")
 
 
 def _drafts(modes: Modes, vectors: Vectors, captions: Sequence[str], plan: Plan) -> list[list[Draft]]:
-    """Give, for each picture, the prompts among which the nearest is taken."""
+    """Return, for each picture, the candidate prompts."""
     if plan.mode == "negative":
         return [[draft] for draft in modes.negative(vectors)]
     starts = [modes.start(caption) for caption in captions]
@@ -143,7 +143,7 @@ def _compatible(likeness: Likeness, vectors: Vectors, captions: Sequence[str], p
 
 
 def _nearest(scorer: PromptScorer, vectors: Vectors, drafts: Sequence[Sequence[Draft]]) -> list[tuple[Draft, float]]:
-    """Give, for each picture, the nearest of its drafts and its cosine; all texts are encoded together."""
+    """Return, for each picture, its nearest draft and the cosine; all texts are encoded together."""
     rows = iter(scorer.vectors([draft.text for among in drafts for draft in among]))
     found = []
     for vector, among in zip(vectors, drafts, strict=True):
@@ -156,7 +156,7 @@ def _nearest(scorer: PromptScorer, vectors: Vectors, drafts: Sequence[Sequence[D
 def _runners_up(
     vocabulary: Vocabulary, vectors: Vectors, drafts: Sequence[Draft], plan: Plan
 ) -> list[tuple[Term, ...]]:
-    """Give, for each picture, the terms of each table that come next after those of its prompt."""
+    """Return, for each picture, the next best terms of each table after those of its prompt."""
     if plan.runners_up == 0 or not len(drafts):
         return [()] * len(drafts)
     negative = plan.mode == "negative"

@@ -86,7 +86,7 @@ class LabelBank:
         return labels * scale + bias, unknown * scale + bias
 
     def blocks(self, n: int) -> Iterator[slice]:
-        """Cut n pictures into runs whose scores against the whole bank fit in a bounded memory."""
+        """Split n pictures into slices whose scores against the whole bank fit in bounded memory."""
         size = max(1, _BLOCK_SCORES // max(1, len(self)))
         return (slice(start, start + size) for start in range(0, n, size))
 
@@ -100,20 +100,20 @@ def build_bank(
     cache_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> LabelBank:
-    """Encode labels, or take their vectors from the cache where they have been encoded before.
+    """Encode labels, or load their vectors from the cache.
 
     The vector of a label is the mean of the unit vectors of all its wordings in all templates, made unit again.
 
     Args:
-        encoder: makes the vectors, and lends the bank its scale, bias and "none of these" texts.
+        encoder: of the vectors; the bank takes its scale, bias and "none of these" texts.
         labels: m names, each once, each one line.
         templates: sentences with {} once, where a wording is put.
-        wordings: other ways to say a label; one that is missing here stands for itself.
-        cache_dir: where vectors are kept; None keeps nothing.
-        progress: told how far a long encoding is; not called when the cache answers.
+        wordings: label → its wordings; a missing label is its own wording.
+        cache_dir: of the vectors; None for no cache.
+        progress: called after each batch; not called on a cache hit.
 
     Raises:
-        InputError: labels are missing, empty or repeated, a template has no {}, or the cache cannot be written.
+        InputError: labels are missing, empty or repeated, or a template has no {}.
         ModelError: the encoder gives vectors of a wrong shape.
 
     Source:
@@ -129,7 +129,7 @@ def build_bank(
     stored: Halves | None = None
     if cache_dir is not None:
         about = [list(templates), {key: list(value) for key, value in sorted(wordings.items())}, list(unknown_texts)]
-        path = cache_file(cache_dir, encoder.name, labels, about)
+        path = cache_file(cache_dir, encoder.fingerprint, labels, about)
         stored = read_vectors(path, (rows, encoder.dim), np.float16)
     if stored is None:
         owners = _texts_and_owners(labels, templates, wordings, unknown_texts)
@@ -142,11 +142,11 @@ def build_bank(
 
 def _check_labels(labels: Sequence[str]) -> None:
     if isinstance(labels, str) or not labels:
-        raise InputError(f"labels are {labels!r}; give a list of at least one label")
+        raise InputError(f"labels are {labels!r}; pass a list of at least one label")
     if len(set(labels)) < len(labels):
         seen: set[str] = set()
         twice = next(label for label in labels if label in seen or seen.add(label))  # type: ignore[func-returns-value]
-        raise InputError(f"the label {twice!r} is given twice; give each label once")
+        raise InputError(f"the label {twice!r} is listed twice; list each label once")
     if not all(map(str.strip, labels)):
         raise InputError(f"label number {[bool(label.strip()) for label in labels].index(False) + 1} is empty")
     if "\n".join(labels).count("\n") >= len(labels):
@@ -175,7 +175,7 @@ def _encode(encoder: Encoder, owners: Mapping[str, Sequence[int]], rows: int, pr
     for batch in batched(sorted(owners, key=len), _BATCH_TEXTS):
         vectors = encoder.encode_texts(batch)
         if vectors.shape != (len(batch), encoder.dim):
-            raise ModelError(f"{encoder.name} gave {vectors.shape} for {len(batch)} texts of width {encoder.dim}")
+            raise ModelError(f"{encoder.name} returned {vectors.shape} for {len(batch)} texts of width {encoder.dim}")
         for vector, text in zip(vectors, batch, strict=True):
             sums[owners[text]] += vector
         done += len(batch)

@@ -1,4 +1,4 @@
-"""The words of products: what a schema and the shipped vocabularies call colours, materials, patterns and sizes."""
+"""Product terms of a schema and the shipped vocabularies: colours, materials, patterns, sizes and the like."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from catalens.tasks.claims import Phrase, load_claims
 from catalens.tasks.english import stems
 from catalens.tasks.facts import Fact
-from catalens.tasks.phrasing import load_sayings, plain_name
+from catalens.tasks.phrasing import load_phrase_rules, plain_name
 from catalens.tasks.schema import Schema
 from catalens.tasks.vocabularies import load_vocabulary
 
@@ -25,21 +25,21 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "heel": ("fashion-heels",),
     "toe": ("fashion-toes",),
 }
-"""Kind of fact that a text must not add → vocabularies whose terms tell it."""
+"""Kind of fact that a text must not add → vocabularies with its terms."""
 
 _KIND_OF = {"colour": "colour", "material": "material", "pattern": "pattern", "print": "pattern"}
-"""Attribute → the kind that its own wordings tell too, and which is judged by itself wherever it stands."""
+"""Attribute → the kind whose terms its own wordings are, too."""
 
 _ARTICLES = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """The words of a schema and of the vocabularies.
+    """The terms of a schema and of the vocabularies.
 
     Attributes:
-        schema: whose labels the facts hold.
-        kinds: kind → phrase → how it is written; told where no fact has it.
+        schema: of the facts' labels.
+        kinds: kind → phrase → its spelling; reported in a text where no fact has it.
         groups: attribute → every wording of its labels.
     """
 
@@ -49,7 +49,7 @@ class Lexicon:
 
 
 def build_lexicon(schema: Schema) -> Lexicon:
-    """Gather the words by which added facts are told."""
+    """Collect the terms by which added facts are recognised."""
     kinds: dict[str, dict[Phrase, str]] = {
         kind: {stems(term): term for name in names for term in load_vocabulary(name)} for kind, names in KINDS.items()
     }
@@ -57,17 +57,17 @@ def build_lexicon(schema: Schema) -> Lexicon:
         kinds[kind] = {**claims.words, **kinds[kind]}
     groups: dict[str, Set[Phrase]] = {}
     for group in schema.groups:
-        said = {phrase_of(wording): wording for label in group.labels for wording in label.wordings}
-        groups[_attribute(group.name)] = groups.get(_attribute(group.name), set()) | said.keys()
+        wordings = {phrase_of(wording): wording for label in group.labels for wording in label.wordings}
+        groups[_attribute(group.name)] = groups.get(_attribute(group.name), set()) | wordings.keys()
         if kind := kind_of(group.name):
-            kinds[kind] |= said
+            kinds[kind] |= wordings
     return Lexicon(
         schema, {kind: {key: term for key, term in terms.items() if key} for kind, terms in kinds.items()}, groups
     )
 
 
 def rivals_of(fact: Fact, lexicon: Lexicon) -> Set[Phrase]:
-    """Return phrases of the fact's group and kind, which a shorter one of the fact must not be taken from."""
+    """Return the phrases of a fact's group and kind; a shorter phrase inside one of them does not state the fact."""
     rivals = lexicon.groups.get(_attribute(fact.name), frozenset()) | lexicon.kinds.get(kind_of(fact.name), {}).keys()
     # Several values are listed with "and": the men and the women of "men and women" are not its label Unisex.
     return rivals if len(fact.values) == 1 else {phrase for phrase in rivals if "and" not in phrase}
@@ -75,14 +75,14 @@ def rivals_of(fact: Fact, lexicon: Lexicon) -> Set[Phrase]:
 
 def _attribute(name: str) -> str:
     """Return one name for all names of an attribute."""
-    saying = load_sayings().of(name)
-    return saying.name if saying else plain_name(name)
+    rule = load_phrase_rules().of(name)
+    return rule.name if rule else plain_name(name)
 
 
 def kind_of(name: str) -> str:
-    """Return the kind that an attribute's own wordings tell; empty for most attributes."""
-    saying = load_sayings().of(name)
-    return _KIND_OF.get(saying.name, "") if saying else ""
+    """Return the kind whose terms an attribute's wordings are; empty for most attributes."""
+    rule = load_phrase_rules().of(name)
+    return _KIND_OF.get(rule.name, "") if rule else ""
 
 
 def phrase_of(words: str) -> Phrase:

@@ -1,4 +1,4 @@
-"""Denial: does a sentence say that something is not so?
+"""Negation: does a sentence deny a phrase?
 
 It reads the words right before and right after what is mentioned, and knows nothing of products.
 """
@@ -24,7 +24,7 @@ _BETWEEN = frozenset(
 
 
 def is_denied(words: Sequence[str], at: int, end: int, mentioned: Set[int]) -> bool:
-    """Tell whether words[at:end] stand behind a "not", before a "free", or before a "no" that ends the sentence.
+    """Return whether words[at:end] follow a "not", or precede a "free" or a "no" that ends the sentence.
 
     Between the two only words without a meaning of their own may stand, or such as are mentioned in the same breath:
     "not a striped blue shirt" denies the blue, and "do not miss this blue shirt" does not.
@@ -33,7 +33,7 @@ def is_denied(words: Sequence[str], at: int, end: int, mentioned: Set[int]) -> b
         words: stems of a sentence.
         at: where what is mentioned begins.
         end: where it ends.
-        mentioned: the places of all words that are mentioned; a "no" among them is part of what is said.
+        mentioned: positions of all matched words; a "no" among them is part of a phrase.
 
     >>> words = stems("It is not made of blue cotton")
     >>> is_denied(words, 5, 6, {5, 6}), is_denied(words, 6, 7, {5, 6}), is_denied(words, 1, 2, {5, 6})

@@ -1,4 +1,4 @@
-"""How attributes are said in English: which phrase each takes, read once from the package's own table."""
+"""English phrases for attribute values: the rules of `data/describing/phrases.yaml`, read once."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
-import yaml
-
 from catalens.tasks.english import is_plural, listed, lowered, with_article
 from catalens.tasks.facts import Fact
 from catalens.tasks.schema import Label, Schema
+from catalens.tasks.yaml_files import parse_yaml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhraseRule:
-    """How one attribute is said; `{}` is its value, `{a}` the value with its article.
+    """The phrases of one attribute; `{}` is its value, `{a}` the value with its article.
 
     Attributes:
-        name: the attribute's usual name.
+        name: of the attribute.
         before: values that may stand before the noun; None: all of them.
         after: a phrase behind the noun; empty where there is none.
         clause: a verb and the rest; empty where there is none.
-        several: the clause for a value that speaks of several things.
+        several: the clause for a plural value.
         head: the noun that a value gets where it does not end in one of `heads`.
         heads: nouns that need no other.
-        words: value in small letters → how it is said.
+        words: lower-case value → its wording.
     """
 
     name: str
@@ -41,19 +40,19 @@ class PhraseRule:
 
     def phrase(self, value: str) -> str:
         """Return a value in words, with a noun to stand on where the attribute has one."""
-        said = self.words.get(value.lower(), value)
-        last = said.lower().replace("-", " ").split()[-1]
-        alone = not self.head or last in self.heads or said.startswith("no ") or (self.several and is_plural(said))
-        return said if alone else f"{said} {self.head}"
+        words = self.words.get(value.lower(), value)
+        last = words.lower().replace("-", " ").split()[-1]
+        alone = not self.head or last in self.heads or words.startswith("no ") or (self.several and is_plural(words))
+        return words if alone else f"{words} {self.head}"
 
     def may_stand_before(self, value: str) -> bool:
-        """Tell whether a value is an adjective of the noun."""
+        """Return whether a value may stand before the noun as an adjective."""
         return self.before is None or value.lower() in self.before
 
 
 @dataclass(frozen=True, slots=True)
-class Sayings:
-    """The table of `data/describing/sayings.yaml`."""
+class PhraseRules:
+    """The table of `data/describing/phrases.yaml`."""
 
     attributes: Mapping[str, PhraseRule]
     order: Mapping[str, int]
@@ -63,27 +62,27 @@ class Sayings:
     keywords: Mapping[str, str]
 
     def of(self, name: str) -> PhraseRule | None:
-        """Return how an attribute is said, under any of its names; None for one that is not known."""
+        """Return the rule of an attribute under any of its names; None for an unknown attribute."""
         return self.attributes.get(plain_name(name))
 
 
 @lru_cache(maxsize=1024)
 def plain_name(name: str) -> str:
-    """Return a name without what people vary: `Sleeve Length`, `sleeveLength` and `sleeve_length` are one."""
+    """Return a name without case and separators: `Sleeve Length`, `sleeveLength` and `sleeve_length` are one."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 @cache
-def load_sayings() -> Sayings:
-    """Read the package's table."""
-    text = (resources.files("catalens.tasks") / "data" / "describing" / "sayings.yaml").read_text(encoding="utf-8")
-    raw = yaml.safe_load(text)
+def load_phrase_rules() -> PhraseRules:
+    """Read the rules."""
+    text = (resources.files("catalens.tasks") / "data" / "describing" / "phrases.yaml").read_text(encoding="utf-8")
+    raw = parse_yaml(text)
     attributes: dict[str, PhraseRule] = {}
     for name, entry in raw["attributes"].items():
-        saying = _saying(name, entry)
+        rule = _rule(name, entry)
         for each in (name, *entry.get("also", ())):
-            attributes[plain_name(each)] = saying
-    return Sayings(
+            attributes[plain_name(each)] = rule
+    return PhraseRules(
         attributes=attributes,
         order={name: place for place, name in enumerate(raw["attributes"])},
         pairs=frozenset(raw["pairs"]),
@@ -103,29 +102,29 @@ def label_of(fact_name: str, value: str, schema: Schema) -> Label | None:
     return None
 
 
-def spoken(fact: Fact, schema: Schema) -> tuple[str, ...]:
+def worded(fact: Fact, schema: Schema) -> tuple[str, ...]:
     """Return each value of a fact as it stands in a sentence: a label's usual wording, else its own words.
 
     >>> from catalens.tasks.schema import load_schema
-    >>> spoken(Fact("type", ("Tshirts",)), load_schema()), spoken(Fact("brand", ("Blue Ridge",)), load_schema())
+    >>> worded(Fact("type", ("Tshirts",)), load_schema()), worded(Fact("brand", ("Blue Ridge",)), load_schema())
     (('t-shirt',), ('Blue Ridge',))
     """
-    known = load_sayings().of(fact.name) is not None
-    said = []
+    known = load_phrase_rules().of(fact.name) is not None
+    words = []
     for value in fact.values:
         label = label_of(fact.name, value, schema)
         if label is not None and value.lower() == label.name.lower():
-            said.append(label.wordings[0])
+            words.append(label.wordings[0])
         else:
-            said.append(lowered(value) if known or label is not None else value)
-    return tuple(said)
+            words.append(lowered(value) if known or label is not None else value)
+    return tuple(words)
 
 
 def phrases_of(fact: Fact, schema: Schema) -> tuple[str, ...]:
     """Return each value of a fact in words that can stand alone: "regular length" for the length "Regular"."""
-    saying = load_sayings().of(fact.name)
-    values = spoken(fact, schema)
-    return values if saying is None else tuple(map(saying.phrase, values))
+    rule = load_phrase_rules().of(fact.name)
+    values = worded(fact, schema)
+    return values if rule is None else tuple(map(rule.phrase, values))
 
 
 def fill(pattern: str, phrases: tuple[str, ...]) -> str:
@@ -135,20 +134,20 @@ def fill(pattern: str, phrases: tuple[str, ...]) -> str:
     return pattern.replace("{}", listed(list(phrases)))
 
 
-def clause_for(saying: PhraseRule, phrases: tuple[str, ...]) -> str:
-    """Return the pattern of the clause that fits what is said."""
-    return saying.several if saying.several and any(map(is_plural, phrases)) else saying.clause
+def clause_for(rule: PhraseRule, phrases: tuple[str, ...]) -> str:
+    """Return the clause pattern, singular or plural."""
+    return rule.several if rule.several and any(map(is_plural, phrases)) else rule.clause
 
 
 def _same(group: str, fact_name: str) -> bool:
-    known = load_sayings()
+    known = load_phrase_rules()
     if plain_name(group) == plain_name(fact_name):
         return True
-    saying = known.of(fact_name)
-    return saying is not None and saying is known.of(group)
+    rule = known.of(fact_name)
+    return rule is not None and rule is known.of(group)
 
 
-def _saying(name: str, entry: Mapping[str, Any]) -> PhraseRule:
+def _rule(name: str, entry: Mapping[str, Any]) -> PhraseRule:
     before = entry.get("before", [])
     return PhraseRule(
         name=name,

@@ -1,4 +1,4 @@
-"""Exact cosines against many stored vectors, and the best of them; numpy only.
+"""Exact cosines with many stored vectors, and top-k; numpy only.
 
 Stored vectors are float16 and stay so in memory: numpy multiplies float32 only, so each block is widened
 into a small buffer that stays in the processor's cache.
@@ -73,7 +73,7 @@ def top_k(scores: Scores, k: int) -> NDArray[np.int64]:
 
 
 def check_k(k: int) -> None:
-    """Refuse a number of results below 1.
+    """Check that a number of results is at least 1.
 
     Raises:
         InputError: k is less than 1.

@@ -24,7 +24,7 @@ def restyling_prompt(prompt: str, *, artist: str = "", work: str = "", template:
 
     Args:
         prompt: what is in the picture, as words.
-        artist: whose style is wanted; may be empty.
+        artist: of the style; may be empty.
         work: which painting is the model; may be empty.
         template: with {prompt} and, if wanted, {artist} and {work}; None is `TEMPLATE`, without the part about what
             is not named.
@@ -39,7 +39,7 @@ def restyling_prompt(prompt: str, *, artist: str = "", work: str = "", template:
     """
     given = {"artist": _plain(artist), "work": _plain(work), "prompt": _plain(prompt)}
     if not given["prompt"]:
-        raise InputError("there is no prompt to restyle with: say what is in the picture")
+        raise InputError("the prompt is empty; describe what is in the picture")
     if template is None:
         template = _PARTLY.get((bool(given["artist"]), bool(given["work"])), TEMPLATE)
     missing = [field for field in template_fields(template) if not given[field]]

@@ -12,22 +12,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from catalens.core.errors import InputError
+from catalens.tasks.yaml_files import MOST_CHARACTERS, parse_yaml, shown
 
 Kind = Literal["exclusive", "multi"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DEFAULT_TEMPLATES = ("{}", "a photo of {}")
 UNKNOWN = "unknown"
-"""The answer where no label is sure enough; no label of a schema may be called so."""
+"""The value where no label reaches its threshold; reserved, no label may have this name."""
 _SCHEMA_KEYS = frozenset({"name", "about", "groups"})
 _GROUP_KEYS = frozenset({"about", "kind", "templates", "labels", "when", "question"})
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One value of a group, and the wordings that mean it (the most usual first)."""
+    """One value of a group and its wordings, the most usual first."""
 
     name: str
     wordings: tuple[str, ...]
@@ -60,7 +59,7 @@ class Group:
         if not self.name.strip():
             raise InputError("a group has an empty name")
         if self.kind not in KINDS:
-            raise InputError(f"{where} has the kind {self.kind!r}; a kind is one of: {', '.join(KINDS)}")
+            raise InputError(f"{where} has the kind {shown(self.kind)}; a kind is one of: {', '.join(KINDS)}")
         if not self.labels:
             raise InputError(f"{where} has no labels; it needs at least one")
         _check_labels(where, self.labels)
@@ -86,7 +85,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Groups in the order in which they are read; a condition names earlier groups only."""
+    """Groups in reading order; a condition names earlier groups only."""
 
     name: str
     groups: tuple[Group, ...]
@@ -128,7 +127,7 @@ class Schema:
 
 
 def check_templates(templates: Sequence[str], where: str) -> None:
-    """Refuse templates in which a wording could not be put.
+    """Check that each template has one place for a wording.
 
     Args:
         templates: sentences, each with {} exactly once.
@@ -164,7 +163,7 @@ def _first_repeated(names: Sequence[str]) -> str | None:
 
 
 def schema_names() -> list[str]:
-    """List the shipped schemas.
+    """Return the names of the bundled schemas.
 
     >>> schema_names()
     ['everyday', 'fashion']
@@ -177,7 +176,7 @@ def schema_names() -> list[str]:
 
 
 def load_schema(name_or_path: str | Path = "fashion") -> Schema:
-    """Read a shipped schema by its name, or one of your own by its path.
+    """Load a bundled schema by its name, or a file by its path.
 
     Args:
         name_or_path: a name that `schema_names` lists, or a file that ends in .yaml or .yml.
@@ -188,28 +187,26 @@ def load_schema(name_or_path: str | Path = "fashion") -> Schema:
     path = Path(name_or_path)
     try:
         if path.suffix.lower() in {".yaml", ".yml"}:
-            text = path.read_text(encoding="utf-8-sig")
+            with path.open(encoding="utf-8-sig") as file:
+                text = file.read(MOST_CHARACTERS + 1)
         elif str(name_or_path) in schema_names():
             text = (resources.files("catalens.tasks") / "data" / f"{name_or_path}.yaml").read_text(encoding="utf-8")
         else:
             known = ", ".join(schema_names())
-            raise InputError(f"there is no schema {str(name_or_path)!r}; shipped: {known}; or give a .yaml file")
-    except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"unknown schema {str(name_or_path)!r}; name one of {known}, or a .yaml file")
+    except (OSError, ValueError) as error:
         raise InputError(f"cannot read the schema {str(path)!r}: {error}") from error
     return parse_schema(text, origin=str(name_or_path))
 
 
 def parse_schema(text: str, *, origin: str) -> Schema:
-    """Make a schema from YAML text; origin names it in messages.
+    """Parse a schema from YAML text; messages name it by its origin.
 
     Raises:
         InputError: it is not YAML, has a shape a schema does not have, or contradicts itself.
     """
     try:
-        raw = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise InputError(f"schema {origin!r} is not readable YAML: {error}") from error
-    try:
+        raw = parse_yaml(text)
         body = _mapping(raw, "a schema", _SCHEMA_KEYS)
         groups = tuple(_read_group(name, group) for name, group in _mapping(body.get("groups"), "'groups'").items())
         return Schema(_text(body.get("name", Path(origin).stem)), groups, about=_text(body.get("about", "")))
@@ -244,11 +241,11 @@ def _read_labels(raw: object, where: str) -> tuple[Label, ...]:
 
 def _mapping(raw: object, what: str, allowed: frozenset[str] | None = None, *, or_else: str = "") -> Mapping[str, Any]:
     if not isinstance(raw, dict):
-        raise InputError(f"{what} must be a mapping (name: value) {or_else}".rstrip() + f", not {raw!r}")
+        raise InputError(f"{what} must be a mapping (name: value) {or_else}".rstrip() + f", not {shown(raw)}")
     for key in raw:
         _text(key)
         if allowed is not None and key not in allowed:
-            raise InputError(f"{what} has the key {key!r}; known keys: {', '.join(sorted(allowed))}")
+            raise InputError(f"{what} has the key {shown(key)}; known keys: {', '.join(sorted(allowed))}")
     return raw
 
 
@@ -256,24 +253,12 @@ def _texts(raw: object, what: str) -> tuple[str, ...]:
     if isinstance(raw, str):
         return (raw,)
     if not isinstance(raw, list):
-        raise InputError(f"{what} must be a text or a list of texts, not {raw!r}")
+        raise InputError(f"{what} must be a text or a list of texts, not {shown(raw)}")
     return tuple(_text(item) for item in raw)
 
 
 def _text(raw: object) -> str:
     # YAML reads a bare No, On or 3/4-like number as something else than the word that was meant.
     if not isinstance(raw, str):
-        raise InputError(f"{raw!r} is not a text; put it in quotation marks")
+        raise InputError(f"{shown(raw)} is not a text; put it in quotation marks")
     return raw
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # the C one where it was built
-    """Safe, and strict about a key that stands twice in one mapping, which YAML itself would drop silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        keys = [(key.value, key.start_mark) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for at, (key, mark) in enumerate(keys):
-            if any(key == earlier for earlier, _ in keys[:at]):
-                problem = f"{key!r} stands here for the second time in one mapping"
-                raise yaml.constructor.ConstructorError(None, None, problem, mark)
-        return dict(super().construct_mapping(node, deep=deep))

@@ -1,4 +1,4 @@
-"""Tags: which labels of a bank fit a picture, and how surely."""
+"""Tags: the labels of a bank that fit a picture, with probabilities."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from catalens.tasks.schema import UNKNOWN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagRules:
-    """How probabilities become tags. Rules may name labels that a bank does not have.
+    """How probabilities become tags. Rules may name labels that a bank lacks.
 
     Attributes:
-        replacements: label → the word to give instead. Labels with the same word become one tag: their
+        replacements: label → the word to return instead. Labels with the same word become one tag: their
             probabilities add up where labels exclude each other, else the highest counts.
-        deny: words that are never given. Their labels still compete, so nothing else becomes surer.
+        deny: words never returned, in upper or lower case. Their labels still compete, so that no other probability
+            changes, and "unknown" stays unless it is denied itself.
         thresholds: word → the probability that it needs, instead of the general minimum.
         temperature: as learned by calibration; 1 leaves the model's own.
         show_unknown: list "unknown" wherever it ranks, not only where it is first.
@@ -40,6 +41,10 @@ class TagRules:
         if not self.temperature > 0:
             raise InputError(f"the temperature is {self.temperature}; it must be above 0")
 
+    def denied(self) -> frozenset[str]:
+        """Return the denied words folded, to be looked up with `str.casefold`."""
+        return frozenset(word.casefold() for word in self.deny)
+
 
 def tag(
     vectors: Vectors,
@@ -49,16 +54,16 @@ def tag(
     min_score: float = 0.0,
     rules: TagRules = TagRules(),
 ) -> list[list[Tag]]:
-    """Return each picture the labels that fit it best.
+    """Return the labels that fit each picture best.
 
     A model without a bias shares one probability among all labels of the bank and "none of these", so that they
-    sum to one; a model with a bias judges each label by itself. "None of these" is the tag "unknown": it is given
-    where it comes first, or wherever it ranks if the rules ask for it.
+    sum to one; a model with a bias judges each label by itself. "None of these" is the tag "unknown": it is returned
+    where it ranks first, or wherever it ranks if the rules ask for it.
 
     Args:
         vectors: (n, dim), unit rows from the bank's own encoder.
         bank: m encoded labels.
-        top_k: at most so many tags for each picture.
+        top_k: maximum number of tags per picture.
         min_score: the probability that a label needs.
         rules: deny-list, replacements, thresholds of single labels, temperature.
 
@@ -81,9 +86,9 @@ class _Plan:
     """Rules looked up once for a bank.
 
     Attributes:
-        words: row → the word to give, where it may differ from the label.
-        folds: (row, row whose word it shares); the first is never given itself.
-        minima: (m,), the probability that each row needs; infinite where it is never given.
+        words: row → the word to return, where it may differ from the label.
+        folds: (row, row whose word it shares); the first is never returned itself.
+        minima: (m,), the probability that each row needs; infinite where it is never returned.
     """
 
     words: Mapping[int, str]
@@ -93,10 +98,11 @@ class _Plan:
 
 def _plan(bank: LabelBank, rules: TagRules, min_score: float) -> _Plan:
     minima = np.full(len(bank), min_score, dtype=np.float32)
-    named = {*rules.deny, *rules.thresholds, *rules.replacements, *rules.replacements.values()}
+    denied = rules.denied()
+    named = {*rules.thresholds, *rules.replacements, *rules.replacements.values()}
     rows_of: dict[str, list[int]] = {}
-    for row, label in enumerate(bank.labels if named else ()):
-        if label in named:
+    for row, label in enumerate(bank.labels if named or denied else ()):
+        if label in named or label.casefold() in denied:
             rows_of.setdefault(rules.replacements.get(label, label), []).append(row)
     words: dict[int, str] = {}
     folds: list[tuple[int, int]] = []
@@ -104,7 +110,7 @@ def _plan(bank: LabelBank, rules: TagRules, min_score: float) -> _Plan:
         words[first] = word
         folds += [(row, first) for row in others]
         minima[others] = np.inf
-        minima[first] = np.inf if word in rules.deny else rules.thresholds.get(word, min_score)
+        minima[first] = np.inf if word.casefold() in denied else rules.thresholds.get(word, min_score)
     return _Plan(words, folds, minima)
 
 
@@ -114,7 +120,7 @@ def _tag_block(vectors: Vectors, bank: LabelBank, plan: _Plan, rules: TagRules, 
     for row, first in plan.folds:
         join(scores[:, first], scores[:, row], out=scores[:, first])
     wins = unknown > scores.max(axis=1)
-    listed = (wins | rules.show_unknown) & (len(bank.unknown) > 0)
+    listed = (wins | rules.show_unknown) & (len(bank.unknown) > 0 and UNKNOWN not in rules.denied())
     given = np.where(scores >= plan.minima, scores, np.float32(-1.0))
     best = top_positions(given, k)
     best_scores = np.take_along_axis(given, best, axis=1)

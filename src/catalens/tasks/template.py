@@ -1,6 +1,6 @@
-"""The template: facts into plain English sentences, varied by a seed, each knowing the facts it says.
+"""The template: facts as plain English sentences, varied by a seed; each sentence lists the facts it states.
 
-It needs no model and invents nothing: every word is a fact's own or one of the table of sayings.
+It needs no model and adds nothing: every word is a fact's own or from the phrase rules.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from catalens.core.errors import InputError
 from catalens.tasks.english import article, capital, is_plural, listed
 from catalens.tasks.facts import Fact, Facts
-from catalens.tasks.phrasing import PhraseRule, clause_for, fill, load_sayings, plain_name, spoken
+from catalens.tasks.phrasing import PhraseRule, clause_for, fill, load_phrase_rules, plain_name, worded
 from catalens.tasks.schema import Schema
 
 Length = Literal["short", "medium", "long"]
@@ -29,7 +29,7 @@ _SEVERAL = {"is": "are", "has": "have", "comes": "come", "suits": "suit"}
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence, the names of the facts that it says, and the search words that it holds."""
+    """One sentence, the names of the facts it states, and the keywords it contains."""
 
     text: str
     facts: tuple[str, ...]
@@ -37,8 +37,8 @@ class Sentence:
 
 
 def tones() -> tuple[str, ...]:
-    """List the tones that the template can write in."""
-    return tuple(load_sayings().openings)
+    """Return the tones that the template can write in."""
+    return tuple(load_phrase_rules().openings)
 
 
 def compose(
@@ -50,18 +50,18 @@ def compose(
     keywords: Sequence[str] = (),
     seed: int = 0,
 ) -> tuple[Sentence, ...]:
-    """Say every fact, in an order and in words that the seed and the facts choose.
+    """State every fact; the seed and the facts choose order and words.
 
     Args:
-        facts: what is known.
+        facts: what to state.
         schema: gives the everyday words of labels such as "Tshirts".
         tone: one of `tones()`.
         length: "short" puts more facts into a sentence, "long" fewer.
-        keywords: search words, which a last sentence lists as such.
-        seed: another one chooses other sentences; the same facts and seed always give the same.
+        keywords: search words, listed in a last sentence.
+        seed: random seed; the same facts and seed give the same sentences.
 
     Raises:
-        InputError: the template knows no such tone or length.
+        InputError: the tone or the length is unknown.
 
     >>> from catalens.tasks.schema import load_schema
     >>> shirt = (Fact("type", ("Tshirts",)), Fact("colour", ("Navy Blue",)), Fact("sleeve_length", ("Short Sleeves",)))
@@ -71,7 +71,7 @@ def compose(
     if tone not in tones():
         raise InputError(f"the template has no tone {tone!r}; it has: {', '.join(tones())}; a model may take others")
     if length not in LENGTHS:
-        raise InputError(f"there is no length {length!r}; there are: {', '.join(LENGTHS)}")
+        raise InputError(f"unknown length {length!r}; choose one of: {', '.join(LENGTHS)}")
     chance = random.Random(repr((seed, [(fact.name, fact.values) for fact in facts])))
     product = _product(facts, schema)
     parts = [_Part.of(fact, schema) for fact in facts if fact.name != product.fact]
@@ -79,14 +79,16 @@ def compose(
     rest = [part for part in parts if part.fact not in said]
     sentences = [*opening, *_clauses(product, rest, tone, length, chance, follows=bool(opening)), *_own(rest, length)]
     if keywords:
-        line = load_sayings().keywords[tone].format(listed(list(keywords)), it="it" if not product.plural else "them")
+        line = (
+            load_phrase_rules().keywords[tone].format(listed(list(keywords)), it="it" if not product.plural else "them")
+        )
         sentences.append(Sentence(line, (), tuple(keywords)))
     return tuple(sentences)
 
 
 @dataclass(frozen=True, slots=True)
 class _Product:
-    """What is described: the noun, whether one or several, and the fact that says so, if any."""
+    """What is described: its noun, its number, and the fact that states it, if any."""
 
     fact: str
     noun: str
@@ -107,22 +109,22 @@ class _Product:
 
 
 def _product(facts: Facts, schema: Schema) -> _Product:
-    """Choose the noun: of several columns that name the kind of thing, the one that says it most exactly."""
-    known = load_sayings()
+    """Choose the noun: of several columns that name the kind of thing, the most specific one."""
+    known = load_phrase_rules()
     by_rank = list(known.attributes)
-    kinds = [fact for fact in facts if (saying := known.of(fact.name)) and saying.name == "type"]
+    kinds = [fact for fact in facts if (rule := known.of(fact.name)) and rule.name == "type"]
     if not kinds:
         return _Product("", "product", pair=False, plural=False)
     fact = min(kinds, key=lambda each: by_rank.index(plain_name(each.name)))
-    saying = known.attributes[plain_name(fact.name)]
-    noun = listed([saying.phrase(value) for value in spoken(fact, schema)]).removeprefix("pair of ")
+    rule = known.attributes[plain_name(fact.name)]
+    noun = listed([rule.phrase(value) for value in worded(fact, schema)]).removeprefix("pair of ")
     pair = noun.replace("-", " ").split()[-1].lower() in known.pairs
     return _Product(fact.name, noun, pair=pair, plural=is_plural(noun) and not pair)
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """How one fact may be said: before the noun, behind it, in a clause, or in a sentence of its own."""
+    """The forms of one fact: before the noun, after it, in a clause, or in a sentence of its own."""
 
     fact: str
     order: int
@@ -134,25 +136,25 @@ class _Part:
 
     @classmethod
     def of(cls, fact: Fact, schema: Schema) -> _Part:
-        """Look a fact up in the table of sayings."""
-        known = load_sayings()
-        values, saying = spoken(fact, schema), known.of(fact.name)
-        if saying is None or not saying.clause:
+        """Apply the phrase rules to a fact."""
+        known = load_phrase_rules()
+        values, rule = worded(fact, schema), known.of(fact.name)
+        if rule is None or not rule.clause:
             return cls(fact.name, len(known.order), values, own=_own_words(fact.name, values))
-        phrases = tuple(map(saying.phrase, values))
+        phrases = tuple(map(rule.phrase, values))
         return cls(
             fact.name,
-            known.order[saying.name],
+            known.order[rule.name],
             phrases,
-            before=_adjective(saying, values),
-            after=saying.after,
-            clause=clause_for(saying, phrases),
+            before=_adjective(rule, values),
+            after=rule.after,
+            clause=clause_for(rule, phrases),
         )
 
 
-def _adjective(saying: PhraseRule, values: tuple[str, ...]) -> str:
-    fits = all(map(saying.may_stand_before, values))
-    return listed([saying.words.get(value.lower(), value) for value in values]) if fits else ""
+def _adjective(rule: PhraseRule, values: tuple[str, ...]) -> str:
+    fits = all(map(rule.may_stand_before, values))
+    return listed([rule.words.get(value.lower(), value) for value in values]) if fits else ""
 
 
 def _own_words(name: str, values: tuple[str, ...]) -> str:
@@ -165,7 +167,7 @@ def _own_words(name: str, values: tuple[str, ...]) -> str:
 def _opening(
     product: _Product, parts: Sequence[_Part], tone: str, length: Length, chance: random.Random
 ) -> tuple[list[Sentence], set[str]]:
-    """Return the first sentence, which says what it is, and the facts said in it."""
+    """Return the first sentence, which names the product, and the facts it states."""
     before = [part for part in parts if part.before and chance.random() < 0.7][:_BEFORE_NOUN]
     before.sort(key=lambda part: part.order)
     behind = [part for part in parts if part.after and part not in before]
@@ -175,7 +177,7 @@ def _opening(
         return [], said
     phrase = " ".join([product.named(part.before for part in before), *_joined(after, "after")])
     one, a_or_an = ("These", "") if product.plural else ("This", article(phrase) + " ")
-    pattern = chance.choice(load_sayings().openings[tone])
+    pattern = chance.choice(load_phrase_rules().openings[tone])
     if product.plural:
         pattern = pattern.replace("This is {", "These are {").replace(" is {", " are {")
     words = {"{A}": capital(a_or_an + phrase), "{a}": a_or_an + phrase, "{this}": f"{one.lower()} {phrase}"}
@@ -184,7 +186,7 @@ def _opening(
 
 
 def _behind(parts: Sequence[_Part], count: int, chance: random.Random) -> list[_Part]:
-    """Choose what stands behind the noun: no preposition twice, unless one list can follow it."""
+    """Choose what follows the noun: no preposition twice, unless one list can follow it."""
     chosen: list[_Part] = []
     for part in chance.sample(parts, len(parts)):
         rivals = [other.after for other in chosen if other.after.split()[0] == part.after.split()[0]]
@@ -194,7 +196,7 @@ def _behind(parts: Sequence[_Part], count: int, chance: random.Random) -> list[_
 
 
 def _joined(parts: Sequence[_Part], form: Literal["after", "clause"]) -> list[str]:
-    """Say parts that share a pattern in one phrase: "with short sleeves and a round neck"."""
+    """Join parts that share a pattern into one phrase: "with short sleeves and a round neck"."""
     phrases = []
     for pattern, alike in groupby(parts, key=lambda part: getattr(part, form)):
         # Two attributes may have one value: a pattern and a print that are both a self design are said once.
@@ -205,7 +207,7 @@ def _joined(parts: Sequence[_Part], form: Literal["after", "clause"]) -> list[st
 def _clauses(
     product: _Product, parts: Sequence[_Part], tone: str, length: Length, chance: random.Random, *, follows: bool
 ) -> list[Sentence]:
-    """Return sentences about the product; the first of all begins with what is spoken of."""
+    """Return sentences about the product; the first one names it."""
     units: list[list[_Part]] = []
     ready = sorted((part for part in parts if part.clause), key=lambda part: part.clause)
     for _, alike in groupby(ready, key=lambda part: part.clause):
@@ -217,12 +219,12 @@ def _clauses(
     last = ""
     for at in range(0, len(units), _IN_SENTENCE[length]):
         together = units[at : at + _IN_SENTENCE[length]]
-        choices = [each for each in load_sayings().subjects[tone] if each != last]
+        choices = [each for each in load_phrase_rules().subjects[tone] if each != last]
         last = chance.choice(choices) if sentences or follows else "{This} {noun}"
         subject, several = product.subject(last)
-        spoken_of = sorted((part for unit in together for part in unit), key=lambda part: part.clause)
-        clauses = [_agreeing(words, several=several) for words in _joined(spoken_of, "clause")]
-        facts = tuple(part.fact for part in spoken_of)
+        parts_of_subject = sorted((part for unit in together for part in unit), key=lambda part: part.clause)
+        clauses = [_agreeing(words, several=several) for words in _joined(parts_of_subject, "clause")]
+        facts = tuple(part.fact for part in parts_of_subject)
         sentences.append(Sentence(f"{subject} {_in_a_row(clauses)}.", facts))
     return sentences
 

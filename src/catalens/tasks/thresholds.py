@@ -1,4 +1,4 @@
-"""Learning from a labelled table: a temperature for each group, and from which score on a label is given."""
+"""Learns temperatures and thresholds of a schema from a labelled table."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ _MIN_ROWS = 20
 """A label with fewer rows to learn from uses its group's threshold."""
 
 _LEAST = 1e-9
-"""Keeps the likelihood of a row that is wrong with certainty finite."""
+"""Lower bound of a likelihood, so that its logarithm is finite."""
 
 _NOTHING = Counts(0, 0, 0)
+
+Places = NDArray[np.intp]
 
 
 def learn(
@@ -30,15 +32,18 @@ def learn(
     bank: SchemaBank,
     *,
     precision: float | None = None,
+    domains: Sequence[str] | None = None,
 ) -> tuple[Calibration, list[GroupReport]]:
     """Learn temperatures and thresholds from pictures whose attributes are known.
 
     Args:
         vectors: (n, dim), unit rows from the bank's own encoder.
-        table: group name → n values; groups that are missing, or have no usable value, keep their defaults.
+        table: group name → n values; groups without a usable value keep their defaults.
         bank: the encoded schema.
         precision: how often a given label must be right, in (0, 1]; thresholds are then as low as that allows, and
             `NEVER` where no threshold allows it. None: thresholds with the best F1.
+        domains: n names of the collections that the pictures are from; the precision must then hold in each of them
+            that gets the label at all, so that what is rare in one is not hidden by what is common in another.
 
     Returns:
         The calibration, and how it does on the very table it was learned from (so a little too well).
@@ -48,12 +53,15 @@ def learn(
     """
     if precision is not None and not 0.0 < precision <= 1.0:
         raise InputError(f"the precision asked for is {precision}; it must be above 0 and at most 1")
+    if domains is not None and len(domains) != len(vectors):
+        raise InputError(f"there are {len(domains)} domains for {len(vectors)} pictures; name one for each")
     groups: dict[str, GroupCalibration] = {}
     for name, column in table.items():
         group = bank.schema.group(name)
         part = read_table(group, column, len(vectors))
         if len(part.rows):
-            groups[name] = _learn_group(group, bank.banks[name], vectors[part.rows], part, precision)
+            places = np.unique(np.asarray(domains), return_inverse=True)[1][part.rows] if domains else None
+            groups[name] = _learn_group(group, bank.banks[name], vectors[part.rows], part, precision, places)
     if not groups:
         raise InputError(
             f"no row of the table has a value that schema {bank.schema.name!r} knows; nothing to learn from"
@@ -62,14 +70,17 @@ def learn(
     return calibration, assess(vectors, table, bank, calibration=calibration)
 
 
-def lowest_threshold(scores: Scores, right: Mask, precision: float, already: Counts = _NOTHING) -> float:
-    """Find the lowest score from which on enough of what is given is right.
+def lowest_threshold(
+    scores: Scores, right: Mask, precision: float, already: Counts = _NOTHING, domains: Places | None = None
+) -> float:
+    """Return the lowest threshold with the requested precision.
 
     Args:
-        scores: (n,) of labels that would be given.
-        right: (n,), whether they are right.
-        precision: the share that must be right.
-        already: what is given besides, whatever the threshold.
+        scores: (n,) of predicted labels.
+        right: (n,), whether they are correct.
+        precision: minimum share of correct predictions.
+        already: further predictions, whatever the threshold.
+        domains: (n,) numbers of the collections in each of which the precision must hold; None for one collection.
 
     Returns:
         One of the scores, or `NEVER` where no threshold is enough.
@@ -79,16 +90,21 @@ def lowest_threshold(scores: Scores, right: Mask, precision: float, already: Cou
     """
     cuts, given, hits = _cuts(scores, right)
     enough = (hits + already.right) / (given + already.given) >= precision
+    for domain in np.unique(domains) if domains is not None else ():
+        of = np.sort(scores[domains == domain])
+        sure = np.sort(scores[(domains == domain) & right])
+        here, hits_here = (len(each) - np.searchsorted(each, cuts) for each in (of, sure))
+        enough &= hits_here >= precision * here
     return float(cuts[enough][-1]) if enough.any() else NEVER
 
 
 def best_f1_threshold(scores: Scores, right: Mask, there: int) -> float:
-    """Find the score from which on the harmonic mean of precision and recall is highest.
+    """Return the threshold with the highest F1 score.
 
     Args:
-        scores: (n,) of labels that would be given.
-        right: (n,), whether they are right.
-        there: how many rows have the label.
+        scores: (n,) of predicted labels.
+        right: (n,), whether they are correct.
+        there: number of rows with the label.
 
     Returns:
         One of the scores, or `NEVER` where none is right.
@@ -100,7 +116,7 @@ def best_f1_threshold(scores: Scores, right: Mask, there: int) -> float:
 
 
 def _cuts(scores: Scores, right: Mask) -> tuple[Scores, NDArray[np.int64], NDArray[np.int64]]:
-    """Return every possible threshold, highest first, how many reach it, and how many of those are right."""
+    """Return all thresholds in descending order, the number of scores that reach each, and of correct ones."""
     order = np.argsort(-scores, kind="stable")
     ordered, hits = scores[order], np.cumsum(right[order], dtype=np.int64)
     # Equal scores pass or fail together, so only the last of a run can be cut after.
@@ -109,9 +125,15 @@ def _cuts(scores: Scores, right: Mask) -> tuple[Scores, NDArray[np.int64], NDArr
 
 
 def _learn_group(
-    group: Group, bank: LabelBank, vectors: Vectors, part: GroupTable, precision: float | None
+    group: Group,
+    bank: LabelBank,
+    vectors: Vectors,
+    part: GroupTable,
+    precision: float | None,
+    domains: Places | None,
 ) -> GroupCalibration:
-    temperature = fit_temperature(_loss(group, bank, vectors, part.truth), len(vectors))
+    known = part.truth.any(axis=1) | (group.kind == "multi")
+    temperature = fit_temperature(_loss(group, bank, vectors[known], part.truth[known]), int(known.sum()))
     scores, unknown = group_probabilities(group, bank, vectors, temperature)
     at_row, at_label = np.nonzero(held_labels(group, scores, unknown))
     claimed, right = scores[at_row, at_label], part.truth[at_row, at_label]
@@ -122,7 +144,8 @@ def _learn_group(
     def threshold(of: Mask, rows_there: int, already: Counts) -> float:
         if precision is None:
             return best_f1_threshold(claimed[of], right[of], rows_there)
-        return lowest_threshold(claimed[of], right[of], precision, already)
+        where = None if domains is None else domains[at_row][of]
+        return lowest_threshold(claimed[of], right[of], precision, already, where)
 
     own: dict[str, float] = {}
     rest = np.ones(len(claimed), dtype=np.bool_)

@@ -50,7 +50,7 @@ def _read(name: str) -> str:
             text = (resources.files("catalens.tasks") / "data" / (name + _SUFFIX)).read_text(encoding="utf-8")
         else:
             known = ", ".join(vocabulary_names())
-            raise InputError(f"there is no vocabulary {name!r}: it is neither a file nor one of the shipped: {known}")
+            raise InputError(f"there is no vocabulary {name!r}: it is neither a file nor one of: {known}")
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the vocabulary {name!r} as UTF-8 text: {error}") from error
     if "\0" in text:

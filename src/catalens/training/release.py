@@ -17,7 +17,7 @@ from catalens.models.facts import FACTS
 from catalens.tasks.assessment import GroupReport
 
 
-def encode_images(encoder: Encoder, pictures: Sequence[bytes]) -> Vectors:
+def encode_pictures(encoder: Encoder, pictures: Sequence[bytes]) -> Vectors:
     """Encode JPEG bytes as a user's command would: (n, dim)."""
     rows = [
         encoder.encode_images([read_image(data, at_least=encoder.input_size_wh) for data in some])

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from catalens.core.types import Decoding
-from catalens.models.readers.generate_numpy import Marks, draw
+from catalens.models.readers.generate_numpy import SpecialIds, generate
 from catalens.tasks.caption_metrics import bleu, cider
 from catalens.training.reader import Reader
 from catalens.training.reader_examples import IGNORED, Examples, ReaderText, padded
@@ -22,7 +22,7 @@ BEAMS = Decoding(max_tokens=20, beams=4)
 def captions(reader: Reader, text: ReaderText, examples: Examples, decoding: Decoding = BEAMS) -> list[str]:
     """Return one caption for the first view of every image."""
     out: list[str] = []
-    marks = Marks(end=text.end_id, never=tuple(text.marks))
+    special = SpecialIds(end=text.end_id, never=tuple(text.marks))
     for start in range(0, len(examples), 64):
         memory = reader.encode_memory(*examples.features(slice(start, start + 64)))
 
@@ -34,7 +34,7 @@ def captions(reader: Reader, text: ReaderText, examples: Examples, decoding: Dec
 
         n = memory.shape[2]
         prompt = np.full((n, 1), text.caption_id, dtype=np.int64)
-        drawn = draw(step, prompt, reader.no_past(n).numpy(), count=1, decoding=decoding, marks=marks)
+        drawn = generate(step, prompt, reader.no_past(n).numpy(), count=1, decoding=decoding, special=special)
         out += [text.tokenizer.decode(texts[0].ids).strip() for texts in drawn]
     return out
 

@@ -118,26 +118,26 @@ def test_pictures_are_brought_within_the_limits(
 )
 def test_a_filtered_result_is_an_error_and_no_picture(service: Service, reason: str, blank: dict[str, object]) -> None:
     service.stub.add_response("invoke_model", answer({"finish_reasons": [reason], **blank}))
-    with pytest.raises(ModelError, match=rf"held the picture back \({reason}\)"):
+    with pytest.raises(ModelError, match=rf"withheld the image \({reason}\)"):
         service.paint(PaintRequest(image=PICTURE, prompt="a boat"))
 
 
 def test_an_inference_error_is_not_called_a_filter(service: Service) -> None:
     service.stub.add_response("invoke_model", answer({"finish_reasons": ["Inference error"]}))
-    with pytest.raises(ModelError, match="failed to paint: Inference error; try again"):
+    with pytest.raises(ModelError, match="failed: Inference error; try again"):
         service.paint(PaintRequest(image=PICTURE, prompt="a boat"))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<html>", "no JSON object"),
-        ([], "no JSON object"),
-        ({}, "without a picture"),
-        ({"finish_reasons": [None], "images": []}, "without a picture"),
-        ({"finish_reasons": [None], "images": {"a": "b"}}, "without a picture"),
-        ({"finish_reasons": [None], "images": ["%%%"]}, "without a picture"),
-        ({"finish_reasons": [None], "images": [base64.b64encode(b"no picture at all").decode()]}, "without a picture"),
+        (b"<html>", "did not return a JSON object"),
+        ([], "did not return a JSON object"),
+        ({}, "no readable image"),
+        ({"finish_reasons": [None], "images": []}, "no readable image"),
+        ({"finish_reasons": [None], "images": {"a": "b"}}, "no readable image"),
+        ({"finish_reasons": [None], "images": ["%%%"]}, "no readable image"),
+        ({"finish_reasons": [None], "images": [base64.b64encode(b"no picture at all").decode()]}, "no readable image"),
     ],
 )
 def test_a_malformed_answer_is_said_to_be_one(service: Service, content: object, message: str) -> None:
@@ -165,9 +165,9 @@ def test_a_refusal_says_what_to_do(service: Service, code: str, message: str) ->
 @pytest.mark.parametrize(
     ("request_", "model_id", "message"),
     [
-        (PaintRequest(image=PICTURE, prompt="a", steps=9), SD3, "takes no number of steps"),
-        (PaintRequest(image=PICTURE, prompt="a", guidance=3), STRUCTURE, "takes no guidance"),
-        (PaintRequest(image=PICTURE, prompt="a" * 10_001), SD3, "10,000 characters, not of 10,001"),
+        (PaintRequest(image=PICTURE, prompt="a", steps=9), SD3, "has no number of steps"),
+        (PaintRequest(image=PICTURE, prompt="a", guidance=3), STRUCTURE, "has no guidance scale"),
+        (PaintRequest(image=PICTURE, prompt="a" * 10_001), SD3, "10,000 characters, not 10,001"),
     ],
 )
 def test_what_the_model_does_not_take_is_not_sent(
@@ -193,5 +193,5 @@ def test_a_painter_is_loaded_by_model_and_region(monkeypatch: pytest.MonkeyPatch
     assert load_painter(f"bedrock:{SD3}", region="us-west-2").name == f"bedrock:{SD3}"
     with pytest.raises(ModelError, match="no AWS region is known"):
         load_painter(f"bedrock:{SD3}")
-    with pytest.raises(ModelError, match="does not paint from a picture"):
+    with pytest.raises(ModelError, match="is not an image-to-image model"):
         load_painter("bedrock:stability.stable-image-core-v1:1", region="us-west-2")

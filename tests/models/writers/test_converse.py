@@ -85,8 +85,8 @@ def test_a_service_that_stays_busy_is_an_error_in_the_end(stubbed: Stubbed) -> N
     ("reason", "message"),
     [
         ("max_tokens", "cut off after 50 tokens"),
-        ("guardrail_intervened", "held back by a guardrail"),
-        ("content_filtered", "held back by the provider's filter"),
+        ("guardrail_intervened", "withheld by a guardrail"),
+        ("content_filtered", "withheld by the provider's filter"),
         ("model_context_window_exceeded", "ran out of its context window"),
         ("malformed_model_output", "could not read"),
         ("tool_use", "tool that it was not given"),
@@ -101,7 +101,7 @@ def test_answers_that_stopped_for_a_bad_reason_are_of_no_use(stubbed: Stubbed, r
 @pytest.mark.parametrize("blocks", [[], [{"text": "  \n"}], [{"reasoningContent": {"reasoningText": {"text": "hm"}}}]])
 def test_an_answer_without_text_is_of_no_use(stubbed: Stubbed, blocks: list[dict[str, Any]]) -> None:
     stubbed.stub.add_response("converse", answer(*blocks), ASKED)
-    with pytest.raises(AnswerError, match="gave no text"):
+    with pytest.raises(AnswerError, match="returned no text"):
         stubbed.write()
 
 

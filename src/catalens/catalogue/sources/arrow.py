@@ -40,7 +40,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
 
 def picture_columns(schema: pa.Schema) -> list[str]:
-    """Name the columns that hold bytes: binary ones, and structs with `bytes` (Hugging Face `Image`)."""
+    """Return the columns that hold bytes: binary ones, and structs with `bytes` (Hugging Face `Image`)."""
     from pyarrow import types
 
     def holds_bytes(kind: pa.DataType) -> bool:

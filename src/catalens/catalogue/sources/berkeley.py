@@ -13,7 +13,8 @@ from itertools import chain
 from pathlib import Path
 
 from catalens.catalogue.sources.items import Item, Row, Source, flat_fields, joined, plain_file
-from catalens.catalogue.sources.text import csv_rows, json_rows
+from catalens.catalogue.sources.json_text import json_rows
+from catalens.catalogue.sources.text import csv_rows
 from catalens.core.errors import InputError
 
 _LISTINGS = "listings/metadata/listings_*.json*"
@@ -23,7 +24,7 @@ _NOT_FIELDS = {"main_image_id", "other_image_id", "spin_id", "3dmodel_id"}
 
 
 def is_berkeley(folder: Path) -> bool:
-    """Say whether a folder has this layout."""
+    """Return whether a folder has this layout."""
     return any(folder.glob(_LISTINGS)) and any(folder.glob(_IMAGES))
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
 
 from catalens.catalogue.sources.arrow import parquet_cell
 from catalens.catalogue.sources.items import Row
 from catalens.catalogue.sources.text import text_rows
 from catalens.core.content import Limits, read_content
 from catalens.core.errors import InputError
+from catalens.core.folders import IMAGE_EXTENSIONS
 
-_CELL = re.compile(r"(?P<path>.+)#(?P<column>[^#]+)\[(?P<row>\d+)\]")
+_CELL = re.compile(r"(?P<path>.+)#(?P<column>[^#]+)\[(?P<row>\d+)(?:\.(?P<part>\d+))?\]")
 _PARQUET_MARK = b"PAR1"
 _MAX_BYTES = Limits().max_bytes
 
@@ -39,16 +41,40 @@ def held_picture(value: object) -> bytes | None:
     return value if isinstance(value, bytes) and value else None
 
 
-def cell_address(path: Path, column: str, row: int) -> str:
-    """Say where a picture lies in a table, in the form that `read_picture` understands."""
-    return f"{path}#{column}[{row}]"
+def each_picture(rows: Iterable[Row], column: str) -> Iterator[Row]:
+    """Return a row for each picture where a cell has several: a list, or file names between ; or |."""
+    for row in rows:
+        pictures = _pictures(row.values.get(column))
+        if len(pictures) < 2:
+            yield replace(row, values={**row.values, column: pictures[0]}) if pictures else row
+            continue
+        for part, picture in enumerate(pictures):
+            yield replace(row, values={**row.values, column: picture}, part=part)
+
+
+def _pictures(value: object) -> Sequence[object]:
+    """Return the pictures of a cell that has a list of them; nothing for any other cell."""
+    if isinstance(value, list):
+        return [each for each in value if each not in (None, "", b"")]
+    if isinstance(value, str) and not is_data_address(value):
+        for mark in ";|":
+            parts = [part.strip() for part in value.split(mark) if part.strip()]
+            if len(parts) > 1 and all(PurePath(part).suffix.lower() in IMAGE_EXTENSIONS for part in parts):
+                return parts
+    return []
+
+
+def cell_address(row: Row, column: str) -> str:
+    """Return the address of an image in a table, in the form that `read_picture` reads."""
+    return f"{row.file}#{column}[{row.number}{f'.{row.part}' if row.part else ''}]"
 
 
 def read_picture(source: str) -> Path | bytes:
-    """Find the picture of an item or a record again, from its `source`.
+    """Find the image of an item or a record from its `source`.
 
     Args:
-        source: a path, or a cell: `file.parquet#column[row]`, `file.jsonl#column[row]`.
+        source: a path, or a cell: `file.parquet#column[row]`, `file.jsonl#column[row]`, or `[row.part]` for
+            the second and later pictures of a cell.
 
     Raises:
         InputError: the table is not there any more, or has no picture in that cell.
@@ -61,11 +87,12 @@ def read_picture(source: str) -> Path | bytes:
         with path.open("rb") as file:
             is_parquet = file.read(len(_PARQUET_MARK)) == _PARQUET_MARK
         value = parquet_cell(path, column, row) if is_parquet else _last_table.values(path, row).get(column)
-        picture = held_picture(value)
+        part = int(cell["part"] or 0)
+        picture = held_picture((pictures[part : part + 1] or [None])[0] if (pictures := _pictures(value)) else value)
     except (OSError, InputError) as error:
         raise InputError(f"cannot read the picture {source}: {error}") from error
     if picture is None:
-        raise InputError(f"there is no picture any more at {source}")
+        raise InputError(f"there is no longer a picture at {source}")
     return picture
 
 

@@ -1,6 +1,6 @@
-"""What every source gives, and the one loop that turns rows into items or outcomes.
+"""Items of a source, and the one loop that turns rows into items or outcomes.
 
-A layout says only three things: how to read its rows, what the id of a row is, and how to
+A layout defines only three things: how to read its rows, the id of a row, and how to
 build an item. Bad rows, repeated ids and undecodable text are dealt with here, once.
 """
 
@@ -15,22 +15,24 @@ from decimal import Decimal
 from pathlib import Path, PureWindowsPath
 
 from catalens.core.errors import InputError
+from catalens.core.folders import Missed
+from catalens.core.images import Source as ImageSource
 from catalens.core.types import FieldValue, Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture to be catalogued, with what is known of it.
+    """One image to index, with its fields.
 
     Attributes:
         id: unique in its source; never empty.
-        picture: a file, or the bytes of one; nothing has been decoded yet.
+        picture: a file or its bytes, not decoded yet; or an image or array that a program holds.
         source: where the picture is, as text: a path, or `file.parquet#column[row]`.
         fields: title, colour, price …
     """
 
     id: str
-    picture: Path | bytes
+    picture: ImageSource
     source: str
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
 
@@ -49,6 +51,7 @@ class Row:
         number: counted from 0 in its file.
         values: cells by column name.
         error: why the row cannot be used, or None.
+        part: which of several pictures in the row's cell this is, counted from 0.
     """
 
     file: Path
@@ -56,6 +59,7 @@ class Row:
     number: int
     values: Mapping[str, object] = field(default_factory=dict)
     error: str | None = None
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Source:
         build: an item from a row and its id; raises InputError for a bad row.
         total: number of rows, where the file itself says it.
         id_prefix: put before every id, so that it differs from those of other sources.
+        missed: what the last iteration did not look into.
     """
 
     path: Path
@@ -79,9 +84,11 @@ class Source:
     build: Callable[[Row, str], Item]
     total: int | None = None
     id_prefix: str = ""
+    missed: Missed = field(default_factory=Missed)
 
     def __iter__(self) -> Iterator[Entry]:
         """Return one entry per row: an item, or an outcome that names file and line."""
+        self.missed.clear()
         first_seen: dict[str, str] = {}
         for row in self.rows():
             id = "" if row.error else self.identify(row)

@@ -7,12 +7,15 @@ Source: "Fashion Product Images Dataset" (Param Aggarwal, Kaggle). Some lines of
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
 from catalens.catalogue.sources.items import Item, Row, Source, flat_fields, plain_file
-from catalens.catalogue.sources.text import csv_header, csv_rows, number_or_text
+from catalens.catalogue.sources.numbers import Notation, number_columns, typed
+from catalens.catalogue.sources.text import csv_header, csv_rows
 from catalens.core.errors import InputError
 
 _STYLE_COLUMNS = ("brandName", "ageGroup", "price")
@@ -21,8 +24,8 @@ _UNSEEN = {"style", "script"}
 
 
 def is_kaggle(folder: Path) -> bool:
-    """Say whether a folder has this layout."""
-    return (folder / "styles.csv").is_file() and (folder / "images").is_dir()
+    """Return whether a folder has this layout."""
+    return os.path.isfile(folder / "styles.csv") and os.path.isdir(folder / "images")  # noqa: PTH112, PTH113 - never raise
 
 
 def kaggle_source(folder: Path) -> Source:
@@ -37,25 +40,26 @@ def kaggle_source(folder: Path) -> Source:
     header, _ = csv_header(table)
     if "id" not in header:
         raise InputError(f"{table} has no column 'id'; it has {', '.join(map(repr, header))}")
+    numbers = cache(lambda: number_columns(csv_rows(table, repair=_join_title)))
     return Source(
         folder,
         "kaggle",
         lambda: csv_rows(table, repair=_join_title),
         lambda row: str(row.values["id"]).strip(),
-        _build,
+        lambda row, id: _build(row, id, numbers()),
     )
 
 
 def _join_title(header: Sequence[str], cells: Sequence[str]) -> Sequence[str]:
-    """Return the last column all that is left: its commas were never quoted."""
+    """Put all surplus cells into the last column: its commas were never quoted."""
     last = len(header) - 1
     return cells if len(cells) <= last else [*cells[:last], ",".join(cells[last:])]
 
 
-def _build(row: Row, id: str) -> Item:
+def _build(row: Row, id: str, numbers: Mapping[str, Notation]) -> Item:
     folder = row.file.parent
     picture = plain_file(folder / "images" / f"{id}.jpg")
-    cells = {name: number_or_text(str(value)) for name, value in row.values.items() if name != "id" and value != "NA"}
+    cells = typed({name: value for name, value in row.values.items() if name != "id" and value != "NA"}, numbers)
     style = folder / "styles" / f"{id}.json"
     return Item(id, picture, str(picture), flat_fields(cells | _style_fields(style)))
 

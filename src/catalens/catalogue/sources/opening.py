@@ -1,8 +1,9 @@
-"""From a path to a source: the layout is told by what is on disk."""
+"""From a path to a source: the layout is detected from the files."""
 
 from __future__ import annotations
 
 import codecs
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,24 +11,17 @@ from typing import Literal, get_args
 
 from catalens.catalogue.sources.berkeley import berkeley_source, is_berkeley
 from catalens.catalogue.sources.folder import folder_source
+from catalens.catalogue.sources.formats import SUFFIXES, is_table, table_kind
 from catalens.catalogue.sources.items import Source
 from catalens.catalogue.sources.kaggle import is_kaggle, kaggle_source
 from catalens.catalogue.sources.table import csv_source, json_source, parquet_source
 from catalens.core.errors import InputError
+from catalens.core.folders import find_images
 
 Layout = Literal["folder", "csv", "jsonl", "parquet", "kaggle", "berkeley"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 """Every layout that can be read; TSV is `csv` (the delimiter is found)."""
 
-SUFFIXES: dict[str, Layout] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".tab": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
 _METADATA = ("metadata.jsonl", "metadata.csv")
 
 
@@ -52,8 +46,8 @@ def open_source(
             with `metadata.csv` or `metadata.jsonl` beside its pictures, or with the layout of Kaggle's
             Fashion Product Images or of Amazon Berkeley Objects.
         layout: one of `LAYOUTS`; None finds it out.
-        image_column: column of a table with a path, bytes or a `data:` address; None looks for a usual name.
-        id_column: column of a table with unique ids; None looks for a usual name.
+        image_column: table column with a path, bytes or a `data:` URI; None looks for a usual name.
+        id_column: table column with unique ids; None looks for a usual name.
         encoding: of a text table; None finds it out, line by line.
         languages: for texts in several languages, best first.
         id_prefix: put before every id, so that sources with the same ids can share a catalogue.
@@ -62,7 +56,7 @@ def open_source(
         InputError: nothing there, unknown, empty, or without a column that holds pictures.
     """
     full = Path(path).expanduser().absolute()
-    chosen, full = (layout, full) if layout and full.exists() else _recognise(full)
+    chosen, full = (layout, full) if layout and os.path.exists(full) else _recognise(full)  # noqa: PTH110 - never raises
     _check_fits(chosen, image_column or id_column, encoding)
     if chosen in ("csv", "jsonl") and full.is_dir():
         raise InputError(f"{full} is a folder, and the layout {chosen!r} is of a file; give the file, or no layout")
@@ -83,18 +77,17 @@ def open_source(
 
 
 def _recognise(path: Path) -> tuple[Layout, Path]:
-    """Tell the layout, and the path that it starts from."""
-    if path.is_dir():
+    """Detect the layout, and the path it starts from."""
+    if os.path.isdir(path):  # noqa: PTH112 - as above
+        find_images(path)  # says at once if the folder cannot be listed
         return _recognise_folder(path)
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - as above
         raise InputError(f"{path}: no such file or folder; give a folder of pictures or a table of them")
     if path.name == "styles.csv" and is_kaggle(path.parent):
         return "kaggle", path.parent
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    layout = SUFFIXES.get(suffixes[-1]) if suffixes else None
-    if layout is None:
-        raise InputError(f"{path} is no table that can be read; accepted are {', '.join(SUFFIXES)}, or a folder")
-    return layout, path
+    if not is_table(path):
+        raise InputError(f"{path} is not a table that can be read; accepted are {', '.join(SUFFIXES)}, or a folder")
+    return table_kind(path), path
 
 
 def _recognise_folder(path: Path) -> tuple[Layout, Path]:
@@ -103,8 +96,8 @@ def _recognise_folder(path: Path) -> tuple[Layout, Path]:
     if is_berkeley(path):
         return "berkeley", path
     for name in _METADATA:
-        if (path / name).is_file():
-            return SUFFIXES[Path(name).suffix], path / name
+        if os.path.isfile(path / name):  # noqa: PTH113 - never raises
+            return table_kind(path / name), path / name
     return ("parquet" if _parquet_files(path) else "folder"), path
 
 
@@ -113,7 +106,7 @@ def _parquet_files(path: Path) -> list[Path]:
 
 
 def _check_fits(layout: Layout, column: str | None, encoding: str | None) -> None:
-    """Refuse a layout that nobody knows, and an option that the layout would silently ignore."""
+    """Refuse an unknown layout, and an option that the layout would ignore."""
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}; known are {', '.join(LAYOUTS)}")
     if column and layout not in ("csv", "jsonl", "parquet"):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 
 from catalens.catalogue.sources.arrow import open_parquet, parquet_rows, picture_columns
-from catalens.catalogue.sources.cells import cell_address, held_picture, is_data_address
+from catalens.catalogue.sources.cells import cell_address, each_picture, held_picture, is_data_address
 from catalens.catalogue.sources.items import Item, Row, Source, flat_fields, local_file
-from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows, number_or_text
+from catalens.catalogue.sources.json_text import json_rows
+from catalens.catalogue.sources.numbers import Notation, number_columns, typed
+from catalens.catalogue.sources.text import csv_header, csv_rows
+from catalens.core.columns import matching_column
 from catalens.core.errors import InputError
 
 IMAGE_COLUMNS = (
@@ -25,39 +29,41 @@ ID_COLUMNS = ("id", "sku", "item_id", "product_id", "article_id", "asin", "uid",
 """Names under which an id's column is found, best first."""
 
 _PEEKED_ROWS = 100
+_MOST_LISTED = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which column of a table is what.
+    """Roles of the columns of a table.
 
     Attributes:
         image: holds a path, bytes, a `data:` address, or a struct of `bytes` and `path`.
         id: holds the id; None where ids come from paths or row numbers.
-        numeric_text: cells are text, and those that look like numbers become numbers.
+        numbers: returns the columns of text cells that hold numbers, and how they write them.
     """
 
     image: str
     id: str | None
-    numeric_text: bool = False
+    numbers: Callable[[], Mapping[str, Notation]] = dict
 
     def identify(self, row: Row) -> str:
         """Return the id's cell, or the picture's relative path, or file and row number."""
+        later = f"#{row.part + 1}" if row.part else ""
         if self.id is not None:
             value = row.values.get(self.id)
-            return "" if value is None else str(value).strip()
+            known = "" if value is None else str(value).strip()
+            return known and known + later
         path = row.values.get(self.image)
         if isinstance(path, str) and not is_data_address(path):
             return path.strip().replace("\\", "/").removeprefix("./")
-        return f"{row.file.stem}[{row.number}]"
+        return f"{row.file.stem}[{row.number}]{later}"
 
     def build(self, row: Row, id: str) -> Item:
         """Make the item: every other column becomes fields."""
         rest = {name: value for name, value in row.values.items() if name not in (self.image, self.id)}
-        if self.numeric_text:
-            rest = {name: number_or_text(value) for name, value in rest.items() if isinstance(value, str)}
+        rest = typed(rest, self.numbers())
         picture = self._picture(row)
-        source = str(picture) if isinstance(picture, Path) else cell_address(row.file, self.image, row.number)
+        source = str(picture) if isinstance(picture, Path) else cell_address(row, self.image)
         return Item(id, picture, source, flat_fields(rest))
 
     def _picture(self, row: Row) -> Path | bytes:
@@ -80,17 +86,26 @@ class Columns:
 def csv_source(path: Path, *, image: str | None, id: str | None, encoding: str | None) -> Source:
     """Read pictures named in a CSV or TSV file; see `open_source` for the arguments."""
     header, _ = csv_header(path, encoding)
-    columns = _choose(path, header, image=image, id=id, numeric_text=True)
-    return Source(path, "csv", lambda: csv_rows(path, encoding), columns.identify, columns.build)
+    columns = _choose(path, header, image=image, id=id)
+    columns = replace(columns, numbers=cache(lambda: number_columns(csv_rows(path, encoding))))
+
+    def rows() -> Iterator[Row]:
+        return each_picture(csv_rows(path, encoding), columns.image)
+
+    return Source(path, "csv", rows, columns.identify, columns.build)
 
 
 def json_source(path: Path, *, image: str | None, id: str | None, encoding: str | None) -> Source:
-    """Read pictures named in JSON lines; the columns are found in the first hundred lines."""
+    """Read pictures named in JSON lines or an array; the columns are found in the first hundred rows."""
     first = list(islice(json_rows(path, encoding), _PEEKED_ROWS))
     if all(row.error for row in first):
         raise InputError(f"{path} has no readable line" + (f"; {first[0].place}: {first[0].error}" if first else ""))
     columns = _choose(path, list(dict.fromkeys(chain.from_iterable(row.values for row in first))), image=image, id=id)
-    return Source(path, "jsonl", lambda: json_rows(path, encoding), columns.identify, columns.build)
+
+    def rows() -> Iterator[Row]:
+        return each_picture(json_rows(path, encoding), columns.image)
+
+    return Source(path, "jsonl", rows, columns.identify, columns.build)
 
 
 def parquet_source(path: Path, files: Sequence[Path], *, image: str | None, id: str | None) -> Source:
@@ -105,7 +120,7 @@ def parquet_source(path: Path, files: Sequence[Path], *, image: str | None, id: 
     columns = _choose(path, schema.names, image=image, id=id, holding_bytes=picture_columns(schema))
 
     def rows() -> Iterator[Row]:
-        return chain.from_iterable(map(parquet_rows, files))
+        return each_picture(chain.from_iterable(map(parquet_rows, files)), columns.image)
 
     total = sum(table.metadata.num_rows for table in tables)
     return Source(path, "parquet", rows, columns.identify, columns.build, total)
@@ -118,12 +133,11 @@ def _choose(
     image: str | None,
     id: str | None,
     holding_bytes: Sequence[str] = (),
-    numeric_text: bool = False,
 ) -> Columns:
     for given in (image, id):
         if given is not None and given not in names:
             raise InputError(f"{path} has no column {given!r}; it has {_listed(names)}")
-    image = image or _named(IMAGE_COLUMNS, holding_bytes) or _named(IMAGE_COLUMNS, names)
+    image = image or matching_column(IMAGE_COLUMNS, holding_bytes) or matching_column(IMAGE_COLUMNS, names)
     if image is None and len(holding_bytes) == 1:
         image = holding_bytes[0]
     if image is None:
@@ -131,17 +145,9 @@ def _choose(
             f"no column of {path} is known to hold pictures; it has {_listed(names)}. "
             f"Name the column, or call it one of {_listed(IMAGE_COLUMNS)}"
         )
-    return Columns(image, id or _named(ID_COLUMNS, names), numeric_text)
+    return Columns(image, id or matching_column(ID_COLUMNS, names))
 
 
-def _named(wanted: Iterable[str], names: Sequence[str]) -> str | None:
-    by_plain_name = {_plain(name): name for name in reversed(names)}
-    return next((by_plain_name[_plain(name)] for name in wanted if _plain(name) in by_plain_name), None)
-
-
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in names) or "no columns"
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return (", ".join(repr(name) for name in names[:_MOST_LISTED]) or "no columns") + more

@@ -1,93 +1,81 @@
-"""Rows of text tables (CSV, TSV, JSON lines), read line by line, also from .gz.
+"""Rows of CSV and TSV files, read line by line, also from .gz.
 
-Knows encodings, quoting and line numbers; knows nothing of pictures or ids.
+Knows quoting and line numbers; knows nothing of pictures or ids.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
-import io
-import json
 import re
-import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from catalens.catalogue.sources.items import Row
+from catalens.catalogue.sources.json_text import json_rows
+from catalens.catalogue.sources.lines import BROKEN_FILE, MAX_LINE, LongLine, read_lines
 from catalens.core.errors import InputError
-from catalens.core.types import FieldValue
 
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_BROKEN_FILE = (OSError, EOFError, zlib.error)
+__all__ = ["csv_header", "csv_rows", "json_rows", "text_rows"]
+
 _WITH_TABS = (".tsv", ".tab")
-
-# Accented letters stand among plain ones, one or two at a time; runs of them are another script in
-# another encoding. The single bytes are undefined in Windows-1252, or half of every Japanese kana.
-_NOT_WESTERN = re.compile(rb"[\x80-\xff]{3}|[\x81-\x83\x8d\x8f\x90\x9d]")
+_SEPARATOR_LINE = re.compile(r"""["']?sep=(?P<delimiter>.)["']?\s*""", re.IGNORECASE)
 
 Repair = Callable[[Sequence[str], Sequence[str]], Sequence[str]]
 """(header, cells) → cells: puts a row right whose cells do not fit the header."""
 
 
-def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
-    """Return the lines of a text file, one at a time, line ends kept.
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    """How a file separates cells, and how many lines stand before its header."""
 
-    Without an encoding, a byte-order mark decides; else each line is UTF-8 or, where it is not but
-    looks like a western language, Windows-1252 (what spreadsheets write). What is neither keeps its
-    raw bytes as lone surrogates, which `Source` reports for the row that uses them.
-
-    Raises:
-        OSError, EOFError, zlib.error: the file cannot be read on.
-    """
-    with _open(path) as stream:
-        if encoding is None and stream.peek(2)[:2] in _UTF16_MARKS:  # type: ignore[attr-defined]  # both streams have it
-            encoding = "utf-16"
-        if encoding is not None:
-            with io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="") as text:
-                yield from text
-            return
-        for number, line in enumerate(stream):
-            yield _decode(line.removeprefix(codecs.BOM_UTF8) if number == 0 else line)
-
-
-def _open(path: Path) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
-
-
-def _decode(line: bytes) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        western = _NOT_WESTERN.search(line) is None
-        return line.decode("cp1252") if western else line.decode("utf-8", "surrogateescape")
+    delimiter: str
+    skipped: int
 
 
 def csv_header(path: Path, encoding: str | None = None) -> tuple[list[str], str]:
     """Read the names of the columns and find the delimiter among comma, semicolon, tab and bar.
 
-    A .tsv or .tab file has tabs if its header has one, else what the header has most of. Repeated
-    names are numbered, as spreadsheets libraries do: `tag`, `tag.1`.
+    A first line `sep=;`, which spreadsheets write and read, decides. Otherwise a .tsv or .tab file
+    has tabs if its header has one, else what the header has most of. Repeated names are numbered,
+    as spreadsheet libraries do: `tag`, `tag.1`.
 
     Raises:
         InputError: the file is empty or cannot be read.
     """
-    try:
-        delimiter = _delimiter(path, next(read_lines(path, encoding), ""))
-    except (*_BROKEN_FILE, UnicodeError) as broken:
-        raise InputError(f"cannot read the header of {path}: {broken}") from broken
-    _, cells, error = next(_records(path, encoding, delimiter), ("", (), None))
+    dialect = _dialect(path, encoding)
+    _, cells, error = next(_records(path, encoding, dialect), ("", (), None))
     if error:
         raise InputError(f"cannot read the header of {path}: {error}")
     if not any(cell.strip() for cell in cells):
         raise InputError(f"{path} has no header: its first line must name the columns")
-    names: list[str] = []
-    for cell in (cell.strip() for cell in cells):
-        repeats = sum(name == cell or name.startswith(f"{cell}.") for name in names)
-        names.append(f"{cell}.{repeats}" if cell in names else cell)
-    return names, delimiter
+    return _distinct([cell.strip() for cell in cells]), dialect.delimiter
+
+
+def _distinct(cells: Sequence[str]) -> list[str]:
+    """Number repeated names."""
+    names: dict[str, None] = {}
+    repeats: Counter[str] = Counter()
+    for cell in cells:
+        name = cell
+        while name in names:
+            repeats[cell] += 1
+            name = f"{cell}.{repeats[cell]}"
+        names[name] = None
+    return list(names)
+
+
+def _dialect(path: Path, encoding: str | None) -> _Dialect:
+    lines = read_lines(path, encoding)
+    try:
+        first = next(lines, "")
+        said = _SEPARATOR_LINE.fullmatch(first)
+        header = next(lines, "") if said else first
+    except (*BROKEN_FILE, UnicodeError) as broken:
+        raise InputError(f"cannot read the header of {path}: {broken}") from broken
+    return _Dialect(said["delimiter"], 1) if said else _Dialect(_delimiter(path, header), 0)
 
 
 def _delimiter(path: Path, header: str) -> str:
@@ -105,7 +93,7 @@ def csv_rows(path: Path, encoding: str | None = None, *, repair: Repair | None =
         repair: is asked about each row of the wrong length before it is given up.
     """
     header, delimiter = csv_header(path, encoding)
-    records = _records(path, encoding, delimiter)
+    records = _records(path, encoding, _dialect(path, encoding))
     next(records)
     filled = (record for record in records if record[1] or record[2])  # an empty line is no row
     for number, (place, cells, error) in enumerate(filled):
@@ -122,7 +110,7 @@ class _Lines:
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
         self.held: list[str] = []
-        self.ended = False
+        self.ended = self.too_long = False
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -132,34 +120,40 @@ class _Lines:
         if line is None:
             self.ended = True
             raise StopIteration
+        if isinstance(line, LongLine):
+            self.too_long, line = True, "\n"
         self.held.append(line)
         return line
 
 
-def _records(path: Path, encoding: str | None, delimiter: str) -> Iterator[tuple[str, Sequence[str], str | None]]:
+def _records(path: Path, encoding: str | None, dialect: _Dialect) -> Iterator[tuple[str, Sequence[str], str | None]]:
     """Return (place, cells, error) for each record, the header and empty lines too."""
-    lines = _Lines(read_lines(path, encoding))
-    reader = csv.reader(lines, delimiter=delimiter)
+    lines = _Lines(islice(read_lines(path, encoding), dialect.skipped, None))
+    reader = csv.reader(lines, delimiter=dialect.delimiter)
     while True:
         lines.held.clear()
-        first, cells, error = reader.line_num + 1, [""], None
+        lines.too_long = False
+        first, cells, error = reader.line_num + dialect.skipped + 1, [""], None
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as broken:
             error = f"not a readable row ({broken}); is a quote left open, or a picture too large for a cell?"
-        except (*_BROKEN_FILE, UnicodeError) as broken:
+        except (*BROKEN_FILE, UnicodeError) as broken:
             yield f"line {first}", (), f"the rest of the file cannot be read: {broken}"
             return
-        place = f"line {first}" if reader.line_num <= first else f"lines {first} to {reader.line_num}"
-        if error is None and (lines.ended or len(lines.held) > 1):
-            error = _open_quote(lines, cells, first, delimiter)
+        last = reader.line_num + dialect.skipped
+        place = f"line {first}" if last <= first else f"lines {first} to {last}"
+        if lines.too_long:
+            error = f"the line is longer than {MAX_LINE >> 20} million characters"
+        elif error is None and (lines.ended or len(lines.held) > 1):
+            error = _open_quote(lines, cells, first, dialect.delimiter)
         yield place, cells, error
 
 
 def _open_quote(lines: _Lines, cells: Sequence[str], first: int, delimiter: str) -> str | None:
-    """Say what is wrong with a row that took in lines which may be rows of their own; None if nothing is.
+    """Return what is wrong with a row that spans several lines, which may be rows of their own; None if nothing is.
 
     The csv module reads carelessly placed quotes as well as it can, which is right within a line. A row
     of several lines is trusted only if its quotes are placed strictly, and one that was still inside a
@@ -187,53 +181,13 @@ def _open_quote(lines: _Lines, cells: Sequence[str], first: int, delimiter: str)
 
 
 def text_rows(path: Path) -> Iterator[Row]:
-    """Read the rows of JSON lines or of CSV, whichever the first line is.
+    """Read the rows of JSON (lines or an array) or of CSV, whichever the first line is.
 
     Raises:
         InputError: the file cannot be read, or has no header.
     """
     try:
         first = next((line for line in read_lines(path) if line.strip()), "")
-    except (*_BROKEN_FILE, UnicodeError) as broken:
+    except (*BROKEN_FILE, UnicodeError) as broken:
         raise InputError(f"cannot read {path}: {broken}") from broken
-    return json_rows(path) if first.lstrip().startswith("{") else csv_rows(path)
-
-
-def json_rows(path: Path, encoding: str | None = None) -> Iterator[Row]:
-    """Read JSON lines: one object per line; other lines are a `Row` with an error."""
-    line_number = number = 0
-    try:
-        for line_number, line in enumerate(read_lines(path, encoding), start=1):
-            if line.strip():
-                yield _json_row(path, f"line {line_number}", number, line)
-                number += 1
-    except (*_BROKEN_FILE, UnicodeError) as broken:
-        yield Row(path, f"line {line_number + 1}", number, error=f"the rest of the file cannot be read: {broken}")
-
-
-def _json_row(path: Path, place: str, number: int, line: str) -> Row:
-    try:
-        values = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return Row(path, place, number, error=f"not JSON: {error}")
-    if not isinstance(values, dict):
-        return Row(
-            path, place, number, error=f'a JSON object is needed, like {{"file_name": …}}, not {line.strip()[:40]!r}'
-        )
-    return Row(path, place, number, values)
-
-
-_WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
-_DECIMAL = re.compile(r"-?\d{1,15}\.\d+")
-
-
-def number_or_text(text: str) -> FieldValue:
-    """Read a cell that looks like a number as one, so that ranges work; codes with leading zeros stay text.
-
-    >>> [number_or_text(text) for text in ("2012", "9.50", "0012", "M")]
-    [2012, 9.5, '0012', 'M']
-    """
-    stripped = text.strip()
-    if _WHOLE.fullmatch(stripped):
-        return int(stripped)
-    return float(stripped) if _DECIMAL.fullmatch(stripped) else text
+    return json_rows(path) if first.lstrip().startswith(("{", "[")) else csv_rows(path)

@@ -1,7 +1,7 @@
-"""CLIP's text tower as one module of ours, which can go on from tokens that were run before.
+"""CLIP's text tower as our own module, which can continue from cached keys and values.
 
-It is filled with the weights of a transformers or an open_clip model and gives the same vectors. Every text of a batch
-shares the past, so its keys and values are multiplied with all queries at once and copied for none of them.
+It takes the weights of a transformers or open_clip model and returns the same vectors. All texts of a batch share the
+past, so its keys and values are multiplied with all queries at once and are not copied.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Layer(nn.Module):
-    """A pre-norm transformer layer in which a token sees the past, and of its own row what it is allowed to see."""
+    """A pre-norm transformer layer that attends to the past and, within a row, where the mask allows."""
 
     def __init__(
         self, heads: int, norms: tuple[nn.Module, nn.Module], qkv: nn.Linear, out: nn.Linear, mlp: nn.Module
@@ -23,14 +23,14 @@ class Layer(nn.Module):
         self.norm1, self.norm2 = norms
         self.qkv, self.out, self.mlp = qkv, out, mlp
 
-    def forward(self, x: Tensor, hidden: Tensor, past: Tensor, *, ends: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, additive_mask: Tensor, past: Tensor, *, ends: Tensor | None) -> tuple[Tensor, Tensor]:
         """Run a batch.
 
         Args:
             x: (n, length, width).
-            hidden: (n, length, length), minus infinity where a token must not see another of its row, else 0.
-            past: keys and values (2, heads, before, width / heads) that stand before every row.
-            ends: (m,) places in row-major order whose states alone are wanted; None: all.
+            additive_mask: (n, length, length), minus infinity where a token must not attend, else 0.
+            past: keys and values (2, heads, before, width / heads) of the prefix of all rows.
+            ends: (m,) positions in row-major order to compute; None for all.
 
         Returns:
             (n, length, width) or (m, width), and the past with the keys and values of row 0.
@@ -43,10 +43,10 @@ class Layer(nn.Module):
         q = q * (width // self.heads) ** -0.5  # (heads, n, length, width / heads)
         keys, values = past
         before = keys.shape[1]
-        # ONNX reads a size of 0 as "keep the old one", so the past's length, which may be 0, is left to be worked out.
+        # ONNX reads a size of 0 as "keep the old one", so the past's length, which may be 0, is inferred.
         all_queries = q.reshape(self.heads, n * length, width // self.heads)
         towards_past = (all_queries @ keys.transpose(1, 2)).view(self.heads, n, length, -1)
-        towards_own = q @ k.transpose(2, 3) + hidden
+        towards_own = q @ k.transpose(2, 3) + additive_mask
         weights = torch.cat([towards_past, towards_own], dim=-1).softmax(dim=-1)
         from_past = weights[..., :before].reshape(self.heads, n * length, -1) @ values
         seen = (from_past.view(q.shape) + weights[..., before:] @ v).permute(1, 2, 0, 3).flatten(2)
@@ -58,7 +58,7 @@ class Layer(nn.Module):
 
 
 class CausalText(nn.Module):
-    """Token ids to vectors, after a past or none.
+    """Token ids to vectors, after a past that may be empty.
 
     Args:
         token: embeds ids.
@@ -76,36 +76,38 @@ class CausalText(nn.Module):
         self.register_buffer("position", position.detach())
         self.layers = nn.ModuleList(layers)
 
-    def forward(self, input_ids: Tensor, sees: Tensor, ends: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, ends: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Run rows of packed texts (see `catalens.models.packing`).
 
         Args:
             input_ids: (n, length) int64.
-            sees: (n, length, length) bool, whether a token sees another of its row.
-            ends: (m,) int64, where the end mark of each text is, whose state is its vector.
-            past: (layers, 2, heads, before, width / heads) of tokens that stand before every row.
+            attention_mask: (n, length, length) bool, attention mask, query position × key position.
+            ends: (m,) int64, position of each text's end token, which yields its vector.
+            past: (layers, 2, heads, before, width / heads) of the prefix of all rows.
 
         Returns:
             Vectors (m, dim), not of unit length, and the past with row 0: (…, before + length, width / heads).
         """
-        # A token's place in its text is the number of tokens that it sees besides itself.
-        places = sees.sum(dim=2) - 1 + past.shape[3]
-        hidden = torch.zeros_like(sees, dtype=self.position.dtype).masked_fill(~sees, float("-inf"))
-        x = self.token(input_ids) + self.position[places]
+        # A token's position in its text is the number of tokens that it attends to besides itself.
+        positions = attention_mask.sum(dim=2) - 1 + past.shape[3]
+        additive_mask = torch.zeros_like(attention_mask, dtype=self.position.dtype).masked_fill(
+            ~attention_mask, float("-inf")
+        )
+        x = self.token(input_ids) + self.position[positions]
         presents = []
         for at, layer in enumerate(self.layers):
-            x, present = layer(x, hidden, past[at], ends=ends if at == len(self.layers) - 1 else None)
+            x, present = layer(x, additive_mask, past[at], ends=ends if at == len(self.layers) - 1 else None)
             presents.append(present)
         return self.project(self.norm(x)), torch.stack(presents)
 
     def nothing(self) -> Tensor:
-        """Return the past of no tokens: (layers, 2, heads, 0, width / heads)."""
+        """Return an empty past: (layers, 2, heads, 0, width / heads)."""
         heads, width = self.layers[0].heads, self.position.shape[1]
         return self.position.new_empty(len(self.layers), 2, heads, 0, width // heads)
 
 
 def causal_text(model: nn.Module) -> CausalText | None:
-    """Return the text tower of a CLIP model as a `CausalText`, or None where it is of another kind.
+    """Return the text tower of a CLIP model as a `CausalText`, or None for any other architecture.
 
     Args:
         model: transformers' `CLIPModel` or `CLIPTextModelWithProjection`, or open_clip's `CLIP`, `CustomTextCLIP` or
@@ -138,7 +140,7 @@ def _of_transformers(model: nn.Module) -> CausalText:
 
 
 def _is_plain_open_clip(tower: nn.Module) -> bool:
-    """Causal, read at the end mark, and made of plain blocks; any other gives other vectors than ours would."""
+    """Return whether a tower is causal, pools at the end token and has plain blocks, as `CausalText` does."""
     blocks = getattr(getattr(tower, "transformer", None), "resblocks", None)
     if not blocks or getattr(tower, "attn_mask", None) is None or getattr(tower, "cls_emb", None) is not None:
         return False
@@ -167,7 +169,7 @@ def _joined(parts: Sequence[nn.Linear]) -> nn.Linear:
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    """A layer with these weights (to, from), shared with whoever has them."""
+    """Return a linear layer that shares these weights (out, in)."""
     made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
     made.weight = nn.Parameter(weight.detach(), requires_grad=False)
     made.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)

@@ -1,4 +1,4 @@
-"""Runs a pretrained encoder with torch, and a shared beginning of many texts only once."""
+"""Runs a pretrained encoder with torch, encoding a shared prefix of texts once."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ class CausalTorchEncoder(TorchEncoder):
         self._tower = PrefixTower(self._vectors, self._present, text.nothing(), parts.dim)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Return (n, dim) unit rows for n texts, packed together.
+        """Return (n, dim) unit vectors of n texts, packed together.
 
         Raises:
-            InputError: a text is not a str, or holds half a character.
-            ModelError: the tower failed, or gave what is no vector.
+            InputError: a text is not a str, or contains a lone surrogate.
+            ModelError: the tower failed, or returned an invalid vector.
         """
         return self._tower.rows(self._tokens.read(texts))
 
     def encode_after(self, prefix: str, endings: Sequence[str]) -> Vectors:
-        """Return (n, dim) unit rows for the n texts `prefix + ending`, running the prefix once.
+        """Return (n, dim) unit vectors of the n texts `prefix + ending`, encoding the prefix once.
 
         Raises:
-            InputError: a text is not a str, or holds half a character.
-            ModelError: the tower failed, or gave what is no vector.
+            InputError: a text is not a str, or contains a lone surrogate.
+            ModelError: the tower failed, or returned an invalid vector.
         """
         texts = self._tokens.read([prefix + ending for ending in endings])
         return self._tower.rows(texts, prefix=self._tokens.open_end(prefix))
@@ -63,15 +63,15 @@ class CausalTorchEncoder(TorchEncoder):
             raise ModelError(f"{self.name} failed on a prefix of {pack.input_ids.shape[1]} tokens: {error}") from error
 
     def _run(self, pack: Pack, ends: torch.Tensor, past: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        ids, sees = (torch.from_numpy(each).to(self._device) for each in (pack.input_ids, pack.sees))
-        return self._causal(ids, sees, ends, past)
+        ids, mask = (torch.from_numpy(each).to(self._device) for each in (pack.input_ids, pack.attention_mask))
+        return self._causal(ids, mask, ends, past)
 
 
 def torch_encoder(parts: EncoderParts, *, device: str | None = None, dtype: str | None = None) -> TorchEncoder:
     """Run a model with torch; a `PrefixEncoder` where its text tower is causal.
 
     Raises:
-        InputError: there is no such device or type.
+        InputError: the device or dtype is unknown.
         ModelError: it does not fit there.
     """
     if parts.patches is not None:

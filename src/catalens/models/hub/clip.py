@@ -1,11 +1,12 @@
-"""Takes CLIP models of transformers apart: openai/clip-vit-*, fashion-clip, and every fine-tuned copy of them."""
+"""Loads CLIP models of transformers: openai/clip-vit-*, fashion-clip and other fine-tuned ones."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from catalens.models.hub.layout import Layout, licence_of
+from catalens.models.hub.files import check_files, check_vocabulary
+from catalens.models.hub.layout import Layout, licence_of, vocabulary_size
 from catalens.models.hub.preprocessing import transformers_preprocess
 from catalens.models.hub.tokenizing import transformers_tokenizer
 from catalens.models.hub.weights import load_transformers
@@ -45,13 +46,16 @@ def clip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
     """
     from transformers import CLIPModel
 
+    check_files(layout.folder)
+    preprocess = transformers_preprocess(layout.folder, "clip")
     tokenizer, _ = transformers_tokenizer(layout.folder)
+    check_vocabulary(layout.folder, tokenizer.get_vocab_size(), vocabulary_size(layout, 49408))
     model = load_transformers(CLIPModel, layout)
     return EncoderParts(
         name=name,
         revision=revision,
         dim=model.config.projection_dim,
-        preprocess=transformers_preprocess(layout.folder, "clip"),
+        preprocess=preprocess,
         image=ClipImage(model),
         text=ClipText(model),
         tokenizer=tokenizer,

@@ -1,6 +1,6 @@
 """Fetches what a model needs from the hub into the cache that every Hugging Face library shares.
 
-What is there already is used without a word to the network; only files of known names are fetched, and no code.
+Cached files are used without network access; only files with known names are fetched, and no code.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from catalens.core.caching import CACHE_ERRORS
 from catalens.core.errors import ModelError
-from catalens.models.hub.layout import SMALL_FILES, TOKENIZER_FILES, choose_weights, is_whole, whose
+from catalens.models.hub.files import TOKENIZER_FILES
+from catalens.models.hub.layout import SMALL_FILES, choose_weights, is_whole, model_folder, shards
 from catalens.models.hub.names import hint, unknown
 
 ANSWER_S = 10.0
-"""How long the hub may take for its first answer."""
+"""Timeout of the hub's first answer."""
 NO_WEIGHTS = "none"
-"""Asks for the small files only."""
+"""Fetch no weights."""
 INSTALL = 'pip install "catalens[hub]"'
 WITHOUT_NETWORK = (
     "what works without one: `starter`, a model that is in the cache (`catalens models` shows them), "
@@ -26,7 +28,7 @@ WITHOUT_NETWORK = (
 
 
 def cached(repository: str, *, revision: str | None = None, open_clip: bool = False, weights: str = "") -> Path | None:
-    """Return the folder of a model that is in the cache whole, without asking the network.
+    """Return the folder of a completely cached model, without network access.
 
     Args:
         repository: such as "openai/clip-vit-base-patch32".
@@ -50,13 +52,13 @@ def _cached(repository: str, name: str, revision: str | None) -> Path | None:
         return None
     try:
         found = try_to_load_from_cache(repository, name, revision=revision)
-    except errors.HFValidationError:  # no repository can be called so
+    except errors.HFValidationError:  # not a valid repository id
         return None
     return Path(found) if isinstance(found, str) else None
 
 
 def cached_tokenizer(repository: str) -> Path | None:
-    """Return the folder of a repository whose tokenizer is in the cache, without asking the network."""
+    """Return the folder of a repository with a cached tokenizer, without network access."""
     found = (_cached(repository, name, None) for name in TOKENIZER_FILES)
     return next((file.parent for file in found if file is not None), None)
 
@@ -64,17 +66,17 @@ def cached_tokenizer(repository: str) -> Path | None:
 def fetch(
     repository: str, *, revision: str | None = None, open_clip: bool = False, weights: str = "", name: str = ""
 ) -> Path:
-    """Fetch a model's files, or what changed of them, and give their folder.
+    """Fetch a model's new or changed files; return their folder.
 
     Args:
         repository: such as "openai/clip-vit-base-patch32".
         revision: a commit, branch or tag; None is the newest of the branch `main`.
         open_clip: whether open_clip's weights are wanted.
         weights: the file that holds the weights, where it has a name of its own, or `NO_WEIGHTS`.
-        name: what the user calls the model, for messages; the repository where nothing is given.
+        name: the model's name in messages; by default, the repository.
 
     Raises:
-        ModelError: there is no network, no such model or revision, no right to it, or nothing in it to load.
+        ModelError: the network, the model, the revision or the right to it is missing, or nothing in it can be loaded.
     """
     try:
         from huggingface_hub import HfApi, snapshot_download
@@ -82,7 +84,7 @@ def fetch(
         raise ModelError(f"models of the hub need more libraries: {INSTALL}") from error
     try:
         with _quiet_hub():
-            # One question that is not asked again: where there is no network, that is known at once.
+            # A single request without retries: a missing network is noticed at once.
             found = HfApi().model_info(repository, revision=revision, timeout=ANSWER_S)
             files = [file.rfilename for file in found.siblings or ()]
             small = [file for file in files if PurePosixPath(file).name in SMALL_FILES and _at_hand(file)]
@@ -90,6 +92,10 @@ def fetch(
             chosen = [] if weights == NO_WEIGHTS else _weights(folder, files, open_clip=open_clip, weights=weights)
             if chosen:
                 snapshot_download(repository, revision=folder.name, allow_patterns=chosen)
+            if chosen and chosen[0].endswith(".index.json"):
+                index = PurePosixPath(chosen[0])
+                named = [str(index.with_name(name)) for name in shards(folder / index)]
+                snapshot_download(repository, revision=folder.name, allow_patterns=named)
     except ModelError:
         raise
     except Exception as error:
@@ -99,7 +105,7 @@ def fetch(
 
 @contextmanager
 def _quiet_hub() -> Iterator[None]:
-    """Keep the warnings of the hub's library off the terminal; its progress bars stay."""
+    """Silence the warnings of the hub's library; its progress bars stay."""
     from huggingface_hub.utils import logging
 
     level = logging.get_verbosity()
@@ -111,28 +117,28 @@ def _quiet_hub() -> Iterator[None]:
 
 
 def _at_hand(file: str) -> bool:
-    """Say whether a file is in the root, or in the folder where sentence-transformers keeps a model."""
+    """Return whether a file is in the root, or in sentence-transformers' model folder."""
     return "/" not in file or file.startswith("0_")
 
 
 def _weights(folder: Path, files: list[str], *, open_clip: bool, weights: str) -> list[str]:
-    """Choose the files of a repository that hold the weights, by what its small files say of it."""
+    """Choose the weight files of a repository, by its configuration."""
     own = next((name for name in _alternatives(weights) if name in files), None)
     if own is not None:
         return [own]
-    inner, library = whose(folder, open_clip=open_clip)
+    inner, library = model_folder(folder, open_clip=open_clip)
     parent = inner.relative_to(folder)
     here = {PurePosixPath(file).name: file for file in files if PurePosixPath(file).parent == PurePosixPath(parent)}
     return [here[name] for name in choose_weights(here, open_clip=library == "open_clip")]
 
 
 def _alternatives(weights: str) -> list[str]:
-    """Return the safetensors file of the same name first."""
+    """Return the names of a weights file, safetensors first."""
     return [str(PurePosixPath(weights).with_suffix(".safetensors")), weights] if weights not in ("", NO_WEIGHTS) else []
 
 
 def _translated(error: Exception, name: str, revision: str | None) -> ModelError:
-    """Say in one sentence what went wrong with the hub."""
+    """Return an error of the hub as one sentence."""
     from huggingface_hub import errors
 
     kinds: tuple[tuple[Any, str], ...] = (
@@ -145,6 +151,13 @@ def _translated(error: Exception, name: str, revision: str | None) -> ModelError
     for kind, sentence in kinds:
         if isinstance(error, kind):
             return ModelError(sentence)
+    if isinstance(error, OSError) and error.errno in CACHE_ERRORS:
+        from huggingface_hub import constants
+
+        return ModelError(
+            f"{name} cannot be kept in the hub's cache {constants.HF_HUB_CACHE} ({error.strerror}); set HF_HOME to a "
+            "folder that can be written"
+        )
     return ModelError(
         f"{name} is not in the cache, and the hub cannot be reached ({_first_line(error)}){hint(name)}; "
         f"{WITHOUT_NETWORK}"

@@ -1,4 +1,4 @@
-"""Runs a pretrained encoder with torch, on a processor or an accelerator."""
+"""Runs a pretrained encoder with torch, on the CPU or an accelerator."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ import torch
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from catalens.core.errors import InputError, ModelError
+from catalens.core.errors import ModelError
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
+from catalens.models.device import choose_device, choose_dtype
 from catalens.models.fitting import fit_all
 from catalens.models.parts import EncoderParts, Preprocess
-from catalens.models.tokens import Tokens, alike, rows_of
-
-DTYPES = ("float32", "float16", "bfloat16")
+from catalens.models.tokens import Tokens, group_by_key, stack_ids
 
 
 class TorchEncoder:
-    """An `Encoder` over two torch modules; several threads may use one at once.
+    """An `Encoder` over two torch modules; several threads may use it at once.
 
     Args:
-        parts: the pieces; the modules are moved, not copied.
-        device: where they run, such as "cuda:1"; None takes the best there is.
-        dtype: one of `DTYPES`; None is float32 on a processor and float16 on an accelerator.
+        parts: of the encoder; the modules are moved, not copied.
+        device: such as "cuda:1"; None takes the fastest.
+        dtype: one of `catalens.models.device.DTYPES`; None is float32 on a processor and float16 on an accelerator.
 
     Raises:
-        InputError: there is no such device or type.
+        InputError: the device or dtype is unknown.
     """
 
     def __init__(self, parts: EncoderParts, *, device: str | None = None, dtype: str | None = None) -> None:
@@ -40,8 +39,9 @@ class TorchEncoder:
         self.logit_scale = parts.logit_scale
         self.logit_bias = parts.logit_bias
         self.unknown_texts: Sequence[str] = parts.unknown_texts
-        self._device = torch.device(device or best_device())
-        self._dtype = _dtype(dtype or ("float32" if self._device.type == "cpu" else "float16"))
+        self._device = choose_device(device)
+        self._dtype = choose_dtype(dtype or ("float32" if self._device.type == "cpu" else "float16"), self._device)
+        self.fingerprint = f"{self.name}#torch-{str(self._dtype).removeprefix('torch.')}"
         self._image, self._text = (self._placed(module) for module in (parts.image, parts.text))
         mean, std = (torch.tensor(each, device=self._device) for each in (parts.preprocess.mean, parts.preprocess.std))
         self._mean, self._std = mean.view(3, 1, 1), std.view(3, 1, 1)
@@ -49,34 +49,34 @@ class TorchEncoder:
         self._pool = ThreadPoolExecutor(thread_name_prefix="fit")
 
     def encode_images(self, images: Sequence[Image]) -> Vectors:
-        """Return (n, dim) unit rows for n RGB pictures of any size.
+        """Return (n, dim) unit vectors of n RGB images of any size.
 
         Raises:
-            InputError: a picture is not RGB.
-            ModelError: the tower failed, or gave what is no vector.
+            InputError: an image is not RGB.
+            ModelError: the tower failed, or returned an invalid vector.
         """
         if not images:
             return np.empty((0, self.dim), dtype=np.float32)
         return self._encode(images, self.parts.preprocess)
 
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
-        """Return (n, dim) unit rows for n texts, those of one length together.
+        """Return (n, dim) unit vectors of n texts, batched by length.
 
         Raises:
-            InputError: a text is not a str, or holds half a character.
-            ModelError: the tower failed, or gave what is no vector.
+            InputError: a text is not a str, or contains a lone surrogate.
+            ModelError: the tower failed, or returned an invalid vector.
         """
         out = np.empty((len(texts), self.dim), dtype=np.float32)
         ids = self._tokens.read(texts)
-        for places in alike(map(len, ids)):
-            out[places] = self._rows(self._text, torch.from_numpy(rows_of(ids, places)).to(self._device))
+        for places in group_by_key(map(len, ids)):
+            out[places] = self._rows(self._text, torch.from_numpy(stack_ids(ids, places)).to(self._device))
         return out
 
     def count_tokens(self, text: str) -> tuple[int, int]:
-        """Return how many tokens a text has, its marks of begin and end included, and how many are read.
+        """Return the number of tokens of a text, special tokens included, and the number that is encoded.
 
         Raises:
-            InputError: the text is not a str, or holds half a character.
+            InputError: the text is not a str, or contains a lone surrogate.
         """
         return self._tokens.count(text)
 
@@ -92,29 +92,15 @@ class TorchEncoder:
             raise ModelError(f"{self.name} cannot be put on {self._device}: {error}") from error
 
     def _rows(self, tower: torch.nn.Module, batch: torch.Tensor) -> Vectors:
-        """Run a tower; anything but one row with a direction for each item is its fault, and is never passed on."""
+        """Run a tower and check for one finite, non-zero row per item."""
         try:
             with torch.inference_mode():
                 rows: NDArray[np.float32] = tower(batch).float().cpu().numpy()
         except RuntimeError as error:
             raise ModelError(f"{self.name} failed on {len(batch)} items on {self._device}: {error}") from error
         if rows.shape != (len(batch), self.dim):
-            raise ModelError(f"{self.name} gave an array {rows.shape} where ({len(batch)}, {self.dim}) is due")
+            raise ModelError(f"{self.name} returned an array {rows.shape}; expected ({len(batch)}, {self.dim})")
         lengths = np.linalg.norm(rows, axis=1)
         if not (np.isfinite(lengths) & (lengths > 0)).all():
-            raise ModelError(f"{self.name} gave a row of zeros or of numbers that are not finite")
+            raise ModelError(f"{self.name} returned a row that is all zeros or not finite")
         return unit_rows(rows)
-
-
-def best_device() -> str:
-    """Return the fastest device that torch can use here: "cuda", "mps" or "cpu"."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _dtype(name: str) -> torch.dtype:
-    if name not in DTYPES:
-        raise InputError(f"there is no type {name!r}; there are: {', '.join(DTYPES)}")
-    found: torch.dtype = getattr(torch, name)
-    return found

@@ -1,4 +1,4 @@
-"""What kind of model a folder holds, as far as its small files tell: no weights are read, and no library is needed."""
+"""Finds out what kind of model a folder contains from its configuration, without reading weights or other libraries."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from pathlib import Path
 from typing import Any
 
 from catalens.core.errors import ModelError
-from catalens.models.hub.layout import read_json, whose
+from catalens.models.hub.layout import model_folder, read_json
 
 ENCODER, READER = "encoder", "reader"
 BOTH = f"{ENCODER}, {READER}"
 _ENCODERS = ("clip", "siglip", "siglip2")
-"""What transformers calls those that can be loaded."""
+"""Values of `model_type` that can be loaded."""
 _READERS = ("BlipForConditionalGeneration", "BlipForQuestionAnswering", "GitForCausalLM")
 
 
 def kind_of(folder: Path) -> str | None:
-    """Say whether a folder's model encodes, reads or does both; None where it does neither, or nothing says it."""
+    """Return whether a folder's model is an encoder, a reader or both; None for any other or an unknown one."""
     if (folder / "bundle.json").is_file():
         return BOTH if (folder / READER).is_dir() else ENCODER
     config = _config(folder)
     if "model_cfg" in config or config.get("model_type") in _ENCODERS:
         return ENCODER
     architecture = str((config.get("architectures") or [""])[0])
-    # Chat models that see have a configuration of what they see with.
+    # Vision-language chat models have a vision_config.
     chats = architecture.endswith("ForConditionalGeneration") and "vision_config" in config
     return READER if chats or architecture in _READERS else None
 
 
 def dim_of(folder: Path) -> int | None:
-    """Return the width of an encoder's vectors, where its configuration says it."""
+    """Return the width of an encoder's vectors, if its configuration has it."""
     config = _config(folder)
     if "model_cfg" in config:
         said = _part(config, "model_cfg").get("embed_dim")
@@ -43,7 +43,7 @@ def dim_of(folder: Path) -> int | None:
 
 def _config(folder: Path) -> Mapping[str, Any]:
     try:
-        inner, library = whose(folder)
+        inner, library = model_folder(folder)
         return read_json(inner / ("open_clip_config.json" if library == "open_clip" else "config.json"))
     except ModelError:
         return {}

@@ -10,7 +10,7 @@ class Known:
     """A model that many people name.
 
     Attributes:
-        name: as a user gives it.
+        name: as the user wrote it.
         about: one line for people.
         licence: SPDX identifier or words.
         size_mb: of its weights as they are downloaded.

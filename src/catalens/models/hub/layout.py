@@ -1,9 +1,8 @@
-"""How the files of a pretrained model lie in a folder: whose layout it is, and which file holds the weights."""
+"""Recognises the layout of a pretrained model's folder, and finds its weights."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,19 +10,21 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from catalens.core.errors import ModelError
+from catalens.models.hub.files import ADAPTER, PREPROCESSOR_FILES, TOKENIZER_FILES, refuse_adapter, refuse_pointers
+from catalens.models.json_files import load_json
 
 CONFIGS = ("bundle.json", "open_clip_config.json", "config.json", "modules.json")
 """A folder with one of these is a model's."""
 Library: TypeAlias = Literal["transformers", "open_clip"]
-TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
-"""A folder with one of these has a tokenizer."""
-SMALL_FILES = (
+DECIDING_FILES = (
     *TOKENIZER_FILES,
-    *("config.json", "open_clip_config.json", "modules.json", "preprocessor_config.json", "processor_config.json"),
-    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt", "README.md"),
+    *("config.json", "open_clip_config.json", *PREPROCESSOR_FILES),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt"),
     *("generation_config.json", "chat_template.jinja", "chat_template.json", "video_preprocessor_config.json"),
 )
-"""What may lie beside the weights and is worth having."""
+"""Files beside the weights that decide what a model returns."""
+SMALL_FILES = (*DECIDING_FILES, "modules.json", "README.md", ADAPTER)
+"""Files beside the weights that are fetched."""
 
 _TRANSFORMERS_WEIGHTS = (
     *("model.safetensors", "model.safetensors.index.json"),
@@ -41,13 +42,13 @@ LAYOUTS = (
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A model's folder, understood.
+    """The folder of a model.
 
     Attributes:
-        folder: where the files lie, sentence-transformers' subfolder resolved.
-        library: whose layout it is.
-        config: what `config.json` or `open_clip_config.json` says.
-        weights: the files that hold the weights, or name those that do; the first is what a library loads.
+        folder: of the model itself, sentence-transformers' subfolder resolved.
+        library: library that saved it.
+        config: contents of `config.json` or `open_clip_config.json`.
+        weights: files with the weights, or the index and its shards; a library loads the first.
     """
 
     folder: Path
@@ -56,9 +57,11 @@ class Layout:
     weights: tuple[Path, ...]
 
     def revision(self) -> str:
-        """Return a short hash of the weights: a folder whose weights changed is another model."""
+        """Return a short hash of the weights and of every file beside them that decides what the model returns."""
+        beside = (self.folder / name for name in DECIDING_FILES)
         digest = hashlib.sha256()
-        for file in self.weights:
+        for file in sorted({*self.weights, *(each for each in beside if each.is_file())}):
+            digest.update(file.name.encode() + b"\0")
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
         return digest.hexdigest()[:12]
@@ -84,53 +87,78 @@ def choose_weights(names: Collection[str], *, open_clip: bool) -> list[str]:
 
 
 def find_layout(folder: Path, *, open_clip: bool = False) -> Layout:
-    """Say whose layout a folder has.
+    """Return the layout of a folder.
 
     Args:
-        folder: of a model, as transformers, open_clip or sentence-transformers save one.
+        folder: of a model saved by transformers, open_clip or sentence-transformers.
         open_clip: prefer open_clip's files where both are there.
 
     Raises:
-        ModelError: it is none of these, or half of one; the message says what is missing.
+        ModelError: the layout is unknown or incomplete; the message says what is missing.
     """
-    inner, library = whose(folder, open_clip=open_clip)
+    inner, library = model_folder(folder, open_clip=open_clip)
     config = read_json(inner / ("open_clip_config.json" if library == "open_clip" else "config.json"))
     names = [each.name for each in inner.iterdir()]
     weights = choose_weights(names, open_clip=library == "open_clip")
     if not weights:
         wanted = _OPEN_CLIP_WEIGHTS if library == "open_clip" else _TRANSFORMERS_WEIGHTS
         raise ModelError(f"{inner} has no weights; {library} keeps them in one of: {', '.join(wanted)}")
-    return Layout(inner, library, config, tuple(inner / name for name in weights))
+    if weights[0].endswith(".index.json"):
+        weights = [weights[0], *shards(inner / weights[0])]
+    files = tuple(inner / name for name in weights)
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise ModelError(f"{inner} is half a model: {missing[0]} is missing, which {weights[0]} lists")
+    refuse_pointers((*files, *(inner / name for name in DECIDING_FILES)))
+    return Layout(inner, library, config, files)
 
 
-def whose(folder: Path, *, open_clip: bool = False) -> tuple[Path, Library]:
-    """Return the folder that holds the model itself, and the library whose layout it has.
+def shards(index: Path) -> list[str]:
+    """Return the names of the files that an index of weights lists.
+
+    Raises:
+        ModelError: the index is damaged, or lists a file outside its own folder.
+    """
+    listed = read_json(index).get("weight_map")
+    names = sorted({*listed.values()}, key=str) if isinstance(listed, dict) else []
+    if not names:
+        raise ModelError(f"{index} has no weight_map, which lists the files with the weights")
+    for name in names:
+        if not isinstance(name, str) or not _is_file_name(name):
+            raise ModelError(f"{index} lists the weights {name!r}, which is not a file in its own folder")
+    return names
+
+
+def model_folder(folder: Path, *, open_clip: bool = False) -> tuple[Path, Library]:
+    """Return the folder of the model itself, and the library that saved it.
 
     Args:
         folder: with at least the configuration files.
         open_clip: prefer open_clip's files where both are there.
 
     Raises:
-        ModelError: it is no layout that is known here.
+        ModelError: the layout is unknown.
     """
     inner = _inside(folder)
     return inner, _library(inner, open_clip=open_clip)
 
 
 def is_whole(folder: Path, *, open_clip: bool = False) -> bool:
-    """Say whether a folder has everything that loading needs, as far as names tell."""
+    """Return whether a folder has every file that loading needs."""
     try:
         layout = find_layout(folder, open_clip=open_clip)
     except ModelError:
         return False
     if layout.library == "open_clip":
-        return True  # its own tokenizer comes with the library
+        return True  # its tokenizer comes with the library
     files = {each.name for each in layout.folder.iterdir()}
-    missing = set()
-    if layout.weights[0].name.endswith(".index.json"):
-        missing = set(read_json(layout.weights[0]).get("weight_map", {}).values()) - files
-    pictures = {"preprocessor_config.json", "processor_config.json"}
-    return not missing and bool(files & pictures) and bool(files & {*TOKENIZER_FILES})
+    return bool(files & {*PREPROCESSOR_FILES}) and bool(files & {*TOKENIZER_FILES})
+
+
+def vocabulary_size(layout: Layout, otherwise: int) -> int:
+    """Return the vocabulary size in a model's configuration, or another number where it has none."""
+    text = layout.config.get("text_config")
+    size = (text if isinstance(text, dict) else layout.config).get("vocab_size", otherwise)
+    return size if isinstance(size, int) else otherwise
 
 
 def licence_of(folder: Path) -> str:
@@ -147,40 +175,49 @@ def read_json(file: Path) -> dict[str, Any]:
     """Read an object.
 
     Raises:
-        ModelError: the file is missing, damaged, or holds something else.
+        ModelError: the file is missing, damaged, or not an object.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = load_json(file)
     except (OSError, ValueError) as error:
+        refuse_pointers([file])
         raise ModelError(f"{file} cannot be read: {error}") from error
     if not isinstance(found, dict):
-        raise ModelError(f"{file} holds no object")
+        raise ModelError(f"{file} does not contain an object")
     return found
 
 
 def _inside(folder: Path) -> Path:
-    """Return the folder of sentence-transformers' first module, which is the model; others have none."""
+    """Return the folder of sentence-transformers' first module, which is the model; else the folder itself."""
     listed = folder / "modules.json"
     if not listed.is_file():
         return folder
     try:
-        modules = json.loads(listed.read_text(encoding="utf-8"))
+        modules = load_json(listed)
         first = modules[0]
         kind, path = first["type"].rpartition(".")[2], first["path"]
         others = [each["type"].rpartition(".")[2] for each in modules[1:]]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(f"{listed} is no list of modules: {error!r}") from error
+        raise ModelError(f"{listed} is not a list of modules: {error!r}") from error
     if kind not in ("CLIPModel", "Transformer") or set(others) - {"Normalize"}:
         named = ", ".join([kind, *others])
         raise ModelError(f"{folder} is made of {named}; a CLIP or SigLIP model of sentence-transformers is one module")
-    return folder / str(path)
+    if path != "" and not (isinstance(path, str) and _is_file_name(path)):
+        raise ModelError(f"{listed} keeps the model in {path!r}, which is not a folder in its own")
+    return folder / path
+
+
+def _is_file_name(name: str) -> bool:
+    """Say whether a text names something directly in a folder, on any system."""
+    return bool(name) and not {*"/\\:\0"} & {*name} and name not in (".", "..")
 
 
 def _library(folder: Path, *, open_clip: bool) -> Library:
+    refuse_adapter(folder)
     theirs, ours = (folder / "open_clip_config.json").is_file(), (folder / "config.json").is_file()
     if not theirs and not ours:
-        raise ModelError(f"{folder} is no model that can be read here; a model's folder has one of: {LAYOUTS}")
+        raise ModelError(f"{folder} is not a model that can be loaded; a model's folder has one of: {LAYOUTS}")
     if theirs and (open_clip or not ours):
         return "open_clip"
-    # A model that brings its own code is loaded by open_clip, which needs none of it.
+    # A model with custom code is loaded by open_clip, which does not need it.
     return "open_clip" if theirs and "auto_map" in read_json(folder / "config.json") else "transformers"

@@ -1,6 +1,6 @@
-"""From a name's meaning to a pretrained encoder in pieces: finds the files first, and loads them only when asked to.
+"""Finds the files of a pretrained encoder, and loads its parts.
 
-Finding needs no torch (but for open_clip's zoo, which only open_clip knows), so what was compiled before starts fast.
+Finding needs no torch (except for open_clip's zoo), so a compiled encoder starts fast.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Files:
     """A model's files on this machine.
 
     Attributes:
-        place: what was asked for.
-        folder: where they lie; of a single file, the folder it is in.
-        revision: the hub's commit, or a hash of the weights.
-        layout: how they lie; None for a bundle, for a pair of the zoo and for a single file, where open_clip knows.
-        weights: the file with the weights, where open_clip knows the rest.
+        place: of the model.
+        folder: of the files.
+        revision: the hub's commit, or a hash of the files.
+        layout: None for a bundle, for a pair of the zoo and for a single file, which open_clip knows.
+        weights: file with the weights, where open_clip knows the rest.
     """
 
     place: Place
@@ -40,17 +40,17 @@ class Files:
 
 
 def files_here(place: Place, *, cache: Path, revision: str | None = None) -> Files | None:
-    """Return a model's files if they are on this machine, without a word to the network.
+    """Return a model's files if they are on this machine, without network access.
 
     Args:
-        place: what a name means.
-        cache: the folder for things that can be made again; what comes from a bucket lies there.
+        place: of the model.
+        cache: cache folder; models from S3 are stored there.
         revision: a commit, branch or tag of the hub; None is the name's own, or else the branch `main`, as it was when
             it was fetched last.
 
     Raises:
         InputError: the name asks for another revision.
-        ModelError: a folder is none of a model.
+        ModelError: a folder does not contain a model.
     """
     place = place.at(revision)
     if place.kind in ("hub", "zoo"):
@@ -64,17 +64,17 @@ def files_here(place: Place, *, cache: Path, revision: str | None = None) -> Fil
 
 
 def find_files(place: Place, *, cache: Path, revision: str | None = None, refresh: bool = False) -> Files:
-    """Return a model's files, fetched if they are not on this machine yet.
+    """Return a model's files, fetched if they are not on this machine.
 
     Args:
-        place: what a name means.
-        cache: the folder for things that can be made again; what comes from a bucket lies there.
+        place: of the model.
+        cache: cache folder; models from S3 are stored there.
         revision: a commit, branch or tag of the hub; None is the name's own, or else the branch `main`.
-        refresh: ask the hub or the bucket what changed.
+        refresh: check the hub or the bucket for changes.
 
     Raises:
         InputError: the name asks for another revision.
-        ModelError: they cannot be had; the message says what works instead.
+        ModelError: they cannot be fetched; the message says what works instead.
     """
     place = place.at(revision)
     here = None if refresh else files_here(place, cache=cache)
@@ -109,7 +109,7 @@ def _open_clip_parts(files: Files) -> EncoderParts:
     if layout is not None:
         return open_clip_parts(folder_recipe(layout), layout.folder, name, files.revision)
     if files.weights is None:
-        raise ModelError(f"{files.folder} is a bundle, which is run as it is")
+        raise ModelError(f"{files.folder} is a bundle, which has no parts to load")
     return open_clip_parts(zoo_recipe(files.place, files.weights), files.folder, name, files.revision)
 
 
@@ -128,7 +128,7 @@ def _transformers_parts(layout: Layout, name: str, revision: str) -> EncoderPart
 
         return naflex_parts(layout, name, revision)
     known = "clip, siglip or siglip2"
-    raise ModelError(f"{name} is a model of the kind {kind!r}; encoders of transformers are of the kind {known}")
+    raise ModelError(f"{name} has the model_type {kind!r}; encoders of transformers have {known}")
 
 
 def _repository(place: Place) -> tuple[str, str]:
@@ -155,7 +155,7 @@ def _from_hub(place: Place, folder: Path, file: str) -> Files:
 
 
 def _from_folder(place: Place, folder: Path) -> Files:
-    """Understand a folder of a model or bundle, or a single file of weights."""
+    """Return the files of a model's or bundle's folder, or of a single weights file."""
     if folder.is_file():
         layout = Layout(folder.parent, "open_clip", {}, (folder,))
         return Files(place, folder.parent, layout.revision(), None, folder)

@@ -1,7 +1,7 @@
-"""SigLIP 2's NaFlex models: a picture keeps its shape and becomes as many patches as that takes, up to a limit.
+"""SigLIP 2's NaFlex models: an image keeps its aspect ratio and is cut into patches, up to a limit.
 
-transformers pads every picture to the limit and masks the rest. Here pictures of one shape go together, so nothing is
-padded, nothing is masked, and no vector depends on what else was in the batch.
+transformers pads every image to the limit and masks the rest. Here images of equal shape are batched together, so
+nothing is padded or masked, and no vector depends on its batch-mates.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from catalens.core.types import Vectors
 from catalens.models.hub.encoder import TorchEncoder
 from catalens.models.parts import EncoderParts, Patches
-from catalens.models.tokens import alike
+from catalens.models.tokens import group_by_key
 
 
 class NaflexImage(nn.Module):
@@ -42,11 +42,11 @@ class NaflexImage(nn.Module):
 
 
 class NaflexEncoder(TorchEncoder):
-    """An `Encoder` whose pictures keep their shape.
+    """An `Encoder` that keeps the aspect ratio of images.
 
     Args:
-        parts: the pieces.
-        patches: what pictures are cut into.
+        parts: of the encoder.
+        patches: size and largest number of patches.
         device: as for `TorchEncoder`, and so is dtype.
     """
 
@@ -57,15 +57,15 @@ class NaflexEncoder(TorchEncoder):
         self._patches = patches
 
     def encode_images(self, images: Sequence[Image]) -> Vectors:
-        """Return (n, dim) unit rows for n RGB pictures of any size, those of one shape together.
+        """Return (n, dim) unit vectors of n RGB images of any size, batched by shape.
 
         Raises:
-            InputError: a picture is not RGB.
-            ModelError: the tower failed, or gave what is no vector.
+            InputError: an image is not RGB.
+            ModelError: the tower failed, or returned an invalid vector.
         """
         out = np.empty((len(images), self.dim), dtype=np.float32)
         sizes = [size_wh(image.size, self._patches) for image in images]
-        for places in alike(sizes):
+        for places in group_by_key(sizes):
             preprocess = replace(self.parts.preprocess, size_wh=sizes[places[0]])
             out[places] = self._encode([images[at] for at in places], preprocess)
         return out
@@ -73,7 +73,7 @@ class NaflexEncoder(TorchEncoder):
 
 @lru_cache(maxsize=4096)
 def size_wh(of_picture: tuple[int, int], patches: Patches) -> tuple[int, int]:
-    """Return the (width, height) in pixels that a picture of another (width, height) is brought to."""
+    """Return the (width, height) in pixels that an image of another size is resized to."""
     from transformers.models.siglip2.image_processing_pil_siglip2 import get_image_size_for_max_num_patches
 
     width, height = of_picture

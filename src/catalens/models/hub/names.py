@@ -1,4 +1,4 @@
-"""What the names of pretrained models mean: whose they are and where their files lie. Nothing is loaded."""
+"""Parses the names of pretrained models. Nothing is loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACCEPTED = (
 )
 
 NO_REVISIONS = "{name} has no revisions; only models of the hub do"
-"""What is said of a name with @ that can have none."""
+"""Message for a name with @ that has no revisions."""
 
 _ZOO = re.compile(r"(ViT|RN\d|EVA0\d|MobileCLIP|PE-Core|coca_|convnext_|nllb-clip|roberta-|xlm-roberta)[^/\s]*")
 _TAG = re.compile(r"[\w.-]+")
@@ -29,7 +29,7 @@ _PINNED = re.compile(r"(?P<name>.+)@(?P<revision>\w[\w./-]*)")
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 _SENTENCE_TRANSFORMERS = ("clip-ViT-B-32", "clip-ViT-B-16", "clip-ViT-L-14")
 _LIKE, _BEGUN = 0.6, 0.9
-"""How like a known name must be to be told, and how like one is that begins so; 1 is the same."""
+"""Least similarity for a suggestion, and the similarity of a name with the same start; 1 is equal."""
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 
 
@@ -38,13 +38,13 @@ class Place:
     """Where a model's files are.
 
     Attributes:
-        name: the one way to write the name: two spellings of a model have one name, and so one index.
+        name: canonical name: all spellings of a model share it, and so one index.
         kind: "hub", a repository; "zoo", an open_clip architecture and tag; "folder"; "file", weights of an
             open_clip architecture; "s3".
         target: the repository, the tag, the path, or the address.
         architecture: open_clip's name of it, for "zoo" and "file".
-        open_clip: whether the name asks for open_clip's files where a repository has those of others too.
-        revision: the hub's commit, branch or tag that the name asks for; None where it asks for none.
+        open_clip: whether the name asks for open_clip's files where a repository has others too.
+        revision: commit, branch or tag in the name; None if it has none.
     """
 
     name: str
@@ -66,20 +66,21 @@ class Place:
         if self.kind not in ("hub", "zoo"):
             raise ModelError(NO_REVISIONS.format(name=self.target))
         if self.revision is not None:
-            raise InputError(f"{self.name}@{self.revision} names a revision, and {revision!r} is given too; give one")
+            raise InputError(
+                f"{self.name}@{self.revision} names a revision, but {revision!r} was passed too; pass only one"
+            )
         return replace(self, revision=revision)
 
 
 def parse(name: str, *, among: tuple[str, ...] = ()) -> Place:
-    """Say what a name means; what follows an @ is a revision.
+    """Parse a name; a revision may follow after @.
 
     Args:
-        name: as a user gives it.
-        among: other names that are known, to be told to who mistypes one.
+        name: as the user wrote it.
+        among: other known names, for suggestions.
 
     Raises:
-        ModelError: it is none of the names that are accepted (the message gives the nearest known ones), or has no
-            revisions.
+        ModelError: the name is not accepted (the message lists the nearest known ones), or has no revisions.
 
     >>> parse("ViT-L-14::openai@main").name
     'ViT-L-14/openai'
@@ -94,7 +95,7 @@ def parse(name: str, *, among: tuple[str, ...] = ()) -> Place:
 
 
 def split_revision(name: str) -> tuple[str, str | None]:
-    """Split NAME@REVISION; a path that is there, an address or a name such as ViT-L/14@336px stays whole.
+    """Split NAME@REVISION; an existing path, an address or a name such as ViT-L/14@336px stays whole.
 
     >>> split_revision("openai/clip-vit-base-patch32@main"), split_revision("ViT-L/14@336px")
     (('openai/clip-vit-base-patch32', 'main'), ('ViT-L/14@336px', None))
@@ -112,13 +113,13 @@ def split_revision(name: str) -> tuple[str, str | None]:
 
 
 def unknown(name: str, among: tuple[str, ...] = ()) -> str:
-    """Return the sentence that answers a name nobody knows, with the nearest names among the known and some others."""
+    """Return the message for an unknown name, with the nearest known names."""
     return f"there is no model {name!r}{hint(name, among)}; accepted are: {ACCEPTED}"
 
 
 def hint(name: str, among: Iterable[str] = ()) -> str:
-    """Return " (did you mean …?)" with the known names nearest to one, or nothing if it is known or none is near."""
-    from catalens.models.readers.known import KNOWN_READERS
+    """Return " (did you mean …?)" with the nearest known names, or nothing if the name is known or none is near."""
+    from catalens.models.known_readers import KNOWN_READERS
 
     readers = (each for spec in KNOWN_READERS for each in (spec.name, spec.repository))
     names = dict.fromkeys([*among, *(spec.name for spec in KNOWN), *readers])
@@ -127,7 +128,7 @@ def hint(name: str, among: Iterable[str] = ()) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
-    """Return at most three names, the likest first; one without its owner, or only begun, is like the whole.
+    """Return at most three names, most similar first; a name without its owner, or only its start, matches the whole.
 
     >>> nearest("siglip-base", ["blip-base", "google/siglip-base-patch16-224", "fake"])
     ['google/siglip-base-patch16-224', 'blip-base']
@@ -144,13 +145,13 @@ def nearest(name: str, names: Iterable[str]) -> list[str]:
 
 
 def _own_part(name: str) -> str:
-    """Return a name without its owner or its tag: what tells the model from others."""
+    """Return a name without its owner or its tag."""
     owner, _, rest = name.rpartition("/")
     return owner if _ZOO.fullmatch(owner) else rest
 
 
 def _local(name: str) -> Place | None:
-    """Paths that are there come first: who has a folder of that name means it."""
+    """Return the place of an existing path: existing paths come first."""
     path = Path(name).expanduser()
     if path.is_dir():
         return Place(path.resolve().name, "folder", str(path))
@@ -167,21 +168,18 @@ def _of_file(file: Path) -> Place:
         try:
             weights = [each.name for each in find_layout(folder, open_clip=open_clip).weights]
         except ModelError:
-            break  # the file lies by itself
+            break  # not part of a model's folder
         if file.name in weights:
             return place
         hint = hint or f"; its folder is loaded from {weights[0]}"
-    raise ModelError(
-        f"{file} is a file of weights, which does not say what shape they have; name open_clip's architecture too, "
-        f"such as ViT-B-32::{file}{hint}"
-    )
+    raise ModelError(f"{file} contains weights only; add open_clip's architecture, such as ViT-B-32::{file}{hint}")
 
 
 def _prefixed(name: str) -> Place | None:
     if name.startswith("s3://"):
         bucket, _, prefix = name.removeprefix("s3://").strip("/").partition("/")
         if not bucket or not prefix:
-            raise ModelError(f"{name!r} names no folder of a bucket; write s3://bucket/prefix")
+            raise ModelError(f"{name!r} is not a folder of a bucket; write s3://bucket/prefix")
         return Place(prefix.rpartition("/")[2], "s3", f"s3://{bucket}/{prefix}")
     for prefix, open_clip in (("hf-hub:", True), ("hf_clip:", False)):
         rest = name.removeprefix(prefix)

@@ -1,4 +1,4 @@
-"""Takes models of open_clip apart: its zoo of architectures and tags, folders in its layout, and single files."""
+"""Loads models of open_clip: its zoo of architectures and tags, folders in its layout, and single files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from catalens.core.errors import ModelError
 from catalens.models.hub.download import NO_WEIGHTS, cached_tokenizer, fetch
-from catalens.models.hub.layout import TOKENIZER_FILES, Layout, licence_of
+from catalens.models.hub.files import (
+    TOKENIZER_FILES,
+    check_vocabulary,
+    is_unsafe_pickle,
+    refuse_pointers,
+    unsafe_pickle,
+)
+from catalens.models.hub.layout import Layout, licence_of
 from catalens.models.hub.names import Place, unknown
 from catalens.models.hub.preprocessing import open_clip_preprocess
 from catalens.models.hub.tokenizing import open_clip_hub_tokenizer, open_clip_tokenizer
@@ -25,14 +32,14 @@ from catalens.models.parts import EncoderParts
 
 
 class OpenClipImage(nn.Module):
-    """Normalised pixels (n, 3, height, width) → (n, dim), by whatever tower the model has."""
+    """Normalised pixels (n, 3, height, width) → (n, dim), for any image tower."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.visual = model.visual
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Run the tower; some give their tokens too."""
+        """Run the tower; some return their tokens too."""
         found = self.visual(pixels)
         return found[0] if isinstance(found, tuple) else found
 
@@ -61,7 +68,7 @@ class OpenClipText(nn.Module):
 
 
 class PaddedText(nn.Module):
-    """Token ids (n, max_tokens), padded → (n, dim), by whatever tower the model has."""
+    """Token ids (n, max_tokens), padded → (n, dim), for any text tower."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -74,13 +81,13 @@ class PaddedText(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What open_clip is asked for.
+    """How open_clip builds a model.
 
     Attributes:
         model: an architecture's name, or "local-dir:" and a folder.
         weights: the file with the weights; None where the folder has them.
         config: the model's configuration.
-        preprocess: what the tag says of pictures; empty where the folder says it.
+        preprocess: image preprocessing of the tag; empty where the folder has it.
         quick_gelu: whether the weights were trained with that activation.
     """
 
@@ -108,7 +115,7 @@ def zoo_repository(place: Place) -> tuple[str, str]:
 
 
 def zoo_recipe(place: Place, weights: Path) -> Recipe:
-    """Say how a pair of the zoo, or an architecture with weights of one's own, is built.
+    """Return the recipe of a zoo pair, or of an architecture with a weights file.
 
     Args:
         place: of kind "zoo" or "file".
@@ -128,10 +135,10 @@ def zoo_recipe(place: Place, weights: Path) -> Recipe:
 
 
 def folder_recipe(layout: Layout) -> Recipe:
-    """Say how a folder in open_clip's layout is built.
+    """Return the recipe of a folder in open_clip's layout.
 
     Raises:
-        ModelError: its configuration is none of open_clip's.
+        ModelError: the configuration is not open_clip's.
     """
     config = layout.config.get("model_cfg")
     if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= {*config}:
@@ -143,16 +150,19 @@ def open_clip_parts(recipe: Recipe, folder: Path, name: str, revision: str) -> E
     """Load a model of open_clip.
 
     Args:
-        recipe: what to build.
+        recipe: from `zoo_recipe` or `folder_recipe`.
         folder: where its other files lie: the tokenizer's, if it has one, and the card.
-        name: as a user gives it.
+        name: as the user wrote it.
         revision: of the weights.
 
     Raises:
-        ModelError: the weights do not fit, or the model's tokenizer cannot be had.
+        ModelError: the weights do not fit, or the tokenizer is missing.
     """
     text_config = recipe.config["text_cfg"]
     tokenizer, padding = _tokenizer(text_config, folder)
+    check_vocabulary(folder, tokenizer.get_vocab_size(), int(text_config.get("vocab_size", 49408)))
+    if recipe.weights is not None:
+        refuse_pointers([recipe.weights])
     try:
         model = open_clip.create_model(
             recipe.model,
@@ -163,6 +173,8 @@ def open_clip_parts(recipe: Recipe, folder: Path, name: str, revision: str) -> E
             weights_only=True,
         )
     except Exception as error:
+        if is_unsafe_pickle(error):
+            raise unsafe_pickle(recipe.weights or folder) from error
         raise ModelError(f"{name} cannot be loaded by open_clip: {error}") from error
     model.eval().requires_grad_(requires_grad=False)
     text = _text_tower(model, text_config)
@@ -188,7 +200,7 @@ def open_clip_parts(recipe: Recipe, folder: Path, name: str, revision: str) -> E
 def _tokenizer(text_config: Mapping[str, Any], folder: Path) -> tuple[Tokenizer, int]:
     """Return the tokenizer and what open_clip pads with: its own, or the one that the configuration names.
 
-    The named one is looked for beside the model, then on the hub.
+    A named tokenizer is searched beside the model, then on the hub.
     """
     named = text_config.get("hf_tokenizer_name")
     if not named:
@@ -199,7 +211,7 @@ def _tokenizer(text_config: Mapping[str, Any], folder: Path) -> tuple[Tokenizer,
 
 
 def _text_tower(model: nn.Module, text_config: Mapping[str, Any]) -> nn.Module:
-    """Return the text tower: a causal one by itself, any other as open_clip runs it."""
+    """Return the text tower: a causal one as `OpenClipText`, any other as open_clip runs it."""
     tower = getattr(model, "text", model)
     pool = getattr(tower, "pool_type", getattr(tower, "text_pool_type", None))
     plain = isinstance(tower, open_clip.CLIP) or (isinstance(tower, TextTransformer) and tower.cls_emb is None)

@@ -1,4 +1,4 @@
-"""What the configuration files of transformers and open_clip say is done to a picture, as a `Preprocess`."""
+"""Reads the image preprocessing of transformers and open_clip as a `Preprocess`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ _SIGLIP = {
 }
 _NAFLEX = {**_SIGLIP, "size": {"height": 256, "width": 256}, "resample": 2, "patch_size": 16, "max_num_patches": 256}
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {"clip": _CLIP, "siglip": _SIGLIP, "siglip2": _NAFLEX}
-"""What transformers' image processor of a family does where the file says nothing."""
+"""Defaults of transformers' image processors."""
+
+
+_PROCESSORS: Mapping[str, tuple[str, ...]] = {"clip": ("clip",), "siglip": ("siglip",), "siglip2": ("siglip2",)}
+"""How names of image processors of a family begin, in lower case; SigLIP 2 of a fixed size has SigLIP's."""
+_NAMES = {"clip": "CLIPImageProcessor", "siglip": "SiglipImageProcessor", "siglip2": "Siglip2ImageProcessor"}
 
 
 def transformers_preprocess(folder: Path, family: str) -> Preprocess:
@@ -39,7 +44,7 @@ def transformers_preprocess(folder: Path, family: str) -> Preprocess:
         family: a key of `DEFAULTS`.
 
     Raises:
-        ModelError: the file is missing, or says what no picture of these families goes through.
+        ModelError: the file is missing, or asks for steps that these families do not have.
     """
     file, facts = _facts(folder, family)
     try:
@@ -52,14 +57,14 @@ def transformers_preprocess(folder: Path, family: str) -> Preprocess:
             std=_three(facts["image_std"]),
         )
     except (KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"{file} asks for a picture in a way that is not supported: {error!r}") from error
+        raise ModelError(f"{file} asks for an unsupported image preprocessing: {error!r}") from error
     if not all(facts.get(step, True) for step in ("do_resize", "do_rescale", "do_normalize")):
-        raise ModelError(f"{file} leaves out resizing, rescaling or normalising; an encoder's pictures need all three")
+        raise ModelError(f"{file} leaves out resizing, rescaling or normalising; an encoder needs all three")
     return made
 
 
 def transformers_patches(folder: Path, family: str) -> Patches:
-    """Read from the same files how many patches a picture that keeps its shape may have.
+    """Read the size and number of patches from the same files.
 
     Raises:
         ModelError: the file is missing, or holds no whole numbers.
@@ -92,18 +97,28 @@ def open_clip_preprocess(facts: Mapping[str, Any], name: str) -> Preprocess:
 
 
 def _facts(folder: Path, family: str) -> tuple[Path, dict[str, Any]]:
-    """Return the file that says what is done to a picture, and what it says over what the family does anyway."""
+    """Return the preprocessing file, and its contents over the defaults of the family."""
     file = folder / "preprocessor_config.json"
     if file.is_file():
         said = read_json(file)
     else:
         file = folder / "processor_config.json"
         said = read_json(file).get("image_processor") or {}
+    _check_family(file, said, family)
     return file, {**DEFAULTS[family], **{key: value for key, value in said.items() if value is not None}}
 
 
+def _check_family(file: Path, said: Mapping[str, Any], family: str) -> None:
+    kind = said.get("image_processor_type") or said.get("feature_extractor_type")
+    if isinstance(kind, str) and not kind.lower().startswith(_PROCESSORS[family]):
+        raise ModelError(
+            f"{file} is of another model: it prepares images by {kind}, and a {family} model's by "
+            f"{_NAMES[family]}; copy the file from the model it was made from"
+        )
+
+
 def _resizing(facts: Mapping[str, Any]) -> tuple[tuple[int, int], Literal["crop", "squash"]]:
-    """Say how a picture reaches which (width, height)."""
+    """Return the (width, height) of the input, and how an image is resized to it."""
     size, crop = facts["size"], facts["do_center_crop"]
     if isinstance(size, int):
         size = {"shortest_edge": size} if crop else {"height": size, "width": size}

@@ -1,7 +1,7 @@
-"""Fetches a model from a bucket: once, going on where a broken download stopped, and checked.
+"""Fetches a model from a bucket, once, with checksums; interrupted downloads resume.
 
-A file is written beside its place under a name that holds its version (the ETag), and moved there when it is whole;
-what was fetched is written down, so that a later use asks the network nothing.
+A file is written under a temporary name with its version (the ETag) and moved into place when it is complete; a list
+of the fetched files lets later uses skip the network.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
+from catalens.core.caching import CACHE_ERRORS
 from catalens.core.errors import ModelError
 
 INSTALL = 'pip install "catalens[aws]"'
 LISTED = ".fetched.json"
-"""What was fetched: name, size and ETag of every file; it is written last."""
+"""Name, size and ETag of every fetched file; written last."""
 
 Client: TypeAlias = Any
-"""What `boto3.client("s3")` gives; its methods are made at run time."""
+"""A `boto3.client("s3")`, which has no static type."""
 _CHUNK = 1 << 20
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -36,26 +37,26 @@ class Item:
 
 
 def prefix_folder(address: str, cache: Path) -> Path:
-    """Return the folder that holds, or will hold, the copy of `s3://bucket/prefix`."""
+    """Return the local folder of `s3://bucket/prefix`, existing or not."""
     return cache / "s3" / address.removeprefix("s3://")
 
 
 def is_fetched(folder: Path) -> bool:
-    """Say whether everything of a prefix was fetched into its folder and is still there."""
+    """Return whether a prefix was fetched completely and is still there."""
     return bool(_listed(folder))
 
 
 def fetch_prefix(address: str, cache: Path, *, client: Client = None) -> Path:
-    """Fetch everything under a prefix, or what changed of it, and give the folder with the copy.
+    """Fetch the new and changed files under a prefix; return the local folder.
 
     Args:
         address: `s3://bucket/prefix`.
-        cache: the folder for things that can be made again.
-        client: of S3; None makes one with the machine's own settings.
+        cache: cache folder.
+        client: S3 client; None creates one with default settings.
 
     Raises:
-        ModelError: boto3 is not installed, the bucket cannot be read, the prefix is empty, or a file does not arrive
-            as the bucket says it is.
+        ModelError: boto3 is not installed, the bucket cannot be read, the prefix is empty, or a file arrives
+            damaged.
     """
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     folder = prefix_folder(address, cache)
@@ -68,6 +69,12 @@ def fetch_prefix(address: str, cache: Path, *, client: Client = None) -> Path:
             _fetch(client, bucket, f"{prefix}/{item.name}", item, folder)
     except ModelError:
         raise
+    except OSError as error:
+        if error.errno not in CACHE_ERRORS:
+            raise ModelError(f"{address} cannot be fetched: {error}; what has arrived is kept") from error
+        raise ModelError(
+            f"{address} cannot be kept in {folder} ({error.strerror}); set CATALENS_CACHE to one that can be written"
+        ) from error
     except Exception as error:  # botocore raises many kinds, by the service and by the network
         raise ModelError(f"{address} cannot be fetched: {error}; what has arrived is kept") from error
     (folder / LISTED).write_text(json.dumps([asdict(item) for item in items], indent=1), encoding="utf-8")
@@ -83,7 +90,7 @@ def _client() -> Client:
 
 
 def _listed(folder: Path) -> list[Item]:
-    """Return what was fetched into a folder and still has its size; empty if anything is amiss."""
+    """Return the fetched files of a folder; empty if one is missing or has another size."""
     try:
         items = [Item(**each) for each in json.loads((folder / LISTED).read_text(encoding="utf-8"))]
         whole = all((folder / item.name).stat().st_size == item.size for item in items)
@@ -93,7 +100,7 @@ def _listed(folder: Path) -> list[Item]:
 
 
 def _items(client: Client, bucket: str, prefix: str) -> Iterator[Item]:
-    """List the files below a prefix; those whose names would leave the folder are refused."""
+    """List the files below a prefix; names that leave the folder are refused."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
     for page in pages:
         for each in page.get("Contents", ()):
@@ -101,7 +108,7 @@ def _items(client: Client, bucket: str, prefix: str) -> Iterator[Item]:
             if not name or name.endswith("/"):
                 continue
             if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-                raise ModelError(f"s3://{bucket}/{each['Key']} has a name that is no place below the prefix")
+                raise ModelError(f"s3://{bucket}/{each['Key']} has a name that leaves the prefix")
             yield Item(name, int(each["Size"]), each["ETag"].strip('"'))
 
 
@@ -115,7 +122,7 @@ def _fetch(client: Client, bucket: str, key: str, item: Item, folder: Path) -> N
     if have >= item.size:
         part.unlink(missing_ok=True)
         have = 0
-    # IfMatch: a file that changed meanwhile is refused, and never glued to the beginning of the old one.
+    # IfMatch: a file that changed meanwhile is refused, not appended to the old part.
     ranged = {"Range": f"bytes={have}-"} if have else {}
     answer = client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{item.etag}"', **ranged)
     with part.open("ab") as file:
@@ -130,7 +137,7 @@ def _fetch(client: Client, bucket: str, key: str, item: Item, folder: Path) -> N
 
 
 def _matches(file: Path, item: Item) -> bool:
-    """Compare with the MD5 that an ETag is, unless the file was uploaded in pieces: then the size has to do."""
+    """Compare with the ETag if it is an MD5; of a multipart upload, only the size is known."""
     if not _MD5.fullmatch(item.etag):
         return True
     with file.open("rb") as stream:

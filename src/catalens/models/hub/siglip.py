@@ -1,4 +1,4 @@
-"""Takes SigLIP models of transformers apart; SigLIP 2 of a fixed size is the same model with another vocabulary."""
+"""Loads SigLIP models of transformers; SigLIP 2 of a fixed size is the same model with another vocabulary."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from catalens.core.errors import ModelError
+from catalens.models.hub.files import check_files, check_vocabulary
 from catalens.models.hub.layout import Layout, licence_of, read_json
 from catalens.models.hub.naflex import NaflexImage
 from catalens.models.hub.preprocessing import transformers_patches, transformers_preprocess
@@ -31,7 +32,7 @@ class SiglipImage(nn.Module):
 
 
 class SiglipText(nn.Module):
-    """Token ids (n, max_tokens), padded → (n, dim); every token sees every other, the padding too."""
+    """Token ids (n, max_tokens), padded → (n, dim); attention is bidirectional and includes the padding."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -50,18 +51,20 @@ def siglip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
     """
     from transformers import SiglipModel
 
+    check_files(layout.folder)
     model = load_transformers(SiglipModel, layout)
     return _parts(layout, name, revision, model, family="siglip", image=SiglipImage(model))
 
 
 def naflex_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
-    """Load a SigLIP 2 model of the NaFlex kind, which keeps the shape of pictures.
+    """Load a SigLIP 2 NaFlex model, which keeps the aspect ratio of images.
 
     Raises:
         ModelError: files are missing, damaged or of another model.
     """
     from transformers import Siglip2Model
 
+    check_files(layout.folder)
     model = load_transformers(Siglip2Model, layout)
     patches = transformers_patches(layout.folder, "siglip2")
     parts = _parts(layout, name, revision, model, family="siglip2", image=NaflexImage(model, patches.side))
@@ -70,6 +73,7 @@ def naflex_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
 
 def _parts(layout: Layout, name: str, revision: str, model: Any, *, family: str, image: nn.Module) -> EncoderParts:
     tokenizer, text = siglip_tokenizer(layout.folder), model.config.text_config
+    check_vocabulary(layout.folder, tokenizer.get_vocab_size(), text.vocab_size)
     return EncoderParts(
         name=name,
         revision=revision,
@@ -89,7 +93,7 @@ def _parts(layout: Layout, name: str, revision: str, model: Any, *, family: str,
 
 
 def _mark(layout: Layout, tokenizer: Tokenizer, key: str, otherwise: int | None) -> int:
-    """Return the id of a mark that the tokenizer's configuration names."""
+    """Return the id of a special token in the tokenizer's configuration."""
     file = layout.folder / "tokenizer_config.json"
     named: Any = read_json(file).get(key) if file.is_file() else None
     word = named.get("content") if isinstance(named, dict) else named

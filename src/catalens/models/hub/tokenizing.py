@@ -1,6 +1,6 @@
-"""Gives every pretrained text tower a `tokenizers.Tokenizer` that finds the ids its own library finds.
+"""Builds a `tokenizers.Tokenizer` for every pretrained text tower that returns the ids of its own library.
 
-Such a tokenizer is a file: a bundle can carry it, and no other library is needed to read it.
+Such a tokenizer can be saved in a bundle, and needs no other library.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _ENTITIES = {
         *("szlig", "ntilde"),
     )
 }
-"""HTML's names of the letters that catalogues hold; each costs every text about a microsecond."""
+"""HTML entities that occur in catalogues; each costs about a microsecond per text."""
 _LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ſt", "ﬆ": "st", "Ĳ": "IJ", "ĳ": "ij"}
 
 
 def transformers_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
-    """Return the tokenizer that transformers finds in a folder, and the id that it pads with.
+    """Return the tokenizer that transformers loads from a folder, and its padding id.
 
     Raises:
-        ModelError: there is none, or it cannot be written as a file of the tokenizers library.
+        ModelError: there is none, or it has no equivalent in the tokenizers library.
     """
     from transformers import AutoTokenizer
 
@@ -45,7 +45,7 @@ def transformers_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
 
 
 def plain(tokenizer: Tokenizer) -> Tokenizer:
-    """Return a copy without padding and cutting, which belong to whoever encodes."""
+    """Return a copy without padding and truncation, which the caller does."""
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_padding()
     copy.no_truncation()
@@ -77,7 +77,7 @@ def siglip_tokenizer(folder: Path) -> Tokenizer:
 
 
 def open_clip_tokenizer() -> Tokenizer:
-    """Return open_clip's own tokenizer of CLIP: lower-case byte pairs with the marks of begin and end.
+    """Return open_clip's own CLIP tokenizer: lower-case byte pairs with begin and end tokens.
 
     Source:
         `SimpleTokenizer` of open_clip 3.3. It first repairs texts with ftfy and resolves HTML's names for letters;

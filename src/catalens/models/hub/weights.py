@@ -1,29 +1,31 @@
-"""Loads the weights of a transformers model from a folder: all of them, as numbers only, and without chatter."""
+"""Loads the weights of a transformers model from a folder: completely, safely and quietly."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from catalens.core.errors import ModelError
+from catalens.models.hub.files import is_unsafe_pickle, unsafe_pickle
 from catalens.models.hub.layout import Layout
 from catalens.models.own_code import without_own_code
 
 
 def load_transformers(kind: Any, layout: Layout) -> Any:
-    """Load a model in float32, ready to be used.
+    """Load a model in float32, for inference.
 
     Args:
         kind: a model class of transformers.
-        layout: where its files are; safetensors, or pickled weights that hold nothing but numbers.
+        layout: of the model: safetensors, or pickled weights that contain numbers only.
 
     Raises:
-        ModelError: weights are missing or do not fit: a model with random weights would give nonsense silently.
+        ModelError: weights are missing or do not fit: random weights would go unnoticed.
     """
     try:
         with _quiet(), without_own_code():
-            model, told = kind.from_pretrained(
+            model, info = kind.from_pretrained(
                 str(layout.folder),
                 local_files_only=True,
                 trust_remote_code=False,
@@ -33,23 +35,27 @@ def load_transformers(kind: Any, layout: Layout) -> Any:
                 output_loading_info=True,
             )
     except Exception as error:
+        if is_unsafe_pickle(error):
+            raise unsafe_pickle(layout.weights[0]) from error
         raise ModelError(f"{layout.folder} cannot be loaded as a {kind.__name__}: {error}") from error
-    if told["missing_keys"]:
-        some = ", ".join(sorted(map(str, told["missing_keys"]))[:3])
+    if info["missing_keys"]:
+        some = ", ".join(sorted(map(str, info["missing_keys"]))[:3])
         raise ModelError(f"{layout.weights[0]} lacks weights of a {kind.__name__}, such as {some}")
     return model.eval().requires_grad_(requires_grad=False)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep progress bars and notes about unused weights off the terminal."""
+    """Silence progress bars, notes about unused weights and warnings about later versions."""
     from transformers.utils import logging
 
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         logging.set_verbosity(before)
         if bars:

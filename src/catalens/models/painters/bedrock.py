@@ -1,4 +1,4 @@
-"""Painting with Stability AI's models on Amazon Bedrock.
+"""Image generation with Stability AI's models on Amazon Bedrock.
 
 Source:
     Amazon Bedrock user guide, "Stability.ai Stable Diffusion 3.5 Large" and "Stable Image services" (request fields,
@@ -16,16 +16,17 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from catalens.core.errors import ImageError, ModelError
+from catalens.core.errors import AnswerError, ImageError, ModelError
 from catalens.core.images import read_image
 from catalens.core.types import PaintRequest
 from catalens.models.painters.sizes import fit_limits
+from catalens.models.remote.redaction import redact
 
 INSTALL = 'pip install "catalens[aws]"'
 _TIMEOUT_S = 300
 _SHORTEST = 64
 _MAX_PIXELS = 1024 * 1024
-"""What these models give; a larger picture would only take longer to send."""
+"""Output size of these models; a larger input would only take longer to send."""
 _MAX_PROMPT = 10_000
 _LAST_SEED = 4_294_967_294
 _CONTROLS = ("control-structure", "control-sketch")
@@ -41,21 +42,24 @@ _HINTS = {
 
 
 class Client(Protocol):
-    """What is used of boto3's client for "bedrock-runtime"."""
+    """The part of boto3's `bedrock-runtime` client that is used."""
 
     def invoke_model(self, **request: str | bytes) -> Mapping[str, Any]:
-        """Send a request and give the answer, whose body is a stream."""
+        """Send a request; return the response, whose body is a stream."""
+
+    def close(self) -> None:
+        """Close the connections."""
 
 
 def load_bedrock_painter(model_id: str, *, region: str | None) -> BedrockPainter:
-    """Make a painter with the machine's own AWS credentials; nothing is sent yet.
+    """Make a painter with the AWS credentials of this machine; nothing is sent yet.
 
     Args:
-        model_id: as Bedrock writes it, such as stability.sd3-5-large-v1:0, or an inference profile's.
-        region: such as us-west-2; None is the environment's.
+        model_id: such as stability.sd3-5-large-v1:0, or an inference profile.
+        region: such as us-west-2; None for the environment's.
 
     Raises:
-        ModelError: boto3 is missing, no region is known, or the model does not paint from a picture.
+        ModelError: boto3 is missing, no region is configured, or the model is not image-to-image.
     """
     try:
         import boto3
@@ -63,7 +67,7 @@ def load_bedrock_painter(model_id: str, *, region: str | None) -> BedrockPainter
         import botocore.exceptions
     except ImportError as error:
         raise ModelError(f"Bedrock needs boto3: {INSTALL}") from error
-    # Painting may take minutes; with the usual timeout of one, a slow picture would be asked and paid for again.
+    # A request may take minutes; with the default timeout of one, it would be sent and paid for again.
     config = botocore.config.Config(read_timeout=_TIMEOUT_S, retries={"mode": "standard", "max_attempts": 3})
     try:
         client = boto3.client("bedrock-runtime", region_name=region, config=config)
@@ -75,13 +79,13 @@ def load_bedrock_painter(model_id: str, *, region: str | None) -> BedrockPainter
 
 
 class BedrockPainter:
-    """Paints by InvokeModel: Stable Diffusion 3 and 3.5, or Stable Image's control by structure or sketch."""
+    """A `Painter` over InvokeModel: Stable Diffusion 3 and 3.5, or Stable Image control by structure or sketch."""
 
     def __init__(self, model_id: str, client: Client) -> None:
-        """Check that the model paints from a picture.
+        """Check that the model is image-to-image.
 
         Args:
-            model_id: as Bedrock writes it.
+            model_id: as in Bedrock.
             client: with its region and credentials.
 
         Raises:
@@ -89,21 +93,21 @@ class BedrockPainter:
         """
         if not (_is_diffusion(model_id) or _is_control(model_id)):
             raise ModelError(
-                f"{model_id} does not paint from a picture and a prompt; stability.sd3-5-large-v1:0 does, and "
+                f"{model_id} is not an image-to-image model; stability.sd3-5-large-v1:0 does, and "
                 "us.stability.stable-image-control-structure-v1:0"
             )
         self.name = f"bedrock:{model_id}"
         self._model_id, self._client = model_id, client
 
     def paint(self, request: PaintRequest) -> Image.Image:
-        """Return an RGB picture.
+        """Return an RGB image.
 
-        A seed of 0 asks Bedrock for chance, so the last seed takes its place, and every seed means one picture. The
-        control models know no steps, and take what the strength leaves as the weight of the picture.
+        In Bedrock a seed of 0 means a random one; the last seed takes its place, so that every seed is reproducible.
+        The control models have no steps, and take 1 - strength as the weight of the image.
 
         Raises:
-            ModelError: the request holds what the model does not take, the service refused or failed, or a filter
-                held the result back.
+            AnswerError: a filter withheld the result, or the response has no readable image.
+            ModelError: the model does not support a setting of the request, or the service refused or failed.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -116,16 +120,20 @@ class BedrockPainter:
         except ClientError as error:
             raise ModelError(f"{self.name}: {_refusal(error.response)}") from error
         except BotoCoreError as error:  # no credentials, no network, no answer in time
-            raise ModelError(f"{self.name} cannot be reached: {error}") from error
+            raise ModelError(f"{self.name} cannot be reached: {redact(str(error))}") from error
         return self._picture(content)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def _body(self, request: PaintRequest) -> dict[str, Any]:
-        """Build the request that this family of models takes."""
+        """Build the request body of this family of models."""
         if request.steps is not None:
-            raise ModelError(f"{self.name} takes no number of steps; leave it out")
+            raise ModelError(f"{self.name} has no number of steps; leave it out")
         for text in (request.prompt, request.negative_prompt):
             if len(text) > _MAX_PROMPT:
-                raise ModelError(f"{self.name} takes prompts of {_MAX_PROMPT:,} characters, not of {len(text):,}")
+                raise ModelError(f"{self.name} takes prompts of at most {_MAX_PROMPT:,} characters, not {len(text):,}")
         body: dict[str, Any] = {
             "prompt": request.prompt,
             "image": _encoded(request.image),
@@ -136,30 +144,30 @@ class BedrockPainter:
             body["negative_prompt"] = request.negative_prompt
         if _is_control(self._model_id):
             if request.guidance is not None:
-                raise ModelError(f"{self.name} takes no guidance; leave it out")
+                raise ModelError(f"{self.name} has no guidance scale; leave it out")
             return body | {"control_strength": round(1 - request.strength, 4)}
         if request.guidance is not None:
             body["cfg_scale"] = request.guidance
         return body | {"mode": "image-to-image", "strength": request.strength}
 
     def _picture(self, content: bytes) -> Image.Image:
-        """Read the answer; a reason to finish means that there is no picture, whatever else is there."""
+        """Read the response; with a finish reason there is no usable image, whatever else it contains."""
         try:
             answer = json.loads(content)
             reasons = [reason for reason in answer.get("finish_reasons") or () if reason is not None]
             images: Any = answer.get("images") or ()
         except (ValueError, AttributeError, TypeError) as error:
-            raise ModelError(f"{self.name} answered with what is no JSON object: {content[:80]!r}") from error
+            raise AnswerError(f"{self.name} did not return a JSON object: {content[:80]!r}") from error
         if "Inference error" in reasons:
-            raise ModelError(f"{self.name} failed to paint: {', '.join(map(str, reasons))}; try again")
+            raise ModelError(f"{self.name} failed: {', '.join(map(str, reasons))}; try again")
         if reasons:
-            raise ModelError(
-                f"{self.name} held the picture back ({', '.join(map(str, reasons))}): change the prompt or the picture"
+            raise AnswerError(
+                f"{self.name} withheld the image ({', '.join(map(str, reasons))}): change the prompt or the image"
             )
         try:
             return read_image(base64.b64decode(images[0], validate=True))
         except (IndexError, KeyError, TypeError, binascii.Error, ValueError, ImageError) as error:
-            raise ModelError(f"{self.name} answered without a picture that can be read ({error})") from error
+            raise AnswerError(f"{self.name} returned no readable image ({error})") from error
 
 
 def _is_diffusion(model_id: str) -> bool:
@@ -180,7 +188,7 @@ def _encoded(image: Image.Image) -> str:
 
 
 def _refusal(response: Mapping[str, Any]) -> str:
-    """Say what the service said, and what to do about it."""
+    """Return the service's message, with what to do about it."""
     error = response.get("Error", {})
     code, message = error.get("Code", "unknown error"), error.get("Message", "")
-    return ": ".join(part for part in (_HINTS.get(code, code), message) if part)
+    return ": ".join(part for part in (_HINTS.get(code, code), redact(message)) if part)

@@ -1,6 +1,6 @@
-"""Painting with diffusers, on this machine: any model that its image-to-image pipelines know.
+"""Image-to-image generation with diffusers on this machine.
 
-Weights are read from safetensors only, and a model's own code is never run.
+Weights are read from safetensors only, and remote code is never run.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from PIL import Image
 
-from catalens.core.errors import ModelError
+from catalens.core.errors import AnswerError, ModelError
 from catalens.core.types import PaintRequest
 from catalens.models.allocator import keep_memory
+from catalens.models.device import choose_device, choose_dtype
 from catalens.models.own_code import without_own_code
 from catalens.models.painters.sizes import SizeWh, fit_area
 
@@ -25,21 +26,21 @@ if TYPE_CHECKING:
 
 INSTALL = 'pip install "catalens[restyle]"'
 Pipeline: TypeAlias = Any
-"""An image-to-image pipeline of diffusers; the families share a way of calling, but no type."""
+"""An image-to-image pipeline of diffusers; the families share a call signature, but no type."""
 
-_DTYPES = ("auto", "float32", "float16", "bfloat16")
 _USUAL_SIDE = 128
-"""Side of the latents that a model was trained at, where it does not say; 1,024 pixels for most."""
+"""Side of the latents where the model does not say; 1,024 pixels for most."""
 
 
 def load_diffusion_painter(name: str, *, revision: str | None, device: str, dtype: str) -> DiffusionPainter:
     """Load an image-to-image pipeline from a folder, the cache of the hub, or the hub; see `load_painter`.
 
     Raises:
-        ModelError: libraries or files are missing, the model cannot do this, or the device is not there.
+        InputError: the device or dtype does not exist.
+        ModelError: libraries or files are missing, or the model is not an image-to-image model.
     """
     pipelines = _pipelines()
-    chosen = _device(device)
+    chosen = choose_device(device)
     number = _dtype(chosen, dtype)
     if chosen.type == "cpu":
         keep_memory()
@@ -58,7 +59,7 @@ def load_diffusion_painter(name: str, *, revision: str | None, device: str, dtyp
                 **absent,
             )
         pipeline.to(chosen)
-    except Exception as error:  # every component has a loader of its own, and errors of its own
+    except Exception as error:  # every component has its own loader and errors
         raise ModelError(f"{name} cannot be loaded as an image-to-image model: {_line(error)}") from error
     pipeline.set_progress_bar_config(disable=True)
     shown = folder.resolve().name if local.is_dir() else name
@@ -66,22 +67,22 @@ def load_diffusion_painter(name: str, *, revision: str | None, device: str, dtyp
 
 
 class DiffusionPainter:
-    """Paints with a diffusers image-to-image pipeline."""
+    """A `Painter` over a diffusers image-to-image pipeline."""
 
     def __init__(self, name: str, pipeline: Pipeline) -> None:
-        """Keep a pipeline that is loaded.
+        """Take a loaded pipeline.
 
         Args:
             name: model and revision.
             pipeline: of `AutoPipelineForImage2Image`, on its device.
         """
         self.name = name
-        self._pipeline = pipeline
+        self._pipeline: Pipeline | None = pipeline
         self._accepted = frozenset(inspect.signature(pipeline.__call__).parameters)
 
     def size_for(self, size_wh: SizeWh) -> SizeWh:
-        """Return the size that a picture is painted at: the area of the model's training, sides that it can halve."""
-        pipeline = self._pipeline
+        """Return the output size for an image: the area that the model was trained at, with sides that it can halve."""
+        pipeline = self._open
         denoiser = getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
         settings = getattr(denoiser, "config", {})
         side = settings.get("sample_size") or getattr(pipeline, "default_sample_size", _USUAL_SIDE)
@@ -92,12 +93,13 @@ class DiffusionPainter:
         return fit_area(size_wh, (side * scale) ** 2, max(in_patches, pipeline.image_processor.config.vae_scale_factor))
 
     def paint(self, request: PaintRequest) -> Image.Image:
-        """Return an RGB picture of the size that `size_for` says.
+        """Return an RGB image of the size that `size_for` returns.
 
-        Chance is drawn on the processor, so that a seed means the same on every device.
+        Noise is drawn on the CPU, so that a seed has the same result on every device.
 
         Raises:
-            ModelError: the model takes no negative prompt, holds the picture back, or fails.
+            AnswerError: the safety checker withheld the image, or it is black.
+            ModelError: the model does not support a setting of the request, or fails.
         """
         import torch
 
@@ -111,18 +113,30 @@ class DiffusionPainter:
         given |= self._options(request, width, height)
         try:
             with torch.inference_mode():
-                painted = self._pipeline(**given)
+                painted = self._open(**given)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise ModelError(f"{self.name} failed to paint: {_line(error)}") from error
         if any(getattr(painted, "nsfw_content_detected", None) or ()):
-            raise ModelError(f"{self.name}: the model's safety checker held the picture back; change prompt or seed")
+            raise AnswerError(
+                f"{self.name}: the model's safety checker withheld the image; change the prompt or the seed"
+            )
         picture: Image.Image = painted.images[0].convert("RGB")
         if picture.getextrema() == ((0, 0), (0, 0), (0, 0)):
-            raise ModelError(f"{self.name} gave a black picture, which half precision may do: load it as float32")
+            raise AnswerError(f"{self.name} returned a black image, which half precision can cause; load it as float32")
         return picture
 
+    def close(self) -> None:
+        """Free the weights."""
+        self._pipeline = None
+
+    @property
+    def _open(self) -> Pipeline:
+        if self._pipeline is None:
+            raise ModelError(f"{self.name} is closed; load it again")
+        return self._pipeline
+
     def _options(self, request: PaintRequest, width: int, height: int) -> dict[str, Any]:
-        """Return what was asked for beyond the default, as far as this pipeline knows of it."""
+        """Return the settings of a request that differ from the defaults, if this pipeline accepts them."""
         asked = {
             "negative_prompt": request.negative_prompt or None,
             "num_inference_steps": request.steps,
@@ -131,77 +145,61 @@ class DiffusionPainter:
         options = {name: value for name, value in asked.items() if value is not None}
         strange = sorted(options.keys() - self._accepted)
         if strange:
-            raise ModelError(f"{self.name} takes no {' and no '.join(strange)}; leave it out")
+            raise ModelError(f"{self.name} does not support {' or '.join(strange)}; leave it out")
         return options | {
             name: value for name, value in (("width", width), ("height", height)) if name in self._accepted
         }
 
 
 def _pipelines() -> Pipeline:
-    """Return the class that chooses the pipeline which a model belongs to."""
+    """Return the class that chooses a model's pipeline."""
     try:
         with warnings.catch_warnings():
-            # One of the pipelines that come with it is compiled at import, in torch's old way.
+            # One of its pipelines is compiled at import with torch.jit.script.
             warnings.filterwarnings("ignore", r".torch\.jit\.script. is deprecated", FutureWarning)
             from diffusers import AutoPipelineForImage2Image
     except ImportError as error:
-        raise ModelError(f"painting on this machine needs diffusers: {INSTALL}") from error
+        raise ModelError(f"image generation on this machine needs diffusers: {INSTALL}") from error
     return AutoPipelineForImage2Image
 
 
 def _index(folder: Path) -> dict[str, Any]:
-    """Read which parts a model has."""
+    """Read the components of a model."""
     file = folder / "model_index.json"
     try:
         return dict(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise ModelError(f"{folder} is no diffusers model: it has no {file.name}") from error
+        raise ModelError(f"{folder} is not a diffusers model: it has no {file.name}") from error
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
 
 
-def _device(device: str) -> torch.device:
-    import torch
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        return torch.device(device)
-    except RuntimeError as error:
-        raise ModelError(f"there is no device {device!r}; give auto, cpu, cuda or mps") from error
-
-
 def _dtype(device: torch.device, dtype: str) -> torch.dtype:
-    import torch
-
-    if dtype not in _DTYPES:
-        raise ModelError(f"there is no dtype {dtype!r}; give {', '.join(_DTYPES)}")
-    if dtype == "auto":
-        return torch.float32 if device.type == "cpu" else torch.float16
-    found: torch.dtype = getattr(torch, dtype)
-    return found
+    """Return the type that is asked for; "auto" is float16 on an accelerator and float32 on a processor."""
+    usual = "float32" if device.type == "cpu" else "float16"
+    return choose_dtype(usual if dtype == "auto" else dtype, device)
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
-    """Return the folder of a hub model: as it is in the cache, else fetched."""
+    """Return the folder of a hub model: from the cache, else downloaded."""
     from diffusers import DiffusionPipeline
 
     wanted = {"revision": revision, "use_safetensors": True}
     try:
         return Path(DiffusionPipeline.download(name, local_files_only=True, **wanted))
-    except Exception:  # noqa: BLE001 - not all of it is there, whatever says so; the second attempt tells why
+    except Exception:  # noqa: BLE001 - incomplete in the cache, whatever the error; the download says why
         pass
     try:
         return Path(DiffusionPipeline.download(name, **wanted))
     except Exception as error:  # the hub's, the network's and the file system's errors have no common root
         raise ModelError(
-            f"{name} is no folder here, not whole in the cache, and cannot be fetched ({_line(error)}); "
+            f"{name} is not a folder here, not complete in the cache, and cannot be downloaded ({_line(error)}); "
             "without a network, give the folder of a diffusers model"
         ) from error
 
 
 def _revision(folder: Path) -> str:
-    """Return the commit of a folder in the hub's cache; else a short hash of what its files are and how they begin."""
+    """Return the commit of a folder in the hub's cache; else a short hash of its file names, sizes and first MiB."""
     if folder.parent.name == "snapshots":
         return folder.name[:12]
     digest = hashlib.sha256()
@@ -213,5 +211,5 @@ def _revision(folder: Path) -> str:
 
 
 def _line(error: Exception) -> str:
-    """Return the first line of a foreign message, which may run over pages."""
+    """Return the first line of a library's message, which may run over pages."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

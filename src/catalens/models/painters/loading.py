@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
 BEDROCK = "bedrock:"
 ACCEPTED = (
-    "the folder of a diffusers model, a hub id such as stabilityai/stable-diffusion-xl-base-1.0, with @REVISION or "
-    "without, "
-    "bedrock:MODEL-ID such as bedrock:stability.sd3-5-large-v1:0, or fake"
+    "the folder of a diffusers model, a hub id such as stabilityai/stable-diffusion-xl-base-1.0, optionally with "
+    "@REVISION, bedrock:MODEL-ID such as bedrock:stability.sd3-5-large-v1:0, or fake"
 )
 
 
@@ -27,20 +26,20 @@ def load_painter(
     dtype: str = "auto",
     region: str | None = None,
 ) -> Painter:
-    """Load a painter by its name.
+    """Load a painter by name.
 
     Args:
-        name: a folder or a hub id of a diffusers model that goes from picture to picture (SDXL, Stable Diffusion 3.5
-            and others), the id with @REVISION or without; `bedrock:MODEL-ID`; or "fake".
-        revision: of a hub model: commit, branch or tag; None is the name's own, or else the branch `main`.
-        device: for diffusers: "auto", "cpu", "cuda", "mps" or another name of torch.
+        name: a folder or a hub id (optionally with @REVISION) of an image-to-image diffusers model, such as SDXL or
+            Stable Diffusion 3.5; `bedrock:MODEL-ID`; or "fake".
+        revision: of a hub model: commit, branch or tag; None for the name's own, or else the branch `main`.
+        device: for diffusers: "auto", "cpu", "cuda", "cuda:1" or "mps".
         dtype: for diffusers: "auto" (float32 on a processor, half precision on a GPU), "float32", "float16" or
             "bfloat16".
-        region: for Bedrock: None is the one of the environment.
+        region: for Bedrock; None for the environment's.
 
     Raises:
-        InputError: the name asks for another revision.
-        ModelError: nothing is called so, it has no revisions, a library is missing, or it cannot be loaded.
+        InputError: the name asks for another revision, or the device or dtype does not exist.
+        ModelError: the name is unknown or has no revisions, a library is missing, or the model cannot be loaded.
     """
     if name == "fake":
         from catalens.models.painters.fake import FakePainter
@@ -55,7 +54,7 @@ def load_painter(
     if named is not None and (bare == "fake" or local):
         raise ModelError(NO_REVISIONS.format(name=bare))
     if not bare or (not local and bare.count("/") != 1):
-        raise ModelError(f"there is no painter {name!r}; give {ACCEPTED}")
+        raise ModelError(f"there is no painter {name!r}; accepted are {ACCEPTED}")
     from catalens.models.painters.diffusion import load_diffusion_painter
 
     wanted = revision if local else Place(bare, "hub", bare, revision=named).at(revision).revision

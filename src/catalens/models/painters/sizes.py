@@ -1,4 +1,4 @@
-"""Which size a picture must have for a painter: the aspect kept, as near as the model's steps allow."""
+"""Image sizes that a painter accepts, with the aspect ratio kept as far as possible."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ SizeWh = tuple[int, int]
 
 
 def fit_area(size_wh: SizeWh, area: int, multiple: int) -> SizeWh:
-    """Return the size of about so many pixels whose sides are multiples.
+    """Return a size of about the given area whose sides are multiples.
 
-    A model paints well at the size that it was trained at, so smaller pictures grow and larger ones shrink.
+    Models work best at the size that they were trained at, so smaller images grow and larger ones shrink.
 
     Args:
-        size_wh: of the picture.
-        area: pixels to come near.
-        multiple: what both sides must be multiples of; no side becomes 0.
+        size_wh: of the image.
+        area: target, in pixels.
+        multiple: both sides become multiples of it, and never 0.
 
     >>> fit_area((192, 108), 1024 * 1024, 64)
     (1344, 768)
@@ -27,12 +27,12 @@ def fit_area(size_wh: SizeWh, area: int, multiple: int) -> SizeWh:
 
 
 def fit_limits(size_wh: SizeWh, *, shortest: int, max_pixels: int) -> SizeWh:
-    """Return the nearest size of the same aspect within limits; a picture within them stays as it is.
+    """Return the nearest size of the same aspect ratio within limits; a size within them is unchanged.
 
     Args:
-        size_wh: of the picture.
-        shortest: pixels that each side needs.
-        max_pixels: width times height; where both cannot be, the shortest side wins.
+        size_wh: of the image.
+        shortest: minimum side, in pixels.
+        max_pixels: maximum width times height; where both limits conflict, the minimum side wins.
 
     >>> fit_limits((4000, 3000), shortest=64, max_pixels=1024 * 1024)
     (1182, 886)

@@ -1,6 +1,7 @@
-"""The two shipped readers behind one name: each picture is read by the one that knows its world.
+"""The two bundled readers behind one name: each image is read by the one that knows its domain.
 
-The starter looks first; what its gate takes for a product stays with it, and the rest goes to the everyday reader.
+The product reader encodes first; images that its gate takes for products stay with it, the others go to the everyday
+reader.
 """
 
 from __future__ import annotations
@@ -18,26 +19,27 @@ from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.models.gate import Gate
 from catalens.models.readers.bundled import BundleImages, BundleReader
+from catalens.models.readers.checks import FOREIGN
 
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class AutoSeen:
-    """One look at n pictures: which are products, and what each reader saw of its own."""
+class RoutedBundleImages:
+    """n encoded images: which of them are products, and the encoded images of each reader."""
 
-    products: NDArray[np.bool_]
+    is_product: NDArray[np.bool_]
     product: BundleImages
     everyday: BundleImages
 
     def __len__(self) -> int:
-        return len(self.products)
+        return len(self.is_product)
 
 
 class AutoReader:
-    """A `Captioner` and an `Answerer` that picks by the picture."""
+    """A `Captioner` and an `Answerer` that routes each image to the reader of its domain."""
 
-    remembers = False
+    keeps_history = False
 
     def __init__(self, product: BundleReader, everyday: BundleReader, gate: Gate) -> None:
         self.product, self.everyday, self.gate = product, everyday, gate
@@ -46,27 +48,28 @@ class AutoReader:
         width, height = (max(pair) for pair in sizes)
         self.input_size_wh = (width, height)
 
-    def encode_images(self, images: Sequence[Image]) -> AutoSeen:
-        """Run the starter's tower over n RGB pictures, and the everyday one over those that show no product.
+    def encode_images(self, images: Sequence[Image]) -> RoutedBundleImages:
+        """Run the product tower over n RGB images, and the everyday tower over those that show no product.
 
         Raises:
-            InputError: a picture is not RGB.
+            InputError: an image is not RGB.
             ModelError: a graph failed.
         """
         encoded = self.product.encode_images(images)
-        products = self.gate.products(encoded.vectors)
-        others = self.everyday.encode_images([image for image, sold in zip(images, products, strict=True) if not sold])
-        return AutoSeen(products, encoded.take(np.flatnonzero(products)), others)
+        is_product = self.gate.products(encoded.vectors)
+        others = [image for image, product in zip(images, is_product, strict=True) if not product]
+        everyday = self.everyday.encode_images(others)
+        return RoutedBundleImages(is_product, encoded.take(np.flatnonzero(is_product)), everyday)
 
     def read_by(self, encoded: EncodedImages) -> list[str]:
-        """Return the name of the bundle that reads each picture."""
-        return [self.product.name if sold else self.everyday.name for sold in self._own(encoded).products]
+        """Return the name of the bundle that reads each image."""
+        return [self.product.name if product else self.everyday.name for product in self._own(encoded).is_product]
 
     def caption(
         self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
     ) -> list[list[str]]:
-        """Return `count` captions of each picture, as `BundleReader.caption` does."""
-        return self._each(
+        """Return `count` captions per image, as `BundleReader.caption` does."""
+        return self._route(
             encoded, lambda reader, part: reader.caption(part, prompt=prompt, count=count, decoding=decoding)
         )
 
@@ -78,8 +81,8 @@ class AutoReader:
         history: Sequence[Turn] = (),
         decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
-        """Return an answer to each question for each picture, as `BundleReader.answer` does."""
-        return self._each(
+        """Return, per image, an answer to each question, as `BundleReader.answer` does."""
+        return self._route(
             encoded, lambda reader, part: reader.answer(part, questions, history=history, decoding=decoding)
         )
 
@@ -87,7 +90,7 @@ class AutoReader:
         self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
     ) -> Scores:
         """Return (n, m) log-likelihoods, as `BundleReader.score` does."""
-        rows = self._each(encoded, lambda reader, part: list(reader.score(part, question, answers, history=history)))
+        rows = self._route(encoded, lambda reader, part: list(reader.score(part, question, answers, history=history)))
         return np.array(rows, dtype=np.float32).reshape(len(rows), len(answers))
 
     def __enter__(self) -> Self:
@@ -99,16 +102,16 @@ class AutoReader:
         self.close()
 
     def close(self) -> None:
-        """Let go of both."""
+        """Close both readers."""
         self.product.close()
         self.everyday.close()
 
-    def _each(self, encoded: EncodedImages, read: Callable[[BundleReader, BundleImages], list[Row]]) -> list[Row]:
+    def _route(self, encoded: EncodedImages, read: Callable[[BundleReader, BundleImages], list[Row]]) -> list[Row]:
         own = self._own(encoded)
         rows = {True: iter(read(self.product, own.product)), False: iter(read(self.everyday, own.everyday))}
-        return [next(rows[bool(sold)]) for sold in own.products]
+        return [next(rows[bool(product)]) for product in own.is_product]
 
-    def _own(self, encoded: EncodedImages) -> AutoSeen:
-        if not isinstance(encoded, AutoSeen):
-            raise InputError(f"{type(encoded).__name__} is another reader's look; look with {self.name} first")
+    def _own(self, encoded: EncodedImages) -> RoutedBundleImages:
+        if not isinstance(encoded, RoutedBundleImages):
+            raise InputError(FOREIGN.format(kind=type(encoded).__name__, name=self.name))
         return encoded

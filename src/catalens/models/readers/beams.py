@@ -1,4 +1,4 @@
-"""Beam search: keeps several beginnings of a text and gives the likeliest whole ones."""
+"""Beam search over a decoder state."""
 
 from __future__ import annotations
 
@@ -9,120 +9,121 @@ import torch
 from torch import Tensor
 
 from catalens.core.types import Decoding
-from catalens.models.readers.generate import adjusted, said_ids, until_end
-from catalens.models.readers.kv_cache import Start
+from catalens.models.readers.kv_cache import Prefill
+from catalens.models.readers.logits import process_logits, prompt_tensor, until_end
 
 _NEVER = -1e9
-"""A score that no text has."""
+"""A score below that of any text."""
 _EMPTY = -1
-"""Stands where no token was written."""
+"""Fills positions after the last token."""
 
 
 @dataclass(slots=True)
 class _Beams:
-    """What n searches of `width` beams hold; every tensor begins with (n, width).
+    """State of n searches of `width` beams; every tensor begins with (n, width).
 
     Attributes:
-        texts: (n, width, limit) token ids of the beginnings that go on.
+        running: (n, width, limit) token ids of unfinished beams.
         scores: their summed log-likelihoods.
-        whole: (n, width, limit) token ids of the best texts that have ended.
-        whole_scores: their summed log-likelihoods divided by their lengths.
-        ended: whether there is such a text.
-        hopeful: (n, 1) whether going on can still find a better one.
+        finished: (n, width, limit) token ids of the best finished texts.
+        finished_scores: their summed log-likelihoods divided by their lengths.
+        is_finished: whether there is such a text.
+        can_improve: (n, 1) whether an unfinished beam can still beat the worst finished text.
     """
 
-    texts: Tensor
+    running: Tensor
     scores: Tensor
-    whole: Tensor
-    whole_scores: Tensor
-    ended: Tensor
-    hopeful: Tensor
+    finished: Tensor
+    finished_scores: Tensor
+    is_finished: Tensor
+    can_improve: Tensor
 
     @classmethod
-    def begin(cls, n: int, width: int, limit: int, device: torch.device) -> _Beams:
-        """Begin with one beam a search; the others hold nothing yet."""
-        texts = torch.full((n, width, limit), _EMPTY, device=device)
+    def start(cls, n: int, width: int, limit: int, device: torch.device) -> _Beams:
+        """Start each search with one beam; the others are empty until the first step."""
+        running = torch.full((n, width, limit), _EMPTY, device=device)
         scores = torch.zeros(n, width, device=device)
         scores[:, 1:] = _NEVER
-        ended = torch.zeros(n, width, dtype=torch.bool, device=device)
-        hopeful = torch.ones(n, 1, dtype=torch.bool, device=device)
-        return cls(texts, scores, texts.clone(), torch.full_like(scores, _NEVER), ended, hopeful)
+        is_finished = torch.zeros(n, width, dtype=torch.bool, device=device)
+        can_improve = torch.ones(n, 1, dtype=torch.bool, device=device)
+        return cls(running, scores, running.clone(), torch.full_like(scores, _NEVER), is_finished, can_improve)
 
-    def step(self, likelihoods: Tensor, end_ids: Tensor, at: int) -> Tensor | None:
+    def step(self, log_probs: Tensor, end_ids: Tensor, length: int) -> Tensor | None:
         """Choose the next token of every beam.
 
         Args:
-            likelihoods: (n * width, vocabulary) log-probabilities of the next token.
-            end_ids: the tokens that end a text.
-            at: how many tokens were written.
+            log_probs: (n * width, vocabulary) of the next token.
+            end_ids: end-of-text tokens.
+            length: number of generated tokens.
 
         Returns:
-            (n * width,) the row that each beam goes on from, or None when the search is over.
+            (n * width,) the row that each beam continues, or None when the search is over.
         """
-        (n, width, limit), vocabulary = self.texts.shape, likelihoods.shape[-1]
-        totals = (likelihoods.view(n, width, vocabulary) + self.scores[:, :, None]).view(n, -1)
-        # As many again as can end, so that `width` beams are left to go on.
+        (n, width, limit), vocabulary = self.running.shape, log_probs.shape[-1]
+        totals = (log_probs.view(n, width, vocabulary) + self.scores[:, :, None]).view(n, -1)
+        # Enough candidates that `width` beams go on even if all that can end do.
         best, places = totals.topk(max(2, 1 + len(end_ids)) * width)
         parents, tokens = places // vocabulary, places % vocabulary
-        texts = _rows(self.texts, parents)
-        texts[:, :, at] = tokens
-        ends = torch.isin(tokens, end_ids) | (at + 1 == limit)
-        self._keep_whole(texts, best / (at + 1), ends)
-        going, chosen = (best + ends * _NEVER).topk(width)
-        self.texts, self.scores, parents = _rows(texts, chosen), going, parents.gather(1, chosen)
-        worst = torch.where(self.ended, self.whole_scores.min(dim=1, keepdim=True).values, _NEVER)
-        self.hopeful &= (self.scores[:, :1] / (at + 1) > worst).any(dim=1, keepdim=True)
-        if ends.all() or not self.hopeful.any():
+        texts = _gather_rows(self.running, parents)
+        texts[:, :, length] = tokens
+        ends = torch.isin(tokens, end_ids) | (length + 1 == limit)
+        self._keep_finished(texts, best / (length + 1), ends)
+        scores, chosen = (best + ends * _NEVER).topk(width)
+        self.running, self.scores, parents = _gather_rows(texts, chosen), scores, parents.gather(1, chosen)
+        worst = torch.where(self.is_finished, self.finished_scores.min(dim=1, keepdim=True).values, _NEVER)
+        self.can_improve &= (self.scores[:, :1] / (length + 1) > worst).any(dim=1, keepdim=True)
+        if ends.all() or not self.can_improve.any():
             return None
         return (parents + torch.arange(n, device=parents.device)[:, None] * width).view(-1)
 
-    def _keep_whole(self, texts: Tensor, scores: Tensor, ends: Tensor) -> None:
-        """Keep the best texts that have ended: a text counts if it ended among the `width` best of its step."""
-        width = self.texts.shape[1]
+    def _keep_finished(self, texts: Tensor, scores: Tensor, ends: Tensor) -> None:
+        """Keep the best finished texts; a text counts only if it ended among the `width` best of its step."""
+        width = self.running.shape[1]
         counts = ends.clone()
         counts[:, width:] = False
-        scores = scores + ~self.hopeful * _NEVER + ~counts * _NEVER
-        merged = torch.cat([self.whole_scores, scores], dim=1)
-        self.whole_scores, chosen = merged.topk(width)
-        self.whole = _rows(torch.cat([self.whole, texts], dim=1), chosen)
-        self.ended = torch.cat([self.ended, counts], dim=1).gather(1, chosen)
+        scores = scores + ~self.can_improve * _NEVER + ~counts * _NEVER
+        merged = torch.cat([self.finished_scores, scores], dim=1)
+        self.finished_scores, chosen = merged.topk(width)
+        self.finished = _gather_rows(torch.cat([self.finished, texts], dim=1), chosen)
+        self.is_finished = torch.cat([self.is_finished, counts], dim=1).gather(1, chosen)
 
 
-def search_beams(
-    start: Start, decoding: Decoding, ends: Sequence[int], count: int, limit: int
+def beam_search(
+    prefill: Prefill, decoding: Decoding, end_ids: Sequence[int], count: int, limit: int
 ) -> list[list[list[int]]]:
-    """Write the likeliest whole texts.
+    """Return the most likely texts.
 
     Args:
-        start: n rows.
-        decoding: with the number of beams.
-        ends: the tokens that end a text.
-        count: texts for each row; there are at least as many beams.
-        limit: at most so many tokens.
+        prefill: n rows.
+        decoding: with the beam width.
+        end_ids: end-of-text tokens.
+        count: texts per row; there are at least as many beams.
+        limit: maximum new tokens.
 
     Returns:
-        For each row `count` lists of token ids without the end, best first.
+        For each row `count` lists of token ids without the end token, best first.
 
     Source:
         The beam search of transformers 5 with its defaults: length penalty 1, no early stop.
     """
-    n, width, device = len(start.said), max(decoding.beams, count), start.logits.device
-    end_ids = torch.tensor(list(ends), device=device)
-    beams = _Beams.begin(n, width, limit, device)
-    reading = start.reading.spread(width)
-    logits = start.logits.repeat_interleave(width, dim=0)
-    prompts = said_ids(start).repeat_interleave(width, dim=0)
-    for at in range(limit):
-        said = torch.cat([prompts, beams.texts[:, :, :at].reshape(n * width, at)], dim=1)
-        parents = beams.step(adjusted(logits.log_softmax(dim=-1), said, decoding, ends, at), end_ids, at)
+    n, width, device = len(prefill.prompt_ids), max(decoding.beams, count), prefill.logits.device
+    ends = torch.tensor(list(end_ids), device=device)
+    beams = _Beams.start(n, width, limit, device)
+    state = prefill.state.expand(width)
+    logits = prefill.logits.repeat_interleave(width, dim=0)
+    prompts = prompt_tensor(prefill).repeat_interleave(width, dim=0)
+    for length in range(limit):
+        ids = torch.cat([prompts, beams.running[:, :, :length].reshape(n * width, length)], dim=1)
+        log_probs = process_logits(logits.log_softmax(dim=-1), ids, decoding, end_ids, length)
+        parents = beams.step(log_probs, ends, length)
         if parents is None:
             break
-        reading.reorder(parents)
-        logits = reading.read(beams.texts[:, :, at].reshape(-1, 1), last=True)[:, -1]
-    stops = [*ends, _EMPTY]
-    return [[until_end(ids, stops) for ids in group[:count]] for group in beams.whole.tolist()]
+        state.reorder(parents)
+        logits = state.forward(beams.running[:, :, length].reshape(-1, 1), last_only=True)[:, -1]
+    stops = [*end_ids, _EMPTY]
+    return [[until_end(ids, stops) for ids in group[:count]] for group in beams.finished.tolist()]
 
 
-def _rows(values: Tensor, places: Tensor) -> Tensor:
-    """Take (n, m, length) rows of (n, k, length) by (n, m) places."""
+def _gather_rows(values: Tensor, places: Tensor) -> Tensor:
+    """Gather (n, m, length) rows of (n, k, length) by (n, m) places."""
     return values.gather(1, places[:, :, None].expand(-1, -1, values.shape[2]))

@@ -1,8 +1,8 @@
-"""BLIP's text stack, run so that all texts about a picture share the picture's keys and values.
+"""BLIP's text stack, run so that all texts about an image share the image's cross-attention keys and values.
 
-It has the weights of the transformers model and gives the same numbers. There, every beam and every question gets
-its own copy of the picture, projected anew and moved about at each step; here the rows of one picture are queries
-side by side of one attention.
+It has the weights of the transformers model and returns the same numbers. There, every beam and every question gets
+its own copy of the image, projected anew and moved at each step; here the texts of one image are queries side by side
+of one attention.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 _FEW_QUERIES = 4
-Pair = tuple[Tensor, Tensor]
+KeyValue = tuple[Tensor, Tensor]
 """Keys and values of a layer: (rows, heads, length, width / heads) each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What texts look at: m pictures, or m questions about pictures.
+class CrossAttention:
+    """What texts attend to: m images, or m questions about images.
 
     Attributes:
         layers: keys and values of each layer, with m rows.
-        mask: (m, 1, 1, length), False for padding; None for none.
+        mask: (m, 1, 1, length), False for padding; None for no padding.
     """
 
-    layers: list[Pair]
+    layers: list[KeyValue]
     mask: Tensor | None
 
     def __len__(self) -> int:
         return len(self.layers[0][0])
 
 
-class Med:
-    """A stack of layers: self-attention, attention to a source, feed-forward.
+class BlipTextStack:
+    """A stack of layers: self-attention, cross-attention, feed-forward.
 
     Args:
         bert: `BlipTextModel`.
-        head: gives logits from states; None for an encoder.
+        head: returns logits for hidden states; None for an encoder.
 
     Source:
         Li et al. 2022, "BLIP", section 3.1, the mixture of encoder and decoder.
@@ -49,105 +49,108 @@ class Med:
     def __init__(self, bert: Any, head: nn.Module | None = None) -> None:
         self.embeddings, self.layers, self.head = bert.embeddings, list(bert.encoder.layer), head
         self.heads: int = bert.config.num_attention_heads
-        self.max_tokens: int = bert.config.max_position_embeddings
+        self.max_positions: int = bert.config.max_position_embeddings
 
-    def source(self, states: Tensor, mask: Tensor | None = None) -> Source:
-        """Project what texts will look at, once for all of them.
+    def project(self, hidden: Tensor, mask: Tensor | None = None) -> CrossAttention:
+        """Project cross-attention keys and values, once for all texts.
 
         Args:
-            states: (m, length, width).
-            mask: (m, length), 0 for padding; None for none.
+            hidden: (m, length, width) encoder states.
+            mask: (m, length), 0 for padding; None for no padding.
         """
         pairs = []
         for layer in self.layers:
-            attend = layer.crossattention.self
-            # Read again for every word, so laid out once as it is read.
-            keys, values = self._split(attend.key(states)), self._split(attend.value(states))
+            attention = layer.crossattention.self
+            # Read at every step, so laid out once in the order in which it is read.
+            keys, values = self._split(attention.key(hidden)), self._split(attention.value(hidden))
             pairs.append((keys.contiguous(), values.contiguous()))
-        return Source(pairs, None if mask is None else mask.bool()[:, None, None, :])
+        return CrossAttention(pairs, None if mask is None else mask.bool()[:, None, None, :])
 
-    def encode(self, ids: Tensor, mask: Tensor, source: Source) -> Tensor:
-        """Read whole texts, every token seeing all others.
+    def encode(self, ids: Tensor, attention_mask: Tensor, cross: CrossAttention) -> Tensor:
+        """Encode complete texts bidirectionally.
 
         Args:
-            ids: (m * r, length): r texts for each of the m items of the source, side by side.
-            mask: (m * r, length), 0 for padding.
-            source: what they look at.
+            ids: (m * r, length): r texts for each of the m items of `cross`, side by side.
+            attention_mask: (m * r, length), 0 for padding.
+            cross: what they attend to.
 
         Returns:
-            (m * r, length, width).
+            (m * r, length, width) hidden states.
         """
-        encoded = None if bool(mask.all()) else mask.bool()[:, None, None, :]
-        x = self._embedded(ids, 0)
+        mask = None if bool(attention_mask.all()) else attention_mask.bool()[:, None, None, :]
+        hidden = self._embed(ids, 0)
         for at, layer in enumerate(self.layers):
-            x, _ = self._layer(layer, x, None, encoded, source.layers[at], source.mask)
-        return x
+            hidden, _ = self._layer(layer, hidden, None, mask, cross.layers[at], cross.mask)
+        return hidden
 
-    def decode(self, ids: Tensor, past: list[Pair] | None, source: Source, *, last: bool) -> tuple[Tensor, list[Pair]]:
-        """Go on with texts, every token seeing those before it.
+    def decode(
+        self, ids: Tensor, past_key_values: list[KeyValue] | None, cross: CrossAttention, *, last_only: bool
+    ) -> tuple[Tensor, list[KeyValue]]:
+        """Read further tokens of texts causally.
 
         Args:
-            ids: (m * r, k) token ids, as in `encode`, without padding.
-            past: keys and values of what was read.
-            source: what they look at.
-            last: only the logits after the last token are wanted.
+            ids: (m * r, k) token ids, ordered as in `encode`, without padding.
+            past_key_values: of the tokens so far.
+            cross: what they attend to.
+            last_only: return the logits after the last token only.
 
         Returns:
-            (m * r, k or 1, vocabulary) float32 logits, and the keys and values of everything read.
+            (m * r, k or 1, vocabulary) float32 logits, and the keys and values of all tokens.
         """
-        before, length = (past[0][0].shape[2] if past else 0), ids.shape[1]
+        before, length = (past_key_values[0][0].shape[2] if past_key_values else 0), ids.shape[1]
         mask = None
         if length > 1:
             mask = torch.ones(length, before + length, dtype=torch.bool, device=ids.device).tril(before)
-        x = self._embedded(ids, before)
+        hidden = self._embed(ids, before)
         present = []
         for at, layer in enumerate(self.layers):
-            x, pair = self._layer(layer, x, past[at] if past else None, mask, source.layers[at], source.mask)
+            past = past_key_values[at] if past_key_values else None
+            hidden, pair = self._layer(layer, hidden, past, mask, cross.layers[at], cross.mask)
             present.append(pair)
-        assert self.head is not None, "an encoder decodes nothing"
-        logits: Tensor = self.head(x[:, -1:] if last else x)
+        assert self.head is not None, "an encoder has no head"
+        logits: Tensor = self.head(hidden[:, -1:] if last_only else hidden)
         return logits.float(), present
 
-    def _embedded(self, ids: Tensor, before: int) -> Tensor:
+    def _embed(self, ids: Tensor, before: int) -> Tensor:
         tables = self.embeddings
-        places = torch.arange(before, before + ids.shape[1], device=ids.device)
-        x: Tensor = tables.LayerNorm(tables.word_embeddings(ids) + tables.position_embeddings(places))
-        return x
+        position_ids = torch.arange(before, before + ids.shape[1], device=ids.device)
+        hidden: Tensor = tables.LayerNorm(tables.word_embeddings(ids) + tables.position_embeddings(position_ids))
+        return hidden
 
     def _layer(
         self,
         layer: Any,
-        x: Tensor,
-        past: Pair | None,
+        hidden: Tensor,
+        past: KeyValue | None,
         mask: Tensor | None,
-        source: Pair,
-        source_mask: Tensor | None,
-    ) -> tuple[Tensor, Pair]:
-        attend = layer.attention.self
-        keys, values = self._split(attend.key(x)), self._split(attend.value(x))
+        cross: KeyValue,
+        cross_mask: Tensor | None,
+    ) -> tuple[Tensor, KeyValue]:
+        attention = layer.attention.self
+        keys, values = self._split(attention.key(hidden)), self._split(attention.value(hidden))
         if past is not None:
             keys, values = torch.cat([past[0], keys], dim=2), torch.cat([past[1], values], dim=2)
-        y = _attend(self._split(attend.query(x)), keys, values, mask)
-        x = _added(layer.attention.output, y.transpose(1, 2).flatten(2), x)
-        y = self._look(layer.crossattention.self.query(x), source, source_mask)
-        x = _added(layer.crossattention.output, y, x)
-        return _added(layer.output, layer.intermediate(x), x), (keys, values)
+        attended = _attend(self._split(attention.query(hidden)), keys, values, mask)
+        hidden = _residual(layer.attention.output, attended.transpose(1, 2).flatten(2), hidden)
+        attended = self._cross_attend(layer.crossattention.self.query(hidden), cross, cross_mask)
+        hidden = _residual(layer.crossattention.output, attended, hidden)
+        return _residual(layer.output, layer.intermediate(hidden), hidden), (keys, values)
 
-    def _look(self, queries: Tensor, source: Pair, mask: Tensor | None) -> Tensor:
-        """Attend to the source; the texts of one item are one long row of queries."""
+    def _cross_attend(self, queries: Tensor, cross: KeyValue, mask: Tensor | None) -> Tensor:
+        """Attend to the items; the texts of one item are one long row of queries."""
         rows, length, width = queries.shape
-        items = len(source[0])
+        items = len(cross[0])
         folded = self._split(queries.view(items, rows // items * length, width))
-        encoded = _attend(folded, *source, mask)
-        return encoded.transpose(1, 2).reshape(rows, length, width)
+        attended = _attend(folded, *cross, mask)
+        return attended.transpose(1, 2).reshape(rows, length, width)
 
-    def _split(self, x: Tensor) -> Tensor:
+    def _split(self, hidden: Tensor) -> Tensor:
         """(rows, length, width) → (rows, heads, length, width / heads)."""
-        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+        return hidden.view(*hidden.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """Scaled attention; for the few queries of one more word by plain products.
+    """Scaled dot-product attention; by plain products for the few queries of a decoding step.
 
     Torch's fused attention takes seven times as long for one query in bfloat16 on a processor (577 keys, torch 2.15).
     """
@@ -159,35 +162,39 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) 
     return scores.float().softmax(dim=-1).to(values.dtype) @ values
 
 
-def _added(output: Any, y: Tensor, x: Tensor) -> Tensor:
-    normed: Tensor = output.LayerNorm(output.dense(y) + x)
+def _residual(output: Any, update: Tensor, hidden: Tensor) -> Tensor:
+    """Project an update, add it to the hidden states, and normalise: BERT's post-norm residual."""
+    normed: Tensor = output.LayerNorm(output.dense(update) + hidden)
     return normed
 
 
-class MedReading:
-    """A reading by a `Med` with a head.
+class BlipState:
+    """Decoder state of a `BlipTextStack` with a head.
 
     Args:
-        med: the stack.
-        source: of m items.
-        past: keys and values of what m * r rows have read; None for nothing yet.
+        stack: the decoder.
+        cross: of m items.
+        past_key_values: of m * r rows; None before the first token.
     """
 
-    def __init__(self, med: Med, source: Source, past: list[Pair] | None = None) -> None:
-        self.med, self.source, self.past = med, source, past
+    def __init__(
+        self, stack: BlipTextStack, cross: CrossAttention, past_key_values: list[KeyValue] | None = None
+    ) -> None:
+        self._stack, self._cross, self._past = stack, cross, past_key_values
 
-    def read(self, ids: Tensor, mask: Tensor | None = None, *, last: bool = False) -> Tensor:
-        """Go on with k tokens a row; see `Reading`. There is no padding here."""
-        assert mask is None, "texts of one picture are as long"
-        logits, self.past = self.med.decode(ids, self.past, self.source, last=last)
+    def forward(self, ids: Tensor, attention_mask: Tensor | None = None, *, last_only: bool = False) -> Tensor:
+        """Read k more tokens per row; see `DecoderState`. Padding is never needed."""
+        assert attention_mask is None, "prompts of one image have one length"
+        logits, self._past = self._stack.decode(ids, self._past, self._cross, last_only=last_only)
         return logits
 
-    def spread(self, times: int) -> MedReading:
-        """Return a copy in which every row stands `times` times; see `Reading`."""
-        past = self.past or []
-        pairs = [(keys.repeat_interleave(times, 0), values.repeat_interleave(times, 0)) for keys, values in past]
-        return MedReading(self.med, self.source, pairs)
+    def expand(self, times: int) -> BlipState:
+        """Return an independent state with repeated rows; see `DecoderState`."""
+        pairs = [
+            (keys.repeat_interleave(times, 0), values.repeat_interleave(times, 0)) for keys, values in self._past or []
+        ]
+        return BlipState(self._stack, self._cross, pairs)
 
     def reorder(self, rows: Tensor) -> None:
-        """Let rows go on from others of the same item; see `Reading`."""
-        self.past = [(keys[rows], values[rows]) for keys, values in self.past or []]
+        """Let rows continue others of the same item; see `DecoderState`."""
+        self._past = [(keys[rows], values[rows]) for keys, values in self._past or []]

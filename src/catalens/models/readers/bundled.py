@@ -1,14 +1,13 @@
-"""The small reader of a bundle: captions and answers on ONNX graphs, over what the bundle's image tower saw.
+"""The small reader of a bundle: captions and answers from ONNX graphs, on the features of the bundle's image tower.
 
-In the folder `reader` of an encoder's bundle lie `look.onnx`, which makes keys and values of the image graph's
-`features` once per picture; `words.onnx`, which reads words and gives the next one's logits; its own `tokenizer.json`;
-and `reader.json`. A picture is looked at once for its vector, its captions and its answers together.
+The folder `reader` of an encoder's bundle has `look.onnx`, which projects the image graph's `features` to
+cross-attention keys and values once per image; `words.onnx`, the decoder; its own `tokenizer.json`; and `reader.json`.
+One run of the image tower serves an image's vector, captions and answers.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,27 +24,29 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn, Vectors
 from catalens.models.bundle import BundleEncoder
-from catalens.models.readers.checks import check_decoding
-from catalens.models.readers.generate_numpy import Drawn, Floats, Ids, Marks, Step, draw, log_softmax
-from catalens.models.readers.rerank import RerankConfig, Reranker, Said
+from catalens.models.json_files import load_json
+from catalens.models.onnx_file import read_onnx
+from catalens.models.readers.checks import FOREIGN, NO_HISTORY, check_answers, check_decoding, check_questions
+from catalens.models.readers.generate_numpy import Floats, Generated, Ids, SpecialIds, Step, generate, log_softmax
+from catalens.models.readers.rerank import RerankConfig, Reranker, ScoredCaption
 from catalens.models.runtime import Graph, choose_runtime, load_graph
 from catalens.models.tokens import Tokens
 
 FOLDER = "reader"
 FACTS = "reader.json"
 FILES = ("look.onnx", "words.onnx", "tokenizer.json")
-BEAMS = 4
-"""How captions are searched where nobody says; chosen on `val`."""
-READS = 40
-"""Tokens of a question, a prompt or an answer to choose from: more it was never taught to read."""
-HOLDS = 64
-"""Tokens of a whole text, marks included: so many places `words.onnx` knows."""
+DEFAULT_BEAMS = 4
+"""Beam width of captions where the caller leaves it open; chosen on `val`."""
+MAX_TEXT_TOKENS = 40
+"""Tokens of a question, a prompt or a closed answer: the longest that it was trained on."""
+MAX_POSITIONS = 64
+"""Positions of `words.onnx`: tokens of a whole sequence, special tokens included."""
 CAPTION, ASK, ANSWER, END = "<|caption|>", "<|ask|>", "<|answer|>", "<|end|>"
 
 
 @dataclass(frozen=True, slots=True)
 class BundleImages:
-    """One look at n pictures: their vectors (n, dim), and the reader's keys and values of them."""
+    """n encoded images: their vectors (n, dim), and cross-attention keys and values (depth, 2, n, …)."""
 
     vectors: Vectors
     memory: Floats
@@ -54,7 +55,7 @@ class BundleImages:
         return len(self.vectors)
 
     def take(self, rows: NDArray[np.int64]) -> BundleImages:
-        """Return the look at some of the pictures."""
+        """Return some of the images."""
         return BundleImages(self.vectors[rows], self.memory[:, :, rows])
 
 
@@ -63,81 +64,87 @@ class BundleReader:
 
     Args:
         encoder: the bundle's.
-        look: makes keys and values of the encoder's features.
-        words: reads words and gives the next one's logits.
+        projection: `look.onnx`.
+        decoder: `words.onnx`.
         tokenizer: the reader's own.
-        belief: how far its captions are believed; None: as far as they are likely.
-        temperature: divides the scores of answers to choose from, so that their probabilities are honest.
-        cosine: weight of the encoder's cosine between picture and answer beside an answer's log-likelihood: the encoder
-            knows words that the reader was never taught.
+        rerank: how captions are reranked by the encoder; None: by likelihood alone.
+        temperature: divides the scores of closed answers, which calibrates their probabilities.
+        cosine: weight of the encoder's cosine between image and answer beside an answer's log-likelihood: the encoder
+            knows words that the reader was never trained on.
     """
 
-    remembers = False
+    keeps_history = False
 
     def __init__(
         self,
         encoder: BundleEncoder,
-        look: Graph,
-        words: Graph,
+        projection: Graph,
+        decoder: Graph,
         tokenizer: Tokenizer,
-        belief: RerankConfig | None = None,
+        rerank: RerankConfig | None = None,
         *,
         temperature: float = 1.0,
         cosine: float = 0.0,
     ) -> None:
         self.encoder, self.name = encoder, encoder.name
         self.temperature, self.cosine = temperature, cosine
-        self._believer = Reranker(encoder, belief) if belief else None
+        self.reranker = Reranker(encoder, rerank) if rerank else None
         self.input_size_wh = encoder.input_size_wh
-        self._look, self._words, self._tokenizer = look, words, tokenizer
-        self._caption, self._ask, self._answer, self._end = mark_ids(tokenizer)
-        self._tokens = Tokens(tokenizer, max_tokens=READS + 1, pad_id=None, end_id=self._end)
-        # A folder of pictures is asked the same, batch after batch; what is cut is told once.
-        self._question = lru_cache(64)(self._tokens.open_end)
-        self._answers = lru_cache(64)(encoder.encode_texts)
-        self._marks = Marks(end=self._end, never=(self._caption, self._ask, self._answer))
-        depth, two, _, heads, _, width = (size or 0 for size in words.inputs["past"])
+        self._projection: Graph | None = projection
+        self._decoder: Graph | None = decoder
+        self._tokenizer = tokenizer
+        self._caption_id, self._ask_id, self._answer_id, self._end_id = mark_ids(tokenizer)
+        self._tokens = Tokens(tokenizer, max_tokens=MAX_TEXT_TOKENS + 1, pad_id=None, end_id=self._end_id)
+        # Every batch of a folder is asked the same; a warning that a question was cut is logged once.
+        self._question_ids = lru_cache(64)(self._tokens.open_end)
+        self._answer_vectors = lru_cache(64)(encoder.encode_texts)
+        self._special = SpecialIds(end=self._end_id, never=(self._caption_id, self._ask_id, self._answer_id))
+        depth, two, _, heads, _, width = (size or 0 for size in decoder.inputs["past"])
         self._past_shape = (depth, two, heads, width)
 
     def encode_images(self, images: Sequence[Image]) -> BundleImages:
-        """Run the image tower over n RGB pictures, once.
+        """Run the image tower over n RGB images, once.
 
         Raises:
-            InputError: a picture is not RGB.
-            ModelError: a graph failed.
+            InputError: an image is not RGB.
+            ModelError: a graph failed, or the reader is closed.
         """
+        projection, _ = self._graphs
         if not images:
             return BundleImages(self.encoder.encode_images([]), np.empty((0, 2, 0, 0, 0, 0), np.float32))
         vectors, features = self.encoder.encode_images_with(images, "features")
-        return BundleImages(vectors, self._look.run({"features": features})["memory"])
+        return BundleImages(vectors, projection.run({"features": features})["memory"])
 
     def caption(
         self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
     ) -> list[list[str]]:
-        """Return `count` captions of each picture, the best first; they go on from the prompt and hold it.
+        """Return `count` captions per image, best first; each continues the prompt and includes it.
 
-        Where the caller leaves it to the model, it searches with `BEAMS` beams. In bundles that say how, the encoder's
-        cosine with the picture helps to choose among what beams find; and without a prompt, a caption that is nowhere
-        near the picture gives way to the name of what is, or to "a picture of something unknown".
+        Where the caller leaves the decoding open, the beam width is `DEFAULT_BEAMS`. In bundles with a rerank
+        configuration, the encoder's cosine with the image helps to choose among beams; and without a prompt, a caption
+        that is not near the image is replaced by the name of what is, or by "a picture of something unknown".
 
         Raises:
-            InputError: the look was another reader's, the decoding makes no sense, or the prompt has more than `READS`
-                tokens.
-            ModelError: a graph failed.
+            InputError: the images were encoded by another reader, the decoding is invalid, or the prompt has more than
+                `MAX_TEXT_TOKENS` tokens.
+            ModelError: a graph failed, or the reader is closed.
         """
         encoded = self._own(encoded)
         check_decoding(decoding, count)
         if not len(encoded):
             return []
         if decoding.temperature is None and decoding.beams == 1 and decoding.repetition_penalty == 1.0:
-            decoding = replace(decoding, beams=BEAMS)
-        ids = [self._caption, *self._whole(prompt)]
-        believer = self._believer if decoding.temperature is None else None
-        drawn = self._draw(encoded.memory, ids, max(count, decoding.beams) if believer else count, decoding)
-        said = [[Said(self._said([*ids[1:], *text.ids]), text.worth) for text in texts] for texts in drawn]
-        if believer is None:
-            return [[each.text for each in texts] for texts in said]
-        return [texts[:count] for texts in believer.rank(said, encoded.vectors, free=not prompt)]
+            decoding = replace(decoding, beams=DEFAULT_BEAMS)
+        ids = [self._caption_id, *self._whole_ids(prompt)]
+        reranker = self.reranker if decoding.temperature is None else None
+        generated = self._generate(encoded.memory, ids, max(count, decoding.beams) if reranker else count, decoding)
+        captions = [
+            [ScoredCaption(self._text([*ids[1:], *text.ids]), text.score) for text in texts] for texts in generated
+        ]
+        if reranker is None:
+            return [[each.text for each in texts] for texts in captions]
+        ranked = reranker.rank(captions, encoded.vectors, allow_fallback=not prompt)
+        return [texts[:count] for texts in ranked]
 
     def answer(
         self,
@@ -147,22 +154,22 @@ class BundleReader:
         history: Sequence[Turn] = (),
         decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
-        """Return an answer to each question for each picture; each question stands alone.
+        """Return, per image, an answer to each question; each question stands alone.
 
-        Of a question longer than `READS` tokens the beginning is read, and a warning goes to the log.
+        A question longer than `MAX_TEXT_TOKENS` is cut, with a warning in the log.
 
         Raises:
-            InputError: the look was another reader's, a question is empty, or the decoding makes no sense.
-            ModelError: there was a conversation before, or the graph failed.
+            InputError: the images were encoded by another reader, a question is empty, or the decoding is invalid.
+            ModelError: there is a history, a graph failed, or the reader is closed.
         """
         memory = self._own(encoded).memory
-        self._check_alone(history)
+        self._refuse(history)
         check_decoding(decoding)
-        _check_asked(questions)
+        check_questions(questions)
         if not len(encoded) or not questions:
             return [[] for _ in range(len(encoded))]
         columns = [
-            [self._said(texts[0].ids) for texts in self._draw(memory, self._asked(question), 1, decoding)]
+            [self._text(texts[0].ids) for texts in self._generate(memory, self._asked_ids(question), 1, decoding)]
             for question in questions
         ]
         return [list(row) for row in zip(*columns, strict=True)]
@@ -170,36 +177,36 @@ class BundleReader:
     def score(
         self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
     ) -> Scores:
-        """Return (n, m) scores of m whole answers; the question is read once for all.
+        """Return (n, m) scores of m complete answers; the question is read once for all.
 
-        A score is an answer's log-likelihood and `cosine` times the encoder's cosine, over the temperature.
+        A score is an answer's log-likelihood plus `cosine` times the encoder's cosine, divided by the temperature.
 
         Raises:
-            InputError: the look was another reader's, the question or an answer is empty, or an answer is too long.
-            ModelError: there was a conversation before, or the graph failed.
+            InputError: the images were encoded by another reader, the question or an answer is empty, or an answer is
+                too long.
+            ModelError: there is a history, a graph failed, or the reader is closed.
         """
         encoded = self._own(encoded)
         memory = encoded.memory
-        self._check_alone(history)
-        _check_asked([question])
+        self._refuse(history)
+        check_questions([question])
+        check_answers(answers)
         n, out = len(encoded), np.empty((len(encoded), len(answers)), dtype=np.float32)
         if not n or not answers:
             return out
-        if not all(answer.strip() for answer in answers):
-            raise InputError("an answer to choose from is empty; give the words of each")
-        asked = self._asked(question)
-        texts = [[*self._whole(answer, HOLDS - len(asked)), self._end] for answer in answers]
-        logits, past = self._run(memory, np.tile(np.array(asked, np.int64), (n, 1)), self._nothing(n))
+        asked = self._asked_ids(question)
+        texts = [[*self._whole_ids(answer, MAX_POSITIONS - len(asked)), self._end_id] for answer in answers]
+        logits, past = self._run(memory, np.tile(np.array(asked, np.int64), (n, 1)), self._empty_past(n))
         first = log_softmax(logits[:, -1])
         for length in sorted({len(text) for text in texts}):
             places = [i for i, text in enumerate(texts) if len(text) == length]
-            alike = np.array([texts[i] for i in places], dtype=np.int64)
-            rows = np.tile(alike, (n, 1))
+            same_length = np.array([texts[i] for i in places], dtype=np.int64)
+            rows = np.tile(same_length, (n, 1))
             later, _ = self._run(memory, rows[:, :-1], past.repeat(len(places), axis=2))
-            spoken = np.take_along_axis(log_softmax(later), rows[:, 1:, None], 2)[:, :, 0].sum(axis=1)
-            out[:, places] = first[:, alike[:, 0]] + spoken.reshape(n, len(places))
+            rest = np.take_along_axis(log_softmax(later), rows[:, 1:, None], 2)[:, :, 0].sum(axis=1)
+            out[:, places] = first[:, same_length[:, 0]] + rest.reshape(n, len(places))
         if self.cosine:
-            out += np.float32(self.cosine) * encoded.vectors @ self._answers(tuple(answers)).T
+            out += np.float32(self.cosine) * encoded.vectors @ self._answer_vectors(tuple(answers)).T
         return out / np.float32(self.temperature)
 
     def __enter__(self) -> Self:
@@ -211,12 +218,19 @@ class BundleReader:
         self.close()
 
     def close(self) -> None:
-        """Nothing is held that the next collection of garbage does not free."""
+        """Free the graphs; the encoder belongs to whoever loaded it."""
+        self._projection = self._decoder = None
 
-    def _draw(self, memory: Floats, prompt: list[int], count: int, decoding: Decoding) -> list[list[Drawn]]:
-        n, room = memory.shape[2], HOLDS - len(prompt)
+    @property
+    def _graphs(self) -> tuple[Graph, Graph]:
+        if self._projection is None or self._decoder is None:
+            raise ModelError(f"{self.name} is closed; load it again")
+        return self._projection, self._decoder
+
+    def _generate(self, memory: Floats, prompt: list[int], count: int, decoding: Decoding) -> list[list[Generated]]:
+        n, room = memory.shape[2], MAX_POSITIONS - len(prompt)
         if decoding.min_tokens > room:
-            raise InputError(f"min_tokens is {decoding.min_tokens}; after what was read, {self.name} holds {room} more")
+            raise InputError(f"min_tokens is {decoding.min_tokens}; after the prompt there is room for {room} tokens")
         decoding = replace(decoding, max_tokens=min(decoding.max_tokens, room))
 
         def step(ids: Ids, past: Floats) -> tuple[Floats, Floats]:
@@ -225,38 +239,37 @@ class BundleReader:
 
         run: Step = step
         rows = np.tile(np.array(prompt, np.int64), (n, 1))
-        return draw(run, rows, self._nothing(n), count=count, decoding=decoding, marks=self._marks)
+        return generate(run, rows, self._empty_past(n), count=count, decoding=decoding, special=self._special)
 
     def _run(self, memory: Floats, ids: Ids, past: Floats) -> tuple[Floats, Floats]:
-        found = self._words.run({"ids": ids, "past": np.ascontiguousarray(past), "memory": memory})
+        _, decoder = self._graphs
+        found = decoder.run({"ids": ids, "past": np.ascontiguousarray(past), "memory": memory})
         return found["logits"], found["present"]
 
-    def _nothing(self, rows: int) -> Floats:
+    def _empty_past(self, rows: int) -> Floats:
         depth, two, heads, width = self._past_shape
         return np.empty((depth, two, rows, heads, 0, width), dtype=np.float32)
 
-    def _whole(self, text: str, room: int = READS) -> list[int]:
-        """Return the ids of a text of which nothing may be left out."""
-        count, most = self._tokens.count(text)[0] - 1, min(room, READS)
+    def _whole_ids(self, text: str, room: int = MAX_TEXT_TOKENS) -> list[int]:
+        """Return the ids of a text that must not be cut."""
+        count, most = self._tokens.count(text)[0] - 1, min(room, MAX_TEXT_TOKENS)
         if count > most:
             raise InputError(f"{text[:60]!r} … has {count} tokens; {self.name} reads at most {most} here; shorten it")
         return self._tokens.open_end(text)
 
-    def _asked(self, question: str) -> list[int]:
-        return [self._ask, *self._question(question.strip()), self._answer]
+    def _asked_ids(self, question: str) -> list[int]:
+        return [self._ask_id, *self._question_ids(question.strip()), self._answer_id]
 
-    def _check_alone(self, history: Sequence[Turn]) -> None:
+    def _refuse(self, history: Sequence[Turn]) -> None:
         if history:
-            raise ModelError(
-                f"{self.name} learned single questions and keeps no conversation; BLIP-2 and chat models do"
-            )
+            raise ModelError(NO_HISTORY.format(name=self.name))
 
-    def _said(self, ids: list[int]) -> str:
+    def _text(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids)).strip()
 
     def _own(self, encoded: EncodedImages) -> BundleImages:
         if not isinstance(encoded, BundleImages):
-            raise InputError(f"{type(encoded).__name__} is another reader's look; look with {self.name} first")
+            raise InputError(FOREIGN.format(kind=type(encoded).__name__, name=self.name))
         return encoded
 
 
@@ -266,52 +279,49 @@ def load_bundle_reader(
     """Load the reader of a bundle.
 
     Args:
-        folder: of the bundle; the reader lies in its folder `reader`.
-        encoder: the bundle's own, whose image graph gives `features`.
+        folder: of the bundle; the reader is its subfolder `reader`.
+        encoder: the bundle's own, whose image graph has the output `features`.
         runtime: "auto", "onnxruntime" or "openvino".
         threads: processor threads; None uses every core.
 
     Raises:
-        ModelError: the bundle has no reader, or a file of it is missing, damaged or changed, or its facts are.
+        ModelError: the bundle has no reader, or a file is missing, damaged, changed or invalid.
     """
     place = folder / FOLDER
     try:
-        facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+        facts = load_json(place / FACTS)
         sums = {name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in FILES}
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} has no reader that can be used: {error}") from error
     if wrong := [name for name in FILES if facts["sha256"].get(name) != sums[name]]:
         raise ModelError(f"{place / wrong[0]} is damaged or not the file this reader was made with")
+    for name in FILES[:2]:
+        read_onnx(place / name)
     chosen = choose_runtime(runtime)
-    look, words = (load_graph(place / name, chosen, threads=threads, exact=True) for name in FILES[:2])
+    projection, decoder = (load_graph(place / name, chosen, threads=threads, exact=True) for name in FILES[:2])
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
-    belief = RerankConfig.read(facts["belief"]) if facts.get("belief") else None
-    return BundleReader(encoder, look, words, tokenizer, belief, **_choosing(facts))
+    rerank = RerankConfig.read(facts["belief"]) if facts.get("belief") else None
+    return BundleReader(encoder, projection, decoder, tokenizer, rerank, **_answer_weights(facts))
 
 
 def mark_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
-    """Return the ids of a reader's marks: before a caption, before a question, before its answer, and at the end.
+    """Return a reader's special tokens: before a caption, before a question, before its answer, and at the end.
 
     Raises:
-        ModelError: the tokenizer is no reader's.
+        ModelError: the tokenizer lacks one.
     """
     found = [tokenizer.token_to_id(mark) for mark in (CAPTION, ASK, ANSWER, END)]
     ids = tuple(each for each in found if each is not None)
     if len(ids) != len(found):
-        raise ModelError(f"the tokenizer is no reader's: it lacks one of {CAPTION} {ASK} {ANSWER} {END}")
+        raise ModelError(f"not a reader's tokenizer: it lacks one of {CAPTION} {ASK} {ANSWER} {END}")
     return ids[0], ids[1], ids[2], ids[3]
 
 
-def _choosing(facts: Mapping[str, Any]) -> dict[str, float]:
-    """Return what decides among closed answers."""
+def _answer_weights(facts: Mapping[str, Any]) -> dict[str, float]:
+    """Return how closed answers are scored."""
     temperature, cosine = facts.get("temperature", 1.0), facts.get("cosine", 0.0)
     if not isinstance(temperature, int | float) or not 0.0 < temperature < math.inf:
         raise ModelError(f"the reader's temperature is {temperature!r}; it must be a number above 0")
     if not isinstance(cosine, int | float) or not 0.0 <= cosine < math.inf:
         raise ModelError(f"the reader's weight of cosines is {cosine!r}; it must be a number, at least 0")
     return {"temperature": float(temperature), "cosine": float(cosine)}
-
-
-def _check_asked(questions: Sequence[str]) -> None:
-    if not all(question.strip() for question in questions):
-        raise InputError("the question is empty; ask something such as 'What colour is it?'")

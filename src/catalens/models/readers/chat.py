@@ -1,8 +1,8 @@
-"""Chat models that see: Qwen-VL, SmolVLM, LLaVA, InternVL and the others of transformers' image-text-to-text family.
+"""Vision-language chat models: Qwen-VL, SmolVLM, LLaVA, InternVL and others of transformers' image-text-to-text family.
 
-A conversation begins with the picture, and that beginning is read once: its keys and values are kept, and every
-question goes on from them. Models of which some layers keep no such past (sliding windows, linear attention) read
-the whole conversation for each question, one at a time; there only the vision tower's work is kept.
+A conversation starts with the image, and that prefix is read once: its keys and values are cached, and every question
+continues them. Models with layers that cache no keys and values (sliding windows, linear attention) read the whole
+conversation for each question, one at a time; for them only the vision tower's output is kept.
 """
 
 from __future__ import annotations
@@ -18,26 +18,32 @@ from torch import Tensor
 
 from catalens.core.errors import ModelError
 from catalens.core.types import Turn
-from catalens.models.readers.kv_cache import CachedReading, Start, Step, go_on, left_padded, stacked
+from catalens.models.readers.kv_cache import (
+    CachedState,
+    ForwardInputs,
+    Prefill,
+    forward_causal,
+    pad_left,
+)
 from catalens.models.readers.loading import Loaded
 from catalens.models.readers.reader import TorchImages
-from catalens.models.readers.tokens import as_ends, fitting, plain_ids
+from catalens.models.readers.tokens import check_fits, end_token_ids, plain_ids
 
 DESCRIBE = "Describe this picture in one sentence."
-"""What a chat model is told to get a caption."""
+"""The instruction that makes a chat model write a caption."""
 
 _PROBE = "x"
-"""Any question: what comes before it in a conversation is the same for all."""
+"""Any question: the tokens before it are the same for all."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Beginning:
-    """The beginning of every conversation about one picture.
+class _ImagePrefix:
+    """The common prefix of every conversation about one image.
 
     Attributes:
-        ids: its tokens, through the last one of the picture.
-        inputs: what the model takes with them, by name.
-        features: what the vision tower made of the picture; None where that is in the keys and values.
+        ids: its tokens, up to the last one of the image.
+        inputs: further model inputs, by name.
+        features: output of the vision tower; None where it is in the cached keys and values.
     """
 
     ids: list[int]
@@ -46,9 +52,9 @@ class _Beginning:
 
 
 class Chat:
-    """Any model of the family that comes with a chat template."""
+    """Any model of the family that has a chat template."""
 
-    remembers = True
+    keeps_history = True
 
     def __init__(self, loaded: Loaded) -> None:
         self.name = loaded.name
@@ -56,65 +62,65 @@ class Chat:
         self.tokenizer = loaded.processor.tokenizer
         if not getattr(self._processor, "chat_template", None):
             raise ModelError(
-                f"{self.name} has no chat template; take its version that was tuned for chat or instructions"
+                f"{self.name} has no chat template; use its variant that was tuned for chat or instructions"
             )
-        # What stands for a picture in a text is not always what the picture becomes.
+        # The placeholder in a text is not always the token that the image becomes.
         self._placeholder: str = getattr(self._processor, "image_token", None) or "<image>"
         text_config: Any = self._model.config.get_text_config()
-        self._most: int = getattr(text_config, "max_position_embeddings", None) or 1 << 20
-        self.ends = as_ends(self._model.generation_config.eos_token_id) or (self.tokenizer.eos_token_id,)
-        self._keeps = _keeps_past(self._model)
-        if not self._keeps and "mm_encoder_outputs" not in inspect.signature(self._model.forward).parameters:
+        self._max_positions: int = getattr(text_config, "max_position_embeddings", None) or 1 << 20
+        self.end_ids = end_token_ids(self._model.generation_config.eos_token_id) or (self.tokenizer.eos_token_id,)
+        self._caches_all = _caches_all_layers(self._model)
+        if not self._caches_all and "mm_encoder_outputs" not in inspect.signature(self._model.forward).parameters:
             raise ModelError(
-                f"{self.name} neither keeps what it has read nor takes a picture it has encoded; take another"
+                f"{self.name} neither caches all layers nor accepts encoded images, so it cannot be run here"
             )
-        self.lead = self._answers_lead()
+        self.answer_prefix = self._reply_prefix()
 
     def encode_images(self, images: Sequence[Image]) -> TorchImages:
-        """Run the vision tower, and the language model over the beginning where it keeps that; see `Family`."""
-        beginnings = [self._begin(image) for image in images]
-        if not self._keeps:
-            return TorchImages([replace(each, **self._features(each)) for each in beginnings])
-        prefix = stacked([self._read(each.ids, each)[0] for each in beginnings])
-        return TorchImages([replace(each, inputs={}) for each in beginnings], prefix)
+        """Run the vision tower, and the language model over the prefix where it is cached; see `Family`."""
+        prefixes = [self._prepare(image) for image in images]
+        if not self._caches_all:
+            return TorchImages([replace(each, **self._features(each)) for each in prefixes])
+        state = CachedState.concat([self._read(each.ids, each)[0] for each in prefixes])
+        return TorchImages([replace(each, inputs={}) for each in prefixes], state)
 
-    def captioning(self, encoded: TorchImages, prompt: str) -> list[Start]:
-        """Ask for a description, whose beginning the prompt is; see `Family`."""
+    def prefill_captions(self, encoded: TorchImages, prompt: str) -> list[Prefill]:
+        """Ask for a description that starts with the prompt; see `Family`."""
         conversation = self._conversation(DESCRIBE, ())
-        begun = self._tail(conversation, f"{self.lead}{prompt}" if prompt else "")
-        return self._starts(encoded, [begun])
+        tail = self._tail(conversation, f"{self.answer_prefix}{prompt}" if prompt else "")
+        return self._prefill(encoded, [tail])
 
-    def asking(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
+    def prefill_answers(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Prefill]:
         """Ask each question at the end of the conversation; see `Family`."""
-        return self._starts(encoded, [self._tail(self._conversation(each, history)) for each in questions])
+        return self._prefill(encoded, [self._tail(self._conversation(each, history)) for each in questions])
 
-    def _answers_lead(self) -> str:
-        """Return the space that the template puts before what the model says."""
+    def _reply_prefix(self) -> str:
+        """Return the whitespace that the template puts before a reply."""
         asked = self._conversation(_PROBE, ())
         answered: str = self._processor.apply_chat_template(
-            [*_messages(_PROBE, ()), _said("assistant", _PROBE)], add_generation_prompt=False, tokenize=False
+            [*_messages(_PROBE, ()), _message("assistant", _PROBE)], add_generation_prompt=False, tokenize=False
         )
         lead, found, _ = answered.removeprefix(asked).partition(_PROBE) if answered.startswith(asked) else ("", "", "")
         return lead if found and lead.isspace() else ""
 
     def _conversation(self, question: str, history: Sequence[Turn]) -> str:
-        """Return the text of a conversation up to where the model speaks."""
+        """Return the text of a conversation up to the reply."""
         text: str = self._processor.apply_chat_template(
             _messages(question, history), add_generation_prompt=True, tokenize=False
         )
         return text
 
-    def _tail(self, conversation: str, begun: str = "") -> list[int]:
-        """Return the tokens of a conversation after the picture's placeholder, and of a reply that has begun."""
+    def _tail(self, conversation: str, reply: str = "") -> list[int]:
+        """Return the tokens of a conversation after the image's placeholder, and of the start of a reply."""
         _, mark, rest = conversation.partition(self._placeholder)
         if not mark:
-            raise ModelError(f"the chat template of {self.name} has no place for a picture, {self._placeholder}")
-        # With the placeholder before it, the rest becomes the tokens that it is within the whole.
+            raise ModelError(f"the chat template of {self.name} has no image placeholder {self._placeholder}")
+        # With the placeholder before it, the rest is tokenized as it is within the whole text.
         ids = plain_ids(self.tokenizer, f"{mark}{rest}")
-        return [*ids[ids.index(self.tokenizer.convert_tokens_to_ids(mark)) + 1 :], *plain_ids(self.tokenizer, begun)]
+        return [*ids[ids.index(self.tokenizer.convert_tokens_to_ids(mark)) + 1 :], *plain_ids(self.tokenizer, reply)]
 
-    def _begin(self, image: Image) -> _Beginning:
-        """Prepare a picture and find the tokens that every conversation about it begins with."""
+    def _prepare(self, image: Image) -> _ImagePrefix:
+        """Preprocess an image and find the tokens that every conversation about it starts with."""
         conversation = self._conversation(_PROBE, ())
         prepared = self._processor.apply_chat_template(
             _messages(_PROBE, (), image),
@@ -123,93 +129,93 @@ class Chat:
             return_dict=True,
             return_tensors="pt",
         )
-        inputs = {name: self._placed(value) for name, value in prepared.items() if name != "attention_mask"}
+        inputs = {name: self._on_device(value) for name, value in prepared.items() if name != "attention_mask"}
         ids: list[int] = inputs.pop("input_ids")[0].tolist()
         tail = self._tail(conversation)
         if ids[len(ids) - len(tail) :] != tail:
             raise ModelError(
-                f"the processor of {self.name} changes the text after a picture; such models cannot be read"
+                f"the processor of {self.name} changes the text after an image; such models cannot be run here"
             )
-        begin = ids[: len(ids) - len(tail)]
-        # What is said of each token is said of the beginning's tokens only.
+        prefix_ids = ids[: len(ids) - len(tail)]
+        # Per-token inputs are cut to the prefix's tokens.
         inputs = {
-            name: value[:, : len(begin)] if value.shape[:2] == (1, len(ids)) else value
+            name: value[:, : len(prefix_ids)] if value.shape[:2] == (1, len(ids)) else value
             for name, value in inputs.items()
         }
-        return _Beginning(begin, inputs)
+        return _ImagePrefix(prefix_ids, inputs)
 
-    def _placed(self, value: Any) -> Tensor:
+    def _on_device(self, value: Any) -> Tensor:
         tensor = torch.as_tensor(value).to(self._loaded.device)
         return tensor.to(self._loaded.dtype) if tensor.is_floating_point() else tensor
 
-    def _features(self, beginning: _Beginning) -> dict[str, Any]:
-        """Run the vision tower alone; give what it made, and the inputs without the pixels."""
+    def _features(self, prefix: _ImagePrefix) -> dict[str, Any]:
+        """Run the vision tower alone; return its output, and the inputs without the pixels."""
         takes = inspect.signature(self._model.get_image_features).parameters
-        taken = {name: value for name, value in beginning.inputs.items() if name in takes}
-        left = {name: value for name, value in beginning.inputs.items() if not name.startswith("pixel")}
+        taken = {name: value for name, value in prefix.inputs.items() if name in takes}
+        left = {name: value for name, value in prefix.inputs.items() if not name.startswith("pixel")}
         return {"features": self._model.get_image_features(**taken, return_dict=True), "inputs": left}
 
-    def _read(self, ids: list[int], beginning: _Beginning) -> tuple[CachedReading, Tensor]:
-        """Let the language model read tokens that begin with the picture's; give its logits (1, vocabulary) too."""
+    def _read(self, ids: list[int], prefix: _ImagePrefix) -> tuple[CachedState, Tensor]:
+        """Run the language model over tokens that start with the image's; return its logits (1, vocabulary) too."""
         row = torch.tensor([ids], device=self._loaded.device)
         cache = _new_cache(self._model)
-        inputs = {name: _widened(value, beginning.ids, ids) for name, value in beginning.inputs.items()}
-        if beginning.features is not None:
-            inputs["mm_encoder_outputs"] = {"image": beginning.features}
-        places = self._places(row, inputs)
-        output = self._model(
-            input_ids=row, position_ids=places, past_key_values=cache, use_cache=True, logits_to_keep=1, **inputs
-        )
-        reading = CachedReading(self._forward, cache, torch.ones_like(row), places.max().view(1) + 1)
-        return reading, output.logits[:, -1].float()
+        inputs = {name: _extended(value, prefix.ids, ids) for name, value in prefix.inputs.items()}
+        if prefix.features is not None:
+            inputs["mm_encoder_outputs"] = {"image": prefix.features}
+        position_ids = self._position_ids(row, inputs)
+        output = self._model(input_ids=row, position_ids=position_ids, use_cache=True, logits_to_keep=1, **inputs)
+        state = CachedState(self._forward, cache, torch.ones_like(row), position_ids.max().view(1) + 1)
+        return state, output.logits[:, -1].float()
 
-    def _places(self, row: Tensor, inputs: Mapping[str, Any]) -> Tensor:
-        """Return the positions of a beginning: (1, length), or (3, 1, length) where patches lie in a plane."""
+    def _position_ids(self, row: Tensor, inputs: Mapping[str, Any]) -> Tensor:
+        """Return the positions of a prefix: (1, length), or (3, 1, length) where patches have two dimensions."""
         find = getattr(getattr(self._model, "model", None), "get_rope_index", None)
         if find is None:
             return torch.arange(row.shape[1], device=row.device)[None]
         takes = inspect.signature(find).parameters
-        places: Tensor = find(input_ids=row, **{name: value for name, value in inputs.items() if name in takes})[0]
-        return places
+        taken = {name: value for name, value in inputs.items() if name in takes}
+        position_ids: Tensor = find(input_ids=row, **taken)[0]
+        return position_ids
 
-    def _starts(self, encoded: TorchImages, tails: list[list[int]]) -> list[Start]:
-        """Begin a text for each picture and tail."""
+    def _prefill(self, encoded: TorchImages, tails: list[list[int]]) -> list[Prefill]:
+        """Start a text for each image and tail."""
         if encoded.prefix is None:
-            return [self._whole(beginning, tail) for beginning in encoded.features for tail in tails]
-        prompts = [[*beginning.ids, *tail] for beginning in encoded.features for tail in tails]
-        longest = max(len(fitting(each, self._most, "the conversation")) for each in prompts)
-        reading = encoded.prefix.spread(len(tails))
-        ids, mask = left_padded(tails * len(encoded), self._loaded.device)
-        return [Start(reading, reading.read(ids, mask, last=True)[:, -1], prompts, self._most - longest)]
+            return [self._prefill_whole(prefix, tail) for prefix in encoded.features for tail in tails]
+        prompts = [[*prefix.ids, *tail] for prefix in encoded.features for tail in tails]
+        longest = max(len(check_fits(each, self._max_positions, "the conversation")) for each in prompts)
+        state = encoded.prefix.expand(len(tails))
+        ids, mask = pad_left(tails * len(encoded), self._loaded.device)
+        logits = state.forward(ids, mask, last_only=True)[:, -1]
+        return [Prefill(state, logits, prompts, self._max_positions - longest)]
 
-    def _whole(self, beginning: _Beginning, tail: list[int]) -> Start:
-        ids = fitting([*beginning.ids, *tail], self._most, "the conversation")
-        reading, logits = self._read(ids, beginning)
-        return Start(reading, logits, [ids], self._most - len(ids))
+    def _prefill_whole(self, prefix: _ImagePrefix, tail: list[int]) -> Prefill:
+        ids = check_fits([*prefix.ids, *tail], self._max_positions, "the conversation")
+        state, logits = self._read(ids, prefix)
+        return Prefill(state, logits, [ids], self._max_positions - len(ids))
 
-    def _forward(self, step: Step) -> Tensor:
-        return go_on(self._model, step)
+    def _forward(self, inputs: ForwardInputs) -> Tensor:
+        return forward_causal(self._model, inputs)
 
 
 def _messages(question: str, history: Sequence[Turn], image: Image | None = None) -> list[dict[str, Any]]:
-    """Return a conversation in which the first question comes with the picture."""
-    asked = [turn.question for turn in history] + [question]
-    messages = [_said("user", asked[0])]
+    """Return a conversation whose first question comes with the image."""
+    questions = [turn.question for turn in history] + [question]
+    messages = [_message("user", questions[0])]
     messages[0]["content"].insert(0, {"type": "image"} if image is None else {"type": "image", "image": image})
-    for turn, follow_up in zip(history, asked[1:], strict=True):
-        messages += [_said("assistant", turn.answer), _said("user", follow_up)]
+    for turn, follow_up in zip(history, questions[1:], strict=True):
+        messages += [_message("assistant", turn.answer), _message("user", follow_up)]
     return messages
 
 
-def _said(role: str, text: str) -> dict[str, Any]:
+def _message(role: str, text: str) -> dict[str, Any]:
     return {"role": role, "content": [{"type": "text", "text": text}]}
 
 
-def _widened(value: Tensor, begin: list[int], ids: list[int]) -> Tensor:
+def _extended(value: Tensor, prefix_ids: list[int], ids: list[int]) -> Tensor:
     """Extend per-token values to more tokens, which are plain text (0); return other values unchanged."""
-    if value.shape[:2] != (1, len(begin)) or value.is_floating_point():
+    if value.shape[:2] != (1, len(prefix_ids)) or value.is_floating_point():
         return value
-    return torch.nn.functional.pad(value, (0, len(ids) - len(begin)))
+    return torch.nn.functional.pad(value, (0, len(ids) - len(prefix_ids)))
 
 
 def _new_cache(model: Any) -> Any:
@@ -218,8 +224,8 @@ def _new_cache(model: Any) -> Any:
     return DynamicCache(config=model.config)
 
 
-def _keeps_past(model: Any) -> bool:
-    """Say whether every layer keeps the keys and values of all tokens, so that rows can be padded and go on."""
+def _caches_all_layers(model: Any) -> bool:
+    """Return whether every layer caches keys and values of all tokens, so that rows can be padded and continued."""
     from transformers.cache_utils import DynamicLayer
 
     return all(type(layer) is DynamicLayer for layer in _new_cache(model).layers)

@@ -1,4 +1,4 @@
-"""What every reader refuses, in the same words."""
+"""Checks of arguments that every reader makes, with the same messages."""
 
 from __future__ import annotations
 
@@ -7,37 +7,44 @@ from collections.abc import Sequence
 from catalens.core.errors import InputError
 from catalens.core.types import Decoding
 
+NO_HISTORY = "{name} was trained on single questions and keeps no conversation; BLIP-2 and chat models do"
+"""Message of the `ModelError` with which a reader refuses a history."""
+FOREIGN = "{kind} was encoded by another reader; call encode_images of {name} first"
+"""Message of the `InputError` for encoded images of another reader."""
+
 
 def check_decoding(decoding: Decoding, count: int = 1) -> None:
-    """Refuse a way of choosing words that makes no sense.
+    """Check a decoding configuration.
 
     Raises:
-        InputError: a number is out of its range, or beams are asked to draw by chance.
+        InputError: a number is out of range, or beam search is combined with sampling.
     """
     for name, value in {"count": count, "max_tokens": decoding.max_tokens, "beams": decoding.beams}.items():
         if value < 1:
-            raise InputError(f"{name} is {value}; it is 1 or more")
+            raise InputError(f"{name} is {value}; it must be at least 1")
     if not 0 <= decoding.min_tokens <= decoding.max_tokens:
-        raise InputError(f"min_tokens is {decoding.min_tokens}; it lies between 0 and max_tokens {decoding.max_tokens}")
+        raise InputError(
+            f"min_tokens is {decoding.min_tokens}; it must be between 0 and max_tokens, {decoding.max_tokens}"
+        )
     if decoding.temperature is not None and (decoding.temperature <= 0 or decoding.beams > 1):
         raise InputError(
-            f"temperature {decoding.temperature} with {decoding.beams} beams: chance needs a temperature above 0 "
+            f"temperature {decoding.temperature} with {decoding.beams} beams: sampling needs a temperature above 0 "
             "and a single beam"
         )
-    _check_shares(decoding)
+    _check_ranges(decoding)
 
 
-def _check_shares(decoding: Decoding) -> None:
+def _check_ranges(decoding: Decoding) -> None:
     if not 0 < decoding.top_p <= 1:
-        raise InputError(f"top_p is {decoding.top_p}; it is above 0 and at most 1")
+        raise InputError(f"top_p is {decoding.top_p}; it must be above 0 and at most 1")
     if decoding.repetition_penalty <= 0:
-        raise InputError(f"repetition_penalty is {decoding.repetition_penalty}; it is above 0, and 1 for none")
+        raise InputError(f"repetition_penalty is {decoding.repetition_penalty}; it must be above 0; 1 means none")
     if decoding.seed < 0:
-        raise InputError(f"seed is {decoding.seed}; it is 0 or more")
+        raise InputError(f"seed is {decoding.seed}; it must be at least 0")
 
 
 def check_questions(questions: Sequence[str]) -> None:
-    """Refuse questions that ask nothing.
+    """Check that no question is empty.
 
     Raises:
         InputError: one is empty.
@@ -46,7 +53,7 @@ def check_questions(questions: Sequence[str]) -> None:
 
 
 def check_answers(answers: Sequence[str]) -> None:
-    """Refuse answers that say nothing.
+    """Check that no answer is empty.
 
     Raises:
         InputError: one is empty.

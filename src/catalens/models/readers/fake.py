@@ -1,6 +1,6 @@
-"""A shipped reader with no weights: for tests, and to try a job before the models for it are there.
+"""A shipped reader without weights: for tests, and to try a job before its models are installed.
 
-It knows the mean colour of a picture and nothing else, but it keeps every promise of the protocols.
+It knows an image's mean colour and nothing else, but fulfils the protocols.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL.Image import Image
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
-from catalens.models.readers.checks import check_answers, check_decoding, check_questions
+from catalens.models.readers.checks import FOREIGN, check_answers, check_decoding, check_questions
 
 _COLOURS = {
     "black": (0, 0, 0),
@@ -31,28 +31,31 @@ _WORDINGS = ("a picture that is mostly {}", "mostly {}", "something {}", "a {} p
 
 
 class _Colours(list[str]):
-    """The colour of each picture."""
+    """The colour of each image."""
 
 
 class FakeReader:
-    """Says which colour a picture has; the same picture and question always give the same words."""
+    """Names an image's colour; the same image and question always have the same answer."""
+
+    input_size_wh: tuple[int, int] | None = None
+    keeps_history: bool = True
 
     def __init__(self) -> None:
         self.name = "fake"
-        self.looks: list[int] = []
-        """Numbers of pictures looked at, so that a test can count looks."""
+        self.encode_calls: list[int] = []
+        """Number of images of each `encode_images` call, for tests."""
         self._closed = False
 
     def encode_images(self, images: Sequence[Image]) -> EncodedImages:
-        """Find the mean colour of each picture."""
+        """Find the mean colour of each image."""
         self._check_open()
-        self.looks.append(len(images))
+        self.encode_calls.append(len(images))
         return _Colours(_colour(image) for image in images)
 
     def caption(
         self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
     ) -> list[list[str]]:
-        """Return `count` captions that name the colour, in other words each."""
+        """Return `count` captions that name the colour, each worded differently."""
         self._check_open()
         check_decoding(decoding, count)
         first = 0 if decoding.temperature is None else decoding.seed
@@ -70,7 +73,7 @@ class FakeReader:
         history: Sequence[Turn] = (),
         decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
-        """Answer with the colour where a question has that word, else with yes or no."""
+        """Answer with the colour if the question contains that word, else with yes or no."""
         self._check_open()
         check_decoding(decoding)
         check_questions(questions)
@@ -80,18 +83,20 @@ class FakeReader:
     def score(
         self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
     ) -> Scores:
-        """Score the answer that it would give itself above all others."""
+        """Score the reader's own answer above all others."""
         self._check_open()
         check_questions([question])
         check_answers(answers)
-        given = [group[0] for group in self.answer(encoded, [question], history=history)]
-        scores = np.zeros((len(given), len(answers)), dtype=np.float32)
-        for row, own in zip(scores, given, strict=True):
-            row[:] = [-0.1 if answer.lower() == own else -1 - 4 * _chance(own, question, answer) for answer in answers]
+        own_answers = [group[0] for group in self.answer(encoded, [question], history=history)]
+        scores = np.zeros((len(own_answers), len(answers)), dtype=np.float32)
+        for row, own in zip(scores, own_answers, strict=True):
+            row[:] = [
+                -0.1 if answer.lower() == own else -1 - 4 * _hash_unit(own, question, answer) for answer in answers
+            ]
         return scores
 
     def close(self) -> None:
-        """Be closed, as a reader with weights is."""
+        """Refuse all further calls, as a reader with weights does."""
         self._closed = True
 
     def __enter__(self) -> Self:
@@ -107,7 +112,7 @@ class FakeReader:
 
 def _own(encoded: EncodedImages) -> _Colours:
     if not isinstance(encoded, _Colours):
-        raise InputError(f"{type(encoded).__name__} was made by another reader; only the reader that looked can go on")
+        raise InputError(FOREIGN.format(kind=type(encoded).__name__, name="fake"))
     return encoded
 
 
@@ -116,16 +121,16 @@ def _colour(image: Image) -> str:
     return min(_COLOURS, key=lambda name: int(np.square(pixel - _COLOURS[name]).sum()))
 
 
-def _answer(colour: str, said: Sequence[str]) -> str:
-    if "colour" in said[-1].lower() or "color" in said[-1].lower():
+def _answer(colour: str, turns: Sequence[str]) -> str:
+    if "colour" in turns[-1].lower() or "color" in turns[-1].lower():
         return colour
-    return "yes" if _chance(colour, *said) < 0.5 else "no"
+    return "yes" if _hash_unit(colour, *turns) < 0.5 else "no"
 
 
 def _cut(text: str, decoding: Decoding) -> str:
     return " ".join(text.split()[: decoding.max_tokens])
 
 
-def _chance(*texts: str) -> float:
-    """Return a number in [0, 1) that is always the same for the same texts."""
+def _hash_unit(*texts: str) -> float:
+    """Return a number in [0, 1) that depends on the texts only."""
     return int.from_bytes(hashlib.sha256("\0".join(texts).encode()).digest()[:6], "little") / 2**48

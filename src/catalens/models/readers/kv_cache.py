@@ -1,182 +1,205 @@
-"""A language model in the middle of n texts: what it has read is kept as keys and values, so that it only ever goes on.
+"""Decoder state of n texts: keys and values of everything read so far, so that each step reads only new tokens.
 
-Every torch reader is a way to begin such readings from pictures; the loops that write and score texts need no more.
+A torch reader prefills such a state from images and prompts; the loops that generate and score texts need no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Hashable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 
-class Reading(Protocol):
-    """n texts that are being read or written."""
+class DecoderState(Protocol):
+    """n texts that are being read or generated."""
 
-    def read(self, ids: Tensor, mask: Tensor | None = None, *, last: bool = False) -> Tensor:
-        """Go on with k tokens a row.
+    def forward(self, ids: Tensor, attention_mask: Tensor | None = None, *, last_only: bool = False) -> Tensor:
+        """Read k more tokens per row.
 
         Args:
             ids: (n, k) int64.
-            mask: (n, k), 0 for padding, which may only stand on the left; None for none.
-            last: only the logits after the last token are wanted.
+            attention_mask: (n, k), 0 for padding, which is allowed on the left only; None for no padding.
+            last_only: return the logits after the last token only.
 
         Returns:
             (n, k or 1, vocabulary) float32 logits.
         """
 
-    def spread(self, times: int) -> Reading:
-        """Return a copy in which every row stands `times` times, side by side; this one may go on by itself."""
+    def expand(self, times: int) -> DecoderState:
+        """Return an independent state in which every row is repeated `times` times, repeats side by side."""
 
     def reorder(self, rows: Tensor) -> None:
-        """Let row i go on from what row `rows[i]` has read; both come from one row of the last `spread`."""
+        """Let row i continue row `rows[i]`; both must be repeats of one row of the last `expand`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """Where texts begin.
+class Prefill:
+    """A decoder state after reading the prompts, with the logits of the first new token.
 
     Attributes:
-        reading: n rows that have read their prompts.
-        logits: (n, vocabulary) float32, for the first token to be written.
-        said: the prompt of each row as token ids: what a repetition penalty counts as said.
-        room: how many tokens more the model can hold.
+        state: n rows that have read their prompts.
+        logits: (n, vocabulary) float32, for the first new token.
+        prompt_ids: token ids of each row's prompt, which a repetition penalty counts.
+        max_new_tokens: how many tokens still fit the model.
     """
 
-    reading: Reading
+    state: DecoderState
     logits: Tensor
-    said: Sequence[Sequence[int]]
-    room: int
+    prompt_ids: Sequence[Sequence[int]]
+    max_new_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What a model of transformers is given to go on.
+class ForwardInputs:
+    """Inputs of one forward pass of a transformers model.
 
     Attributes:
-        ids: (n, k) new tokens.
-        positions: (n, k) their places.
-        mask: (n, length) of everything read and of the new tokens, 0 for padding; None where there is none.
-        cache: keys and values of what was read; the model adds those of the new tokens.
-        context: what else a row needs, row by row.
-        keep: how many of the last tokens' logits are wanted; 0 for all.
+        input_ids: (n, k) new tokens.
+        position_ids: (n, k) their positions.
+        attention_mask: (n, length) of all tokens so far, the new ones included, 0 for padding; None for no padding.
+        past_key_values: the cache, to which the model appends the new tokens.
+        context: further inputs per row, such as an encoder's output.
+        logits_to_keep: how many of the last tokens need logits; 0 for all.
     """
 
-    ids: Tensor
-    positions: Tensor
-    mask: Tensor | None
-    cache: Any
+    input_ids: Tensor
+    position_ids: Tensor
+    attention_mask: Tensor | None
+    past_key_values: Any
     context: tuple[Tensor, ...]
-    keep: int
+    logits_to_keep: int
 
 
-Forward = Callable[[Step], Tensor]
-"""Runs a model over new tokens and gives their logits, or at least those of the last ones that are wanted."""
+Forward = Callable[[ForwardInputs], Tensor]
+"""Runs a model over new tokens; returns at least the logits of the last `logits_to_keep` tokens."""
 
 
-class CachedReading:
-    """A reading by a model of transformers, whose cache holds the keys and values.
+class CachedState:
+    """A decoder state over a transformers cache.
 
     Args:
-        forward: runs the model over new tokens; the cache is changed by it.
-        cache: a `DynamicCache` or `EncoderDecoderCache` of what was read.
-        mask: (n, length) of what was read; 0 for padding.
-        place: (n,) the position of the next token.
-        context: what else a row needs, row by row, such as an encoder's output.
+        forward: runs the model over new tokens; appends to the cache.
+        past_key_values: a `DynamicCache` or `EncoderDecoderCache`.
+        attention_mask: (n, length) of the cached tokens; 0 for padding.
+        next_position: (n,) the position of the next token.
+        context: further inputs per row, such as an encoder's output.
     """
 
     def __init__(
-        self, forward: Forward, cache: Any, mask: Tensor, place: Tensor, context: tuple[Tensor, ...] = ()
+        self,
+        forward: Forward,
+        past_key_values: Any,
+        attention_mask: Tensor,
+        next_position: Tensor,
+        context: tuple[Tensor, ...] = (),
     ) -> None:
-        self.forward = forward
-        self.cache = cache
-        self.mask, self.place, self.context = mask, place, context
-        self.padded = not bool(mask.all())
+        self._forward = forward
+        self.past_key_values = past_key_values
+        self.attention_mask, self.next_position, self.context = attention_mask, next_position, context
+        self._padded = not bool(attention_mask.all())
 
-    def read(self, ids: Tensor, mask: Tensor | None = None, *, last: bool = False) -> Tensor:
-        """Go on with k tokens a row; see `Reading`."""
-        self.padded = self.padded or mask is not None
-        new = torch.ones_like(ids) if mask is None else mask
-        self.mask = torch.cat([self.mask, new], dim=1)
+    def forward(self, ids: Tensor, attention_mask: Tensor | None = None, *, last_only: bool = False) -> Tensor:
+        """Read k more tokens per row; see `DecoderState`."""
+        self._padded = self._padded or attention_mask is not None
+        new = torch.ones_like(ids) if attention_mask is None else attention_mask
+        self.attention_mask = torch.cat([self.attention_mask, new], dim=1)
         counted = new.cumsum(dim=1)
-        positions = (self.place[:, None] + counted - 1).clamp(min=0)
-        self.place = self.place + counted[:, -1]
-        mask = self.mask if self.padded else None
-        logits = self.forward(Step(ids, positions, mask, self.cache, self.context, keep=int(last)))
-        return logits[:, -1:].float() if last else logits.float()
+        position_ids = (self.next_position[:, None] + counted - 1).clamp(min=0)
+        self.next_position = self.next_position + counted[:, -1]
+        whole = self.attention_mask if self._padded else None
+        inputs = ForwardInputs(ids, position_ids, whole, self.past_key_values, self.context, int(last_only))
+        logits = self._forward(inputs)
+        return logits[:, -1:].float() if last_only else logits.float()
 
-    def spread(self, times: int) -> CachedReading:
-        """Return a copy in which every row stands `times` times; see `Reading`."""
-        rows = torch.arange(len(self.mask), device=self.mask.device).repeat_interleave(times)
+    def expand(self, times: int) -> CachedState:
+        """Return an independent state with repeated rows; see `DecoderState`."""
+        rows = torch.arange(len(self.attention_mask), device=self.attention_mask.device).repeat_interleave(times)
         context = tuple(each[rows] for each in self.context)
-        return CachedReading(self.forward, forked(self.cache, rows), self.mask[rows], self.place[rows], context)
+        cache = clone_cache(self.past_key_values, rows)
+        return CachedState(self._forward, cache, self.attention_mask[rows], self.next_position[rows], context)
 
     def reorder(self, rows: Tensor) -> None:
-        """Let rows go on from others; see `Reading`."""
-        # The picture's own keys and values are the same for all rows of one beginning.
-        own: Any = getattr(self.cache, "self_attention_cache", self.cache)
+        """Let rows continue others; see `DecoderState`."""
+        # Cross-attention keys and values are the same for all repeats of a row.
+        own: Any = getattr(self.past_key_values, "self_attention_cache", self.past_key_values)
         own.reorder_cache(rows)
-        self.mask, self.place = self.mask[rows], self.place[rows]
+        self.attention_mask, self.next_position = self.attention_mask[rows], self.next_position[rows]
+
+    @classmethod
+    def concat(cls, states: Sequence[CachedState]) -> CachedState:
+        """Return one state with the rows of several states of one model, padded on the left to one length."""
+        if len(states) == 1:
+            return states[0].expand(1)
+        from transformers import DynamicCache
+
+        length = max(each.attention_mask.shape[1] for each in states)
+
+        def padded(values: Tensor) -> Tensor:  # (n, heads, length, width)
+            return torch.nn.functional.pad(values, (0, 0, length - values.shape[2], 0))
+
+        cache = DynamicCache()
+        for at in range(len(states[0].past_key_values.layers)):
+            layers = [each.past_key_values.layers[at] for each in states]
+            keys = torch.cat([padded(layer.keys) for layer in layers])
+            cache.update(keys, torch.cat([padded(layer.values) for layer in layers]), at)
+        masks = [each.attention_mask for each in states]
+        padded_masks = [torch.nn.functional.pad(mask, (length - mask.shape[1], 0)) for mask in masks]
+        next_position = torch.cat([each.next_position for each in states])
+        return cls(states[0]._forward, cache, torch.cat(padded_masks), next_position)
 
 
-def go_on(model: Any, step: Step) -> Tensor:
-    """Be the `Forward` of a causal language model of transformers."""
+def forward_causal(model: Any, inputs: ForwardInputs) -> Tensor:
+    """Run a causal language model of transformers; return its logits."""
     logits: Tensor = model(
-        input_ids=step.ids,
-        position_ids=step.positions,
-        attention_mask=step.mask,
-        past_key_values=step.cache,
+        input_ids=inputs.input_ids,
+        position_ids=inputs.position_ids,
+        attention_mask=inputs.attention_mask,
         use_cache=True,
-        logits_to_keep=step.keep,
+        logits_to_keep=inputs.logits_to_keep,
+        **cache_argument(model, inputs.past_key_values),
     ).logits
     return logits
 
 
-def forked(cache: Any, rows: Tensor) -> Any:
-    """Return a cache with the keys and values of some rows, leaving the given one as it is.
+def cache_argument(model: Any, cache: Any) -> dict[str, Any]:
+    """Return the keyword argument that hands a cache to a model: `cache` in newer versions of transformers."""
+    model_class: Any = type(model)
+    return {_cache_name(model_class): cache}
+
+
+@lru_cache
+def _cache_name(model_class: Hashable) -> str:
+    forward: Any = getattr(model_class, "forward")  # noqa: B009 - an attribute that Hashable does not have
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
+
+
+def clone_cache(cache: Any, rows: Tensor) -> Any:
+    """Return a new cache with some rows of a cache, which is left unchanged.
 
     Args:
-        cache: a `DynamicCache` with layers of any kind, or the pair that decoders with cross attention keep.
-        rows: (m,) of the cache's rows.
+        cache: a `DynamicCache` with layers of any kind, or an `EncoderDecoderCache`.
+        rows: (m,) rows of the cache.
     """
     from transformers import EncoderDecoderCache
 
     if isinstance(cache, EncoderDecoderCache):
-        return EncoderDecoderCache(forked(cache.self_attention_cache, rows), forked(cache.cross_attention_cache, rows))
-    fork = copy(cache)
-    fork.layers = [copy(layer) for layer in cache.layers]
-    # Every kind of layer takes rows into new tensors.
-    fork.reorder_cache(rows)
-    return fork
+        own, cross = (clone_cache(each, rows) for each in (cache.self_attention_cache, cache.cross_attention_cache))
+        return EncoderDecoderCache(own, cross)
+    clone = copy(cache)
+    clone.layers = [copy(layer) for layer in cache.layers]
+    # Layers of every kind index into new tensors here.
+    clone.reorder_cache(rows)
+    return clone
 
 
-def stacked(readings: Sequence[CachedReading]) -> CachedReading:
-    """Return one reading with the rows of several, the shorter ones padded on the left; all are of one model."""
-    if len(readings) == 1:
-        return readings[0].spread(1)
-    from transformers import DynamicCache
-
-    length = max(each.mask.shape[1] for each in readings)
-
-    def padded(values: Tensor) -> Tensor:  # (n, heads, length, width)
-        return torch.nn.functional.pad(values, (0, 0, length - values.shape[2], 0))
-
-    cache = DynamicCache()
-    for at in range(len(readings[0].cache.layers)):
-        layers = [each.cache.layers[at] for each in readings]
-        keys = torch.cat([padded(layer.keys) for layer in layers])
-        cache.update(keys, torch.cat([padded(layer.values) for layer in layers]), at)
-    masks = [torch.nn.functional.pad(each.mask, (length - each.mask.shape[1], 0)) for each in readings]
-    place = torch.cat([each.place for each in readings])
-    return CachedReading(readings[0].forward, cache, torch.cat(masks), place)
-
-
-def left_padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """Return token ids as (n, length), shorter rows padded on the left, and the mask: None where all are as long."""
+def pad_left(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Return ids (n, length) padded on the left, and the attention mask; None if all rows have the same length."""
     length = max(len(row) for row in rows)
     ids = torch.tensor([[0] * (length - len(row)) + list(row) for row in rows], device=device)
     if all(len(row) == length for row in rows):
@@ -185,8 +208,8 @@ def left_padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Te
     return ids, mask
 
 
-def right_padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return token ids as (n, length), shorter rows padded on the right, and the mask (n, length)."""
+def pad_right(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return ids (n, length) padded on the right, and the attention mask (n, length)."""
     length = max(len(row) for row in rows)
     ids = torch.tensor([list(row) + [0] * (length - len(row)) for row in rows], device=device)
     return ids, torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows], device=device)

@@ -1,8 +1,8 @@
-"""Loads a vision-language model of transformers: safe weights, the right device and numbers, no code of strangers."""
+"""Loads a vision-language model of transformers: safe weights, the chosen device and dtype, no remote code."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,41 +14,45 @@ from PIL.Image import Image
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.allocator import keep_memory
+from catalens.models.device import choose_device, choose_dtype
+from catalens.models.hub.files import check_files, check_vocabulary, is_unsafe_pickle, unsafe_pickle
 from catalens.models.own_code import without_own_code
 
 if TYPE_CHECKING:
     import torch
 
 INSTALL = 'pip install "catalens[hub]"'
-DTYPES = ("auto", "float32", "float16", "bfloat16")
 Quantise = Literal["8bit", "4bit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """How a model is to be loaded.
+    """How to load a model.
 
     Attributes:
-        device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
-        dtype: of `DTYPES`; "auto" is the fastest that the device has.
-        quantise: keep the weights in 8 or 4 bits; None for as they are.
+        device: "cpu", "cuda", "cuda:1", "mps"; None for the fastest available.
+        dtype: of `catalens.models.device.DTYPES`; "auto" is the fastest that the device supports.
+        quantise: "8bit" or "4bit" weights; None for unquantised weights.
+        compile_after: images after which a vision tower in float32 on a processor may be compiled; None for never.
     """
 
     device: str | None = None
     dtype: str = "auto"
     quantise: Quantise | None = None
+    compile_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A model ready to run.
+    """A model in inference mode.
 
     Attributes:
         name: as a user gives it, with the revision.
-        model: of transformers, for inference.
-        processor: its tokenizer and preparation of pictures.
-        device: where it is.
-        dtype: of its activations.
+        model: of transformers.
+        processor: its tokenizer and image processor.
+        device: where the weights are.
+        dtype: of the activations.
+        compile_after: images after which the vision tower may be compiled; None for never.
     """
 
     name: str
@@ -56,19 +60,20 @@ class Loaded:
     processor: Any
     device: torch.device
     dtype: torch.dtype
+    compile_after: int | None = None
 
     def pixels(self, images: Sequence[Image]) -> torch.Tensor:
-        """Prepare pictures for the vision tower: (n, 3, height, width)."""
+        """Preprocess images for the vision tower: (n, 3, height, width)."""
         prepared = self.processor.image_processor(list(images), return_tensors="pt")
         pixels: torch.Tensor = prepared["pixel_values"].to(self.device, self.dtype)
         return pixels
 
 
 def need_libraries() -> None:
-    """Check that torch and transformers are there.
+    """Check that torch and transformers are installed.
 
     Raises:
-        ModelError: one is missing; the message holds the command that installs it.
+        ModelError: one is missing; the message has the command that installs it.
     """
     try:
         import torch  # noqa: F401
@@ -81,7 +86,7 @@ def read_config(folder: Path) -> Any:
     """Read a model's configuration.
 
     Raises:
-        ModelError: it is missing or damaged, or the model brings code of its own, which is never run.
+        ModelError: it is missing or damaged, or needs remote code, which is never run.
     """
     from transformers import AutoConfig
 
@@ -96,16 +101,17 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
 
     Args:
         folder: as transformers saves one.
-        name: what to call it.
+        name: for messages.
         model_class: of transformers, such as "BlipForConditionalGeneration".
-        wanted: where and how.
+        wanted: device, dtype and quantisation.
 
     Raises:
-        InputError: no device or dtype is called so.
+        InputError: the device or dtype does not exist.
         ModelError: files are missing or damaged, weights are missing, or it does not fit into memory.
     """
     import torch
 
+    check_files(folder)
     transformers: Any = import_module("transformers")
     device = choose_device(wanted.device)
     dtype = choose_dtype(wanted.dtype, device)
@@ -124,74 +130,39 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
             model = model.to(device)
     except torch.OutOfMemoryError as error:
         raise ModelError(f"{name} does not fit into the memory of {device}; try quantise='8bit' or '4bit'") from error
-    except ImportError as error:
-        raise ModelError(f"{name} needs another library: {_first_line(error)}") from error
     except Exception as error:  # transformers and safetensors raise many kinds for damaged files
-        raise ModelError(f"{name} cannot be loaded from {folder}: {_first_line(error)}") from error
+        raise _translated(error, folder, name) from error
     if missing := sorted(info["missing_keys"]):
         raise ModelError(f"{folder} lacks {len(missing)} weights of {model_class}, {missing[0]} among them")
-    return Loaded(name=name, model=model.eval(), processor=processor, device=device, dtype=dtype)
+    check_vocabulary(folder, len(processor.tokenizer), model.config.get_text_config().vocab_size)
+    exact_on_cpu = device.type == "cpu" and dtype == torch.float32 and not wanted.quantise
+    return Loaded(
+        name=name,
+        model=model.eval(),
+        processor=processor,
+        device=device,
+        dtype=dtype,
+        compile_after=wanted.compile_after if exact_on_cpu else None,
+    )
 
 
-def choose_device(asked: str | None) -> torch.device:
-    """Return the device that is asked for, or the best there is.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    import torch
-
-    found = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if asked is None:
-        return torch.device(next(name for name, there in found.items() if there))
-    kind, _, number = asked.partition(":")
-    there = found.get(kind, False) and (not number or (number.isdigit() and int(number) < torch.cuda.device_count()))
-    if not there:
-        raise InputError(f"there is no device {asked!r}; there are: {', '.join(k for k, v in found.items() if v)}")
-    return torch.device(asked)
-
-
-def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
-    """Return the dtype that is asked for, or the fastest one that the device computes in.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    import torch
-
-    if asked not in DTYPES:
-        raise InputError(f"there is no dtype {asked!r}; there are: {', '.join(DTYPES)}")
-    if asked != "auto":
-        chosen: torch.dtype = getattr(torch, asked)
-        return chosen
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if device.type == "mps":
-        return torch.float16
-    return torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
-
-
-def _cpu_has_bfloat16() -> bool:
-    """Say whether the processor multiplies bfloat16 itself; without, it would be slower than float32."""
-    import torch
-
-    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+def _translated(error: Exception, folder: Path, name: str) -> ModelError:
+    if is_unsafe_pickle(error):
+        return unsafe_pickle(folder)
+    if isinstance(error, ImportError):
+        return ModelError(f"{name} needs another library: {_first_line(error)}")
+    return ModelError(f"{name} cannot be loaded from {folder}: {_first_line(error)}")
 
 
 def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:
-    """Return the settings for weights in few bits.
+    """Return the configuration of quantised weights.
 
     Raises:
-        InputError: it is neither 8bit nor 4bit.
+        InputError: it is neither "8bit" nor "4bit".
         ModelError: the library is missing.
     """
     if quantise not in ("8bit", "4bit"):
-        raise InputError(f"quantise is {quantise!r}; it is '8bit', '4bit' or None")
+        raise InputError(f"quantise is {quantise!r}; it must be '8bit', '4bit' or None")
     settings: Any = import_module("transformers").BitsAndBytesConfig
     if not find_spec("bitsandbytes"):
         raise ModelError(f"weights in {quantise} need bitsandbytes: pip install bitsandbytes")
@@ -202,7 +173,7 @@ def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:
 
 @contextmanager
 def _quiet(transformers: Any) -> Iterator[None]:
-    """Keep progress bars and advice of the library off the terminal while it loads."""
+    """Silence the library's progress bars and warnings while it loads."""
     logging = transformers.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -1,6 +1,6 @@
-"""The reader that runs on torch: looks, captions, answers and scores with any family of models.
+"""The reader that runs on torch: encodes, captions, answers and scores with any family of models.
 
-A family says how its texts begin; everything after that is the same for all of them.
+A family prefills the decoder; generating and scoring are the same for all of them.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from PIL.Image import Image
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
-from catalens.models.readers.checks import check_answers, check_decoding, check_questions
-from catalens.models.readers.generate import write
-from catalens.models.readers.kv_cache import CachedReading, Start, right_padded
-from catalens.models.readers.tokens import decoded, plain_ids
+from catalens.models.readers.checks import FOREIGN, check_answers, check_decoding, check_questions
+from catalens.models.readers.generate import generate
+from catalens.models.readers.kv_cache import CachedState, Prefill, pad_right
+from catalens.models.readers.tokens import decode_ids, plain_ids
 
 _ROWS = 64
-"""Answers that are scored in one batch: more cost memory and gain no speed."""
+"""Answers scored in one batch: more would cost memory and gain no speed."""
 
 
 @dataclass(slots=True)
 class TorchImages:
-    """What a torch reader keeps of n pictures.
+    """Encoded images of a torch reader.
 
     Attributes:
-        features: of the vision tower, or what the language model takes of it, picture by picture.
-        prefix: what the language model has read of the pictures, once it was asked for.
+        features: per image, output of the vision tower, or the embeddings that the language model takes.
+        prefix: the language model's state after reading the images, once it was needed.
     """
 
     features: Any
-    prefix: CachedReading | None = None
+    prefix: CachedState | None = None
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.features)
 
 
 class Family(Protocol):
-    """What a reader must know of a family of models. Rows are ordered by picture, then by question."""
+    """What differs between families of models. Rows are ordered by image, then by question."""
 
     @property
     def name(self) -> str:
@@ -51,36 +51,39 @@ class Family(Protocol):
 
     @property
     def tokenizer(self) -> Any:
-        """Of transformers, between texts and token ids."""
+        """A tokenizer of transformers."""
 
     @property
-    def ends(self) -> Sequence[int]:
-        """The tokens that end a text."""
+    def end_ids(self) -> Sequence[int]:
+        """End-of-text tokens."""
 
     @property
-    def remembers(self) -> bool:
-        """Whether a question may follow a conversation."""
+    def keeps_history(self) -> bool:
+        """Whether a question may follow earlier turns."""
 
     @property
-    def lead(self) -> str:
+    def answer_prefix(self) -> str:
         """What the model writes before an answer, such as a space."""
 
     def encode_images(self, images: Sequence[Image]) -> TorchImages:
-        """Run the vision tower over pictures."""
+        """Run the vision tower over images."""
 
-    def captioning(self, encoded: TorchImages, prompt: str) -> list[Start]:
-        """Begin one caption for each picture, after the prompt."""
+    def prefill_captions(self, encoded: TorchImages, prompt: str) -> list[Prefill]:
+        """Start one caption per image, after the prompt."""
 
-    def asking(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Start]:
-        """Begin the answer to each question about each picture."""
+    def prefill_answers(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Prefill]:
+        """Start the answer to each question about each image."""
 
 
 class TorchReader:
-    """A captioner and answerer over a family of models; it looks once, however much is asked."""
+    """A captioner and answerer over a family of models; images are encoded once, however much is asked."""
+
+    input_size_wh: tuple[int, int] | None = None
+    """Families prepare images in their own ways, some at more than one size: they take the whole image."""
 
     def __init__(self, family: Family) -> None:
         self._family: Family | None = family
-        self._name, self.remembers = family.name, family.remembers
+        self._name, self.keeps_history = family.name, family.keeps_history
 
     @property
     def name(self) -> str:
@@ -88,34 +91,34 @@ class TorchReader:
         return self._name
 
     def encode_images(self, images: Sequence[Image]) -> EncodedImages:
-        """Run the vision tower over n RGB pictures, once."""
+        """Run the vision tower over n RGB images, once."""
         with torch.inference_mode():
             return self._open.encode_images(images) if images else TorchImages([])
 
     def caption(
         self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
     ) -> list[list[str]]:
-        """Return `count` captions of each picture, best first.
+        """Return `count` captions per image, best first.
 
         Args:
-            encoded: n pictures, as this reader has looked at them.
-            prompt: what each caption begins with, and holds.
-            count: captions of a picture. Where there are fewer beams and no temperature, it is the number of beams.
-            decoding: how words are chosen.
+            encoded: n images, encoded by this reader.
+            prompt: start of each caption, included in it.
+            count: captions per image; without a temperature there are at least as many beams.
+            decoding: how tokens are chosen.
 
         Raises:
             InputError: the decoding makes no sense, or the prompt is too long.
             ModelError: the model gives no captions.
         """
         check_decoding(decoding, count)
-        family, pictures = self._open, _own(encoded)
-        if not len(pictures):
+        family, images = self._open, self._own(encoded)
+        if not len(images):
             return []
         with torch.inference_mode():
-            starts = family.captioning(pictures, prompt)
-            texts = [text for start in starts for text in write(start, decoding, family.ends, count)]
-        begin = plain_ids(family.tokenizer, prompt)
-        return [[decoded(family.tokenizer, [*begin, *ids]) for ids in group] for group in texts]
+            prefills = family.prefill_captions(images, prompt)
+            texts = [text for prefill in prefills for text in generate(prefill, decoding, family.end_ids, count)]
+        prompt_ids = plain_ids(family.tokenizer, prompt)
+        return [[decode_ids(family.tokenizer, [*prompt_ids, *ids]) for ids in group] for group in texts]
 
     def answer(
         self,
@@ -125,13 +128,13 @@ class TorchReader:
         history: Sequence[Turn] = (),
         decoding: Decoding = GREEDY,
     ) -> list[list[str]]:
-        """Give, for each picture, an answer to each question.
+        """Return, per image, an answer to each question.
 
         Args:
-            encoded: n pictures, as this reader has looked at them.
-            questions: in natural wording.
-            history: the conversation before them, oldest first.
-            decoding: how words are chosen.
+            encoded: n images, encoded by this reader.
+            questions: in natural language.
+            history: earlier turns, oldest first.
+            decoding: how tokens are chosen.
 
         Raises:
             InputError: a question is empty or too long, or the decoding makes no sense.
@@ -139,21 +142,21 @@ class TorchReader:
         """
         check_decoding(decoding)
         check_questions(questions)
-        family, pictures = self._open, _own(encoded)
-        if not len(pictures) or not questions:
-            return [[] for _ in range(len(pictures))]
+        family, images = self._open, self._own(encoded)
+        if not len(images) or not questions:
+            return [[] for _ in range(len(images))]
         with torch.inference_mode():
-            starts = family.asking(pictures, questions, history)
-            written = [ids for start in starts for (ids,) in write(start, decoding, family.ends)]
-        texts = [decoded(family.tokenizer, ids) for ids in written]
+            prefills = family.prefill_answers(images, questions, history)
+            generated = [ids for prefill in prefills for (ids,) in generate(prefill, decoding, family.end_ids)]
+        texts = [decode_ids(family.tokenizer, ids) for ids in generated]
         return [texts[at : at + len(questions)] for at in range(0, len(texts), len(questions))]
 
     def score(
         self, encoded: EncodedImages, question: str, answers: Sequence[str], *, history: Sequence[Turn] = ()
     ) -> Scores:
-        """Return (n pictures, m answers) log-likelihoods of each whole answer, its end included.
+        """Return (n images, m answers) log-likelihoods of each complete answer, its end token included.
 
-        The picture and the question are read once for all answers.
+        The image and the question are read once for all answers.
 
         Raises:
             InputError: the question or an answer is empty or too long.
@@ -161,16 +164,16 @@ class TorchReader:
         """
         check_questions([question])
         check_answers(answers)
-        family, pictures = self._open, _own(encoded)
-        if not len(pictures) or not answers:
-            return np.zeros((len(pictures), len(answers)), dtype=np.float32)
-        ids = [plain_ids(family.tokenizer, f"{family.lead}{answer}") for answer in answers]
+        family, images = self._open, self._own(encoded)
+        if not len(images) or not answers:
+            return np.zeros((len(images), len(answers)), dtype=np.float32)
+        ids = [plain_ids(family.tokenizer, f"{family.answer_prefix}{answer}") for answer in answers]
         with torch.inference_mode():
-            starts = family.asking(pictures, [question], history)
-            return np.concatenate([score_answers(start, ids, family.ends) for start in starts])
+            prefills = family.prefill_answers(images, [question], history)
+            return np.concatenate([score_answers(prefill, ids, family.end_ids) for prefill in prefills])
 
     def close(self) -> None:
-        """Let go of the weights; the reader cannot be used any more."""
+        """Free the weights; the reader cannot be used any more."""
         self._family = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -181,6 +184,11 @@ class TorchReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _own(self, encoded: EncodedImages) -> TorchImages:
+        if not isinstance(encoded, TorchImages):
+            raise InputError(FOREIGN.format(kind=type(encoded).__name__, name=self._name))
+        return encoded
+
     @property
     def _open(self) -> Family:
         if self._family is None:
@@ -188,39 +196,35 @@ class TorchReader:
         return self._family
 
 
-def score_answers(start: Start, answers: Sequence[Sequence[int]], ends: Sequence[int]) -> Scores:
-    """Return (n rows, m answers) log-likelihoods of whole answers; any of the ends ends one.
+def score_answers(prefill: Prefill, answers: Sequence[Sequence[int]], end_ids: Sequence[int]) -> Scores:
+    """Return (n rows, m answers) log-likelihoods of complete answers, each ended by any of the end tokens.
 
     Args:
-        start: n rows that have read their questions.
+        prefill: n rows that have read their questions.
         answers: m lists of token ids, none of them empty.
-        ends: the tokens that end a text.
+        end_ids: end-of-text tokens.
 
     Raises:
-        InputError: an answer is longer than what the model can still hold.
+        InputError: an answer is longer than the room left after the question.
     """
     longest = max(map(len, answers))
-    if longest > start.room:
-        raise InputError(f"an answer has {longest} tokens, but after the question the model holds {start.room} more")
-    n = len(start.said)
-    first = start.logits.log_softmax(dim=-1)
-    end_ids = torch.tensor(list(ends), device=first.device)
+    if longest > prefill.max_new_tokens:
+        raise InputError(
+            f"an answer has {longest} tokens; after the question there is room for {prefill.max_new_tokens}"
+        )
+    n = len(prefill.prompt_ids)
+    first = prefill.logits.log_softmax(dim=-1)
+    ends = torch.tensor(list(end_ids), device=first.device)
     columns = []
     step = max(1, _ROWS // n)
     for at in range(0, len(answers), step):
         some = answers[at : at + step]
-        ids, mask = right_padded(some, first.device)
+        ids, mask = pad_right(some, first.device)
         m, length = ids.shape
-        # Padding on the right is encoded by no token before it.
-        logits = start.reading.spread(m).read(ids.repeat(n, 1)).log_softmax(dim=-1).view(n, m, length, -1)
+        # No token attends to the padding on its right.
+        logits = prefill.state.expand(m).forward(ids.repeat(n, 1)).log_softmax(dim=-1).view(n, m, length, -1)
         later = logits[:, :, :-1].gather(3, ids[None, :, 1:, None].expand(n, -1, -1, 1)).squeeze(3) * mask[:, 1:]
         lasts = (mask.sum(dim=1) - 1)[None, :, None, None].expand(n, -1, 1, logits.shape[3])
-        closing = logits.gather(2, lasts).squeeze(2)[..., end_ids].logsumexp(dim=-1)
+        closing = logits.gather(2, lasts).squeeze(2)[..., ends].logsumexp(dim=-1)
         columns.append(first[:, ids[:, 0]] + later.sum(dim=2) + closing)
     return np.asarray(torch.cat(columns, dim=1).cpu().numpy(), dtype=np.float32)
-
-
-def _own(encoded: EncodedImages) -> TorchImages:
-    if not isinstance(encoded, TorchImages):
-        raise InputError(f"{type(encoded).__name__} was made by another reader; only the reader that looked can go on")
-    return encoded

@@ -1,16 +1,16 @@
-"""From a reader's name to a reader: which family it is, where its files are, and the nearest names for a wrong one."""
+"""From a reader's name to a reader: its family, its files, and suggestions for an unknown name."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Answerer, Captioner
-from catalens.models.hub.names import NO_REVISIONS, Place, nearest, parse, split_revision
-from catalens.models.readers.known import KNOWN_READERS
+from catalens.models.hub.names import NO_REVISIONS, nearest, parse, split_revision
+from catalens.models.known_readers import KNOWN_READERS
 
 if TYPE_CHECKING:
     from catalens.models.readers.bundled import BundleReader
@@ -18,27 +18,18 @@ if TYPE_CHECKING:
     from catalens.models.readers.reader import Family
 
 ACCEPTED = (
-    "starter or everyday, which come with the package; a short name such as blip-base or blip2-2.7b, or a hub id such "
-    "as Salesforce/blip-vqa-base, with @REVISION or without; the folder of a model or of a bundle with a reader; "
-    "https://host/v1#model for a server of chat completions; fake"
+    "starter or everyday, which are bundled; a short name such as blip-base or blip2-2.7b, or a hub id such as "
+    "Salesforce/blip-vqa-base, optionally with @REVISION; the folder of a model or of a bundle with a reader; "
+    "https://host/v1#model for a chat completions server; fake"
 )
 QUANTISED = "the readers that torch runs on this machine, such as blip2-2.7b, qwen2.5-vl-7b or the folder of a model"
-"""What `quantise` is for."""
+"""Where `quantise` applies."""
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _SERVER = re.compile(r"(remote:)?https?://")
 
 
 class Reader(Captioner, Answerer, Protocol):
-    """Describes pictures and answers questions about them; where it does only one, the other says so."""
-
-    def close(self) -> None:
-        """Let go of the weights or connections; the reader cannot be used any more."""
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
+    """Describes images and answers questions about them; a model that does only one refuses the other by name."""
 
 
 def _fake(_threads: int | None) -> Reader:
@@ -72,7 +63,7 @@ def _starter(threads: int | None) -> Reader:
 
 
 SHIPPED: dict[str, Callable[[int | None], Reader]] = {"starter": _starter, "everyday": _everyday, "fake": _fake}
-"""Readers that come with the package, by name; each is made for a number of processor threads."""
+"""Bundled readers by name; each factory takes the number of processor threads."""
 
 
 def load_reader(
@@ -81,41 +72,43 @@ def load_reader(
     device: str | None = None,
     dtype: str = "auto",
     quantise: Quantise | None = None,
-    revision: str | None = None,
     threads: int | None = None,
     api_key: str | None = None,
+    timeout_s: float = 120.0,
 ) -> Reader:
-    """Load a reader by its name.
+    """Load a reader by name.
 
     Args:
-        name: a shipped one (`starter`, `everyday`, `fake`), a short name (`blip-base`) or a hub id, with @REVISION or
-            without, the folder of a model or of a bundle with a reader, or `https://host/v1#model`.
-        device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
-        dtype: "float32", "float16", "bfloat16", or "auto" for the fastest that the device computes in.
-        quantise: "8bit" or "4bit" weights, of a model that torch runs; None for as they are.
-        revision: a commit, branch or tag of the hub; None for the name's own, or for the branch `main`: as it is in
-            the cache, else the newest.
-        threads: processor threads of torch, for the whole process; None leaves them as they are.
-        api_key: what a server asks for; None for none.
+        name: a bundled reader (`starter`, `everyday`, `fake`), a short name (`blip-base`) or a hub id, optionally with
+            @REVISION, the folder of a model or of a bundle with a reader, or `https://host/v1#model`.
+        device: "cpu", "cuda", "cuda:1", "mps"; None for the fastest available.
+        dtype: "float32", "float16", "bfloat16", or "auto" for the fastest that the device supports.
+        quantise: "8bit" or "4bit" weights, for a model that torch runs; None for unquantised weights.
+        threads: processor threads of torch, for the whole process; None for torch's default.
+        api_key: bearer token for a server; None for none.
+        timeout_s: total time of one request to a server.
 
     Raises:
-        InputError: no device or dtype is called so, the name asks for another revision, or the reader cannot be
-            quantised.
-        ModelError: nothing is called so (the message gives the nearest names), or it cannot be had.
+        InputError: the device or dtype does not exist, or the reader cannot be quantised.
+        ModelError: the name is unknown (the message suggests similar ones), or the model cannot be loaded.
     """
     folder = _folder(name)
     is_server, is_bundle = bool(_SERVER.match(name)), (folder / "bundle.json").is_file()
     if quantise is not None and (is_server or is_bundle or name in SHIPPED):
-        raise InputError(f"{name} cannot be kept in {quantise}: that is for {QUANTISED}")
+        raise InputError(f"{name} cannot be quantised to {quantise}: that is for {QUANTISED}")
     if name in SHIPPED:
         return SHIPPED[name](threads)
     if is_bundle:
         return _of_bundle(folder, threads)
     if is_server:
-        from catalens.models.readers.remote import connect
+        from catalens.models.remote import need_httpx
 
-        return connect(name.removeprefix("remote:"), api_key=api_key)
-    shown, folder = _find(name, folder, revision)
+        need_httpx("readers behind a server")
+        from catalens.models.readers.remote import RemoteReader
+        from catalens.models.remote.chat import connect
+
+        return RemoteReader(connect(name.removeprefix("remote:"), api_key=api_key, timeout_s=timeout_s))
+    shown, folder = _find(name, folder)
     from catalens.models.readers.loading import Wanted, load, need_libraries, read_config
 
     need_libraries()
@@ -124,20 +117,21 @@ def load_reader(
 
         torch.set_num_threads(threads)
     from catalens.models.readers.reader import TorchReader
+    from catalens.models.readers.vision import COMPILE_AFTER
 
     model_class, family = _family(read_config(folder), shown)
-    wanted = Wanted(device=device, dtype=dtype, quantise=quantise)
+    wanted = Wanted(device=device, dtype=dtype, quantise=quantise, compile_after=COMPILE_AFTER)
     return TorchReader(family(load(folder, shown, model_class, wanted)))
 
 
 def _folder(name: str) -> Path:
-    """Return the folder that a name means where it is one, or a file in one; else what is not there."""
+    """Return the folder that a name points to, directly or through a file in it; it need not exist."""
     path = Path(name).expanduser()
     return Path(parse(name).target) if path.is_file() else path
 
 
-def _find(name: str, folder: Path, revision: str | None) -> tuple[str, Path]:
-    """Return a model's name with its revision, and the folder of its files, fetched if need be."""
+def _find(name: str, folder: Path) -> tuple[str, Path]:
+    """Return a model's name with its revision, and the folder of its files, downloaded if necessary."""
     if folder.is_dir():
         from catalens.models.hub.layout import find_layout
 
@@ -150,14 +144,13 @@ def _find(name: str, folder: Path, revision: str | None) -> tuple[str, Path]:
         raise ModelError(unknown(name))
     from catalens.models.hub.download import cached, fetch
 
-    wanted = Place(bare, "hub", repository, revision=named).at(revision).revision
-    found = cached(repository, revision=wanted) or fetch(repository, revision=wanted, name=bare)
-    # The cache keeps each commit in a folder of its name; a short name and the hub's own are one model.
+    found = cached(repository, revision=named) or fetch(repository, revision=named, name=bare)
+    # The cache has a folder per commit; a short name and the hub id are the same model.
     return f"{repository}@{found.name[:12]}", found
 
 
 def unknown(name: str) -> str:
-    """Return the sentence that answers a name nobody knows, with the nearest known ones."""
+    """Return the message for an unknown name, with similar known ones."""
     known = (each for spec in KNOWN_READERS for each in (spec.name, spec.repository))
     near = nearest(name, dict.fromkeys([*SHIPPED, *known]))
     meant = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
@@ -165,7 +158,7 @@ def unknown(name: str) -> str:
 
 
 def _family(config: Any, name: str) -> tuple[str, Callable[[Loaded], Family]]:
-    """Return the class of transformers that a configuration names, and the family of ours that runs it."""
+    """Return the transformers class that a configuration names, and the family that runs it."""
     from catalens.models.readers.blip import BlipAnswers, BlipCaptions
     from catalens.models.readers.blip2 import Blip2Opt, Blip2T5
     from catalens.models.readers.chat import Chat
@@ -186,6 +179,6 @@ def _family(config: Any, name: str) -> tuple[str, Callable[[Loaded], Family]]:
     if config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         return "AutoModelForImageTextToText", Chat
     raise ModelError(
-        f"{name} is a {architecture or config.model_type}, which neither describes pictures nor answers questions; "
+        f"{name} is a {architecture or config.model_type}, which neither describes images nor answers questions; "
         "readers are BLIP, BLIP-2, GIT and the chat models of transformers' image-text-to-text family"
     )

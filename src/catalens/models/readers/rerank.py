@@ -1,7 +1,7 @@
-"""How far a shipped reader's caption is believed: as far as the encoder beside it finds the caption near the picture.
+"""Reranks a bundled reader's captions by the encoder's cosine with the image, and falls back where none is near.
 
-A reader taught on six thousand photographs says something fluent of every picture. The encoder knows more kinds of
-things, and its cosine between caption and picture tells the two cases apart (`docs/decisions/006-readers.md`).
+A reader trained on six thousand photographs returns a fluent caption for any image. The encoder knows more kinds of
+things, and its cosine between caption and image tells true captions from wrong ones (`docs/decisions/006-readers.md`).
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from catalens.core.errors import ModelError
 from catalens.core.types import Vectors
 from catalens.models.bundle import BundleEncoder
 
-NAMED = "a photo of {}"
+NAME_TEMPLATE = "a photo of {}"
 UNKNOWN = "a picture of something unknown"
-"""What is said where neither a caption nor the name of anything is near the picture."""
+"""The caption where neither a generated caption nor the name of anything is near the image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RerankConfig:
-    """When a caption is believed; chosen on `val`, kept in `reader.json`.
+    """Weights and thresholds, chosen on `val`; the key `belief` of `reader.json`.
 
     Attributes:
-        weight: of the cosine beside the likelihood, in choosing among captions.
-        names: things that a picture may be a photo of instead, with their wordings; the first is said.
-        margin: by so much must the nearest name be nearer than the nearest caption to be said in its place.
-        least_name: the cosine that it needs besides.
-        least: the cosine below which nothing is said but `UNKNOWN`.
+        weight: of the cosine beside the likelihood, for choosing among captions.
+        names: things that can replace a caption, each with its wordings; the first one is used.
+        margin: how much nearer than the nearest caption the nearest name must be to replace it.
+        least_name: minimum cosine of such a name.
+        least: the cosine of the nearest caption below which `UNKNOWN` replaces it.
     """
 
     weight: float
@@ -42,69 +42,71 @@ class RerankConfig:
 
     @classmethod
     def read(cls, raw: Any) -> Self:
-        """Make one of what `reader.json` holds.
+        """Build one from the content of `reader.json`.
 
         Raises:
-            ModelError: something is missing or of another kind.
+            ModelError: a key is missing or has the wrong type.
         """
         try:
             names = tuple(tuple(map(str, wordings)) for wordings in raw["names"])
             numbers = {key: float(raw[key]) for key in ("weight", "margin", "least_name", "least")}
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"the reader's belief cannot be used: {error}") from error
+            raise ModelError(f'the key "belief" of reader.json cannot be used: {error}') from error
         return cls(names=names, **numbers)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A caption, and what it is worth to the reader alone."""
+class ScoredCaption:
+    """A caption, and the reader's own score of it."""
 
     text: str
-    worth: float
+    score: float
 
 
 class Reranker:
-    """Ranks captions by how likely they are and how near to their picture, and says less where none is near."""
+    """Ranks captions by likelihood and cosine, and replaces the best one where it is not near the image."""
 
-    def __init__(self, encoder: BundleEncoder, belief: RerankConfig) -> None:
-        self._encoder, self.belief = encoder, belief
+    def __init__(self, encoder: BundleEncoder, config: RerankConfig) -> None:
+        self._encoder, self.config = encoder, config
 
-    def rank(self, captions: Sequence[Sequence[Said]], pictures: Vectors, *, free: bool) -> list[list[str]]:
-        """Return the captions of n pictures, the best first.
+    def rank(
+        self, captions: Sequence[Sequence[ScoredCaption]], images: Vectors, *, allow_fallback: bool
+    ) -> list[list[str]]:
+        """Return the captions of n images, best first.
 
         Args:
-            captions: some for each picture.
-            pictures: (n, dim) unit rows.
-            free: a name or `UNKNOWN` may take the last one's place and come first.
+            captions: candidates per image.
+            images: (n, dim) unit rows.
+            allow_fallback: a name or `UNKNOWN` may come first and push out the last caption.
         """
-        texts = sorted({said.text for some in captions for said in some})
+        texts = sorted({caption.text for candidates in captions for caption in candidates})
         places = {text: at for at, text in enumerate(texts)}
         vectors = self._encoder.encode_texts(texts)
-        out = []
-        for some, picture in zip(captions, pictures, strict=True):
-            near = vectors[[places[said.text] for said in some]] @ picture
-            worth = np.array([said.worth for said in some]) + self.belief.weight * near
-            best = [some[at].text for at in np.argsort(-worth, kind="stable")]
-            instead = self._instead(best[0], picture, float(near.max())) if free else None
-            out.append(best if instead is None else [instead, *best[:-1]])
-        return out
+        ranked = []
+        for candidates, image in zip(captions, images, strict=True):
+            cosines = vectors[[places[caption.text] for caption in candidates]] @ image
+            scores = np.array([caption.score for caption in candidates]) + self.config.weight * cosines
+            best = [candidates[at].text for at in np.argsort(-scores, kind="stable")]
+            fallback = self._fallback(best[0], image, float(cosines.max())) if allow_fallback else None
+            ranked.append(best if fallback is None else [fallback, *best[:-1]])
+        return ranked
 
-    def _instead(self, caption: str, picture: Vectors, nearest: float) -> str | None:
-        """Return what is said in a caption's place, or None where it is believed."""
-        cosines, owners = self._bank @ picture, self._owners
+    def _fallback(self, caption: str, image: Vectors, nearest: float) -> str | None:
+        """Return what replaces a caption, or None to keep it."""
+        cosines, owners = self._name_vectors @ image, self._name_owners
         if cosines.size:
             best = int(cosines.argmax())
-            wordings = self.belief.names[owners[best]]
-            near = float(cosines[best]) >= max(self.belief.least_name, nearest + self.belief.margin)
-            spoken = caption.split()
-            if near and not any(wording.split()[-1] in spoken for wording in wordings):
-                return NAMED.format(wordings[0])
-        return UNKNOWN if nearest < self.belief.least else None
+            wordings = self.config.names[owners[best]]
+            is_near = float(cosines[best]) >= max(self.config.least_name, nearest + self.config.margin)
+            words = caption.split()
+            if is_near and not any(wording.split()[-1] in words for wording in wordings):
+                return NAME_TEMPLATE.format(wordings[0])
+        return UNKNOWN if nearest < self.config.least else None
 
     @cached_property
-    def _bank(self) -> Vectors:
-        return self._encoder.encode_texts([NAMED.format(word) for words in self.belief.names for word in words])
+    def _name_vectors(self) -> Vectors:
+        return self._encoder.encode_texts([NAME_TEMPLATE.format(word) for words in self.config.names for word in words])
 
     @cached_property
-    def _owners(self) -> list[int]:
-        return [at for at, words in enumerate(self.belief.names) for _ in words]
+    def _name_owners(self) -> list[int]:
+        return [at for at, words in enumerate(self.config.names) for _ in words]

@@ -1,4 +1,4 @@
-"""Models at Amazon Bedrock, by the Converse operation: one request for every family of models."""
+"""Models of Amazon Bedrock, by the Converse operation: one request format for every family of models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from botocore.exceptions import (
 )
 
 from catalens.core.errors import AnswerError, ModelError
-from catalens.models.writers.retry import BusyError, with_retry
+from catalens.models.remote.redaction import redact
+from catalens.models.remote.replies import without_reasoning
+from catalens.models.remote.retry import BusyError, with_retry
 
 _BUSY = frozenset(
     {"ThrottlingException", "ModelNotReadyException", "ServiceUnavailableException", "TooManyRequestsException"}
@@ -34,17 +36,20 @@ _NEXT_STEP: Mapping[str, str] = {
 }
 _STOPPED: Mapping[str, str] = {
     "max_tokens": "was cut off after {max_tokens} tokens; ask for a shorter text",
-    "model_context_window_exceeded": "ran out of its context window; give fewer facts, or name a larger model",
-    "guardrail_intervened": "was held back by a guardrail; look at the facts, or at the guardrail's policy",
-    "content_filtered": "was held back by the provider's filter; look at the facts",
-    "malformed_model_output": "gave an answer that Bedrock could not read; try again, or name another model",
-    "malformed_tool_use": "tried to use a tool that it was not given; name another model",
-    "tool_use": "tried to use a tool that it was not given; name another model",
+    "model_context_window_exceeded": "ran out of its context window; give fewer facts, or use a larger model",
+    "guardrail_intervened": "was withheld by a guardrail; check the facts, or the guardrail's policy",
+    "content_filtered": "was withheld by the provider's filter; check the facts",
+    "malformed_model_output": "returned an answer that Bedrock could not read; try again, or use another model",
+    "malformed_tool_use": "tried to use a tool that it was not given; use another model",
+    "tool_use": "tried to use a tool that it was not given; use another model",
 }
 
 
 class Client(Protocol):
-    """As much of boto3's `bedrock-runtime` client as is used."""
+    """The part of boto3's `bedrock-runtime` client that is used."""
+
+    def close(self) -> None:
+        """Close the connections."""
 
     @property
     def converse(self) -> Callable[..., Mapping[str, Any]]:
@@ -59,11 +64,11 @@ class BedrockWriter:
         self._client, self._model, self._sleep = client, model, sleep
 
     def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:
-        """Return the model's text; its reasoning, if it sends some, is left out.
+        """Return the model's text, without reasoning.
 
         Raises:
-            AnswerError: the model refused, was cut off, or gave nothing.
-            ModelError: it cannot be had: access, address, credentials, too busy, too slow.
+            AnswerError: the model refused, was cut off, or returned no text.
+            ModelError: the model is not available: access, address, credentials, too busy, too slow.
         """
         # No temperature: some of the newest models refuse requests that set one.
         request = {
@@ -77,12 +82,14 @@ class BedrockWriter:
         if reason in _STOPPED:
             raise AnswerError(f"{self.name} {_STOPPED[reason].format(max_tokens=max_tokens)}")
         content = answer.get("output", {}).get("message", {}).get("content", [])
-        text = "".join(block.get("text", "") for block in content).strip()
+        text = without_reasoning("".join(block.get("text", "") for block in content))
         if not text:
-            raise AnswerError(
-                f"{self.name} gave no text (it stopped for {reason or 'no reason'!r}); name another model"
-            )
+            raise AnswerError(f"{self.name} returned no text (stop reason {reason or 'none'!r}); use another model")
         return text
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def _converse(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
@@ -90,17 +97,19 @@ class BedrockWriter:
         except ClientError as error:
             code, message = (error.response.get("Error", {}).get(key, "") for key in ("Code", "Message"))
             if code in _BUSY or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 429:
-                raise BusyError(f"{code}: {message}") from error
+                raise BusyError(f"{code}: {redact(message)}") from error
             step = _NEXT_STEP.get(code, "see the Bedrock documentation on this error")
-            raise ModelError(f"{self.name} failed with {code}: {message}; {step}") from error
+            raise ModelError(f"{self.name} failed with {code}: {redact(message)}; {step}") from error
         except (ReadTimeoutError, ConnectTimeoutError) as error:
             raise ModelError(f"{self.name} did not answer in time; allow more seconds, or ask for less") from error
         except NoCredentialsError as error:
             raise ModelError(f"{self.name} needs AWS credentials and found none; run `aws configure`") from error
         except EndpointConnectionError as error:
-            raise ModelError(f"{self.name} cannot be reached: {error}; check the region and the network") from error
+            raise ModelError(
+                f"{self.name} cannot be reached: {redact(str(error))}; check the region and the network"
+            ) from error
         except BotoCoreError as error:
-            raise ModelError(f"{self.name} could not be asked: {error}") from error
+            raise ModelError(f"{self.name} could not be asked: {redact(str(error))}") from error
 
 
 def load_bedrock(model: str, *, timeout_s: float) -> BedrockWriter:
@@ -116,5 +125,5 @@ def load_bedrock(model: str, *, timeout_s: float) -> BedrockWriter:
     except NoRegionError as error:
         raise ModelError(f"bedrock:{model} needs a region: set AWS_REGION, or run `aws configure`") from error
     except BotoCoreError as error:
-        raise ModelError(f"bedrock:{model} cannot be set up: {error}") from error
+        raise ModelError(f"bedrock:{model} cannot be set up: {redact(str(error))}") from error
     return BedrockWriter(client, model)

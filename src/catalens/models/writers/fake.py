@@ -1,4 +1,4 @@
-"""A shipped writer without a model: says back the facts of an instruction, to try the plumbing."""
+"""A shipped writer without a model: repeats the facts of an instruction, for tests and dry runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from catalens.core.errors import AnswerError
 
 
 class FakeWriter:
-    """Makes one sentence of every line of JSON that holds a fact; any other text is no matter."""
+    """Writes one sentence for every line of JSON with a fact, and ignores other lines."""
 
     name = "fake"
 
@@ -17,7 +17,7 @@ class FakeWriter:
         """Return "The NAME is VALUE." for each fact.
 
         Raises:
-            AnswerError: the text would have more words than tokens, or there is no fact.
+            AnswerError: the text would have more words than `max_tokens`, or there is no fact.
         """
         text = " ".join(f"The {name.replace('_', ' ')} is {value}." for name, value in _facts(instruction))
         if not text:
@@ -25,6 +25,9 @@ class FakeWriter:
         if len(text.split()) > max_tokens:
             raise AnswerError(f"fake was cut off after {max_tokens} tokens: allow more")
         return text
+
+    def close(self) -> None:
+        """Hold nothing, so free nothing."""
 
 
 def _facts(instruction: str) -> Iterator[tuple[str, str]]:

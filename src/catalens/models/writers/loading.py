@@ -1,4 +1,4 @@
-"""The one function that makes a writer from its name; what a writer needs is imported when it is named."""
+"""From a writer's name to a writer; what a writer needs is imported when it is named."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def load_writer(name: str, *, api_key: str | None = None, timeout_s: float = 60.
 
     Args:
         name: `bedrock:MODEL-ID` (a model or an inference profile), `openai:URL#MODEL` or an http(s) URL with `#MODEL`
-            (any server that speaks chat completions), `transformers:FOLDER` (a chat model on disk), or `fake`.
-        api_key: sent to a server as its bearer token; AWS finds its credentials by itself.
-        timeout_s: how long one answer may take, where it comes over a network.
+            (any chat completions server), `transformers:FOLDER` (a chat model on disk), or `fake`.
+        api_key: bearer token for a server; AWS credentials are found by boto3.
+        timeout_s: total time of one request over a network.
 
     Raises:
-        InputError: no writer is called so, or the timeout is not above 0.
-        ModelError: a library or a folder is missing; the message says what to do.
+        InputError: the name is unknown, or the timeout is not above 0.
+        ModelError: a library or a folder is missing; the message names the cure.
     """
     if timeout_s <= 0:
         raise InputError(f"the timeout is {timeout_s} seconds; it must be above 0")
@@ -46,7 +46,7 @@ def load_writer(name: str, *, api_key: str | None = None, timeout_s: float = 60.
 
         return FakeWriter()
     if kind not in makers or not rest.strip():
-        raise InputError(f"there is no writer {name!r}; there are: {NAMES}")
+        raise InputError(f"there is no writer {name!r}; accepted are: {NAMES}")
     return makers[kind]()
 
 
@@ -58,10 +58,13 @@ def _bedrock(model: str, timeout_s: float) -> Writer:
 
 
 def _openai(address: str, api_key: str | None, timeout_s: float) -> Writer:
-    _need("httpx", "remote")
-    from catalens.models.writers.chat import load_chat
+    from catalens.models.remote import need_httpx
 
-    return load_chat(address, api_key=api_key, timeout_s=timeout_s)
+    need_httpx("writers behind a server")
+    from catalens.models.remote.chat import connect
+    from catalens.models.writers.chat import ChatWriter
+
+    return ChatWriter(connect(address, api_key=api_key, timeout_s=timeout_s))
 
 
 def _transformers(folder: str) -> Writer:

@@ -1,4 +1,4 @@
-"""A chat model in a folder, by transformers."""
+"""A local chat model, run by transformers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from transformers import (
 )
 
 from catalens.core.errors import AnswerError, ModelError
+from catalens.models.device import choose_device
 from catalens.models.own_code import without_own_code
+from catalens.models.remote.replies import without_reasoning
 
 
 class LocalWriter:
-    """A `Writer` that takes the likeliest word each time, on an accelerator where there is one."""
+    """A `Writer` with greedy decoding, on an accelerator if there is one."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         self.name = name
-        self._model, self._tokenizer = model, tokenizer
+        self._model: PreTrainedModel | None = model
+        self._tokenizer = tokenizer
         ends = model.generation_config.eos_token_id or tokenizer.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
 
@@ -31,9 +34,11 @@ class LocalWriter:
         """Return the model's text.
 
         Raises:
-            AnswerError: it was cut off, or gave nothing.
-            ModelError: the model cannot take the instruction, or memory ran out.
+            AnswerError: the text was cut off, or is empty.
+            ModelError: the chat template refuses the instruction, memory ran out, or the writer is closed.
         """
+        if self._model is None:
+            raise ModelError(f"{self.name} is closed; load it again")
         inputs = self._inputs(system, instruction).to(self._model.device)
         length = inputs["input_ids"].shape[1]
         pad = self._tokenizer.pad_token_id
@@ -49,21 +54,25 @@ class LocalWriter:
                     pad_token_id=min(self._ends) if pad is None else pad,
                 )
         except (RuntimeError, ValueError, IndexError) as error:
-            raise ModelError(f"{self.name} failed: {error}; give fewer facts, or name a smaller model") from error
+            raise ModelError(f"{self.name} failed: {error}; give fewer facts, or use a smaller model") from error
         written = ids[length:].tolist()
         if len(written) >= max_tokens and written[-1] not in self._ends:
             raise AnswerError(f"{self.name} was cut off after {max_tokens} tokens; ask for a shorter text")
-        text = str(self._tokenizer.decode(written, skip_special_tokens=True)).strip()
+        text = without_reasoning(str(self._tokenizer.decode(written, skip_special_tokens=True)))
         if not text:
-            raise AnswerError(f"{self.name} gave no text; name another model")
+            raise AnswerError(f"{self.name} returned no text; use another model")
         return text
+
+    def close(self) -> None:
+        """Free the weights."""
+        self._model = None
 
     def _inputs(self, system: str, instruction: str) -> BatchEncoding:
         user = {"role": "user", "content": instruction}
         try:
             return self._template([{"role": "system", "content": system}, user])
         except TemplateError:
-            # Some families know no system's role: it goes before the instruction then.
+            # Templates without a system role: the system text goes before the instruction.
             try:
                 return self._template([{"role": "user", "content": f"{system}\n\n{instruction}"}])
             except TemplateError as error:
@@ -71,25 +80,25 @@ class LocalWriter:
 
     def _template(self, messages: list[dict[str, str]]) -> BatchEncoding:
         text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        # The template has written the marks of begin and end already.
+        # The template has added the special tokens already.
         inputs: BatchEncoding = self._tokenizer(str(text), add_special_tokens=False, return_tensors="pt")
         return inputs
 
 
 def load_local(folder: Path) -> LocalWriter:
-    """Load a chat model from a folder; nothing is downloaded and no code of the folder runs.
+    """Load a chat model from a folder; nothing is downloaded, and no remote code runs.
 
     Raises:
-        ModelError: there is no such folder, it holds no causal model, files are damaged, weights are missing, or it has
-            no chat template.
+        ModelError: the folder does not exist, has no causal model or no chat template, or files are damaged or
+            missing.
     """
     name = f"transformers:{folder.name}"
     if not folder.is_dir():
-        raise ModelError(f"{str(folder)!r} is no folder; transformers:FOLDER takes one that holds a chat model")
+        raise ModelError(f"{str(folder)!r} is not a folder; transformers:FOLDER takes the folder of a chat model")
     try:
         with without_own_code():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            model, told = AutoModelForCausalLM.from_pretrained(
+            model, info = AutoModelForCausalLM.from_pretrained(
                 folder,
                 local_files_only=True,
                 trust_remote_code=False,
@@ -99,10 +108,9 @@ def load_local(folder: Path) -> LocalWriter:
             )
     except Exception as error:  # transformers, tokenizers and safetensors raise many kinds for damaged files
         raise ModelError(f"{str(folder)!r} cannot be loaded as a chat model: {error}") from error
-    if missing := sorted(told["missing_keys"]):
+    if missing := sorted(info["missing_keys"]):
         kind = type(model).__name__
         raise ModelError(f"{str(folder)!r} lacks {len(missing)} weights of {kind}, {missing[0]} among them")
     if not tokenizer.chat_template:
-        raise ModelError(f"{str(folder)!r} has no chat template, so it is no chat model; name an instruct variant")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return LocalWriter(model.to(device).eval(), tokenizer, name)
+        raise ModelError(f"{str(folder)!r} has no chat template, so it is not a chat model; use an instruct variant")
+    return LocalWriter(model.to(choose_device()).eval(), tokenizer, name)

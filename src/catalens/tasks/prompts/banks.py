@@ -28,7 +28,7 @@ _BLOCK_SCORES = 1 << 24
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Words that may go into a prompt, with their own cosine with the picture."""
+    """A term for a prompt, with its cosine with the picture."""
 
     text: str
     kind: Kind
@@ -75,10 +75,10 @@ class Vocabulary:
     banks: Mapping[Kind, TermBank]
 
     def nearest(self, kinds: Sequence[Kind], vectors: Vectors, k: int, *, farthest: bool = False) -> list[list[Term]]:
-        """Give, for each of n vectors, the k nearest terms among some kinds, exactly.
+        """Return, for each of n vectors, the k nearest terms of some kinds, exactly.
 
         Args:
-            kinds: whose terms; equal cosines keep this order, and then the tables'.
+            kinds: of the terms; equal cosines keep this order, and then the tables'.
             vectors: (n, dim), unit rows from the vocabulary's own encoder.
             k: at least 1.
             farthest: the k farthest instead, farthest first.
@@ -98,13 +98,13 @@ class Vocabulary:
 def build_vocabulary(
     encoder: Encoder, tables: Tables, *, cache_dir: Path | None = None, progress: Progress | None = None
 ) -> Vocabulary:
-    """Encode the terms of all tables, or take their vectors from the cache where they have been encoded before.
+    """Encode the terms of all tables, or load their vectors from the cache.
 
     Args:
         encoder: makes the vectors.
         tables: each is kept in a file of its own, so that a change of one costs only its own terms.
         cache_dir: where vectors are kept; None keeps nothing.
-        progress: told how far the encoding of a table is; not called for one that the cache holds.
+        progress: called after each batch of a table; not called on a cache hit.
 
     Raises:
         InputError: every table is empty, or the cache cannot be written.
@@ -121,7 +121,7 @@ def build_vocabulary(
 
 def _vectors(encoder: Encoder, terms: Sequence[str], cache_dir: Path | None, progress: Progress | None) -> Vectors:
     """Return (m, dim) for m terms."""
-    path = cache_file(cache_dir, encoder.name, terms, "terms of prompts") if cache_dir and terms else None
+    path = cache_file(cache_dir, encoder.fingerprint, terms, "terms of prompts") if cache_dir and terms else None
     stored = read_vectors(path, (len(terms), encoder.dim), np.float32) if path is not None else None
     if stored is not None:
         return stored
@@ -131,7 +131,7 @@ def _vectors(encoder: Encoder, terms: Sequence[str], cache_dir: Path | None, pro
     for places in batched(sorted(range(len(terms)), key=lambda at: len(terms[at])), _BATCH_TEXTS):
         rows = encoder.encode_texts([terms[at] for at in places])
         if rows.shape != (len(places), encoder.dim):
-            raise ModelError(f"{encoder.name} gave {rows.shape} for {len(places)} texts of width {encoder.dim}")
+            raise ModelError(f"{encoder.name} returned {rows.shape} for {len(places)} texts of width {encoder.dim}")
         vectors[places] = rows
         done += len(places)
         if progress is not None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Score = Callable[[str, Sequence[str]], NDArray[np.floating]]
 """A prompt and n phrases → (n,) scores of `prompt, phrase`."""
 Fits = Callable[[str, Sequence[str]], NDArray[np.bool_]]
-"""A prompt and n phrases → (n,) whether there is room for `prompt, phrase`; where there is none, none comes back."""
+"""A prompt and n phrases → (n,) whether `prompt, phrase` is within the token limit; monotone in the prompt."""
 
 LAZY_BATCH = 64
 """Phrases that a lazy search scores at once: enough to keep the processor busy."""
@@ -35,7 +35,7 @@ class ChainSearch:
     Args:
         phrases: what may be added, each at most once; of equal scores the first in this order wins.
         score: what a prompt is worth.
-        fits: what there is no room for is neither scored nor taken.
+        fits: phrases beyond the token limit are neither scored nor added.
         lazy: score only the phrases that may still win. What a phrase added to the prompt when it was last scored is
             taken for the most that it can add now: a phrase says less, the more is said already. That holds nearly
             always and not always, so the result may differ from the exact one; how much is to be measured.
@@ -50,15 +50,15 @@ class ChainSearch:
         self._left = np.ones(len(phrases), dtype=np.bool_)
         self._gains = np.full(len(phrases), np.inf)
         self.scored = 0
-        """Prompts that were scored so far."""
+        """Number of prompts scored so far."""
 
     def run(self, start: Chain, *, min_count: int, max_count: int) -> Chain:
-        """Grow a prompt, and give the best that it ever was.
+        """Extend a prompt, and return the best prompt reached.
 
         Args:
             start: where it begins.
-            min_count: so many phrases are added even if they do not help: the next may.
-            max_count: at most so many.
+            min_count: minimum number of phrases, added even if they do not help, since the next may.
+            max_count: maximum number of phrases.
         """
         best = now = start
         for count in range(max_count):
@@ -74,7 +74,7 @@ class ChainSearch:
         return best
 
     def _grown(self, now: Chain) -> Chain | None:
-        """Add the best phrase that is left and fits; None if there is none."""
+        """Add the best remaining phrase that fits; None if there is none."""
         left = np.flatnonzero(self._left)
         self._left[left] = self._fits(now.prompt, [self._phrases[at] for at in left.tolist()])
         waiting = np.flatnonzero(self._left)
@@ -89,7 +89,7 @@ class ChainSearch:
         return Chain(f"{now.prompt}, {self._phrases[top]}", float(scores[top]), (*now.chosen, top))
 
     def _score_hopeful(self, now: Chain, waiting: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
-        """Score phrases, those that gained most before others, until no other can win."""
+        """Score phrases in descending order of their last gain, until no other can win."""
         waiting = waiting[np.argsort(-self._gains[waiting], kind="stable")]
         while len(waiting) and self._gains[waiting[0]] > scores.max() - now.score:
             some, waiting = waiting[:LAZY_BATCH], waiting[LAZY_BATCH:]

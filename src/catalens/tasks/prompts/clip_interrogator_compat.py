@@ -1,4 +1,4 @@
-"""What clip-interrogator 0.6.0 says of a picture, habits included, from the same weights, tables and caption.
+"""Reproduces clip-interrogator 0.6.0, quirks included, from the same weights, tables and caption.
 
 It is here so that the two can be compared in one run. Its habits, each kept as it is: vectors are rounded to half
 precision; a table of more than 2,048 terms is ranked in pieces that give an equal number of terms each; the farthest
@@ -71,7 +71,7 @@ class Likeness:
         self._encoder, self._candidates = encoder, candidates
         self._scorer = PromptScorer(encoder)
         self.scored = 0
-        """Prompts that chains have compared so far."""
+        """Number of prompts scored so far."""
         self._most_tokens = most_tokens(encoder)
         self._tables = raw_tables(vocabulary, self._scorer)
         self._merged = RawTable(
@@ -80,7 +80,7 @@ class Likeness:
         )
 
     def best(self, vector: Vectors, caption: str, *, min_count: int, max_count: int) -> str:
-        """Return what its `interrogate` gives."""
+        """Return the result of its `interrogate`."""
         [score] = self._similarities(vector, [caption])
         flavors = self._merged.rank(vector, self._candidates)
         chained = self._chain(vector, flavors, caption, score, min_count=min_count, max_count=max_count)
@@ -90,11 +90,11 @@ class Likeness:
         return texts[int(np.argmax(self._similarities(vector, texts)))]
 
     def fast(self, vector: Vectors, caption: str, *, max_count: int) -> str:
-        """Return what its `interrogate_fast` gives."""
+        """Return the result of its `interrogate_fast`."""
         return self._fitted(caption + ", " + ", ".join(self._merged.rank(vector, max_count)))
 
     def classic(self, vector: Vectors, caption: str, *, max_count: int) -> str:
-        """Return what its `interrogate_classic` gives."""
+        """Return the result of its `interrogate_classic`."""
         kinds: tuple[Kind, ...] = ("medium", "artist", "site", "movement")
         medium, artist, site, movement = (self._tables[kind].rank(vector, 1)[0] for kind in kinds)
         flavors = ", ".join(self._tables["flavor"].rank(vector, max_count))
@@ -102,7 +102,7 @@ class Likeness:
         return self._fitted(f"{start} {artist}, {site}, {movement}, {flavors}")
 
     def negative(self, vector: Vectors, *, max_count: int) -> str:
-        """Return what its `interrogate_negative` gives."""
+        """Return the result of its `interrogate_negative`."""
         flavors = self._tables["flavor"].rank(vector, self._candidates, reverse=True)
         left = list(dict.fromkeys([*flavors, *self._tables["negative"].terms]))
         scores = self._similarities(vector, left)

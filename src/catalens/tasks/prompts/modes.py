@@ -1,4 +1,4 @@
-"""The modes: from pictures and captions to drafts of prompts, exactly."""
+"""The modes of prompt search: pictures and captions → drafts of prompts."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NEGATIVE: Final[tuple[Kind, ...]] = ("flavor", "negative")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A prompt that grows.
+    """A prompt under construction.
 
     Attributes:
         text: so far.
         terms: what was added, in order.
-        left_out: words that there was no room for.
+        left_out: words beyond the token limit.
         scored: how many prompts a chain compared for it.
     """
 
@@ -37,7 +37,7 @@ class Draft:
 
 
 class Modes:
-    """How drafts are made; every method gives one per picture, in order.
+    """The modes of prompt search; every method returns one draft per picture, in order.
 
     Args:
         scorer: compares texts with pictures and knows what fits.
@@ -49,7 +49,7 @@ class Modes:
         self._scorer, self._vocabulary, self._plan = scorer, vocabulary, plan
 
     def start(self, caption: str) -> Draft:
-        """Begin with as many words of a caption as fit."""
+        """Start with as many words of a caption as fit."""
         words = caption.split()
         count = len(words)
         while count and not self._scorer.fits(" ".join(words[:count])):
@@ -69,7 +69,7 @@ class Modes:
         return [self._classic(start, *terms) for start, *terms in zip(starts, *tables, strict=True)]
 
     def chain(self, vectors: Vectors, starts: Sequence[Draft]) -> list[Draft]:
-        """Add, again and again, the term that brings the whole prompt nearest."""
+        """Repeatedly add the term that maximises the cosine of the whole prompt."""
         nearest = self._vocabulary.nearest(POSITIVE, vectors, self._plan.candidates)
         scores = (self._scorer.vectors([start.text for start in starts]) * vectors).sum(axis=1).tolist()
         drafts = []
@@ -93,7 +93,7 @@ class Modes:
         return drafts
 
     def _plus(self, draft: Draft, terms: Sequence[Term], *, joint: str = ", ") -> Draft:
-        """Add terms as one piece, where there is room for it."""
+        """Add terms as one piece if it is within the token limit."""
         words = " ".join(term.text for term in terms)
         if not words:
             return draft
@@ -121,7 +121,7 @@ class Modes:
         return self._plus_each(draft, [term for terms in others for term in terms])
 
     def _chain_of_terms(self, vector: Vectors, start: Draft, terms: Sequence[Term], *, sign: float = 1.0) -> Draft:
-        """Begin with the best term that fits; the terms are in order, the best one first."""
+        """Start with the best term that fits; terms are sorted, best first."""
         for at, first in enumerate(terms):
             draft = self._plus(start, [first])
             if draft.text:

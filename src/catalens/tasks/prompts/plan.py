@@ -1,4 +1,4 @@
-"""What kind of prompt is wanted."""
+"""Options of prompt search."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _LEAST = {"min_flavors": 0, "max_flavors": 1, "candidates": 1, "runners_up": 0, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What kind of prompt is wanted.
+    """Options of prompt search.
 
     Attributes:
         mode: how it is made.
         search: "lazy" re-scores only the terms that may still win, in modes best and negative.
-        min_flavors: terms that the chain adds even if they do not help.
-        max_flavors: terms at most; None: 32, and 3 in mode classic.
-        candidates: how many of the nearest terms the chain chooses from.
-        token_limit: a prompt may have no more tokens, its marks included; None: no more than the encoder reads.
-        runners_up: so many terms of each table are given that came next.
-        compatible: give what clip-interrogator 0.6.0 gives, habits included; search, token_limit and runners_up do
+        min_flavors: minimum number of terms, added even if they do not help.
+        max_flavors: maximum number of terms; None for 32, or 3 in mode classic.
+        candidates: number of nearest terms that the chain chooses from.
+        token_limit: maximum number of tokens, special tokens included; None for the encoder's maximum.
+        runners_up: number of next best terms returned per table.
+        compatible: reproduce clip-interrogator 0.6.0, quirks included; search, token_limit and runners_up do
             not matter then, and max_flavors and candidates do.
     """
 
@@ -62,5 +62,5 @@ class Plan:
 
     @property
     def most(self) -> int:
-        """Terms at most."""
+        """Maximum number of terms."""
         return self.max_flavors or (3 if self.mode == "classic" else 32)

@@ -1,4 +1,4 @@
-"""What a prompt is worth to a picture: cosines of whole texts and of many endings of one, and room for words."""
+"""Prompt scoring: cosines of texts, and of many endings of one prefix, with a picture; token limits."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _LONG = "a " * 4096
 
 @runtime_checkable
 class CountsTokens(Protocol):
-    """An encoder that says how much of a text it reads."""
+    """An encoder that counts tokens."""
 
     def count_tokens(self, text: str) -> tuple[int, int]:
-        """Return how many tokens a text has, and how many are read."""
+        """Return the number of tokens of a text, and how many of them are encoded."""
 
 
 def most_tokens(encoder: CountsTokens) -> int:
-    """Return how many tokens an encoder reads at most, its marks included."""
+    """Return the maximum number of tokens of an encoder, special tokens included."""
     return encoder.count_tokens(_LONG)[1]
 
 
 class PromptScorer:
-    """Compares texts with pictures through an encoder, whatever the encoder is good at."""
+    """Compares texts with pictures, by shared prefixes where the encoder supports them."""
 
     def __init__(self, encoder: Encoder, *, token_limit: int | None = None) -> None:
         """Take an encoder.
 
         Args:
-            encoder: one with `encode_after` is asked for endings only.
-            token_limit: a prompt may have no more tokens, its marks included; None: no more than the encoder reads.
+            encoder: with `encode_after`, only endings are encoded.
+            token_limit: maximum number of tokens, special tokens included; None for the encoder's maximum.
         """
         self._encoder = encoder
         self._prefixes = encoder if isinstance(encoder, PrefixEncoder) else None
@@ -63,11 +63,11 @@ class PromptScorer:
         return None if self._counts is None else self._counts.count_tokens(text)[0]
 
     def fits(self, text: str) -> bool:
-        """Say whether a whole text is read and keeps to the limit; always, where the encoder does not count."""
+        """Return whether a text is within the limit; always True if the encoder does not count tokens."""
         return self._counts is None or self._counts.count_tokens(text)[0] <= self._limit
 
     def fitting(self, prompt: str, phrases: Sequence[str]) -> NDArray[np.bool_]:
-        """Say for each of n phrases whether `prompt, phrase` fits: (n,)."""
+        """Return (n,): whether `prompt, phrase` fits, for each of n phrases."""
         if self._counts is None:
             return np.ones(len(phrases), dtype=np.bool_)
         # A phrase's own count has marks of begin and end, too; so where the sum keeps the limit, the whole does.
@@ -77,7 +77,7 @@ class PromptScorer:
         )
 
     def _size(self, phrase: str) -> int:
-        """Count the tokens of `, phrase` once, its marks included."""
+        """Return the number of tokens of `, phrase`, special tokens included; counted once."""
         if phrase not in self._sizes and self._counts is not None:
             self._sizes[phrase] = self._counts.count_tokens(f", {phrase}")[0]
         return self._sizes[phrase]

@@ -6,8 +6,9 @@ Knows files; knows nothing of vectors.
 from __future__ import annotations
 
 import ast
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,18 +17,24 @@ from typing import Literal
 from catalens.core.errors import InputError
 from catalens.tasks.vocabularies import load_vocabulary, vocabulary_names
 
+_log = logging.getLogger(__name__)
+
 CLIP_INTERROGATOR = "clip-interrogator"
-"""The name that stands for the lists of that package, where it is installed."""
+"""The name of the lists of that package, if it is installed."""
 FASHION = "fashion"
 """The name of the shipped tables for encoders that know products only: no artists, movements or sites."""
 
 Kind = Literal["artist", "flavor", "medium", "movement", "site", "negative"]
-"""What a term is to a prompt."""
+"""The role of a term in a prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """Terms as the files have them, without the space around a line; each file is called as its field, and `.txt`."""
+    """Terms as the files have them, without the space around a line; each file is called as its field, and `.txt`.
+
+    Attributes:
+        filled: names of the tables that a folder lacks, for which the bundled ones are used.
+    """
 
     artists: Sequence[str]
     flavors: Sequence[str]
@@ -35,6 +42,7 @@ class Tables:
     movements: Sequence[str]
     sites: Sequence[str]
     negative: Sequence[str]
+    filled: Sequence[str] = ()
 
     def phrases(self) -> Mapping[Kind, Sequence[str]]:
         """Return the words that may go into a prompt: an artist and a site go into several.
@@ -53,7 +61,7 @@ class Tables:
         }
 
 
-TABLES = tuple(each.name for each in fields(Tables))
+TABLES = tuple(each.name for each in fields(Tables) if each.name != "filled")
 
 
 def load_tables(vocabulary: str | Path | None = None) -> Tables:
@@ -62,8 +70,8 @@ def load_tables(vocabulary: str | Path | None = None) -> Tables:
     Args:
         vocabulary: None for the shipped ones, "fashion" for those of clothes and other products, "clip-interrogator"
             for those of that package; or a folder with some of `artists.txt`, `flavors.txt`, `mediums.txt`,
-            `movements.txt`, `sites.txt` and `negative.txt` (UTF-8). A file that is missing there is the shipped one; an
-            empty file is a table without terms.
+            `movements.txt`, `sites.txt` and `negative.txt` (UTF-8). A file that is missing there is the shipped one,
+            which is logged and kept in `filled`; an empty file is a table without terms.
 
     Raises:
         InputError: there is no such folder, it holds none of the files, or one cannot be read.
@@ -81,17 +89,21 @@ def load_tables(vocabulary: str | Path | None = None) -> Tables:
     names = ", ".join(f"{name}.txt" for name in TABLES)
     if not folder.is_dir():
         raise InputError(
-            f"there is no vocabulary {str(vocabulary)!r}: give {FASHION}, {CLIP_INTERROGATOR}, or a folder "
+            f"there is no vocabulary {str(vocabulary)!r}: name {FASHION}, {CLIP_INTERROGATOR}, or a folder "
             f"with some of {names}"
         )
-    if not any((folder / f"{name}.txt").is_file() for name in TABLES):
+    filled = tuple(name for name in TABLES if not (folder / f"{name}.txt").is_file())
+    if len(filled) == len(TABLES):
         raise InputError(f"the folder {folder} holds none of {names}; a vocabulary has at least one of them")
 
-    def read(name: str) -> Sequence[str]:
-        file = folder / f"{name}.txt"
-        return _read(file) if file.is_file() else _shipped(name)
-
-    return _tables(read)
+    if filled:
+        _log.warning(
+            "%s has no %s: the shipped terms are used; an empty file leaves a table out",
+            folder,
+            ", ".join(f"{name}.txt" for name in filled),
+        )
+    tables = _tables(lambda name: _shipped(name) if name in filled else _read(folder / f"{name}.txt"))
+    return replace(tables, filled=filled)
 
 
 def _tables(read: Callable[[str], Sequence[str]]) -> Tables:

@@ -28,30 +28,23 @@ from catalens.models.readers.bundled import FACTS as READER_FACTS
 from catalens.models.readers.bundled import FOLDER
 from catalens.models.registry import CALIBRATION, shipped
 from catalens.tasks.assessment import assess
-from catalens.tasks.attributes import build_schema_bank
 from catalens.tasks.calibration import save_calibration
-from catalens.tasks.schema import load_schema
-from catalens.tasks.thresholds import learn
 from catalens.training.captions import read_captions
 from catalens.training.evaluation import retrieval
+from catalens.training.everyday_calibration import learn_everyday, photograph_truth
 from catalens.training.export import revision_of, write_bundle
 from catalens.training.kinds import name_texts, read_classes
 from catalens.training.pixels import read_photographs
-from catalens.training.questions import everyday_facts
 from catalens.training.recipes.everyday.features import CELLS, CHANNELS, SIDE, FrozenTower
 from catalens.training.recipes.everyday.head import ImageHead
 from catalens.training.recipes.everyday.recipe import LEAN, UNKNOWN, Recipe
-from catalens.training.release import calibrated, change_facts, encode_images, share
+from catalens.training.release import calibrated, change_facts, encode_pictures, share
 from catalens.training.towers import TextTower
 
 SOURCE = (
     "trained by `make everyday` on Flickr8k's captions; the image tower is mobilenet_v2_1.0_224 "
     "(ImageNet, google-coral/test_data, Apache-2.0) as it was"
 )
-FACTS_OF = {"place": "inside", "scene": "place", "people": "people", "doing": "doing"}
-"""Group of the everyday schema → the kind of fact that captions tell of it."""
-LEAST_PRECISION = 0.7
-"""A stranger's first photograph is better not tagged than tagged wrongly."""
 
 
 class Whole(nn.Module):
@@ -102,19 +95,12 @@ def write_everyday(run: Path, data: Path, out: Path, revision: str) -> None:
 
 
 def calibrate(encoder: Encoder, data: Path, out: Path) -> dict[str, Any]:
-    """Learn temperatures and thresholds from what the captions of `val` agree on; give what they do on `test`."""
-    bank = build_schema_bank(encoder, load_schema("everyday"))
-    columns = {}
-    for split in ("val", "test"):
-        known = [{fact.kind: fact.answer for fact in everyday_facts(texts)} for texts in read_captions(data, split)]
-        columns[split] = {group: [row.get(kind) for row in known] for group, kind in FACTS_OF.items()}
-        for group, column in columns[split].items():
-            names = bank.schema.group(group).label_names
-            columns[split][group] = [value if value in names else None for value in column]
-    vectors = {split: encode_images(encoder, read_photographs(data, split)) for split in columns}
-    calibration, _ = learn(vectors["val"], columns["val"], bank, precision=LEAST_PRECISION)
+    """Learn temperatures and thresholds from validation pictures; return what they do on `test`."""
+    calibration, bank, _ = learn_everyday(encoder, data)
     save_calibration(calibration, out / CALIBRATION.format(schema="everyday"))
-    reports = assess(vectors["test"], columns["test"], bank, calibration=calibration)
+    truth = photograph_truth(read_captions(data, "test"), bank.schema)
+    vectors = encode_pictures(encoder, read_photographs(data, "test"))
+    reports = assess(vectors, truth, bank, calibration=calibration)
     return {report.group: calibrated(report) for report in reports}
 
 

@@ -34,7 +34,7 @@ from catalens.training.fashion import Product, read_products
 from catalens.training.gating import fit_gate
 from catalens.training.pixels import nonsense, png, read_photographs
 from catalens.training.recipes.starter.train import UNKNOWN
-from catalens.training.release import calibrated, change_facts, encode_images, share
+from catalens.training.release import calibrated, change_facts, encode_pictures, share
 
 MAIN_GROUPS = ("type", "colour", "gender", "pattern", "sleeve_length", "neck")
 TEN_COMMONEST = ("pattern", "sleeve_length", "neck")
@@ -79,7 +79,7 @@ def release(run: Path, data: Path, out: Path, revision: str | None = None) -> No
     write_bundle(out, Normalised(image), text, tokenizer, facts)
     encoder = load_bundle(out, runtime="onnxruntime")
     val, test = (list(read_products(data / "fashion", split)) for split in ("val", "test"))
-    val_vectors, test_vectors = (encode_images(encoder, [row.picture for row in rows]) for rows in (val, test))
+    val_vectors, test_vectors = (encode_pictures(encoder, [row.picture for row in rows]) for rows in (val, test))
     bank = build_schema_bank(encoder, load_schema("fashion"))
     change_facts(out, logit_scale=FIRST_SCALE / _scale_temperature(bank, val_vectors, val))
 
@@ -106,10 +106,10 @@ def release(run: Path, data: Path, out: Path, revision: str | None = None) -> No
 def gate_of(encoder: Encoder, data: Path, val_vectors: Vectors) -> tuple[Gate, dict[str, float]]:
     """Fit what tells products from everyday photographs; give the shares of `val` that it gets right."""
     products = list(islice(read_products(data / "fashion", "train"), GATE_PICTURES))
-    sold = encode_images(encoder, [row.picture for row in products])
+    sold = encode_pictures(encoder, [row.picture for row in products])
     made = [png(each) for each in nonsense(500, np.random.default_rng(2))]
-    gate = fit_gate(sold, encode_images(encoder, [*read_photographs(data), *made]))
-    others = encode_images(encoder, read_photographs(data, "val"))
+    gate = fit_gate(sold, encode_pictures(encoder, [*read_photographs(data), *made]))
+    others = encode_pictures(encoder, read_photographs(data, "val"))
     right = {"products": gate.products(val_vectors), "everyday photographs": ~gate.products(others)}
     return gate, {name: float(np.mean(rows)) for name, rows in right.items()}
 
@@ -172,7 +172,7 @@ def elsewhere(encoder: Encoder, bank: SchemaBank, calibration: Calibration, data
     }
     out = {}
     for name, pictures in sets.items():
-        vectors = encode_images(encoder, list(pictures))
+        vectors = encode_pictures(encoder, list(pictures))
         read = read_attributes(vectors, bank, calibration=calibration)
         sure = [each["type"].value != "unknown" and each["type"].confidence >= 0.5 for each in read]
         out[name] = float(np.mean(sure))

@@ -1,0 +1,103 @@
+"""Why a filter finds nothing: fields that no record has, and comparisons across kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+from catalens.core.filters import Compare, Filter, Kind, Leaf, Like, OneOf, kind_of, leaves_of
+from catalens.core.types import FieldValue, Record
+
+_MOST = 10
+_NAMES: dict[Kind, str] = {"text": "text", "number": "numbers", "truth": "true and false"}
+
+
+@dataclass(slots=True)
+class _Held:
+    """What records hold in a field: an example of each kind."""
+
+    examples: dict[Kind, FieldValue] = field(default_factory=dict)
+
+
+def hints(records: Iterable[Record], where: Filter) -> list[str]:
+    """Return a sentence for each part of a filter that can never match, whatever its value.
+
+    Reading stops as soon as every part has met a value of its kind, so a sound filter costs next to nothing.
+
+    Args:
+        records: of an index.
+        where: a filter on them.
+    """
+    wanted = [(leaf, kinds) for leaf in leaves_of(where) if (kinds := _kinds(leaf)) is not None]
+    fields = {leaf.field: _Held() for leaf in leaves_of(where)}
+    names: set[str] = set()
+    for record in records:
+        names |= record.fields.keys()
+        for name, held in fields.items():
+            if (value := record.fields.get(name)) is not None:
+                held.examples.setdefault(kind_of(value), value)
+        if all(held.examples for held in fields.values()) and all(
+            kinds & fields[leaf.field].examples.keys() for leaf, kinds in wanted
+        ):
+            return []
+    found = [
+        f"no record has a field {name!r}; there are: {_listed(nearest_first(name, names)) or 'none'}"
+        for name, held in sorted(fields.items())
+        if not held.examples
+    ]
+    mixed = [
+        _across(leaf, kinds, fields[leaf.field])
+        for leaf, kinds in wanted
+        if fields[leaf.field].examples and not kinds & fields[leaf.field].examples.keys()
+    ]
+    return found + list(dict.fromkeys(mixed))
+
+
+def nearest_first(name: str, others: Iterable[str]) -> list[str]:
+    """Order names by how much they look like one, ignoring case.
+
+    >>> nearest_first("Price", {"colour", "price", "prize"})
+    ['price', 'prize', 'colour']
+    """
+    return sorted(sorted(others), key=lambda other: -SequenceMatcher(None, name.lower(), other.lower()).ratio())
+
+
+def _kinds(leaf: Leaf) -> set[Kind] | None:
+    """Return the kinds that a value must have to pass; None where any value may."""
+    match leaf:
+        case Compare(_, operator, value):
+            return None if operator == "!=" else {kind_of(value)}
+        case OneOf(_, values):
+            return {kind_of(value) for value in values}
+        case Like():
+            return {"text"}
+    return None
+
+
+def _across(leaf: Leaf, kinds: set[Kind], held: _Held) -> str:
+    kind, example = next(iter(held.examples.items()))
+    has = f"{leaf.field!r} holds {' and '.join(_NAMES[each] for each in held.examples)}, such as {example!r}"
+    needs = " or ".join(_NAMES[each] for each in sorted(kinds))
+    cure = {
+        "text": f'write the value in quotes, "{_shown(leaf)}"',
+        "number": f"write the value without quotes, {_shown(leaf)}",
+        "truth": "write true or false without quotes",
+    }[kind]
+    return f"{has}, and is compared with {needs}, which never matches; {cure}"
+
+
+def _shown(leaf: Leaf) -> FieldValue:
+    match leaf:
+        case Compare(_, _, value):
+            return value
+        case OneOf(_, values):
+            return values[0]
+        case Like(_, pattern):
+            return pattern
+    return ""
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more

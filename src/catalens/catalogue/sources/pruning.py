@@ -1,0 +1,67 @@
+"""Which records a source no longer has, and when that is certain enough to remove them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from catalens.core.folders import Missed
+
+MAX_SHARE = 0.3
+"""Share of the records under the source's prefix that may be removed without being asked for."""
+
+_FEW = 10
+"""So many may always be removed: in a small catalogue they are soon a large share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """What should become of the records that a source was not found to have.
+
+    Attributes:
+        gone: ids to remove.
+        kept: ids that were not met, but lie below a folder that could not be listed.
+        refusal: why nothing is removed, as one sentence; None where `gone` can be.
+    """
+
+    gone: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    refusal: str | None = None
+
+
+def plan_pruning(
+    known: Iterable[str],
+    met: Collection[str],
+    missed: Missed | None = None,
+    *,
+    prefix: str = "",
+    max_share: float = MAX_SHARE,
+) -> Pruning:
+    """Decide which records to remove after a source was read to its end.
+
+    Args:
+        known: ids of the index.
+        met: ids that the source had, those of failed items too; an empty id stands for a row without a readable one.
+        missed: what the source could not look into; records below such a folder are kept.
+        prefix: put before every id of the source; records without it belong to another source.
+        max_share: largest share of the records with the prefix that may go, in [0, 1]; ten may always go.
+    """
+    ours = [one for one in known if one.startswith(prefix)]
+    absent = [one for one in ours if one not in met]
+    hidden = tuple(f"{prefix}{folder}/" for folder in (missed.folders if missed else ()))
+    kept = tuple(one for one in absent if hidden and one.startswith(hidden))
+    gone = tuple(one for one in absent if not (hidden and one.startswith(hidden)))
+    if not gone:
+        return Pruning(kept=kept)
+    if not set(met) - {""}:
+        return Pruning(kept=kept, refusal="the source is empty, so nothing was removed from the index")
+    if "" in met:
+        reason = f"{len(gone)} records were not met, but some rows had no readable id, so nothing was removed"
+        return Pruning(kept=kept, refusal=reason)
+    if len(gone) > max(_FEW, max_share * len(ours)):
+        reason = (
+            f"{len(gone)} of {len(ours)} records would be removed, more than {max_share:.0%}, so none was; "
+            "if the pictures are really gone and no drive is missing, allow a larger share"
+        )
+        return Pruning(kept=kept, refusal=reason)
+    return Pruning(gone, kept)

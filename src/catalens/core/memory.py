@@ -1,0 +1,34 @@
+"""Share a budget of bytes between threads, so that large jobs wait for each other and small ones do not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class ByteBudget:
+    """At most so many bytes in use at once; whoever needs more than is free waits, first come first served."""
+
+    def __init__(self, total_bytes: int) -> None:
+        self._total = self._free = total_bytes
+        self._turn = threading.Lock()
+        self._released = threading.Condition()
+
+    @contextmanager
+    def reserve(self, count_bytes: int) -> Iterator[None]:
+        """Hold bytes while the block runs; more than the total counts as the total, and so runs alone.
+
+        >>> with ByteBudget(100).reserve(1_000):
+        ...     pass
+        """
+        count_bytes = min(count_bytes, self._total)
+        with self._turn, self._released:  # the turn keeps small jobs from overtaking a large one for ever
+            self._released.wait_for(lambda: self._free >= count_bytes)
+            self._free -= count_bytes
+        try:
+            yield
+        finally:
+            with self._released:
+                self._free += count_bytes
+                self._released.notify_all()

@@ -1,0 +1,120 @@
+"""Finds what is wrong with the files of a pretrained model before its library loads them.
+
+A library that misses a file may use defaults silently: an empty tokenizer, another image size. The vectors then mean
+nothing. Encoders and readers use the same checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from catalens.core.errors import ModelError
+from catalens.models.json_files import load_json
+
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
+"""A folder with one of these has a tokenizer."""
+PREPROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+"""One of these says how images are prepared."""
+ADAPTER = "adapter_config.json"
+"""PEFT's configuration of an adapter."""
+_POINTER = b"version https://git-lfs"
+_PADDED_TOKENS, _LEAST_COVERED = 1024, 0.9
+"""Embeddings may be padded by 1024 rows, or by a tenth of a large vocabulary."""
+
+
+def refuse_adapter(folder: Path) -> None:
+    """Refuse a folder with a LoRA or another adapter of PEFT, alone or beside a whole model.
+
+    Raises:
+        ModelError: there is one; the message names its base model and the cure.
+    """
+    file = folder / ADAPTER
+    if not file.is_file():
+        return
+    try:
+        base = load_json(file).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError):
+        base = None
+    merge = (
+        f"merge it into {base or 'its base model'} (PeftModel.from_pretrained(…).merge_and_unload(), then "
+        "save_pretrained for the model and for its processor) and name the merged folder"
+    )
+    if (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder} holds a model and an adapter of PEFT ({ADAPTER}), which would be ignored; {merge}, or move "
+            f"{ADAPTER} away to use the model without it"
+        )
+    raise ModelError(f"{folder} is an adapter of PEFT for {base or 'an unnamed model'}, not a whole model; {merge}")
+
+
+def refuse_pointers(files: Iterable[Path]) -> None:
+    """Refuse files that Git LFS left as pointers.
+
+    Raises:
+        ModelError: a file is a pointer; the message holds the command that fetches its content.
+    """
+    for file in files:
+        try:
+            with file.open("rb") as stream:
+                begins = stream.read(len(_POINTER))
+        except OSError:
+            continue  # reported when it is loaded
+        if begins == _POINTER:
+            raise ModelError(
+                f"{file} is a Git LFS pointer and not the file itself; run `git lfs pull` in {file.parent}"
+            )
+
+
+def check_files(folder: Path, *, base: str = "the model it was made from") -> None:
+    """Check that a transformers model has a tokenizer and the preparation of images beside its weights.
+
+    Args:
+        folder: of the model.
+        base: the model whose processor fits, for the message.
+
+    Raises:
+        ModelError: a file is missing, as after `model.save_pretrained` alone; the message names it and the cure.
+    """
+    cure = f"copy it from {base}, or save it: AutoProcessor.from_pretrained(…).save_pretrained({str(folder)!r})"
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise ModelError(f"{folder} has no tokenizer: none of {', '.join(TOKENIZER_FILES)} is there; {cure}")
+    names = [name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    if names == ["vocab.json"] and not (folder / "merges.txt").is_file():
+        raise ModelError(f"{folder} has half a tokenizer: merges.txt is missing beside vocab.json; {cure}")
+    if not any((folder / name).is_file() for name in PREPROCESSOR_FILES):
+        raise ModelError(
+            f"{folder} does not say how images are prepared: {' or '.join(PREPROCESSOR_FILES)} is missing; {cure}"
+        )
+
+
+def check_vocabulary(folder: Path, tokens: int, embedded: int) -> None:
+    """Check that a tokenizer belongs to a model by the size of its vocabulary.
+
+    Args:
+        folder: of the model.
+        tokens: size of the tokenizer's vocabulary, added tokens included.
+        embedded: tokens that the model has an embedding for; it may be rounded up.
+
+    Raises:
+        ModelError: the tokenizer has more tokens than the model, or far fewer.
+    """
+    if tokens > embedded or tokens < _LEAST_COVERED * embedded - _PADDED_TOKENS:
+        raise ModelError(
+            f"{folder} has the tokenizer of another model: it has {tokens} tokens, and the model has {embedded}; copy "
+            "the tokenizer's files from the model it was made from"
+        )
+
+
+def is_unsafe_pickle(error: BaseException) -> bool:
+    """Say whether loading failed because pickled weights hold more than numbers, by torch's message."""
+    text = str(error)
+    return any(mark in text for mark in ("weights_only", "Weights only load failed", "WeightsUnpickler"))
+
+
+def unsafe_pickle(file: Path) -> ModelError:
+    """Return the error for pickled weights that could run code when they are loaded."""
+    return ModelError(
+        f"{file} is a pickle that holds more than numbers and could run code when it is loaded, so it is refused; "
+        "take the model's safetensors file, or convert it on a machine that may run its code"
+    )

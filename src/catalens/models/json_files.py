@@ -1,0 +1,26 @@
+"""Reads the small JSON files of models and bundles, which may come from anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+MOST_BYTES = 64 << 20
+"""No configuration is larger; tokenizers are, and their own library reads them."""
+
+
+def load_json(file: Path) -> Any:  # noqa: ANN401 - JSON is of any type
+    """Return what a JSON file holds.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no JSON, too large, or nested too deeply.
+    """
+    size = file.stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(f"it has {size} bytes; a configuration has at most {MOST_BYTES}")
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error

@@ -1,0 +1,130 @@
+"""Reads the choices of a chat completion: text without reasoning, refusals, and texts that were cut off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_THINKING = "think|thinking|thought|reasoning"
+_CLOSED = re.compile(rf"(?is)<({_THINKING})>.*?</\1>")
+_BEFORE_END = re.compile(rf"(?is)^.*</(?:{_THINKING})>")
+"""Templates that open the reasoning within the prompt leave the closing tag alone in the reply."""
+_UNCLOSED = re.compile(rf"(?is)<(?:{_THINKING})>.*$")
+_REFUSAL = re.compile(
+    r"""(?ix)^(?:(?:i['’]?m|i\ am)\ (?:so\ )?sorry|sorry|i\ apologi[sz]e|unfortunately)?[,.;!]?\s*(?:but\ )?
+    (?:as\ an\ ai[^,.]{0,40},\s*)?
+    i(?:\ (?:can(?:not|['’]?t)|am\ (?:unable|not\ able)\ to|won['’]?t|will\ not)|['’]m\ (?:unable|not\ able)\ to)\s+
+    (?:(?:assist|help|comply|provide|fulfil|fulfill)\b
+       |(?:see|view|access|process|analy[sz]e|describe|identify)\s+(?:the\ |any\ |this\ |that\ |your\ )?
+        (?:image|picture|photo|person|people)s?\b)""",
+)
+_LEAD_IN = re.compile(
+    r"""(?ix)^(?:(?:sure|certainly|of\ course|absolutely|okay|ok|great)(?:\ thing)?[!.,]+\s*)?
+    (?:(?:here(?:['’]s|\ is|\ are)|this\ is|the\ following\ is)\b[^:\n]{0,80}:\s*
+       |(?:the\ )?(?:image\ |picture\ )?(?:caption|description|answer)\s*:\s*)""",
+)
+_AGREEMENT = re.compile(r"(?i)^(?:sure|certainly|of course|absolutely|okay|ok)(?: thing)?[!.]+\s+")
+_FENCE = re.compile(r"(?s)^```[\w-]*\n(.*?)\n?```$")
+_HEADING = re.compile(r"(?m)^(?:#{1,6}|[-*•])\s+")
+_BOLD = re.compile(r"(?s)(\*\*|__|(?<!\w)[*_](?=\S))(.+?)\1(?!\w)")
+_QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "«": "»"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One choice of a chat completion.
+
+    Attributes:
+        text: without reasoning; empty where there is none.
+        refusal: why the model refused, in its words; None if it did not.
+        is_cut: the text, or the reasoning before it, ended at the token limit.
+        reason: the finish reason.
+        logprobs: as the server sent them.
+    """
+
+    text: str
+    refusal: str | None
+    is_cut: bool
+    reason: str | None
+    logprobs: Any = None
+
+
+def read_choice(raw: object) -> Choice:
+    """Read a choice.
+
+    Raises:
+        ValueError: it has no message.
+    """
+    message = raw.get("message") if isinstance(raw, Mapping) else None
+    if not isinstance(raw, Mapping) or not isinstance(message, Mapping):
+        raise ValueError("a choice has no message")
+    reason = raw.get("finish_reason")
+    whole = _content(message.get("content"))
+    text = without_reasoning(whole)
+    refusal = message.get("refusal")
+    if refusal is None and reason == "content_filter":
+        refusal = text
+    if refusal is None and _REFUSAL.match(text):
+        refusal = text
+    refused = None if refusal is None else str(refusal).strip()
+    return Choice(text, refused, reason == "length", reason, raw.get("logprobs"))
+
+
+def without_reasoning(text: str) -> str:
+    """Return a text without its reasoning, whole or cut off.
+
+    >>> [without_reasoning(text) for text in ("<think>A cat?</think> A cat.", "hm</think>A cat.", "<think>A")]
+    ['A cat.', 'A cat.', '']
+    """
+    return _UNCLOSED.sub("", _BEFORE_END.sub("", _CLOSED.sub("", text))).strip()
+
+
+def plain_reply(text: str) -> str:
+    r"""Return a caption or answer without markdown, lead-ins and surrounding quotes.
+
+    >>> plain_reply('Sure! Here is a caption:\n\n**"A red *knitted* hat."**')
+    'A red knitted hat.'
+    >>> plain_reply("Sure.")
+    'Sure.'
+    """
+    plain = text.strip()
+    for _ in range(3):  # quotes within bold, a lead-in within a code fence
+        before = plain
+        plain = _HEADING.sub("", _FENCE.sub(r"\1", plain)).strip()
+        plain = _BOLD.sub(r"\2", plain)
+        plain = _AGREEMENT.sub("", _LEAD_IN.sub("", plain)).strip() or before
+        if len(plain) > 1 and _QUOTES.get(plain[0]) == plain[-1] and plain[-1] not in plain[1:-1]:
+            plain = plain[1:-1].strip() or before
+        if plain == before:
+            break
+    return plain
+
+
+def error_message(value: object) -> str | None:
+    """Return the message of a server's error object, in any of the usual shapes; None if it is no error."""
+    if not isinstance(value, Mapping):
+        return None
+    for key in ("error", "message", "detail", "errors"):
+        found = value.get(key)
+        if isinstance(found, Mapping):
+            found = found.get("message") or found.get("detail") or found.get("code")
+        if found:
+            return str(found).strip()
+    return None
+
+
+def _content(content: object) -> str:
+    """Return a message's content: a text, or a list of parts of which some are texts."""
+    if isinstance(content, list):
+        return "".join(_part(part) for part in content)
+    return content if isinstance(content, str) else ""
+
+
+def _part(part: object) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Mapping) and part.get("type") in {"text", "output_text", None}:
+        return str(part.get("text") or "")
+    return ""

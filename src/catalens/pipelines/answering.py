@@ -1,0 +1,138 @@
+"""Answers to questions about a picture: written by a reader, or chosen from a list with probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalens.core.errors import InputError
+from catalens.core.protocols import EncodedImages
+from catalens.core.types import GREEDY, Decoding, Turn
+from catalens.models.readers import Reader
+from catalens.pipelines.reading import encode_for_reader
+from catalens.pipelines.session import Session
+from catalens.pipelines.stages import Picture, Step, Values
+from catalens.tasks.schema import Group
+
+ANSWERS, ANSWER, LINES = "answers", "answer", "lines"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerStage:
+    """Answers to the same questions about every picture.
+
+    Attributes:
+        questions: in plain words.
+        choices: allowed answers, each scored by the reader's likelihood; empty lets it write.
+        unknown_below: with choices: "unknown" where the likeliest is less probable.
+        history: the conversation so far, oldest first.
+        decoding: how tokens of written answers are chosen.
+        reader: its name; None is the configured one.
+
+    Raises:
+        InputError: there is a threshold without choices.
+    """
+
+    questions: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+    unknown_below: float = 0.0
+    history: tuple[Turn, ...] = ()
+    decoding: Decoding = GREEDY
+    reader: str | None = None
+    name = ANSWERS
+
+    def __post_init__(self) -> None:
+        if self.unknown_below and not self.choices:
+            raise InputError("--unknown-below goes with --answers: only those have probabilities")
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """The list of answers, the first of them, all as lines of text, and each by its question."""
+        return (ANSWERS, ANSWER, LINES, *self.questions)
+
+    def load(self, session: Session) -> Step:
+        """Load the reader."""
+        reader = session.reader(self.reader)
+
+        def run(pictures: Sequence[Picture]) -> list[Values]:
+            with session.lock(reader.name):
+                rows = self.ask(reader, encode_for_reader(pictures, reader), self.questions, self.history)
+            return [values(row) for row in rows]
+
+        def values(answers: Sequence[dict[str, Any]]) -> Values:
+            by_question = {each["question"]: each["answer"] for each in answers}
+            texts = [each["answer"] for each in answers]
+            return by_question | {ANSWERS: list(answers), ANSWER: texts[0], LINES: texts}
+
+        return Step(run, size_wh=reader.input_size_wh)
+
+    def ask(
+        self, reader: Reader, encoded: EncodedImages, questions: Sequence[str], history: Sequence[Turn] = ()
+    ) -> list[list[dict[str, Any]]]:
+        """Return, for each picture, the answer to each question as JSON values; `history` is the conversation."""
+        if self.choices:
+            return self._choose(reader, encoded, questions, history)
+        from catalens.tasks.captions import clean_answer
+
+        rows = reader.answer(encoded, questions, history=history, decoding=self.decoding)
+        return [
+            [
+                {"question": question, "answer": clean_answer(each)}
+                for question, each in zip(questions, row, strict=True)
+            ]
+            for row in rows
+        ]
+
+    def _choose(
+        self, reader: Reader, encoded: EncodedImages, questions: Sequence[str], history: Sequence[Turn]
+    ) -> list[list[dict[str, Any]]]:
+        from catalens.tasks.answers import choose
+
+        columns = [
+            choose(reader, encoded, question, self.choices, unknown_below=self.unknown_below, history=history)
+            for question in questions
+        ]
+        return [
+            [
+                {
+                    "question": question,
+                    "answer": each.value,
+                    "probability": round(each.probability, 4),
+                    "probabilities": {name: round(share, 4) for name, share in each.probabilities.items()},
+                }
+                for question, each in zip(questions, row, strict=True)
+            ]
+            for row in zip(*columns, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAnswerStage:
+    """A reader's probabilities for the labels of some groups: what measuring sources of attributes needs.
+
+    Attributes:
+        groups: exclusive groups of a schema.
+    """
+
+    groups: tuple[Group, ...]
+    name = ANSWERS
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """Each group's name: (m,) probabilities of its labels."""
+        return tuple(group.name for group in self.groups)
+
+    def load(self, session: Session) -> Step:
+        """Load the configured reader."""
+        from catalens.tasks.attribute_sources import answer_probabilities
+
+        reader = session.reader()
+
+        def run(pictures: Sequence[Picture]) -> list[Values]:
+            with session.lock(reader.name):
+                encoded = encode_for_reader(pictures, reader)
+                columns = {group.name: answer_probabilities(reader, encoded, group) for group in self.groups}
+            return [{name: rows[at] for name, rows in columns.items()} for at in range(len(pictures))]
+
+        return Step(run)

@@ -1,0 +1,187 @@
+"""Product descriptions: facts from a picture's attributes or a table's row, into a text that is true to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catalens.catalogue.sources import Entry, Item
+from catalens.core.errors import CatalensError, InputError
+from catalens.core.types import Outcome
+from catalens.models.routing import domain
+from catalens.pipelines.attributes import ATTRIBUTES
+from catalens.pipelines.encoding import ENCODER
+from catalens.pipelines.session import Session
+from catalens.pipelines.stages import Picture, Step, Values
+from catalens.tasks.describing import Description
+from catalens.tasks.facts import Facts
+from catalens.tasks.instruction import Style
+
+if TYPE_CHECKING:
+    from catalens.catalogue.sources.items import Row
+    from catalens.tasks.lexicon import Lexicon
+
+DESCRIPTION, TEMPLATE = "description", "template"
+VALUES = (DESCRIPTION, "sentences", "facts", "writer", "language", "problems", "keywords_left_out")
+_ROW_KEYS = frozenset({"id", "source", "image", "file_name", "path", "encoder"})
+"""Columns that say which product a row is about, and nothing of it."""
+
+_MAX_FAILURES = 5
+"""A writer that fails this often, without a text between, is not available."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeStage:
+    """A description of each product, from the attributes that an earlier stage found, or from the record's fields.
+
+    Attributes:
+        style: tone, length, language, search words and seed.
+        writer: "template", or a language model's name.
+        instruction: file of what the model is told, with {facts} in it; None is the package's own.
+        only: attributes to describe; empty describes all.
+        from_fields: take the facts from the record's fields instead of from a picture's attributes.
+        renamed: (column, attribute) of fields that have another name.
+        schema: whose words are checked; None is the schema of the encoder that read the attributes.
+    """
+
+    style: Style = field(default_factory=Style)
+    writer: str = TEMPLATE
+    instruction: Path | None = None
+    only: tuple[str, ...] = ()
+    from_fields: bool = False
+    renamed: tuple[tuple[str, str], ...] = ()
+    schema: str | None = None
+    name = "descriptions"
+    gives = VALUES
+
+    def load(self, session: Session) -> Step:
+        """Load the writer.
+
+        Raises:
+            InputError: the template does not know the language or the tone, or the instruction has no {facts}.
+            ModelError: the writer cannot be had.
+        """
+        from catalens.tasks.describing import check_template_can, describe
+        from catalens.tasks.instruction import load_instruction
+        from catalens.tasks.lexicon import build_lexicon
+        from catalens.tasks.schema import load_schema
+
+        instruction = load_instruction(self.instruction)
+        if self.writer == TEMPLATE:
+            check_template_can(self.style)
+        writer = None if self.writer == TEMPLATE else session.writer(self.writer)
+        lexicons: dict[str, Lexicon] = {}
+        done = replaced = 0
+
+        def one(picture: Picture) -> Values | CatalensError:
+            nonlocal done, replaced
+            try:
+                facts = self.facts(picture)
+            except InputError as error:
+                return error
+            schema = self.schema or domain(picture.values.get(ENCODER, ""))
+            if schema not in lexicons:
+                lexicons[schema] = build_lexicon(load_schema(schema))
+            made = describe(facts, lexicons[schema], writer=writer, style=self.style, instruction=instruction)
+            done += 1
+            replaced += bool(made.problems) and made.writer == TEMPLATE
+            return _values(facts, made)
+
+        def finish() -> None:
+            if replaced:
+                session.notify(
+                    f"{replaced} of {done} texts are the template's: the writer's were not true to the facts"
+                )
+
+        return Step(
+            lambda pictures: [one(picture) for picture in pictures],
+            reads_images=False,
+            batch_size=32 if writer is None else 1,
+            max_failures=_MAX_FAILURES,
+            finish=finish,
+        )
+
+    def facts(self, picture: Picture) -> Facts:
+        """Return what is known of a product.
+
+        Raises:
+            InputError: nothing is known of it.
+        """
+        from catalens.tasks.facts import facts_from_fields
+
+        if not self.from_fields:
+            found = picture.values[ATTRIBUTES]
+            return facts_from_fields({name: found[name] for name in self.only or found if name in found})
+        columns = {attribute: column for column, attribute in self.renamed}
+        asked = [columns.get(name, name) for name in self.only]
+        fields = {
+            name: value
+            for name, value in picture.record.fields.items()
+            if name in asked or name.lower() not in _ROW_KEYS
+        }
+        return facts_from_fields(fields, only=asked, renamed=dict(self.renamed))
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """The rows of a table as items without pictures; a row that cannot be read is an outcome.
+
+    Attributes:
+        path: of the table.
+
+    Raises:
+        InputError: when iterated: the table cannot be read, or has no rows.
+    """
+
+    path: Path
+
+    @property
+    def names(self) -> list[str]:
+        """The table, as a job's journal names it."""
+        return [str(self.path)]
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Return an entry for each row."""
+        from catalens.catalogue.sources.formats import table_rows
+
+        empty = True
+        for row in table_rows(self.path):
+            empty = False
+            yield _entry(row)
+        if empty:
+            raise InputError(f"{self.path} has no rows; a table has one for each product")
+
+
+def _entry(row: Row) -> Entry:
+    id = str(row.values.get("id") or row.place)
+    if row.error:
+        return Outcome(id, f"{id}: {row.error}")
+    if "error" in row.values and "attributes" not in row.values:
+        return Outcome(id, f"{id}: there are no attributes: {row.values['error']}")
+    # A row of JSON lines holds nested attributes, which `facts_from_fields` reads.
+    return Item(id, b"", str(row.values.get("source") or id), row.values)  # type: ignore[arg-type]
+
+
+def _values(facts: Facts, made: Description) -> Values:
+    values: dict[str, Any] = {
+        DESCRIPTION: made.text,
+        "sentences": [
+            {"text": each.text, "facts": list(each.facts)}
+            | ({"keywords": list(each.keywords)} if each.keywords else {})
+            for each in made.sentences
+        ],
+        "facts": {
+            fact.name: {"value": fact.value}
+            | ({} if fact.confidence is None else {"confidence": round(fact.confidence, 4)})
+            for fact in facts
+        },
+        "writer": made.writer,
+        "language": made.language,
+    }
+    if made.problems:
+        values["problems"] = [list(each) for each in made.problems]
+    if made.left_out:
+        values["keywords_left_out"] = list(made.left_out)
+    return values

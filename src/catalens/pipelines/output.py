@@ -1,0 +1,57 @@
+"""What takes the results of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from catalens.core.types import Record
+from catalens.pipelines.stages import Values
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRow:
+    """What the stages found in one picture.
+
+    Attributes:
+        record: id, source and fields of the item.
+        values: by name.
+        content_hash: of the item, where an output asks for it.
+    """
+
+    record: Record
+    values: Values
+    content_hash: str | None = None
+
+
+class Output(Protocol):
+    """Takes results; `Sidecars`, `Table`, `VectorFile` and `IndexOutput` are some."""
+
+    def holds(self, record: Record) -> bool:
+        """Return whether there is nothing to do for this picture.
+
+        Raises:
+            InputError: there is no place for its result.
+        """
+
+    def write(self, results: Sequence[OutputRow]) -> None:
+        """Take results; the same ones again change nothing, since a resumed job may give them twice.
+
+        Raises:
+            InputError, OSError: they cannot be written; the job tries each by itself.
+        """
+
+    def finish(self) -> None:
+        """Write what waits for the end of the job."""
+
+
+@runtime_checkable
+class ContentOutput(Output, Protocol):
+    """An output that remembers the content of what it holds, so that only what has changed is done again."""
+
+    def fingerprints(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the content hash of what is held under some ids."""
+
+    def stored(self, ids: Sequence[str]) -> Mapping[str, Values]:
+        """Return the values held of some ids, for items whose picture has not changed."""

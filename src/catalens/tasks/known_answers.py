@@ -1,0 +1,119 @@
+"""Open questions answered from what is known of a picture: its attributes, and its measured colours.
+
+A small reader answers every open question with one of the few words that it was taught. What is known of a picture says
+less, and only what reached its threshold; the rest is "unknown".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from catalens.tasks.attributes import Attribute, Attributes
+from catalens.tasks.english import listed, with_article
+from catalens.tasks.question_kinds import Question, QuestionKind, parse_question
+from catalens.tasks.schema import UNKNOWN
+
+HINT = "a larger reader may know: name one, such as blip-vqa"
+
+_GROUPS: Mapping[QuestionKind, tuple[str, ...]] = {
+    "thing": ("type", "subject"),
+    "place": ("scene", "place"),
+    "inside": ("place",),
+    "count": ("people",),
+    "action": ("doing",),
+    "colour": ("colour",),
+}
+"""The groups that answer each kind of question, the most telling first; those of both shipped schemas."""
+_OF_WHAT = {
+    "pattern": "pattern",
+    "material": "material",
+    "made of": "material",
+    "sleeve": "sleeve_length",
+    "neck": "neck",
+    "collar": "collar",
+    "who is it for": "gender",
+    "gender": "gender",
+    "season": "season",
+    "occasion": "occasion",
+    "usage": "usage",
+}
+"""Words of a question → the group that it asks for."""
+_PEOPLE = frozenset({"people", "persons", "person"})
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAnswer:
+    """An answer to an open question.
+
+    Attributes:
+        value: the answer, or "unknown".
+        probability: of the answer; 0 where it is unknown.
+        source: the group of the schema that it is from, or "measured colour"; empty where it is unknown.
+        hint: how to learn more; empty where the answer is known.
+    """
+
+    value: str
+    probability: float = 0.0
+    source: str = ""
+    hint: str = ""
+
+
+def answer_from_attributes(
+    question: str, attributes: Attributes, colours: Sequence[tuple[str, float]] = ()
+) -> KnownAnswer:
+    """Answer an open question from what is known of a picture.
+
+    Args:
+        question: what is asked.
+        attributes: as `read_attributes` returned them for the picture.
+        colours: names of colours measured in the picture's main thing, each with its share of it, the largest first;
+            they answer what colour something is where no attribute does.
+
+    Returns:
+        A value that reached its threshold, or "unknown" with a hint.
+
+    >>> from catalens.core.types import Tag
+    >>> known = {"subject": Attribute("subject", (Tag("dog", 0.9),), 0.9, ())}
+    >>> answer_from_attributes("What is it?", known).value
+    'a dog'
+    >>> answer_from_attributes("Is there a dog?", known).value, answer_from_attributes("Where is this?", known).value
+    ('yes', 'unknown')
+    """
+    asked = parse_question(question)
+    if asked.kind == "presence":
+        return _presence(asked, attributes)
+    if asked.kind == "count" and asked.about not in _PEOPLE:
+        return _unknown()
+    if asked.kind == "other":
+        plain = question.casefold()
+        groups = tuple(dict.fromkeys(group for words, group in _OF_WHAT.items() if words in plain))
+    else:
+        groups = _GROUPS[asked.kind]
+    for name in groups:
+        attribute = attributes.get(name)
+        if attribute is not None and attribute.values:
+            return _value(attribute)
+    if asked.kind == "colour" and colours and not asked.about:
+        return KnownAnswer(colours[0][0], colours[0][1], "measured colour")
+    return _unknown()
+
+
+def _value(attribute: Attribute) -> KnownAnswer:
+    names = [tag.label for tag in attribute.values]
+    value = with_article(names[0]) if attribute.group == "subject" else listed(names)
+    return KnownAnswer(value, attribute.values[0].score, attribute.group)
+
+
+def _presence(asked: Question, attributes: Attributes) -> KnownAnswer:
+    """Answer "yes" where a known value is what is asked for; that something is absent cannot be known from values."""
+    wanted = asked.about.removeprefix("a ").removeprefix("an ")
+    for attribute in attributes.values():
+        for tag in attribute.values:
+            if tag.label.casefold() in {wanted, f"{wanted}s", wanted.removesuffix("s")}:
+                return KnownAnswer("yes", tag.score, attribute.group)
+    return _unknown()
+
+
+def _unknown() -> KnownAnswer:
+    return KnownAnswer(UNKNOWN, hint=HINT)

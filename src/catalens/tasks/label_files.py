@@ -1,0 +1,152 @@
+"""Lists of labels as people keep them: text between commas, text files, CSV and TSV tables, JSON lists.
+
+Knows files and words; knows nothing of encoders.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from catalens.core.errors import InputError
+from catalens.tasks.yaml_files import shown
+
+SUFFIXES = (".txt", ".csv", ".tsv", ".json")
+"""Endings by which a value is taken for a file, whether it exists or not."""
+MOST_BYTES = 64 * 1024 * 1024
+
+_COLUMNS = ("label", "labels", "name", "tag", "tags", "class", "class_name", "display_name", "term", "word", "text")
+"""Names of the column with the labels, in order of preference."""
+_WD14 = ("tag_id", "name", "category")
+_WD14_RATING = "9"
+_WORD = re.compile(r"[^\W\d_]{2}")
+_NUMBER = re.compile(r"\s*[-+]?\d*[.,]?\d+(?:[eE][-+]?\d+)?\s*%?\s*")
+
+
+def is_label_file(value: str) -> bool:
+    """Tell the name of a file from labels between commas.
+
+    >>> is_label_file("labels.csv"), is_label_file("a red dress, a blue shirt")
+    (True, False)
+    """
+    try:
+        return Path(value).is_file() or ("," not in value and Path(value).suffix.lower() in SUFFIXES)
+    except (OSError, ValueError):  # a long list is no path
+        return False
+
+
+def load_labels(value: str) -> list[str]:
+    """Read labels from a file or from text between commas.
+
+    - A text file has one label a line; blank lines and lines that start with # are skipped.
+    - A CSV or TSV table has its labels in the column named label, name, tag, class, term, word or text, or in the one
+      column that is not numbers; one row without such a header is a list of labels. Of WD14's `selected_tags.csv`
+      ratings are left out and underscores become spaces, as that tagger itself prints its tags.
+    - A JSON file holds a list of texts, or of objects with one of those keys, or an object with such a list.
+
+    Args:
+        value: "a, b, c", or the path of a file.
+
+    Returns:
+        The labels in their order; a label that is listed twice is returned twice.
+
+    Raises:
+        InputError: there are no labels, or the file is missing, too large, not UTF-8, or of another shape.
+
+    >>> load_labels("a red dress, a blue shirt")
+    ['a red dress', 'a blue shirt']
+    """
+    if not is_label_file(value):
+        labels = [label.strip() for label in value.split(",")]
+    else:
+        path = Path(value)
+        text = _text_of(path)
+        read = {".csv": _from_table, ".tsv": _from_table, ".json": _from_json}.get(path.suffix.lower(), _from_lines)
+        labels = [label.strip() for label in read(text, value)]
+    if found := [label for label in labels if label]:
+        return found
+    raise InputError(f"{shown(value)} is an empty list; separate labels by commas, or name a file with one a line")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"the label file {path} is larger than {MOST_BYTES >> 20} MiB; a label list is not")
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"there is no label file {path}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        raise InputError(f"{path} is not UTF-8 text (byte 0x{byte:02x} in line {line}); save it as UTF-8") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the label file {shown(str(path))}: {error}") from error
+
+
+def _from_lines(text: str, _: str) -> list[str]:
+    return [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+
+
+def _from_table(text: str, name: str) -> list[str]:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max("\t;,", key=first.count) if any(mark in first for mark in "\t;,") else ","
+    try:
+        every = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
+        rows = [row for row in every if any(map(str.strip, row)) and not (len(row) == 1 and row[0].startswith("#"))]
+    except csv.Error as error:
+        raise InputError(f"{name} is not a readable table of labels: {error}") from error
+    if not rows:
+        return []
+    header = [cell.strip().casefold() for cell in rows[0]]
+    column = next((header.index(each) for each in _COLUMNS if each in header), None)
+    if column is not None and len(rows) > 1:
+        return _column(rows[1:], column, header)
+    return rows[0] if len(rows) == 1 else _column_of_words(rows, name)
+
+
+def _column(rows: Sequence[Sequence[str]], column: int, header: Sequence[str]) -> list[str]:
+    cells = [row[column] for row in rows if len(row) > column]
+    if not set(_WD14) <= set(header):
+        return cells
+    category = header.index("category")
+    kept = [row[column] for row in rows if len(row) > max(column, category) and row[category] != _WD14_RATING]
+    # Faces such as ^_^ and o_o have no word between their underscores.
+    return [tag.replace("_", " ") if _WORD.search(tag) else tag for tag in kept]
+
+
+def _column_of_words(rows: Sequence[Sequence[str]], name: str) -> list[str]:
+    """Return the only column that is not numbers; a first row with words above numbers is a header."""
+    width = max(map(len, rows))
+    below = [[row[at] for row in rows[1:] if len(row) > at and row[at].strip()] for at in range(width)]
+    numbers = [at for at in range(width) if below[at] and all(map(_NUMBER.fullmatch, below[at]))]
+    words = [at for at in range(width) if below[at] and at not in numbers]
+    if len(words) != 1:
+        raise InputError(
+            f"{name} has {width} columns and none is named label, name or tag; name the one with the labels in a "
+            f"first line such as 'label,count'"
+        )
+    has_header = any(len(rows[0]) > at and not _NUMBER.fullmatch(rows[0][at]) for at in numbers)
+    return [row[words[0]] for row in rows[has_header:] if len(row) > words[0]]
+
+
+def _from_json(text: str, name: str) -> list[str]:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} is not readable JSON: {error}") from error
+    if isinstance(body, dict):
+        body = next((body[key] for key in _COLUMNS if isinstance(body.get(key), list)), body)
+    if not isinstance(body, list):
+        raise InputError(f'{name} holds {shown(body)}; a label file is a list of texts, such as ["cup", "plate"]')
+    return [_label_in(item, name) for item in body]
+
+
+def _label_in(item: object, name: str) -> str:
+    if isinstance(item, Mapping):
+        item = next((item[key] for key in _COLUMNS if key in item), item)
+    if not isinstance(item, str):
+        raise InputError(f'{name} lists {shown(item)}, which is not a text; a label is, such as "cup"')
+    return item

@@ -1,0 +1,349 @@
+"""Scores the bundled encoders on every labelled table there is: `python -m catalens.training.recipes.unified.judging`.
+
+Prints one row per figure beside what the most frequent answer alone would reach. Only validation rows are used unless
+`--split test` asks for the test splits, once, for a release.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from catalens.core.images import read_image
+from catalens.core.protocols import Encoder
+from catalens.core.types import Vectors
+from catalens.core.vectors import batched
+from catalens.models.registry import load_encoder, shipped_calibration
+from catalens.tasks.attributes import Attribute, SchemaBank, build_schema_bank, read_attributes
+from catalens.tasks.calibration import Calibration, load_calibration
+from catalens.tasks.schema import load_schema
+from catalens.training.captions import read_captions
+from catalens.training.evaluation import accuracy, retrieval
+from catalens.training.fashion import read_products
+from catalens.training.kinds import read_classes
+from catalens.training.pixels import nonsense, png, read_photographs
+from catalens.training.questions import everyday_facts
+from catalens.training.recipes.unified.wild import (
+    GARMENT_WORDS,
+    GARMENTS,
+    coarse_labels,
+    grocery_words,
+    read_wild,
+)
+
+CONFIDENT = 0.5
+"""A wrong value counts as a confident falsehood from this probability on."""
+PRODUCT_GROUPS = ("type", "colour", "gender")
+FACT_OF = {"place": "inside", "scene": "place", "people": "people", "doing": "doing"}
+"""Group of the everyday schema → the kind of fact that captions tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured share.
+
+    Attributes:
+        table: the pictures it was measured on.
+        name: what was measured.
+        value: a share in [0, 1].
+        majority: what always giving the most frequent answer would reach; None where there is no such answer.
+        rows: how many pictures, texts or answers it is a share of.
+    """
+
+    table: str
+    name: str
+    value: float
+    majority: float | None
+    rows: int
+
+
+class Judge:
+    """Encodes each table once with an encoder for products and one for everything else, which may be the same."""
+
+    def __init__(self, product: Encoder, everyday: Encoder, data: Path, *, cache: Path, split: str = "val") -> None:
+        self.product, self.everyday, self.data, self.split = product, everyday, data, split
+        self._cache = cache
+        self._banks: dict[str, tuple[SchemaBank, Calibration | None]] = {}
+
+    def all(self) -> list[Figure]:
+        """Return every figure."""
+        parts: tuple[Callable[[], list[Figure]], ...] = (
+            self.products,
+            self.clothing,
+            self.grocery,
+            self.photographs,
+            self.objects,
+            self.nonsense,
+            self.mixed,
+        )
+        return [figure for part in parts for figure in part()]
+
+    def products(self) -> list[Figure]:
+        """Zero-shot labels of the shop's own products, and titles that find their picture."""
+        rows = list(read_products(self.data / "fashion", self.split))
+        vectors = self._images(self.product, f"fashion-{self.split}", lambda: [row.picture for row in rows])
+        bank, _ = self._bank("fashion", self.product)
+        out = []
+        for name in PRODUCT_GROUPS:
+            labels = {label: at for at, label in enumerate(bank.schema.group(name).label_names)}
+            known = [(at, labels[row.labels[name]]) for at, row in enumerate(rows) if row.labels.get(name) in labels]
+            where, truth = (np.array(column) for column in zip(*known, strict=True))
+            cosines = vectors[where] @ bank.banks[name].vectors.astype(np.float32).T
+            found = accuracy(cosines, truth)
+            out.append(Figure("products", name, found.top1, found.majority, found.rows))
+        found_titles = retrieval(
+            self.product.encode_texts([row.title for row in rows]), vectors, list(range(len(rows)))
+        )
+        return [
+            *out,
+            Figure("products", "title R@1", found_titles.recall_at_1, None, len(rows)),
+            Figure("products", "title R@10", found_titles.recall_at_10, None, len(rows)),
+        ]
+
+    def clothing(self) -> list[Figure]:
+        """Article types of clothes photographed at home, free and among the table's own labels."""
+        rows = read_wild(self.data, "clothing", "val")
+        vectors = self._images(self.product, "clothing-val", lambda: [row.picture for row in rows])
+        read = self._read("fashion", self.product, vectors)
+        out = judged("clothes at home", [each["type"] for each in read], [GARMENTS[row.label] for row in rows])
+        labels = list(GARMENT_WORDS)
+        texts = [f"a photo of a {GARMENT_WORDS[label][0]}" for label in labels]
+        truth = [labels.index(row.label) for row in rows]
+        for encoder in self._encoders():
+            seen = self._images(encoder, "clothing-val", lambda: [row.picture for row in rows])
+            out.append(
+                _closed("clothes at home", f"among {len(labels)} labels, {encoder.name}", encoder, texts, seen, truth)
+            )
+        return out
+
+    def grocery(self) -> list[Figure]:
+        """Groceries among their own labels, the main subject, and what is said to be done in pictures of no one."""
+        rows = read_wild(self.data, "grocery", "val")
+        vectors = self._images(self.everyday, "grocery-val", lambda: [row.picture for row in rows])
+        labels = coarse_labels(rows)
+        texts = [f"a photo of {grocery_words(label)[-1]}" for label in labels]
+        truth = [labels.index(row.coarse) for row in rows]
+        read = self._read("everyday", self.everyday, vectors)
+        allowed = {
+            "Fruit": ("fruit",),
+            "Vegetables": ("vegetable", "mushroom", "fruit"),
+            "Packages": ("bottle", "drink"),
+        }
+        groups = [allowed[_group(row.id)] for row in rows]
+        doing = float(np.mean(["doing" in each and bool(each["doing"].values) for each in read]))
+        return [
+            _closed("groceries", f"among {len(labels)} labels", self.everyday, texts, vectors, truth),
+            *judged("groceries", [each["subject"] for each in read], groups),
+            Figure("groceries", "something done", doing, 0.0, len(rows)),
+        ]
+
+    def photographs(self) -> list[Figure]:
+        """Retrieval between photographs and captions, and what captions agree on."""
+        captions = read_captions(self.data, self.split)
+        vectors = self._images(self.everyday, f"everyday-{self.split}", lambda: read_photographs(self.data, self.split))
+        texts = self.everyday.encode_texts([text for each in captions for text in each])
+        owner = np.repeat(np.arange(len(captions)), [len(each) for each in captions])
+        forth = retrieval(texts, vectors, owner.tolist())
+        scores = texts @ vectors.T
+        best = np.array([scores[owner == i, i].max() for i in range(len(vectors))])
+        back = (scores > best[None, :]).sum(axis=0)
+        known = [{fact.kind: fact.answer for fact in everyday_facts(texts)} for texts in captions]
+        read = self._read("everyday", self.everyday, vectors)
+        out = [
+            Figure("photographs", "caption R@1", forth.recall_at_1, None, forth.queries),
+            Figure("photographs", "caption R@10", forth.recall_at_10, None, forth.queries),
+            Figure("photographs", "picture R@10", float((back < 10).mean()), None, len(vectors)),
+        ]
+        for group, kind in FACT_OF.items():
+            names = self._bank("everyday", self.everyday)[0].schema.group(group).label_names
+            some = [at for at, row in enumerate(known) if row.get(kind) in names]
+            given = [at for at in some if group in read[at] and read[at][group].values]
+            right = sum(read[at][group].value == known[at][kind] for at in given)
+            top = Counter(known[at][kind] for at in some).most_common(1)[0][1] / len(some)
+            out.append(Figure("photographs", f"{group}: precision", right / max(1, len(given)), top, len(given)))
+            out.append(Figure("photographs", f"{group}: recall", right / len(some), top, len(some)))
+        return out
+
+    def objects(self) -> list[Figure]:
+        """The main subject of one picture per ImageNet class, and the class among all thousand."""
+        rows = read_wild(self.data, "objects")
+        vectors = self._images(self.everyday, "objects", lambda: [row.picture for row in rows])
+        classes = read_classes()
+        place = {name.lower(): at for at, each in reversed(list(enumerate(classes))) for name in each.names}
+        group = load_schema("everyday").group("subject")
+        words = {label.name: {label.name, *map(_bare, label.wordings)} for label in group.labels}
+        allowed = []
+        for row in rows:
+            each = classes[place[row.label.lower()]] if row.label.lower() in place else None
+            said = {word.lower() for word in (*each.names, *each.kinds)} if each else {row.label.lower()}
+            allowed.append(tuple(name for name, some in words.items() if some & said))
+        read = self._read("everyday", self.everyday, vectors)
+        texts = [f"a photo of a {each.names[0]}" for each in classes]
+        kept = [at for at, row in enumerate(rows) if row.label.lower() in place]
+        truth = [place[rows[at].label.lower()] for at in kept]
+        return [
+            *judged("objects", [each["subject"] for each in read], allowed),
+            _closed("objects", "among 1000 labels", self.everyday, texts, vectors[kept], truth),
+        ]
+
+    def nonsense(self) -> list[Figure]:
+        """Drawn blanks, noise and pages that get a confident type or subject."""
+        made = nonsense(400, np.random.default_rng(1))
+        out = []
+        for schema, group, encoder in (("fashion", "type", self.product), ("everyday", "subject", self.everyday)):
+            vectors = self._images(encoder, "nonsense-judged", lambda: [png(each) for each in made])
+            read = [each[group] for each in self._read(schema, encoder, vectors)]
+            sure = float(np.mean([bool(each.values) and each.confidence >= CONFIDENT for each in read]))
+            out.append(Figure("nonsense", f"confident {group}", sure, 0.0, len(made)))
+        return out
+
+    def mixed(self) -> list[Figure]:
+        """Products and photographs in one index: how often a title or a caption finds its own."""
+        rows = list(read_products(self.data / "fashion", self.split))
+        captions = read_captions(self.data, self.split)
+        out = []
+        for encoder in self._encoders():
+            sold = self._images(encoder, f"fashion-{self.split}", lambda: [row.picture for row in rows])
+            seen = self._images(encoder, f"everyday-{self.split}", lambda: read_photographs(self.data, self.split))
+            items = np.concatenate([sold, seen])
+            titles = encoder.encode_texts([row.title for row in rows])
+            first = encoder.encode_texts([each[0] for each in captions])
+            found = retrieval(titles, items, list(range(len(rows))))
+            told = retrieval(first, items, list(range(len(rows), len(items))))
+            out.append(Figure("one index", f"title R@10, {encoder.name}", found.recall_at_10, None, len(rows)))
+            out.append(Figure("one index", f"caption R@10, {encoder.name}", told.recall_at_10, None, len(captions)))
+        return out
+
+    def _encoders(self) -> list[Encoder]:
+        return [self.product] if self.product is self.everyday else [self.product, self.everyday]
+
+    def _bank(self, schema: str, encoder: Encoder) -> tuple[SchemaBank, Calibration | None]:
+        if schema not in self._banks:
+            file = shipped_calibration(encoder.name, schema)
+            own = _beside(encoder, schema)
+            path = own or file
+            learned = load_calibration(path) if path else None
+            self._banks[schema] = build_schema_bank(encoder, load_schema(schema)), learned
+        return self._banks[schema]
+
+    def _read(self, schema: str, encoder: Encoder, vectors: Vectors) -> list[Mapping[str, Attribute]]:
+        bank, learned = self._bank(schema, encoder)
+        return list(read_attributes(vectors, bank, calibration=learned))
+
+    def _images(self, encoder: Encoder, table: str, read: Callable[[], Sequence[bytes]]) -> Vectors:
+        """Encode a table, or take its vectors from the cache."""
+        file = self._cache / f"{encoder.name.replace('/', '_')}.{table}.npy"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.save(file, encode(encoder, read()))
+        found: Vectors = np.load(file)
+        return found
+
+
+def encode(encoder: Encoder, pictures: Sequence[bytes]) -> Vectors:
+    """Encode pictures as a command does: (n, dim)."""
+    return np.concatenate(
+        [
+            encoder.encode_images([read_image(data, at_least=encoder.input_size_wh) for data in some])
+            for some in batched(pictures, 32)
+        ]
+    )
+
+
+def judged(table: str, read: Sequence[Attribute], allowed: Sequence[Sequence[str]]) -> list[Figure]:
+    """Compare the values read with those that are right; a row without any allowed value can only be wrong or unknown.
+
+    >>> [f.value for f in judged("t", [Attribute("g", (), 0.2, ())], [("a",)])]
+    [0.0, 0.0, 0.0]
+    """
+    right = np.array([each.value in some for each, some in zip(read, allowed, strict=True)])
+    given = np.array([bool(each.values) for each in read])
+    sure = np.array([each.confidence >= CONFIDENT for each in read])
+    top = Counter(value for some in allowed for value in some).most_common(1)[0][1] / len(allowed)
+    return [
+        Figure(table, "right", float((given & right).mean()), top, len(read)),
+        Figure(table, "wrong", float((given & ~right).mean()), None, len(read)),
+        Figure(table, "confident and wrong", float((given & ~right & sure).mean()), None, len(read)),
+    ]
+
+
+def _closed(
+    table: str, name: str, encoder: Encoder, texts: Sequence[str], vectors: Vectors, truth: Sequence[int]
+) -> Figure:
+    found = accuracy(vectors @ encoder.encode_texts(list(texts)).T, np.array(truth))
+    return Figure(table, name, found.top1, found.majority, found.rows)
+
+
+def _beside(encoder: Encoder, schema: str) -> Path | None:
+    """Return the calibration in the folder of a bundle that was loaded by its path."""
+    folder = getattr(encoder, "folder", None)
+    file = Path(folder) / f"{schema}.calibration.json" if folder else None
+    return file if file and file.is_file() else None
+
+
+def _bare(wording: str) -> str:
+    """Drop the article of a wording.
+
+    >>> _bare("a sports car"), _bare("bread")
+    ('sports car', 'bread')
+    """
+    first, _, rest = wording.partition(" ")
+    return rest if first in ("a", "an", "the") else wording
+
+
+def _group(identifier: str) -> str:
+    return identifier.partition("/")[0]
+
+
+def table_of(figures: Sequence[Figure]) -> str:
+    """Return the figures as a table in Markdown.
+
+    >>> print(table_of([Figure("products", "type", 0.5, None, 2)]))
+    | pictures | figure | value | majority | rows |
+    |---|---|---|---|---|
+    | products | type | 0.500 | – | 2 |
+    """
+    lines = ["| pictures | figure | value | majority | rows |", "|---|---|---|---|---|"]
+    for each in figures:
+        majority = "–" if each.majority is None else f"{each.majority:.3f}"
+        lines.append(f"| {each.table} | {each.name} | {each.value:.3f} | {majority} | {each.rows} |")
+    return "\n".join(lines)
+
+
+def cache_folder(base: Path, *encoders: Encoder) -> Path:
+    """Return a folder for vectors that no other weights share."""
+    return base / hashlib.sha256(" ".join(each.name for each in encoders).encode()).hexdigest()[:8]
+
+
+def main() -> None:
+    """Print the table of today's bundles, or of one encoder for everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--product", default="starter", help="encoder for products: a name or a bundle's folder")
+    parser.add_argument("--everyday", default="everyday", help="encoder for everything else")
+    parser.add_argument("--split", choices=("val", "test"), default="val")
+    parser.add_argument("--cache", type=Path, default=Path("runs/judging"), help="folder for image vectors")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    product = load_encoder(options.product, threads=options.threads)
+    same = options.product == options.everyday
+    everyday = product if same else load_encoder(options.everyday, threads=options.threads)
+    judge = Judge(
+        product, everyday, options.data, cache=cache_folder(options.cache, product, everyday), split=options.split
+    )
+    figures = judge.all()
+    print(table_of(figures))  # noqa: T201 - the point of the command
+    if options.json:
+        options.json.write_text(json.dumps([asdict(each) for each in figures], indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The budget: never more in use than there is, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from catalens.core.memory import ByteBudget
+
+
+def test_never_more_in_use_than_there_is() -> None:
+    budget, lock, used, most = ByteBudget(100), threading.Lock(), 0, 0
+
+    def work(size: int) -> None:
+        nonlocal used, most
+        with budget.reserve(size):
+            with lock:
+                used += min(size, 100)
+                most = max(most, used)
+            with lock:
+                used -= min(size, 100)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, [1, 30, 99, 100, 5_000, 60, 41, 0] * 200))
+    assert used == 0
+    assert 0 < most <= 100
+
+
+def test_a_large_job_waits_for_a_small_one_and_then_runs() -> None:
+    budget, order = ByteBudget(10), []
+    started = threading.Event()
+
+    def large() -> None:
+        started.set()
+        with budget.reserve(10):
+            order.append("large")
+
+    with budget.reserve(1):
+        thread = threading.Thread(target=large)
+        thread.start()
+        started.wait()
+        order.append("small")
+    thread.join()
+    assert order == ["small", "large"]
+
+
+def test_an_error_gives_the_bytes_back() -> None:
+    budget = ByteBudget(10)
+    for _ in range(3):
+        try:
+            with budget.reserve(10):
+                raise ValueError
+        except ValueError:
+            pass

@@ -1,0 +1,64 @@
+"""Open questions are answered from what is known, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from catalens.core.types import Tag
+from catalens.tasks.attributes import Attribute
+from catalens.tasks.known_answers import HINT, answer_from_attributes
+
+
+def known(**groups: str) -> dict[str, Attribute]:
+    return {
+        name: Attribute(name, tuple(Tag(each, 0.9) for each in values.split("+") if each), 0.9, ())
+        for name, values in groups.items()
+    }
+
+
+PHOTOGRAPH = known(subject="dog", scene="snow", place="outdoors", people="none", doing="running")
+PRODUCT = known(type="Tshirts", colour="Red", pattern="striped", material="")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What is it?", "a dog"),
+        ("What animal is this?", "a dog"),
+        ("Where is this?", "snow"),
+        ("Is this indoors or outdoors?", "outdoors"),
+        ("How many people are there?", "none"),
+        ("What is the dog doing?", "running"),
+        ("Is there a dog in the picture?", "yes"),
+    ],
+)
+def test_everyday_questions(question: str, answer: str) -> None:
+    found = answer_from_attributes(question, PHOTOGRAPH)
+    assert (found.value, found.probability, found.hint) == (answer, 0.9, "")
+    nothing = answer_from_attributes(question, known(subject="", doing=""))
+    assert (nothing.value, nothing.hint) == ("unknown", HINT)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "source"),
+    [
+        ("What is it?", "Tshirts", "type"),
+        ("What colour is the shirt?", "Red", "colour"),
+        ("What pattern does it have?", "striped", "pattern"),
+        ("What is it made of?", "unknown", ""),
+        ("Who is it for?", "unknown", ""),
+        ("How many dogs are there?", "unknown", ""),
+        ("Is there a cat?", "unknown", ""),
+        ("Why?", "unknown", ""),
+    ],
+)
+def test_product_questions(question: str, answer: str, source: str) -> None:
+    found = answer_from_attributes(question, PRODUCT)
+    assert (found.value, found.source) == (answer, source)
+
+
+def test_a_measured_colour_answers_for_the_whole_thing_only() -> None:
+    colours = [("navy blue", 0.7), ("white", 0.2)]
+    assert answer_from_attributes("What colour is it?", {}, colours).value == "navy blue"
+    assert answer_from_attributes("What colour is it?", PRODUCT, colours).value == "Red"
+    assert answer_from_attributes("What colour is the hat?", {}, colours).value == "unknown"

@@ -1,0 +1,66 @@
+"""What captions and labels say of the everyday schema's groups, and of closed questions."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from catalens.tasks.schema import load_schema
+from catalens.training.closed_answers import is_val, label_questions, photograph_questions, plain_label
+from catalens.training.everyday_calibration import (
+    Labelled,
+    join,
+    photograph_subjects,
+    photograph_truth,
+    resolved,
+    wild_subjects,
+    wild_truth,
+)
+
+SCHEMA = load_schema("everyday")
+DOG = ["A dog runs through snow.", "A brown dog in the snow .", "the dog is running", "snow and a dog", "A dog ."]
+MAN = ["A man sits on a bench .", "a man on a park bench", "A man sits .", "somebody on a bench", "A man ."]
+
+
+def test_captions_name_what_may_be_given() -> None:
+    subjects = photograph_subjects([DOG, MAN], SCHEMA)
+    assert subjects[0] == frozenset({"dog", "dogs"})
+    assert subjects[1] is not None
+    assert {"person", "bench"} <= subjects[1]
+    assert "dog" not in subjects[1]
+    assert photograph_truth([DOG], SCHEMA)["scene"] == ["snow"]
+
+
+def test_wild_labels_say_what_holds_and_that_nothing_does() -> None:
+    rows = [{"label": "golden retriever"}, {"label": "espresso"}, {"label": "stethoscope"}]
+    assert wild_subjects("objects", rows, SCHEMA)[0] == frozenset({"dog", "dogs"})
+    assert "coffee" in (wild_subjects("objects", rows, SCHEMA)[1] or ())
+    shelf = [{"label": "x", "coarse": "Apple", "group": "Fruit"}, {"label": "y", "group": "Packages"}]
+    assert wild_subjects("grocery", shelf, SCHEMA) == [{"fruit"}, None]
+    assert wild_truth("grocery", shelf)["doing"] == [(), ()]
+    assert resolved(
+        [frozenset({"dog", "dogs"}), frozenset({"dog"}), frozenset(), None], ["dogs", "cat", "cat", "cat"]
+    ) == [
+        "dogs",
+        "dog",
+        (),
+        None,
+    ]
+    vectors = np.ones((2, 4), np.float32)
+    joined, table, domains = join([Labelled("a", vectors, {"doing": [(), None]}), Labelled("b", vectors, {})], SCHEMA)
+    assert (len(joined), table["doing"], domains) == (4, [(), None, None, None], ["a", "a", "b", "b"])
+
+
+def test_closed_questions_have_their_right_answer() -> None:
+    asked = photograph_questions([DOG], random.Random(0))
+    assert any(each.question.startswith("where") and each.answers[each.truth] == "snow" for each in asked)
+    things = [each for each in asked if each.answers == ("yes", "no")]
+    assert sorted(each.truth for each in things) == [0, 1, 1]
+    labels = [f"thing {at}" for at in range(12)]
+    asked = label_questions(labels, random.Random(0), at_home=True)
+    ten = [each for each in asked if each.question == "what is it?"]
+    assert [each.answers[each.truth] for each in ten] == labels
+    assert {len(set(each.answers)) for each in ten} == {10}
+    assert plain_label({"label": "Outwear"}) == "jacket"
+    assert 0.15 < np.mean([is_val(str(at)) for at in range(1000)]) < 0.35
