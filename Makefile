@@ -67,21 +67,20 @@ lock: | $(BIN)/python  ## resolve every extra again and pin it in constraints.tx
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
 	  $(LOCKED:%=--extra %) --output-file constraints.txt pyproject.toml
 
-starter: $(VENV)/.train  ## train the shipped encoder again from its seed (hours; needs the fashion tables)
-	$(BIN)/python -m catalens.training.starter --data $(CATALENS_DATA) --out runs/starter
-	$(BIN)/python -m catalens.training.release --data $(CATALENS_DATA) --run runs/starter
+starter: $(VENV)/.train  ## train the starter again from its seed (six hours; needs CATALENS_DATA)
+	$(BIN)/python -m catalens.training.recipes.starter.train --data $(CATALENS_DATA) --out runs/starter
+	$(BIN)/python -m catalens.training.recipes.starter.release --data $(CATALENS_DATA) --run runs/starter
 	$(BIN)/python scripts/learn_cutoff.py --data $(CATALENS_DATA)
-	$(BIN)/python -m catalens.training.reading starter --data $(CATALENS_DATA) --epochs 4 --captions 1 --questions 4 --batch 96 \
-	  --depth 2 --vocabulary 2500 --rate 0.0008 --dropout 0.1
-	$(BIN)/python -m catalens.training.reader_release starter --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.recipes.readers.train starter --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.recipes.readers.release starter --data $(CATALENS_DATA)
 
-everyday: $(VENV)/.train  ## train the shipped everyday encoder and reader again from their seeds (three hours)
-	$(BIN)/python -m catalens.training.frozen --data $(CATALENS_DATA) --out runs/everyday
-	$(BIN)/python -m catalens.training.everyday --data $(CATALENS_DATA) --out runs/everyday
-	$(BIN)/python -m catalens.training.everyday_release --data $(CATALENS_DATA)
-	$(BIN)/python -m catalens.training.reading everyday --data $(CATALENS_DATA)
-	$(BIN)/python -m catalens.training.self_critical --data $(CATALENS_DATA)
-	$(BIN)/python -m catalens.training.reader_release everyday --data $(CATALENS_DATA) --run runs/rewarded-everyday
+everyday: $(VENV)/.train  ## train the everyday encoder and reader again from their seeds (three hours; needs CATALENS_DATA)
+	$(BIN)/python -m catalens.training.recipes.everyday.features --data $(CATALENS_DATA) --out runs/everyday
+	$(BIN)/python -m catalens.training.recipes.everyday.train --data $(CATALENS_DATA) --out runs/everyday
+	$(BIN)/python -m catalens.training.recipes.everyday.release --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.recipes.readers.train everyday --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.recipes.readers.reward --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.recipes.readers.release everyday --data $(CATALENS_DATA) --run runs/rewarded-everyday
 
 eval-bundled: $(VENV)/.train  ## scores of the bundled encoders on every labelled validation table, beside the majority's
 	$(BIN)/python -m catalens.training.recipes.unified.judging --data $(CATALENS_DATA)

@@ -19,10 +19,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from catalens.models.bundle import load_bundle
-from catalens.training.everyday import Trainer
-from catalens.training.everyday_recipe import Recipe, Stage
-from catalens.training.everyday_release import load_everyday, write_everyday
-from catalens.training.frozen import features, pooled
+from catalens.training.recipes.everyday.features import features, pooled
+from catalens.training.recipes.everyday.recipe import Recipe, Stage
+from catalens.training.recipes.everyday.release import load_everyday, write_everyday
+from catalens.training.recipes.everyday.train import Trainer
 from tests.support.drawings import drawn
 from tests.support.drawn_table import SCHEMA, jpeg, row, write_table
 

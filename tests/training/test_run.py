@@ -22,8 +22,8 @@ from safetensors.torch import save_file
 from catalens.models.bundle import load_bundle
 from catalens.training.export import Normalised, load_towers, revision_of, write_bundle
 from catalens.training.pixels import nonsense
-from catalens.training.starter import Trainer
-from catalens.training.starter_recipe import Recipe, Stage
+from catalens.training.recipes.starter.recipe import Recipe, Stage
+from catalens.training.recipes.starter.train import Trainer
 from tests.support.drawings import drawn
 from tests.support.drawn_table import jpeg, row, write_table
 

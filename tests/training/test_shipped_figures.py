@@ -17,7 +17,8 @@ from catalens.tasks.attributes import build_schema_bank
 from catalens.tasks.schema import load_schema
 from catalens.training.evaluation import retrieval
 from catalens.training.fashion import read_products
-from catalens.training.release import encode_pictures, zero_shot
+from catalens.training.recipes.starter.release import zero_shot
+from catalens.training.release import encode_pictures
 
 FASHION = Path(os.environ.get("CATALENS_DATA", "../shared/data")) / "fashion"
 LEAST = {"type": 0.86, "colour": 0.67, "gender": 0.90, "pattern": 0.80, "sleeve_length": 0.94, "neck": 0.82}

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="torch is not installed: make test-train")
-pytest.importorskip("timm", reason="timm is not installed: make test-train")
-pytest.importorskip("onnx", reason="onnx is not installed: make test-train")
+pytest.importorskip("torch", reason="torch is not installed: make test-models")
+pytest.importorskip("timm", reason="timm is not installed: make test-models")
+pytest.importorskip("onnx", reason="onnx is not installed: make test-models")
 
 import torch
 from PIL import Image
@@ -25,8 +25,9 @@ from catalens.models.readers.rerank import UNKNOWN, RerankConfig, Reranker
 from catalens.training.export import Normalised, load_reader, write_bundle, write_reader
 from catalens.training.facts import Fact
 from catalens.training.reader import Reader, Shape
-from catalens.training.reading import Pictures, Recipe, Trainer, Words, reader_tokenizer
-from catalens.training.self_critical import Reward, Rewarding
+from catalens.training.reader_examples import Examples, ReaderText, reader_tokenizer
+from catalens.training.reader_trainer import ReaderRecipe, ReaderTrainer
+from catalens.training.self_critical import SelfCriticalRecipe, SelfCriticalTrainer
 from catalens.training.towers import POOLED, ImageTower, TextTower
 from catalens.training.validation import captions, closed_answers
 from catalens.training.vocabulary import train_tokenizer
@@ -97,10 +98,10 @@ def images() -> list[Image.Image]:
 def test_the_graphs_say_what_torch_says(shipped: BundleReader, reader: Reader, images: list[Image.Image]) -> None:
     _, features = shipped.encoder.encode_images_with(images, "features")
     cells = features[:, : CELLS * CHANNELS].reshape(-1, 1, CELLS, CHANNELS)
-    pictures = Pictures(cells, features[:, None, CELLS * CHANNELS :], [[]] * 3, [[]] * 3)
-    words = Words(reader_tokenizer(TEXTS * 5, 320))
+    pictures = Examples(cells, features[:, None, CELLS * CHANNELS :], [[]] * 3, [[]] * 3)
+    text = ReaderText(reader_tokenizer(TEXTS * 5, 320))
     decoding = Decoding(max_tokens=8, beams=3)
-    expected = captions(reader, words, pictures, decoding)
+    expected = captions(reader, text, pictures, decoding)
     assert [texts[0] for texts in shipped.caption(shipped.encode_images(images), decoding=decoding)] == expected
 
 
@@ -108,7 +109,7 @@ def test_a_score_is_the_log_likelihood_of_the_whole_answer(
     shipped: BundleReader, reader: Reader, images: list[Image.Image]
 ) -> None:
     _, features = shipped.encoder.encode_images_with(images[:1], "features")
-    words, answers = Words(reader_tokenizer(TEXTS * 5, 320)), ["black", "a red shirt", "snow"]
+    text, answers = ReaderText(reader_tokenizer(TEXTS * 5, 320)), ["black", "a red shirt", "snow"]
     [scores] = shipped.score(shipped.encode_images(images[:1]), "what colour is it?", answers)
     cells, means = (
         torch.from_numpy(part)
@@ -118,9 +119,9 @@ def test_a_score_is_the_log_likelihood_of_the_whole_answer(
         )
     )
     for answer, score in zip(answers, scores, strict=True):
-        ids, wanted = words.told("what colour is it?", answer)
+        ids, wanted = text.answer("what colour is it?", answer)
         with torch.no_grad():
-            logits, _ = reader(torch.tensor([ids]), reader.nothing(1), reader.encode_images(cells, means))
+            logits, _ = reader(torch.tensor([ids]), reader.no_past(1), reader.encode_memory(cells, means))
         spoken = logits[0].log_softmax(-1)
         total = sum(float(spoken[at, want]) for at, want in enumerate(wanted) if want >= 0)
         assert score == pytest.approx(total, abs=0.05)
@@ -236,42 +237,42 @@ def test_training_learns_what_a_picture_says(tmp_path: Path) -> None:
     colours = ["red", "blue", "green"]
     kinds = rng.integers(0, 3, 96)
     means = np.eye(3, 16, dtype=np.float16)[kinds][:, None] + rng.normal(0, 0.05, (96, 1, 16)).astype(np.float16)
-    pictures = Pictures(
+    pictures = Examples(
         cells=np.zeros((96, 1, CELLS, 8), np.float16),
         means=means,
         captions=[[f"a {colours[kind]} shirt"] for kind in kinds],
         facts=[[Fact("colour", ("what colour is it?",), colours[kind])] for kind in kinds],
     )
     tokenizer = reader_tokenizer(["a red shirt", "a blue shirt", "a green shirt", "what colour is it?"] * 5, 300)
-    recipe = Recipe(epochs=25, batch=32, captions=1, questions=1, rate=3e-3, dropout=0.0, depth=1, average=0.9)
-    trainer = Trainer(recipe, pictures, tokenizer, tmp_path)
-    trainer.run(lambda reader: closed_answers(reader, trainer.words, pictures, ["colour"]))
-    said = captions(trainer.averaged(), trainer.words, pictures)
+    recipe = ReaderRecipe(epochs=25, batch=32, captions=1, questions=1, rate=3e-3, dropout=0.0, depth=1, average=0.9)
+    trainer = ReaderTrainer(recipe, pictures, tokenizer, tmp_path)
+    trainer.run(lambda reader: closed_answers(reader, trainer.text, pictures, ["colour"]))
+    said = captions(trainer.averaged(), trainer.text, pictures)
     assert np.mean([said[i] == pictures.captions[i][0] for i in range(96)]) > 0.95
-    assert closed_answers(trainer.averaged(), trainer.words, pictures, ["colour"])["colour"] > 0.95
+    assert closed_answers(trainer.averaged(), trainer.text, pictures, ["colour"])["colour"] > 0.95
 
 
 def test_captions_that_are_rewarded_become_likelier(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     kinds = rng.integers(0, 3, 60)
     colours = ["red", "blue", "green"]
-    pictures = Pictures(
+    pictures = Examples(
         cells=np.zeros((60, 1, CELLS, 8), np.float16),
         means=np.eye(3, 16, dtype=np.float16)[kinds][:, None],
         captions=[[f"a {colours[kind]} shirt on a chair", f"one {colours[kind]} shirt"] for kind in kinds],
         facts=[[Fact("colour", ("what colour is it?",), colours[kind])] for kind in kinds],
     )
     tokenizer = reader_tokenizer([text for texts in pictures.captions for text in texts] + ["what colour is it?"], 300)
-    recipe = Recipe(epochs=6, batch=20, captions=1, questions=1, rate=3e-3, dropout=0.0, depth=1, average=0.9)
-    Trainer(recipe, pictures, tokenizer, tmp_path).run(lambda _: {})
+    recipe = ReaderRecipe(epochs=6, batch=20, captions=1, questions=1, rate=3e-3, dropout=0.0, depth=1, average=0.9)
+    ReaderTrainer(recipe, pictures, tokenizer, tmp_path).run(lambda _: {})
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     reader, _ = load_reader(tmp_path)
-    reward = Reward(rounds=10, batch=20, rate=1e-3, average=0.9)
-    rewarding = Rewarding(reward, recipe, reader, pictures, tokenizer, tmp_path)
-    _, before = rewarding.rewarded(np.arange(60))
-    rewarding.go_on()
-    _, after = rewarding.rewarded(np.arange(60))
+    reward = SelfCriticalRecipe(epochs=10, batch=20, rate=1e-3, average=0.9)
+    rewarding = SelfCriticalTrainer(reward, recipe, reader, pictures, tokenizer, tmp_path)
+    _, before = rewarding.policy_loss(np.arange(60))
+    rewarding.train_on_rewards()
+    _, after = rewarding.policy_loss(np.arange(60))
     assert after > before + 0.5, "CIDEr-D, of ten"
-    drawn = rewarding.draw(torch.zeros(2, CELLS, 8), torch.zeros(2, 16))
-    assert len(drawn) == 2 * reward.drawn
-    assert not {rewarding.words.caption, rewarding.words.ask, rewarding.words.end} & {i for row in drawn for i in row}
+    drawn = rewarding.sample(torch.zeros(2, CELLS, 8), torch.zeros(2, 16))
+    assert len(drawn) == 2 * reward.samples
+    assert not {*rewarding.text.marks, rewarding.text.end_id} & {i for row in drawn for i in row}

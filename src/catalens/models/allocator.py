@@ -13,7 +13,7 @@ def keep_memory() -> None:
     """Keep freed memory until the process ends; called where torch computes on the CPU.
 
     glibc maps every large block afresh and unmaps it when it is freed, and the kernel clears each page again: a seventh
-    of a BLIP vision tower's time in bfloat16, and two fifths of a step of `catalens.training.starter`. Does nothing
+    of a BLIP vision tower's time in bfloat16, and two fifths of a training step of the starter. Does nothing
     with another C library. The process never shrinks.
     """
     if sys.platform.startswith("linux"):

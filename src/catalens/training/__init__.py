@@ -1,1 +1,1 @@
-"""What changes weights, and what measures them."""
+"""Tools that train, measure and export models; `recipes` holds what was run with them."""

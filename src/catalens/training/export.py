@@ -17,6 +17,7 @@ from catalens.models.export import PACKED_AXES, packed_example
 from catalens.models.facts import FACTS, FILES, FORMAT
 from catalens.models.readers import bundled
 from catalens.models.readers.rerank import RerankConfig
+from catalens.training.loop import CHECKPOINT
 from catalens.training.reader import Reader, Shape
 from catalens.training.storing import write_graph
 from catalens.training.towers import ImageTower, TextTower
@@ -149,7 +150,7 @@ def revision_of(run: Path) -> str:
 
     Indexes, banks of labels and calibrations are kept under an encoder's name and revision.
     """
-    with (run / "checkpoint.pt").open("rb") as file:
+    with (run / CHECKPOINT).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:8]
 
 
@@ -159,7 +160,7 @@ def load_towers(run: Path) -> tuple[ImageTower, TextTower, Tokenizer]:
     The mean lags behind a rate that falls to nothing, and the last weights are noisier; on `val` both and their middle
     are within a few rows of each other (`docs/decisions/003-starter-training.md`).
     """
-    state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
+    state = torch.load(run / CHECKPOINT, weights_only=True, map_location="cpu")
     tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
     image, text = ImageTower(), TextTower(tokenizer.get_vocab_size())
     for name, tower in (("image", image), ("text", text)):
@@ -175,7 +176,7 @@ def _halfway(mean: Mapping[str, Tensor], last: Mapping[str, Tensor]) -> dict[str
 
 def load_reader(run: Path) -> tuple[Reader, Tokenizer]:
     """Read the last checkpoint of a reader's run."""
-    state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
+    state = torch.load(run / CHECKPOINT, weights_only=True, map_location="cpu")
     reader = Reader(Shape(**state["shape"]))
     reader.load_state_dict(state["reader"])
     return reader.eval(), Tokenizer.from_file(str(run / "tokenizer.json"))

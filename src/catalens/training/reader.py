@@ -1,7 +1,7 @@
-"""The small reader: a decoder that looks at what an encoder's image tower saw, and says it in words.
+"""The small reader: a decoder over the features of an encoder's image tower.
 
-It never sees pixels. What a bundle's image graph gives besides the vector (a map of cells and some means) becomes
-keys and values once per picture; every caption, question and answer that follows attends to them.
+It never sees pixels. What a bundle's image graph returns besides the vector (a map of cells, and pooled means) becomes
+keys and values once per image; every caption, question and answer attends to them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 WHOLES = 4
-"""Tokens made of the picture's means and vector, beside one for each cell."""
+"""Memory tokens made of the image's means, beside one for each cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +22,12 @@ class Shape:
 
     Attributes:
         vocabulary: entries of its tokenizer.
-        cells: places of the map, such as 49.
-        channels: numbers of a cell.
-        means: numbers for the whole picture.
+        cells: positions of the feature map, such as 49.
+        channels: of a cell.
+        means: pooled features of the whole image.
         width: of the decoder.
-        depth: its blocks.
-        heads: of its attention.
+        depth: decoder blocks.
+        heads: attention heads.
         max_tokens: of a text, question and answer together.
     """
 
@@ -42,7 +42,7 @@ class Shape:
 
 
 class ReaderBlock(nn.Module):
-    """Pre-norm decoder block: causal attention over the words, attention over the picture, and a wide layer."""
+    """Pre-norm decoder block: causal self-attention, cross-attention to the image, and an MLP."""
 
     def __init__(self, shape: Shape, dropout: float) -> None:
         super().__init__()
@@ -58,29 +58,29 @@ class ReaderBlock(nn.Module):
         return x.view(n, length, self.heads, width // self.heads).transpose(1, 2)
 
     def encode_memory(self, memory: Tensor) -> Tensor:
-        """Keys and values of the picture: (n, tokens, width) → (2, n, heads, tokens, width / heads)."""
+        """Return the image's keys and values: (n, tokens, width) → (2, n, heads, tokens, width / heads)."""
         return torch.stack([self._split(part) for part in self.seen(memory).chunk(2, dim=-1)])
 
     def forward(self, x: Tensor, past: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Take words (rows, length, width) after a past (2, rows, heads, before, width / heads).
+        """Run tokens (rows, length, width) after a past (2, rows, heads, before, width / heads).
 
-        The rows of one picture follow each other, so that its memory is read once for all of them.
+        The rows of one image follow each other, so that its memory is read once for all of them.
         """
         rows, length, width = x.shape
         q, k, v = (self._split(part) for part in self.qkv(self.norm1(x)).chunk(3, dim=-1))
         present = torch.stack([k, v])
         keys, values = torch.cat([past, present], dim=3)
-        heard = functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
-        x = x + self.drop(self.out(heard.transpose(1, 2).reshape(rows, length, width)))
-        pictures = memory.shape[1]
-        asked = self._split(self.ask(self.norm2(x)).reshape(pictures, -1, width))
-        told = functional.scaled_dot_product_attention(asked, memory[0], memory[1])
-        x = x + self.drop(self.told(told.transpose(1, 2).reshape(rows, length, width)))
+        attended = functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+        x = x + self.drop(self.out(attended.transpose(1, 2).reshape(rows, length, width)))
+        images = memory.shape[1]
+        queries = self._split(self.ask(self.norm2(x)).reshape(images, -1, width))
+        read = functional.scaled_dot_product_attention(queries, memory[0], memory[1])
+        x = x + self.drop(self.told(read.transpose(1, 2).reshape(rows, length, width)))
         return x + self.drop(self.down(functional.gelu(self.up(self.norm3(x))))), present
 
 
 class Reader(nn.Module):
-    """Words after words, given what a picture's features are."""
+    """A causal decoder with cross-attention to an image's features."""
 
     def __init__(self, shape: Shape, dropout: float = 0.0) -> None:
         super().__init__()
@@ -97,27 +97,27 @@ class Reader(nn.Module):
             nn.init.normal_(table.weight, std=0.02)
 
     def encode_memory(self, cells: Tensor, means: Tensor) -> Tensor:
-        """Features of n pictures → (depth, 2, n, heads, cells + 4, width / heads), once per picture."""
+        """Return the keys and values of n images: (depth, 2, n, heads, cells + 4, width / heads)."""
         places = self.cell(self.cell_norm(cells)) + self.place.weight
         whole = self.whole(self.mean_norm(means)).unflatten(1, (WHOLES, self.shape.width))
         memory = self.memory_norm(self.drop(torch.cat([places, whole], dim=1)))
         return torch.stack([block.encode_memory(memory) for block in self.blocks])
 
     def forward(self, ids: Tensor, past: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Read ids (rows, length) after a past (depth, 2, rows, heads, before, width / heads).
+        """Run ids (rows, length) after a past (depth, 2, rows, heads, before, width / heads).
 
         Returns:
-            (rows, length, vocabulary) logits of the next word, and the keys and values to be put after the past.
+            Logits of the next token (rows, length, vocabulary), and the keys and values to append to the past.
         """
         states, presents = self.states(ids, past, memory)
-        return self.next_words(states), presents
+        return self.logits(states), presents
 
-    def next_words(self, states: Tensor) -> Tensor:
-        """States (..., width) to logits (..., vocabulary) of the next word."""
+    def logits(self, states: Tensor) -> Tensor:
+        """Return logits (..., vocabulary) of the next token from states (..., width)."""
         return self.norm(states) @ self.token.weight.T
 
     def states(self, ids: Tensor, past: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what `forward` makes its logits of, (rows, length, width), and the keys and values."""
+        """Return the last hidden states (rows, length, width), and the new keys and values."""
         before, length = past.shape[4], ids.shape[1]
         places = torch.arange(length, device=ids.device) + before
         x = self.drop(self.token(ids) + self.position(places))
@@ -128,7 +128,7 @@ class Reader(nn.Module):
             presents.append(present)
         return x, torch.stack(presents)
 
-    def nothing(self, rows: int) -> Tensor:
-        """Return the past of texts that have none."""
+    def no_past(self, rows: int) -> Tensor:
+        """Return an empty past for texts that begin here."""
         shape = self.shape
         return torch.zeros(shape.depth, 2, rows, shape.heads, 0, shape.width // shape.heads)

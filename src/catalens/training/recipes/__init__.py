@@ -1,1 +1,1 @@
-"""Training recipes: the commands that made the bundled models."""
+"""What was run to make the bundled models: data, constants, and one command for each step."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from catalens.training.frozen import Features
+from catalens.training.recipes.everyday.features import Features
 
 
 class ImageHead(nn.Module):

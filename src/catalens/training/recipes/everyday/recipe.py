@@ -35,7 +35,6 @@ STAGES = (
     Stage(epochs=18, rate=1e-3, names=500, own=0.7, taught=3.0, dropout=0.0, merges=0.0, branch_only=True, batch=256),
     # Every name in every batch, and few captions, which only keep the two halves in proportion.
     Stage(epochs=36, rate=1e-3, names=1000, own=0.8, taught=3.0, dropout=0.0, merges=0.0, branch_only=True, batch=64),
-    # Learned last in the shipped run, where names in the plural ("a photo of cats") had no place in the stages before.
     Stage(epochs=3, rate=6e-4, names=1000, own=0.7, taught=3.0, dropout=0.0, merges=0.0, branch_only=True, batch=64),
 )
 LEAN = 0.8

@@ -1,7 +1,6 @@
-"""Turn a finished run into the shipped everyday bundle: `python -m catalens.training.everyday_release --data DATA`.
+"""Release the everyday bundle: `python -m catalens.training.recipes.everyday.release --data DATA`.
 
-Exports tower, head and texts, measures on `everyday/test`, and writes the bundle and its model card, in which every
-figure comes from this run.
+Exports the towers, measures on `everyday/test`, and writes the bundle and its model card from the measurements.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ from catalens.tasks.calibration import save_calibration
 from catalens.training.captions import read_captions
 from catalens.training.evaluation import retrieval
 from catalens.training.everyday_calibration import learn_everyday, photograph_truth
-from catalens.training.everyday_head import ImageHead
-from catalens.training.everyday_recipe import LEAN, UNKNOWN, Recipe
 from catalens.training.export import revision_of, write_bundle
-from catalens.training.frozen import CELLS, CHANNELS, SIDE, FrozenTower
 from catalens.training.kinds import name_texts, read_classes
 from catalens.training.pixels import read_photographs
+from catalens.training.recipes.everyday.features import CELLS, CHANNELS, SIDE, FrozenTower
+from catalens.training.recipes.everyday.head import ImageHead
+from catalens.training.recipes.everyday.recipe import LEAN, UNKNOWN, Recipe
 from catalens.training.release import calibrated, change_facts, encode_pictures, share
 from catalens.training.towers import TextTower
 
 SOURCE = (
-    "trained by catalens.training.everyday on Flickr8k's captions; the image tower is mobilenet_v2_1.0_224 "
+    "trained by `make everyday` on Flickr8k's captions; the image tower is mobilenet_v2_1.0_224 "
     "(ImageNet, google-coral/test_data, Apache-2.0) as it was"
 )
 
@@ -108,7 +107,7 @@ def calibrate(encoder: Encoder, data: Path, out: Path) -> dict[str, Any]:
 def found(encoder: Encoder, data: Path) -> dict[str, float]:
     """Measure on `test`: captions to pictures, pictures to any of their captions, agreement with the teacher."""
     captions = read_captions(data, "test")
-    images, features = _looked_at(encoder, read_photographs(data, "test"))
+    images, features = _encoded(encoder, read_photographs(data, "test"))
     texts = encoder.encode_texts([text for texts in captions for text in texts])
     owner = np.repeat(np.arange(len(captions)), [len(each) for each in captions])
     forth = retrieval(texts, images, owner.tolist())
@@ -137,7 +136,7 @@ def _agreement(encoder: Encoder, images: Vectors, features: NDArray[np.float32],
     return float(((images @ unit_rows(bank).T).argmax(1) == teacher.argmax(1)).mean())
 
 
-def _looked_at(encoder: Encoder, pictures: Sequence[bytes]) -> tuple[Vectors, NDArray[np.float32]]:
+def _encoded(encoder: Encoder, pictures: Sequence[bytes]) -> tuple[Vectors, NDArray[np.float32]]:
     assert isinstance(encoder, BundleEncoder)
     parts = [
         encoder.encode_images_with([read_image(each) for each in some], "features") for some in batched(pictures, 64)
@@ -168,7 +167,7 @@ def write_card(folder: Path) -> None:
     ]
     recipe = Recipe()
     size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6
-    text = (Path(__file__).parent / "everyday_card.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
     filled = text.format(
         depth=recipe.depth,
         branch=recipe.branch,
@@ -177,7 +176,7 @@ def write_card(folder: Path) -> None:
         answers=answers,
         **{**scores, "calibration": "\n".join(calibration)},
     )
-    seen = Path(__file__).parent / "everyday_looked_at.md"
+    seen = Path(__file__).parent / "spot_checks.md"
     (folder / "README.md").write_text(filled + seen.read_text(encoding="utf-8"), encoding="utf-8")
 
 

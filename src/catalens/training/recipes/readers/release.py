@@ -1,6 +1,6 @@
 """Put a trained reader into its bundle and measure it there.
 
-`python -m catalens.training.reader_release everyday|starter --data DATA`
+`python -m catalens.training.recipes.readers.release everyday|starter --data DATA`
 
 Every figure comes from the written graphs on `test` pictures, read as a user's command reads them.
 """
@@ -29,15 +29,15 @@ from catalens.tasks.captions import clean_caption
 from catalens.tasks.schema import Schema, load_schema
 from catalens.training.captions import read_captions
 from catalens.training.choosing import Asked, ask_all, choose_by
-from catalens.training.everyday_release import write_card
 from catalens.training.export import load_reader, write_reader
 from catalens.training.facts import Fact
 from catalens.training.fashion import Product, read_products
 from catalens.training.pixels import read_photographs
 from catalens.training.product_questions import product_facts
 from catalens.training.questions import everyday_facts
-from catalens.training.reading import EVERYDAY_KINDS, PRODUCT_KINDS
-from catalens.training.release import card
+from catalens.training.recipes.everyday.release import write_card
+from catalens.training.recipes.readers.recipe import EVERYDAY_KINDS, PRODUCT_KINDS
+from catalens.training.recipes.starter.release import card
 
 AS_A_USER = Decoding(max_tokens=24)
 Scores = dict[str, Any]

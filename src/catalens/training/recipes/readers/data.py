@@ -1,9 +1,8 @@
-"""What the two readers are trained on: features of frozen towers, captions, and facts."""
+"""The examples of the two readers: features of frozen towers, captions, and facts."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from catalens.training.fashion import OWNERS, Product, read_products
 from catalens.training.pixels import stored, tensor
 from catalens.training.product_questions import product_facts
 from catalens.training.questions import everyday_facts
-from catalens.training.reading import Pictures
+from catalens.training.reader_examples import Examples
 from catalens.training.towers import ImageTower
 from catalens.training.tracing import to_openvino
 
@@ -26,11 +25,11 @@ PLAIN = {"Solid"}
 """Patterns that nobody mentions."""
 
 
-def everyday_pictures(data: Path, run: Path, split: str) -> Pictures:
+def everyday_examples(data: Path, run: Path, split: str) -> Examples:
     """Read the everyday photographs of a split with the features that lie beside the encoder's run."""
     captions = read_captions(data, split)
     tops, means = (np.load(run / f"{split}.{part}.npy") for part in ("tops", "means"))
-    return Pictures(
+    return Examples(
         cells=np.load(run / f"{split}.maps.npy", mmap_mode="r"),
         means=np.concatenate([tops, means], axis=2),
         captions=[[text.lower() for text in texts] for texts in captions],
@@ -38,14 +37,14 @@ def everyday_pictures(data: Path, run: Path, split: str) -> Pictures:
     )
 
 
-def product_pictures(data: Path, run: Path, split: str) -> Pictures:
+def product_examples(data: Path, run: Path, split: str) -> Examples:
     """Read the products of a split, and look at them with the starter's tower where that was not yet done."""
     products = list(read_products(data / "fashion", split))
     schema = load_schema("fashion")
     pixels = stored(run / f"{split}.npy", [product.picture for product in products], pad=False)
     cells, means = _seen(run, split, pixels, views=2 if split == "train" else 1)
     draw = random.Random(0)
-    return Pictures(
+    return Examples(
         cells=cells,
         means=means,
         captions=[product_captions(product, schema, draw) for product in products],
@@ -108,12 +107,3 @@ def _seen(
         for file, part in zip(files, parts, strict=True):
             np.save(file, np.concatenate(part))
     return np.load(files[0], mmap_mode="r"), np.load(files[1])
-
-
-def texts_of(pictures: Sequence[Pictures]) -> list[str]:
-    """Return every text of some pictures, for the vocabulary."""
-    out = []
-    for each in pictures:
-        out += [text for texts in each.captions for text in texts]
-        out += [text for facts in each.facts for fact in facts for text in (fact.asked[0], fact.answer)]
-    return out

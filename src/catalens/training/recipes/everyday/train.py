@@ -1,4 +1,4 @@
-"""Train the everyday encoder: `python -m catalens.training.everyday --data DATA --out runs/everyday`.
+"""Train the everyday encoder: `python -m catalens.training.recipes.everyday.train --data DATA --out runs/everyday`.
 
 The image tower is MobileNetV2 as ImageNet left it; what is trained is a head over its maps, and a text tower. The
 losses: contrastive over captions; the teacher's probabilities of its 1,000 classes, which the head must give through
@@ -9,14 +9,11 @@ that a class's names lie where a table has it that was learned from the teacher 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,21 +26,35 @@ from torch.nn import functional
 from catalens.models.allocator import keep_memory
 from catalens.tasks.schema import load_schema
 from catalens.training.captions import read_captions
-from catalens.training.everyday_head import EncodedImages, ImageHead
-from catalens.training.everyday_recipe import STAGES, TEACHER_STEPS, UNKNOWN, Recipe, Stage
 from catalens.training.fashion import Phrasebook, Product, read_goods
-from catalens.training.frozen import Features, pooled
 from catalens.training.kinds import cut, name_texts, read_classes
+from catalens.training.loop import (
+    Optimiser,
+    RunLog,
+    WeightAverage,
+    adamw,
+    batches,
+    cosine,
+    load_checkpoint,
+    rounded,
+    save_checkpoint,
+)
 from catalens.training.losses import encode_texts, multi_positive
+from catalens.training.recipes.everyday.features import Features, pooled
+from catalens.training.recipes.everyday.head import EncodedImages, ImageHead
+from catalens.training.recipes.everyday.recipe import STAGES, TEACHER_STEPS, UNKNOWN, Recipe, Stage
 from catalens.training.towers import TextTower
 from catalens.training.vocabulary import train_tokenizer
 
+WARM_UP_STEPS = 50
+
 
 class Trainer:
-    """Holds what a step needs."""
+    """The head and the text tower in training, over stored features."""
 
     def __init__(self, recipe: Recipe, data: Path, out: Path, stages: Sequence[Stage] = STAGES) -> None:
         self.recipe, self.data, self.out, self.stages = recipe, data, out, stages
+        self.log = RunLog(out)
         torch.manual_seed(recipe.seed)
         self.rng, self.words = np.random.default_rng(recipe.seed), random.Random(recipe.seed)
         self.train, self.val = (self._seen(split) for split in ("train", "val"))
@@ -60,9 +71,10 @@ class Trainer:
         self.table = nn.Parameter(self._start_as_teacher())
         self.scales = nn.Parameter(torch.tensor([math.log(30.0), math.log(40.0)]))
         self.models = nn.ModuleDict({"image": self.image, "text": self.text})
-        self.mean = {name: value.clone() for name, value in self.models.state_dict().items()}
-        self.optimiser = self._optimiser()
-        self.stage, self.done, self.steps = stages[0], 0, 0
+        self.average = WeightAverage(self.models, recipe.average, warm_up=True)
+        groups = adamw(self.models.parameters(), decay=recipe.decay, exempt=[self.scales])
+        self.optimiser = Optimiser(groups, clip=2.0)
+        self.stage, self.done = stages[0], 0
 
     def _seen(self, split: str) -> EncodedImages:
         file = self.out / split
@@ -78,14 +90,6 @@ class Trainer:
             texts += [self.phrases.phrase(product) for product in self.goods]
             train_tokenizer([*texts, *UNKNOWN], self.recipe.vocabulary).save(str(file))
         return Tokenizer.from_file(str(file))
-
-    def _optimiser(self) -> torch.optim.AdamW:
-        parameters = [*self.models.parameters()]
-        sets: list[dict[str, Any]] = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.recipe.decay},
-            {"params": [*[p for p in parameters if p.ndim <= 1], self.scales], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(sets, lr=self.stages[0].rate, betas=(0.9, 0.98))
 
     def _start_as_teacher(self) -> Tensor:
         """Let the classes' half keep what tells the teacher's classes apart, and give each class's place there.
@@ -180,19 +184,17 @@ class Trainer:
             optimiser.step()
         self.scales.data[1] = sharp.detach() + math.log(2) / 2  # this half has the square root of 1/2 of a vector
         self.table.requires_grad_(requires_grad=False)
-        self.mean = {name: value.clone() for name, value in self.models.state_dict().items()}
+        self.average = WeightAverage(self.models, self.recipe.average, warm_up=True)
 
     def run(self) -> None:
         """Train to the end, stage by stage."""
-        started = time.monotonic()
         for number in range(self.done, len(self.stages)):
             self._begin(self.stages[number])
             for epoch in range(self.stage.epochs):
                 losses = self._epoch(epoch)
                 if epoch % 4 == 3 or epoch + 1 == self.stage.epochs:
                     scores = self.evaluate(self.val, self.val_captions)
-                    now = round((time.monotonic() - started) / 60, 1)
-                    self._log(stage=number, epoch=epoch + 1, minutes=now, **losses, **scores)
+                    self.log.write(stage=number, epoch=epoch + 1, **losses, **scores)
             self.done = number + 1
             self.save()
 
@@ -211,32 +213,21 @@ class Trainer:
     def _epoch(self, epoch: int) -> dict[str, float]:
         """Return the losses of the last step."""
         self.models.train()
-        size, order = self.stage.batch, self.rng.permutation(len(self.train))
-        steps = len(self.train) // size
-        for step in range(steps):
+        losses: dict[str, Tensor] = {}
+        steps = len(self.train) // self.stage.batch
+        for step, rows in enumerate(batches(len(self.train), self.stage.batch, self.rng)):
             at = epoch * steps + step
-            share = min(1.0, (at + 1) / 50) * 0.5 * (1 + math.cos(math.pi * at / (steps * self.stage.epochs)))
-            for part in self.optimiser.param_groups:
-                part["lr"] = max(share, 0.01) * self.stage.rate
-            losses = self.loss(order[step * size : (step + 1) * size])
-            self.optimiser.zero_grad(set_to_none=True)
-            torch.stack(list(losses.values())).sum().backward()
-            torch.nn.utils.clip_grad_norm_(self.models.parameters(), 2.0)
-            self.optimiser.step()
-            self._average(min(self.recipe.average, (1 + self.steps) / (10 + self.steps)))
-            self.steps += 1
-        return {name: round(value.item(), 3) for name, value in losses.items()}
-
-    def _average(self, decay: float) -> None:
-        with torch.no_grad():
-            for name, value in self.models.state_dict().items():
-                self.mean[name].lerp_(value, 1 - decay)
+            share = cosine(at, steps * self.stage.epochs, warm_up=WARM_UP_STEPS, least=0.01)
+            losses = self.loss(rows)
+            self.optimiser.step(torch.stack(list(losses.values())).sum(), share * self.stage.rate)
+            self.average.update(self.models)
+        return rounded(losses)
 
     @torch.no_grad()
     def evaluate(self, seen: EncodedImages, captions: list[list[str]]) -> dict[str, float]:
         """Measure retrieval both ways and the agreement with the teacher, with the mean weights."""
         now = {name: value.clone() for name, value in self.models.state_dict().items()}
-        self.models.load_state_dict(self.mean)
+        self.models.load_state_dict(self.average.weights)
         self.models.eval()
         dropout, self.tokenizer.model.dropout = self.tokenizer.model.dropout, None
         whole = seen.whole()
@@ -267,37 +258,30 @@ class Trainer:
         sums = torch.zeros(len(self.classes), rows.shape[1]).index_add_(0, torch.tensor(owner), rows)
         return functional.normalize(sums, dim=-1)
 
-    def _log(self, **values: object) -> None:
-        with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(values) + "\n")
-
     def save(self) -> None:
-        """Write what the next stage needs, whole, then put it in place."""
+        """Write what the next stage starts from: the averaged weights."""
         state = {
-            "models": self.mean,
+            "models": self.average.weights,
             "table": self.table.data,
             "scales": self.scales.data,
             "recipe": asdict(self.recipe),
             "done": self.done,
         }
-        part = self.out / "checkpoint.part"
-        torch.save(state, part)
-        part.replace(self.out / "checkpoint.pt")
+        save_checkpoint(self.out, state)
 
     def resume(self) -> bool:
-        """Go on after the last stage that was done, if one was, from its mean weights."""
-        file = self.out / "checkpoint.pt"
-        if file.exists():
-            state = torch.load(file, weights_only=True)
+        """Continue after the last finished stage, if there is one, from its averaged weights."""
+        state = load_checkpoint(self.out)
+        if state is not None:
             self.table.requires_grad_(requires_grad=False)
             self.models.load_state_dict(state["models"])
-            self.mean = {name: value.clone() for name, value in state["models"].items()}
+            self.average = WeightAverage(self.models, self.recipe.average, warm_up=True)
             self.table.data, self.scales.data, self.done = state["table"], state["scales"], int(state["done"])
-        return file.exists()
+        return state is not None
 
 
 def main() -> None:
-    """Run the one documented command."""
+    """Train to the end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/everyday"))

@@ -1,23 +1,20 @@
-"""Train the starter encoder: `python -m catalens.training.starter --data DATA --out runs/starter`.
+"""Train the starter encoder: `python -m catalens.training.recipes.starter.train --data DATA --out runs/starter`.
 
-Two losses share the towers. A contrastive one over one random text per product, in which equal texts of a
-batch are shared positives; and, for every schema group, the cross-entropy of the picture against *all* label
-texts of the group through the text tower, so that zero-shot use is what is trained. A share of every batch
-is other people's photographs, noise and blanks, whose right label in every group is "something else".
+Two losses share the towers: a contrastive one over one random text per product, in which equal texts of a batch are
+shared positives; and, for every schema group, the cross-entropy of the image against *all* label texts of the group
+through the text tower, which trains zero-shot use itself. A share of every batch is photographs of other things, noise
+and blanks, whose label in every group is "something else".
 
-A checkpoint is written after every epoch, and a second start of the same command goes on from it.
+A checkpoint is written after every epoch; the same command resumes from it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,10 +28,21 @@ from catalens.tasks.schema import Schema, load_schema
 from catalens.training.augment import framed, lit, onto_backgrounds, overlaid
 from catalens.training.fashion import Phrasebook, Product, label_texts, read_products
 from catalens.training.fixed_norms import with_fixed_norms
+from catalens.training.loop import (
+    Optimiser,
+    RunLog,
+    WeightAverage,
+    adamw,
+    batches,
+    cosine,
+    load_checkpoint,
+    rounded,
+    save_checkpoint,
+)
 from catalens.training.losses import contrastive, encode_texts, of_labels, one_hot
 from catalens.training.pixels import nonsense, read_photographs, stored, tensor
+from catalens.training.recipes.starter.recipe import Recipe
 from catalens.training.soft_labels import left_open, opinions
-from catalens.training.starter_recipe import Recipe
 from catalens.training.towers import ImageTower, TextTower, compiled_stem, recalibrate
 from catalens.training.vocabulary import train_tokenizer
 
@@ -58,10 +66,10 @@ PALE_COLOURS = {"White", "Off White", "Cream", "Silver"}
 
 
 class Trainer:
-    """Holds what a step needs, so that a run can be stopped and gone on with."""
+    """The towers in training; a stopped run can be resumed."""
 
     def __init__(self, recipe: Recipe, data: Path, out: Path) -> None:
-        self.recipe, self.out = recipe, out
+        self.recipe, self.out, self.log = recipe, out, RunLog(out)
         torch.manual_seed(recipe.seed)
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.rng = np.random.default_rng(recipe.seed)
@@ -83,11 +91,11 @@ class Trainer:
         self.group_scales = torch.nn.Parameter(torch.full((len(self.groups),), math.log(15.0)))
         self.image.load_imagenet(data / "init" / "mobilenet_v2_imagenet.safetensors")
         self.fast_stem: Callable[[Tensor], Tensor] | None = None
-        """The stem on a faster runtime, for the stages in which it stays as it is."""
-        self.mean: dict[str, dict[str, Tensor]] = {}
-        """Running means of the towers' weights, in a stage that keeps them."""
+        """The stem on a faster runtime, for the stages that do not train it."""
+        self.averages: dict[str, WeightAverage] = {}
+        """Running averages of the towers' weights, in a stage that trains the whole image tower."""
         self.opinions: dict[str, Tensor] = {}
-        """What the towers said of every product before the stage, in a stage that is taught."""
+        """The towers' own label probabilities from before the stage, in a stage with soft labels."""
         self.open = {name: left_open(self.products, self.schema.group(name)) for name in self.groups}
         self.optimiser = self._optimiser()
         self.epoch = 0
@@ -113,19 +121,13 @@ class Trainer:
                 out[row, column] = place.get(product.labels.get(name, ""), -100)
         return out
 
-    def _optimiser(self) -> torch.optim.AdamW:
+    def _optimiser(self) -> Optimiser:
         parts = (self.image.stem, self.image.fine, self.image.coarse)
         tower = [p for part in parts for p in part.parameters() if p.requires_grad]
         rest = [*self.image.norm.parameters(), *self.image.project.parameters(), *self.text.parameters()]
-        share = self.recipe.tower_share
-        sets: list[dict[str, Any]] = []
-        for parameters, base in ((tower, share), (rest, 1.0)):
-            sets.append(
-                {"params": [p for p in parameters if p.ndim > 1], "base": base, "weight_decay": self.recipe.decay}
-            )
-            sets.append({"params": [p for p in parameters if p.ndim <= 1], "base": base, "weight_decay": 0.0})
-        sets.append({"params": [self.scale, self.group_scales], "base": 1.0, "weight_decay": 0.0})
-        return torch.optim.AdamW(sets, betas=(0.9, 0.98))
+        decay, scales = self.recipe.decay, [self.scale, self.group_scales]
+        groups = [*adamw(tower, decay=decay, scale=self.recipe.tower_share), *adamw(rest, decay=decay, exempt=scales)]
+        return Optimiser(groups, clip=2.0)
 
     def prepare(self) -> None:
         """Measure the batch norms before the first step."""
@@ -156,23 +158,23 @@ class Trainer:
         return pixels.contiguous(memory_format=torch.channels_last)
 
     def loss(self, rows: NDArray[np.int64], strength: float) -> dict[str, Tensor]:
-        """Run one batch through both losses."""
+        """Return both losses of one batch, by name."""
         stage, _ = self.recipe.stage(self.epoch)
         n, shares = len(rows), None
         pixels = self._sample(rows, strength)
         if stage.mixing:
             pixels[:n], shares = overlaid(pixels[:n], stage.mixing, self.generator, self.rng)
-        said = [self.phrases.say(self.products[row]) for row in rows]
+        titles = [self.phrases.say(self.products[row]) for row in rows]
         unknown = self.words.choice(UNKNOWN)
         labels = [label_texts(self.schema, name, self.words.choice) for name in self.groups]
         flat = [text for texts in labels for text in texts] + [unknown]
         with torch.autocast("cpu", dtype=torch.bfloat16):
             images = self.image(pixels)
             with torch.set_grad_enabled(stage.texts):
-                encoded = encode_texts(self.text, self.tokenizer, [*said, *flat])
-        texts, wordings = encoded[: len(said)], encoded[len(said) :]
-        places = {text: i for i, text in enumerate(dict.fromkeys(said))}
-        keys = torch.tensor([places[text] for text in said])
+                encoded = encode_texts(self.text, self.tokenizer, [*titles, *flat])
+        texts, wordings = encoded[: len(titles)], encoded[len(titles) :]
+        places = {text: i for i, text in enumerate(dict.fromkeys(titles))}
+        keys = torch.tensor([places[text] for text in titles])
         pairs = contrastive(images[:n], texts, keys, self.scale.exp().clamp(max=100.0), shares)
         out = {"contrast": stage.contrast * pairs}
         start, unknown_row = 0, wordings[-1:]
@@ -200,25 +202,20 @@ class Trainer:
         return wanted
 
     def run(self) -> None:
-        """Train to the end, an epoch at a time."""
-        started = time.monotonic()
+        """Train to the end, with a checkpoint after every epoch."""
         for epoch in range(self.epoch, self.recipe.epochs):
             self._begin(epoch)
             size = self.recipe.stage(epoch)[0].batch
             steps = len(self.products) // size
-            order = self.rng.permutation(len(self.products))
-            for step in range(steps):
-                losses = self._step(order[step * size : (step + 1) * size], step, steps)
+            for step, rows in enumerate(batches(len(self.products), size, self.rng)):
+                losses = self._step(rows, step, steps)
                 if step % 10 == 0:
-                    minutes = round((time.monotonic() - started) / 60, 2)
-                    self._log(
-                        epoch=epoch, step=step, minutes=minutes, scale=round(self.scale.exp().item(), 1), **losses
-                    )
+                    self.log.write(epoch=epoch, step=step, scale=round(self.scale.exp().item(), 1), **losses)
             self.epoch = epoch + 1
             self.save()
 
     def _begin(self, epoch: int) -> None:
-        """Seed by the epoch, so that a run that was stopped sees what an unbroken one sees."""
+        """Seed by the epoch, so that a resumed run sees what an unbroken one sees."""
         self.epoch = epoch
         self.words.seed(self.recipe.seed + epoch)
         self.rng = np.random.default_rng(self.recipe.seed + epoch)
@@ -226,7 +223,7 @@ class Trainer:
         stage, before = self.recipe.stage(epoch)
         self.image.stem.requires_grad_(stage.whole)
         if before == 0:
-            self._go_on_from_the_mean()
+            self._start_from_averages()
             self.optimiser = self._optimiser()
         if stage.taught:
             self._ask(self.out / f"opinions-{epoch - before}.pt")
@@ -238,87 +235,76 @@ class Trainer:
             self.image.train()
             self.image.ways = (self.fast_stem or self.image.stem, *self.image.parts[1:])
 
-    def _go_on_from_the_mean(self) -> None:
-        """Start from the mean of the last stage's weights, where it kept one."""
-        if self.mean:
-            self.image.load_state_dict(self.mean["image"])
-            self.text.load_state_dict(self.mean["text"])
-        self.mean = {}
+    def _start_from_averages(self) -> None:
+        """Start from the averages of the last stage's weights, if it kept them."""
+        for name, average in self.averages.items():
+            self._tower(name).load_state_dict(average.weights)
+        self.averages = {}
+
+    def _tower(self, name: str) -> ImageTower | TextTower:
+        return self.image if name == "image" else self.text
 
     def _ask(self, file: Path) -> None:
-        """Ask the towers about every product; a run that goes on finds the answers of when its stage began."""
+        """Classify every product with the towers; a resumed run finds the probabilities from when its stage began."""
         if not file.exists():
             scales = self.group_scales.exp().clamp(max=60.0)
-            said = opinions(self.image.eval(), self.text, self.tokenizer, self.schema, scales, self.pixels)
-            torch.save(said, file)
+            found = opinions(self.image.eval(), self.text, self.tokenizer, self.schema, scales, self.pixels)
+            torch.save(found, file)
         self.opinions = torch.load(file, weights_only=True)
 
     def _step(self, rows: NDArray[np.int64], step: int, steps: int) -> dict[str, float]:
         stage, before = self.recipe.stage(self.epoch)
-        at = before * steps + step
-        share = min(1.0, (at + 1) / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * at / (steps * stage.epochs)))
-        for part in self.optimiser.param_groups:
-            part["lr"] = max(share, 0.005) * stage.rate * part["base"]
-        # The last epochs see pictures nearer to what a user has than to what could happen to them.
+        share = cosine(before * steps + step, steps * stage.epochs, warm_up=WARM_UP_STEPS, least=0.005)
+        # The last epochs see images nearer to what users have than to what could happen to them.
         losses = self.loss(rows, stage.strengths[0 if self._small else 1])
         loss = torch.stack(list(losses.values())).sum()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for part in self.optimiser.param_groups for p in part["params"]], 2.0)
-        self.optimiser.step()
+        self.optimiser.step(loss, share * stage.rate)
         if stage.whole:
-            self._remember()
-        return {"loss": round(loss.item(), 3), **{name: round(value.item(), 3) for name, value in losses.items()}}
+            self._update_averages()
+        return rounded({"loss": loss, **losses})
 
-    def _remember(self) -> None:
-        """Move the running means towards what the weights are now."""
-        for name, tower in (("image", self.image), ("text", self.text)):
-            now = tower.state_dict()
-            mean = self.mean.setdefault(name, {key: value.clone() for key, value in now.items()})
-            for key, value in now.items():
-                if value.is_floating_point():
-                    mean[key].lerp_(value, 1.0 - self.recipe.memory)
-
-    def _log(self, **values: object) -> None:
-        with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(values) + "\n")
+    def _update_averages(self) -> None:
+        for name in ("image", "text"):
+            if name not in self.averages:
+                self.averages[name] = WeightAverage(self._tower(name), self.recipe.memory, warm_up=False)
+            self.averages[name].update(self._tower(name))
 
     def save(self) -> None:
-        """Write the checkpoint whole, then put it in place."""
+        """Write the checkpoint."""
         state = {
             "epoch": self.epoch,
             "image": self.image.state_dict(),
             "text": self.text.state_dict(),
             "scale": self.scale.data,
             "group_scales": self.group_scales.data,
-            "optimiser": self.optimiser.state_dict(),
-            "mean": self.mean,
+            "optimiser": self.optimiser.adamw.state_dict(),
+            "mean": {name: average.weights for name, average in self.averages.items()},
             "groups": self.groups,
         }
-        part = self.out / "checkpoint.part"
-        torch.save(state, part)
-        part.replace(self.out / "checkpoint.pt")
+        save_checkpoint(self.out, state)
 
     def resume(self) -> bool:
-        """Go on from the last checkpoint, if there is one."""
-        file = self.out / "checkpoint.pt"
-        if not file.exists():
+        """Continue from the last checkpoint, if there is one."""
+        state = load_checkpoint(self.out)
+        if state is None:
             return False
-        state = torch.load(file, weights_only=True)
         self.image.load_state_dict(state["image"])
         self.text.load_state_dict(state["text"])
         self.scale.data, self.group_scales.data = state["scale"], state["group_scales"]
-        self.mean, self.epoch = state["mean"], int(state["epoch"])
+        self.epoch = int(state["epoch"])
+        for name, weights in state["mean"].items():
+            self.averages[name] = WeightAverage(self._tower(name), self.recipe.memory, warm_up=False)
+            self.averages[name].weights = weights
         stage, before = self.recipe.stage(self.epoch)
         self.image.stem.requires_grad_(stage.whole)
         self.optimiser = self._optimiser()
         if before:  # every stage begins with an optimiser of its own
-            self.optimiser.load_state_dict(state["optimiser"])
+            self.optimiser.adamw.load_state_dict(state["optimiser"])
         return True
 
 
 def main() -> None:
-    """Run the one documented command."""
+    """Train to the end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds fashion/, everyday/ and init/")
     parser.add_argument("--out", type=Path, default=Path("runs/starter"))

@@ -1,0 +1,1 @@
+"""The everyday encoder: a head over a frozen ImageNet tower, and a text tower."""

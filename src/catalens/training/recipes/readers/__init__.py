@@ -1,0 +1,1 @@
+"""The readers of the starter and of the everyday encoder: captions and answers from frozen features."""

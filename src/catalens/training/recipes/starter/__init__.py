@@ -1,0 +1,1 @@
+"""The starter: an encoder for fashion catalogues."""
