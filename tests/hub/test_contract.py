@@ -14,9 +14,7 @@ from tests.support.tiny_encoders import Tiny
 FAMILIES = ["clip", "siglip", "siglip2", "siglip2 NaFlex", "open_clip ViT", "open_clip ResNet"]
 
 
-@pytest.fixture(params=FAMILIES, scope="module")
-def encoder(  # type: ignore[no-redef]
-    request: pytest.FixtureRequest, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
-) -> Encoder:
+@pytest.fixture(params=FAMILIES, scope="module")  # type: ignore[no-redef]
+def encoder(request: pytest.FixtureRequest, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     cache: Path = tmp_path_factory.mktemp("cache")
     return load_encoder(str(tiny(request.param)), runtime="torch", device="cpu", cache=cache)
