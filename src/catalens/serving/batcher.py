@@ -99,7 +99,9 @@ class Batcher(Generic[K, T, R]):
         self._waiting: dict[K, deque[_Waiting[T, R]]] = {}
         self._running: list[_Waiting[T, R]] = []
         self._changed = asyncio.Event()
-        self._expected = self._count = self._order = 0
+        self.expected = 0
+        """Items that are being prepared."""
+        self._count = self._order = 0
         self._batch_s = rules.max_delay_s
         self._closed = False
         self._task: asyncio.Task[None] | None = None
@@ -116,11 +118,11 @@ class Batcher(Generic[K, T, R]):
     @contextmanager
     def expecting(self) -> Iterator[None]:
         """Announce an item that is being prepared: batches wait for it, within their delay."""
-        self._expected += 1
+        self.expected += 1
         try:
             yield
         finally:
-            self._expected -= 1
+            self.expected -= 1
             self._changed.set()
 
     def check_room(self, items: int = 1) -> None:
@@ -199,7 +201,7 @@ class Batcher(Generic[K, T, R]):
         """Wait until the batch of the oldest item is due, and take it off the queue."""
         key = min(self._waiting, key=lambda each: self._waiting[each][0].order)
         deadline_s = self._waiting[key][0].arrived_s + self._rules.max_delay_s
-        while self._expected and not self._closed and len(self._waiting.get(key, ())) < self._rules.max_size:
+        while self.expected and not self._closed and len(self._waiting.get(key, ())) < self._rules.max_size:
             self._changed.clear()
             try:
                 async with asyncio.timeout_at(deadline_s):
