@@ -12,11 +12,11 @@ import pytest
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.images import Limits
-from catalens.pipelines.session import Session, SessionConfig
+from catalens.pipelines.session import SessionConfig
 from catalens.serving.batcher import BatchRules
 from catalens.serving.lane import Content, Lane
 from catalens.serving.metrics import Metrics
-from catalens.serving.steps import Steps
+from catalens.serving.steps import Steps, WorkerSession
 from catalens.serving.worker import LocalRunner, WorkerConfig, WorkerLostError, WorkerProcess
 from tests.support.deeds import Deed, DeedByValue, Unloadable, deed
 from tests.support.serving import picture
@@ -155,10 +155,23 @@ def test_steps_forget_the_ones_that_were_used_longest_ago(monkeypatch: pytest.Mo
     from catalens.pipelines.tagging import TagStage
 
     monkeypatch.setattr("catalens.serving.steps._MAX_STEPS", 2)
-    steps = Steps(Session(SessionConfig(encoder="fake")))
+    steps = Steps(WorkerSession(SessionConfig(encoder="fake")))
     for labels in (("a", "b"), ("c", "d"), ("e", "f")):
         steps.needs(TagStage(labels=labels))
     assert len(steps._loaded) == 2
+
+
+def test_labels_of_requests_are_never_kept_on_disk(tmp_path):
+    from catalens.pipelines.tagging import TagStage
+
+    steps = Steps(WorkerSession(SessionConfig(encoder="fake", cache=tmp_path)))
+    steps.needs(TagStage(labels=("private", "words")))
+    assert not list(tmp_path.rglob("*"))
+    steps.needs(TagStage(schema="everyday"))
+    kept = set(tmp_path.rglob("*.npy"))
+    assert kept
+    steps.needs(TagStage(labels=("more", "words")))
+    assert set(tmp_path.rglob("*.npy")) == kept
 
 
 def test_local_runner_does_the_same():

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 
 from catalens.serving.app import create_app
 from catalens.serving.config import load_config
-from catalens.serving.worker import LocalRunner
+from catalens.serving.server import TimedProtocol
+from catalens.serving.worker import LocalRunner, Runner, WorkerConfig
 
 FAKE = {"encoder": "fake", "reader": "fake"}
 
@@ -27,6 +31,28 @@ def picture(colour: str = "red", size: tuple[int, int] = (48, 40), kind: str = "
 
 def b64(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+@contextmanager
+def listening(runner: Callable[[WorkerConfig], Runner] = LocalRunner, **settings: Any) -> Iterator[str]:
+    """Serve fake models on a port of this machine, in a thread; gives the address."""
+    settings.setdefault("models", {"default": FAKE})
+    app = create_app(load_config(flags=settings), runner)
+    config = uvicorn.Config(app, port=0, log_config=None, http=TimedProtocol, timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline_s = time.monotonic() + 60
+        while not (server.started and app.service.is_ready):
+            assert thread.is_alive()
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 @contextmanager

@@ -66,6 +66,7 @@ def serve(
         "catalogues": _catalogues(catalogue or []) or None,
         "writable": writable or None,
         "log_json": log_json or None,
+        "cache": None if "cache" in now.serve else now.cache,
         "models": _model(model or now.model, reader, config is not None or "models" in now.serve),
     }
     run(load_config(config, now.serve, flags))

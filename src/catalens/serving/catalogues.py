@@ -36,7 +36,7 @@ def add_catalogue_routes(
         counts = {name: await service.catalogue(name, CatalogueJob("count")) for name in service.config.catalogues}
         return {"catalogues": [{"name": name, "records": count} for name, count in counts.items()]}
 
-    @app.get("/v1/catalogues/{catalogue}/records/{id}", tags=["catalogues"], responses=problems)
+    @app.get("/v1/catalogues/{catalogue}/records/{id:path}", tags=["catalogues"], responses=problems)
     async def record(catalogue: Name, id: Id) -> dict[str, Any]:
         """Return a record."""
         found: dict[str, Any] | None = await service.catalogue(catalogue, CatalogueJob("get", ids=(id,)))
@@ -61,7 +61,7 @@ def _add_writing(
         job = CatalogueJob("add", ids=(ask.request.id,), fields=tuple(ask.request.fields.items()))
         return JSONResponse({"id": ask.request.id, "outcome": await service.catalogue(catalogue, job, content)})
 
-    @app.delete("/v1/catalogues/{catalogue}/records/{id}", tags=["catalogues"], responses=problems)
+    @app.delete("/v1/catalogues/{catalogue}/records/{id:path}", tags=["catalogues"], responses=problems)
     async def remove(catalogue: Name, id: Id) -> dict[str, Any]:
         """Delete a record."""
         removed = await service.catalogue(catalogue, CatalogueJob("remove", ids=(id,)))

@@ -58,6 +58,7 @@ class ModelConfig(_Section):
             quantise=self.quantise,
             threads=self.threads,
             limits=config.limits,
+            cache=config.cache,
             timeout_s=config.request_timeout_s,
         )
 
@@ -76,6 +77,7 @@ class ServeConfig(_Section):
         default_factory=lambda: {DEFAULT_MODEL: ModelConfig()}, min_length=1, description="Name → model."
     )
     catalogues: Annotated[dict[str, str], BeforeValidator(_parsed)] = Field({}, description="Name → file or address.")
+    cache: Path | None = Field(None, description="Folder for what can be made again, such as label vectors.")
     writable: bool = Field(default=False, description="Whether requests may add and delete records.")
     allowed_hosts: Names = Field((), description="Hosts that pictures may be fetched from.")
     cors_origins: Names = Field((), description="Origins that browsers may call from.")

@@ -27,7 +27,7 @@ from catalens.serving.worker import Runner, WorkerConfig, WorkerProcess
 Kind = Literal["encoder", "reader", "writer"]
 _WATCH_S = 0.25
 _WARM: Mapping[Kind, tuple[Stage, ...]] = {
-    "encoder": (TagStage(), EmbedStage()),
+    "encoder": (TagStage(schema="fashion"), TagStage(), EmbedStage()),
     "reader": (CaptionStage(),),
     "writer": (),
 }

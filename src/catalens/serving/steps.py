@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from catalens.core.errors import CatalensError, ModelError
@@ -30,10 +31,21 @@ class StepNeeds:
     reads_images: bool
 
 
+class WorkerSession(Session):
+    """Keeps the label vectors of schemas on disk, but never those of labels that came in a request."""
+
+    keeps_labels = True
+
+    @property
+    def label_cache(self) -> Path | None:
+        """The folder for encoded labels."""
+        return super().label_cache if self.keeps_labels else None
+
+
 class Steps:
     """The loaded steps of a session, least recently used ones dropped."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: WorkerSession) -> None:
         self._session = session
         self._loaded: OrderedDict[Stage, Step] = OrderedDict()
 
@@ -59,6 +71,7 @@ class Steps:
         return results
 
     def _step(self, stage: Stage) -> Step:
+        self._session.keeps_labels = not getattr(stage, "labels", ())
         if stage in self._loaded:
             self._loaded.move_to_end(stage)
             return self._loaded[stage]

@@ -17,9 +17,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from catalens.core.errors import CatalensError, ModelError
-from catalens.pipelines.session import Session, SessionConfig
+from catalens.pipelines.session import SessionConfig
 from catalens.pipelines.stages import Picture, Stage, Values
-from catalens.serving.steps import StepNeeds, Steps
+from catalens.serving.steps import StepNeeds, Steps, WorkerSession
 
 _EXIT_S = 1.0
 
@@ -195,7 +195,7 @@ class LocalRunner:
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
-        self._steps = Steps(Session(config.session))
+        self._steps = Steps(WorkerSession(config.session))
         self.needs, self.run = self._steps.needs, self._steps.run
 
     def start(self) -> None:
@@ -233,7 +233,7 @@ def _serve(pipe: Connection, config: WorkerConfig) -> None:
     """Run jobs until the parent goes away. The child's main function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent drains and then stops us
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    steps = Steps(Session(config.session))
+    steps = Steps(WorkerSession(config.session))
     try:
         warm_up(steps, config.warm)
     except CatalensError as error:
