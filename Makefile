@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models quick check lint types layers fix bench bench-models starter everyday eval-bundled lock clean
+.PHONY: help demo test test-models quick check lint types layers fix bench bench-models bench-serve starter everyday eval-bundled lock clean
 
 help:            ## list these commands
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -53,6 +53,9 @@ bench: $(VENV)/.bench  ## speed and memory; the last line is one JSON document
 
 bench-models: $(VENV)/.bench-models  ## speed of pretrained models beside the libraries they come from (random weights)
 	$(BIN)/python -m benchmarks.models
+
+bench-serve: $(VENV)/.bench  ## the HTTP service under load, beside the offline pipeline and a plain endpoint
+	$(BIN)/python -m benchmarks.serve
 
 starter: $(VENV)/.train  ## train the shipped encoder again from its seed (hours; needs the fashion tables)
 	$(BIN)/python -m catalens.training.starter --data $(CATALENS_DATA) --out runs/starter

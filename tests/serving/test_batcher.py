@@ -57,7 +57,7 @@ def test_requests_that_arrive_while_a_batch_runs_share_the_next_one():
         await settle()
         assert len(batcher) == 3
         model.gate.set()
-        assert await asyncio.gather(*callers) == [0, 2, 4, 6]
+        assert list(await asyncio.gather(*callers)) == [0, 2, 4, 6]
         assert model.batches == [("k", [0]), ("k", [1, 2, 3])]
 
     run(test)
@@ -72,7 +72,7 @@ def test_batch_waits_for_an_expected_request_but_not_beyond_the_delay():
             assert model.batches == []
             second = asyncio.create_task(batcher.submit("k", 2))
             await settle()
-        assert await asyncio.gather(first, second) == [2, 4]
+        assert list(await asyncio.gather(first, second)) == [2, 4]
         assert model.batches == [("k", [1, 2])]
 
         quick = Batcher(model, BatchRules(max_delay_s=0.001))
@@ -86,7 +86,7 @@ def test_full_batch_does_not_wait_and_larger_crowds_are_split():
     async def test(model: Model) -> None:
         batcher = Batcher(model, BatchRules(max_size=2, max_delay_s=3600))
         with batcher.expecting():
-            assert await asyncio.gather(*(batcher.submit("k", each) for each in range(4))) == [0, 2, 4, 6]
+            assert list(await asyncio.gather(*(batcher.submit("k", each) for each in range(4)))) == [0, 2, 4, 6]
         assert [items for _, items in model.batches] == [[0, 1], [2, 3]]
 
     run(test)
@@ -190,7 +190,7 @@ def test_cancelled_caller_leaves_the_queue():
         stayer = asyncio.create_task(batcher.submit("k", 2))  # there is room for one
         await settle()
         model.gate.set()
-        assert await asyncio.gather(running, stayer) == [0, 4]
+        assert list(await asyncio.gather(running, stayer)) == [0, 4]
         assert model.batches == [("k", [0]), ("k", [2])]
 
     run(test)
@@ -241,7 +241,7 @@ def test_stopping_drains_what_is_queued():
             await batcher.submit("k", 3)
         model.gate.set()
         await stopping
-        assert await asyncio.gather(running, queued) == [2, 4]
+        assert list(await asyncio.gather(running, queued)) == [2, 4]
 
     run(test)
 

@@ -12,7 +12,7 @@ import pytest
 from catalens.core.errors import InputError
 from catalens.core.images import Limits
 from catalens.serving.app import create_app
-from catalens.serving.config import load_config
+from catalens.serving.config import ModelConfig, ServeConfig, load_config
 from catalens.serving.remote import fetch, is_public
 from catalens.serving.worker import LocalRunner
 from tests.support.serving import FAKE, b64, picture, serving
@@ -130,6 +130,19 @@ def test_only_listed_hosts_are_fetched_and_only_from_public_addresses(monkeypatc
     with pytest.raises(InputError, match="private address"):
         asyncio.run(fetch("http://pictures.example/a.jpg", config))
     assert looked_up == ["pictures.example"]
+
+
+def test_large_request_does_not_fill_the_queue_by_itself():
+    with serving(max_queue=40) as client:
+        response = client.post("/v1/embeddings", json={"input": [f"text {at}" for at in range(200)]})
+        assert response.status_code == 200, response.text
+        assert len(response.json()["data"]) == 200
+
+
+def test_every_setting_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
+    for name in (*ServeConfig.model_fields, *ModelConfig.model_fields):
+        assert f"| `{name}` |" in text
 
 
 def test_readiness_waits_for_the_models_and_is_lost_at_shutdown():

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_tags_are_those_of_the_local_call(client: TestClient, lens: catalens.Len
         {"content": RED, "headers": {"content-type": "application/x-image"}, "params": {"labels": ["cats", "dogs"]}},
     ],
 )
-def test_every_kind_of_body_gives_the_same_tags(client: TestClient, body: dict):
+def test_every_kind_of_body_gives_the_same_tags(client: TestClient, body: dict[str, Any]):
     plain = client.post("/v1/tags", json={"image": b64(RED), "labels": ["cats", "dogs"]}).json()
     response = client.post("/v1/tags", **body)
     assert response.status_code == 200, response.text

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from catalens.core.content import read_content
 from catalens.core.errors import CatalensError, ImageError, InputError, ModelError
@@ -87,7 +87,7 @@ def _png_or_jpeg(image: Image) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def checked(schema: type[schemas.BaseModel], /, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values
+def checked(schema: type[BaseModel], /, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values
     """Return a request's body, checked by the schema that the server checks it with.
 
     Raises:

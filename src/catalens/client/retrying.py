@@ -34,7 +34,7 @@ class Retries:
         >>> Retries(chance=lambda: 0.5).delay_s(2), Retries(chance=lambda: 0.0).delay_s(1, "3")
         (0.25, 3.0)
         """
-        bound = min(self.longest_s, self.first_s * 2 ** (attempt - 1))
+        bound = min(self.longest_s, self.first_s * 2.0 ** (attempt - 1))
         least = float(retry_after) if retry_after and retry_after.isdigit() else 0.0
         return min(self.longest_s, least + self.chance() * bound)
 

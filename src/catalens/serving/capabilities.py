@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -19,6 +18,7 @@ from catalens.pipelines.stages import Stage, Values
 from catalens.pipelines.tagging import TagStage
 from catalens.serving import schemas
 from catalens.serving.config import ServeConfig
+from catalens.serving.gathering import each
 from catalens.serving.lane import Content
 from catalens.serving.payloads import Ask
 from catalens.serving.service import Service
@@ -59,11 +59,7 @@ class Capability(Generic[S]):
                 raise content
             return self.made(await service.run(stages, content, model))
 
-        found = await asyncio.gather(*map(one, ask.pictures), return_exceptions=True)
-        for each in found:
-            if isinstance(each, BaseException) and not isinstance(each, Exception):
-                raise each
-        return found  # type: ignore[return-value]  # what is no Exception was raised
+        return await each(one, ask.pictures)
 
 
 def picked(*names: str, optional: Sequence[str] = ()) -> Callable[[Values], Response]:

@@ -39,14 +39,16 @@ class _Section(BaseModel):
 class ModelConfig(_Section):
     """One model that is served: an encoder and a reader, each in a worker process of its own."""
 
-    encoder: str | None = Field(None, description="Encoder; null routes each picture to a bundled one.")
-    reader: str = Field("starter", description="Reader, which captions and answers.")
-    device: str | None = Field(None, description='Device of torch, such as "cuda:0".')
-    runtime: str = Field("auto", description="Runtime of compiled encoders: auto, onnxruntime, openvino or torch.")
-    quantise: Literal["8bit", "4bit"] | None = Field(None, description="Quantise a torch reader's weights.")
-    threads: int | None = Field(None, ge=1, description="Processor threads of each worker.")
-    load: Literal["eager", "lazy"] = Field("eager", description="Load at start, or at the first request.")
-    max_batch: int = Field(32, ge=1, description="Maximum pictures per batch.")
+    encoder: str | None = Field(default=None, description="Encoder; null routes each picture to a bundled one.")
+    reader: str = Field(default="starter", description="Reader, which captions and answers.")
+    device: str | None = Field(default=None, description='Device of torch, such as "cuda:0".')
+    runtime: str = Field(
+        default="auto", description="Runtime of compiled encoders: auto, onnxruntime, openvino or torch."
+    )
+    quantise: Literal["8bit", "4bit"] | None = Field(default=None, description="Quantise a torch reader's weights.")
+    threads: int | None = Field(default=None, ge=1, description="Processor threads of each worker.")
+    load: Literal["eager", "lazy"] = Field(default="eager", description="Load at start, or at the first request.")
+    max_batch: int = Field(default=32, ge=1, description="Maximum pictures per batch.")
 
     def session(self, config: ServeConfig) -> SessionConfig:
         """Return what a worker's session loads."""
@@ -66,35 +68,39 @@ class ModelConfig(_Section):
 class ServeConfig(_Section):
     """Everything that can be configured; each field is also a variable `CATALENS_SERVE_<FIELD>`."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8080, ge=0, le=65535, description="Port; 0 takes a free one.")
-    api_key: SecretStr | None = Field(None, description="Key that callers send as `Authorization: Bearer KEY`.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port; 0 takes a free one.")
+    api_key: SecretStr | None = Field(default=None, description="Key that callers send as `Authorization: Bearer KEY`.")
     task: Literal["caption", "prompt", "tags", "attributes"] = Field(
-        "caption", description="What /invocations does with a picture alone."
+        default="caption", description="What /invocations does with a picture alone."
     )
-    writer: str = Field("template", description="Writer of product descriptions.")
+    writer: str = Field(default="template", description="Writer of product descriptions.")
     models: Annotated[dict[str, ModelConfig], BeforeValidator(_parsed)] = Field(
         default_factory=lambda: {DEFAULT_MODEL: ModelConfig()}, min_length=1, description="Name → model."
     )
-    catalogues: Annotated[dict[str, str], BeforeValidator(_parsed)] = Field({}, description="Name → file or address.")
-    cache: Path | None = Field(None, description="Folder for what can be made again, such as label vectors.")
+    catalogues: Annotated[dict[str, str], BeforeValidator(_parsed)] = Field(
+        default={}, description="Name → file or address."
+    )
+    cache: Path | None = Field(default=None, description="Folder for what can be made again, such as label vectors.")
     writable: bool = Field(default=False, description="Whether requests may add and delete records.")
-    allowed_hosts: Names = Field((), description="Hosts that pictures may be fetched from.")
-    cors_origins: Names = Field((), description="Origins that browsers may call from.")
-    max_body_bytes: int = Field(32 * 2**20, ge=1024, description="Maximum request body.")
-    max_pixels: int = Field(64_000_000, ge=1, description="Maximum pixels of a picture.")
-    max_pictures: int = Field(64, ge=1, description="Maximum pictures or lines per request.")
-    max_labels: int = Field(1000, ge=1, description="Maximum labels or answers per request.")
-    max_texts: int = Field(512, ge=1, description="Maximum texts per request.")
-    max_text_chars: int = Field(8000, ge=1, description="Maximum length of a text.")
-    max_concurrency: int = Field(512, ge=1, description="Maximum requests at a time; more get 429.")
-    max_queue: int = Field(256, ge=1, description="Maximum pictures waiting per worker; more get 429.")
-    max_delay_ms: float = Field(5.0, ge=0, le=1000, description="How long a batch waits for more requests.")
-    request_timeout_s: float = Field(60.0, gt=0, description="Maximum seconds for a request.")
-    body_timeout_s: float = Field(20.0, gt=0, description="Maximum seconds for a request's body to arrive.")
-    batch_timeout_s: float = Field(120.0, gt=0, description="Seconds after which a worker counts as hung.")
-    drain_s: float = Field(20.0, ge=0, description="Seconds that requests may take to finish at shutdown.")
-    memory_limit_mb: int | None = Field(None, ge=1, description="Memory beyond which idle lazy models are unloaded.")
+    allowed_hosts: Names = Field(default=(), description="Hosts that pictures may be fetched from.")
+    cors_origins: Names = Field(default=(), description="Origins that browsers may call from.")
+    max_body_bytes: int = Field(default=32 * 2**20, ge=1024, description="Maximum request body.")
+    max_pixels: int = Field(default=64_000_000, ge=1, description="Maximum pixels of a picture.")
+    max_pictures: int = Field(default=64, ge=1, description="Maximum pictures or lines per request.")
+    max_labels: int = Field(default=1000, ge=1, description="Maximum labels or answers per request.")
+    max_texts: int = Field(default=512, ge=1, description="Maximum texts per request.")
+    max_text_chars: int = Field(default=8000, ge=1, description="Maximum length of a text.")
+    max_concurrency: int = Field(default=512, ge=1, description="Maximum requests at a time; more get 429.")
+    max_queue: int = Field(default=256, ge=1, description="Maximum pictures waiting per worker; more get 429.")
+    max_delay_ms: float = Field(default=5.0, ge=0, le=1000, description="How long a batch waits for more requests.")
+    request_timeout_s: float = Field(default=60.0, gt=0, description="Maximum seconds for a request.")
+    body_timeout_s: float = Field(default=20.0, gt=0, description="Maximum seconds for a request's body to arrive.")
+    batch_timeout_s: float = Field(default=120.0, gt=0, description="Seconds after which a worker counts as hung.")
+    drain_s: float = Field(default=20.0, ge=0, description="Seconds that requests may take to finish at shutdown.")
+    memory_limit_mb: int | None = Field(
+        default=None, ge=1, description="Memory beyond which idle lazy models are unloaded."
+    )
     log_json: bool = Field(default=False, description="Log JSON lines.")
 
     @model_validator(mode="after")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from catalens.core.images import picture_format
 from catalens.core.types import Vectors
 from catalens.pipelines.encoding import EmbedStage
 from catalens.serving.config import ServeConfig
+from catalens.serving.gathering import every
 from catalens.serving.lane import Content
 from catalens.serving.payloads import decode_base64, picture_of
 from catalens.serving.remote import is_address
@@ -34,9 +35,7 @@ async def embeddings(asked: EmbeddingsRequest, service: Service) -> dict[str, An
     config = service.config
     if not 1 <= len(inputs) <= config.max_texts:
         raise InputError(f"input has {len(inputs)} entries; send 1 to {config.max_texts}")
-    found = await asyncio.gather(
-        *(vector_of(each, f"input {at}", service, asked.model) for at, each in enumerate(inputs))
-    )
+    found = await vectors_of(inputs, service, asked.model)
     width = len(found[0][0])
     if asked.dimensions is not None and asked.dimensions != width:
         raise InputError(f"dimensions is {asked.dimensions}; this encoder has {width}")
@@ -50,6 +49,19 @@ async def embeddings(asked: EmbeddingsRequest, service: Service) -> dict[str, An
         # Words, roughly: tokens of a picture mean nothing, and nothing is charged.
         "usage": {"prompt_tokens": sum(len(each.split()) for each in inputs), "total_tokens": 0},
     }
+
+
+async def vectors_of(inputs: Sequence[str], service: Service, model: str | None = None) -> list[tuple[Vectors, str]]:
+    """Return the vector (dim,) of each text or picture, and the encoder's name.
+
+    Raises:
+        InputError: one of them is empty, too long, or not a picture although it looks like one.
+    """
+
+    async def one(numbered: tuple[int, str]) -> tuple[Vectors, str]:
+        return await vector_of(numbered[1], f"input {numbered[0]}", service, model)
+
+    return await every(one, list(enumerate(inputs)))
 
 
 async def vector_of(text: str, name: str, service: Service, model: str | None = None) -> tuple[Vectors, str]:

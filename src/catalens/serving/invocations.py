@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any, Literal
 
@@ -24,7 +23,7 @@ from catalens.core.errors import InputError
 from catalens.pipelines.answering import AnswerStage
 from catalens.serving import capabilities as can
 from catalens.serving import schemas
-from catalens.serving.embeddings import as_json, picture_in, vector_of
+from catalens.serving.embeddings import as_json, picture_in, vector_of, vectors_of
 from catalens.serving.lane import Content
 from catalens.serving.payloads import Ask, picture_of
 from catalens.serving.service import Service
@@ -39,10 +38,10 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
     candidate_labels: list[str] | str | None = None
-    max_new_tokens: int | None = Field(None, ge=1, le=512)
-    max_flavors: int | None = Field(None, ge=1, le=64)
-    min_flavors: int | None = Field(None, ge=0, le=64)
-    top_k: int | None = Field(None, ge=1, le=1000)
+    max_new_tokens: int | None = Field(default=None, ge=1, le=512)
+    max_flavors: int | None = Field(default=None, ge=1, le=64)
+    min_flavors: int | None = Field(default=None, ge=0, le=64)
+    top_k: int | None = Field(default=None, ge=1, le=1000)
     format: Literal["mapping", "list", "text"] = "mapping"
 
 
@@ -85,7 +84,7 @@ async def invoke(body: bytes, service: Service) -> Any:  # noqa: ANN401 - JSON v
         content = await picture_of(asked.inputs.image, "the picture", service.config)
         return [{"answer": (await _answer(content, asked.inputs.question, asked, service))["answer"]}]
     if isinstance(asked.inputs, list):
-        found = await asyncio.gather(*(vector_of(each, f"input {at}", service) for at, each in enumerate(asked.inputs)))
+        found = await vectors_of(asked.inputs, service)
         return [as_json(vector) for vector, _ in found]
     if asked.inputs is not None:
         return await _of_input(asked.inputs, asked, service)
@@ -135,15 +134,12 @@ async def _of_input(text: str, asked: Invocation, service: Service) -> Any:  # n
     if labels is not None:
         named = [each.strip() for each in labels.split(",")] if isinstance(labels, str) else labels
         found = await _probabilities(content, named, service)
-        rows = [{"score": score, "label": label} for label, score in zip(named, found, strict=True)]
-        return sorted(rows, key=lambda row: -float(row["score"]))[: asked.parameters.top_k or len(rows)]
+        ranked = sorted(zip(found, named, strict=True), key=lambda pair: -pair[0])[: asked.parameters.top_k]
+        return [{"score": score, "label": label} for score, label in ranked]
     made = await _by_task(content, asked, service)
-    text_of = {
-        "tags": lambda: ", ".join(tag["label"] for tag in made["tags"]),
-        "attributes": lambda: made["attributes"],
-    }
-    kind = next(iter(made))
-    return {"outputs": text_of[kind]() if kind in text_of else made[kind]}
+    if "tags" in made:
+        return {"outputs": ", ".join(tag["label"] for tag in made["tags"])}
+    return {"outputs": next(iter(made.values()))}
 
 
 async def _by_task(content: Content, asked: Invocation, service: Service) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Lane:
         self._needs: OrderedDict[Stage, asyncio.Future[StepNeeds]] = OrderedDict()
         self._starting: asyncio.Task[None] | None = None
         events = BatchEvents(on_batch=self._on_batch, on_wait=metrics.stage.labels(name, "wait").observe)
-        self._batcher: Batcher[Stage, Picture, Values] = Batcher(self._run, rules, events)
+        self._batcher: Batcher[Any, Picture, Values] = Batcher(self._run, rules, events)
         metrics.queue.labels(name).set_function(lambda: len(self._batcher))
 
     @property

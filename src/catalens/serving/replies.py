@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,14 +11,10 @@ from starlette.responses import JSONResponse, Response
 
 from catalens.core.errors import InputError
 from catalens.serving.config import ServeConfig
+from catalens.serving.gathering import each
 from catalens.serving.problems import as_problem, document
 
 _LINES = "application/jsonlines"
-
-
-def service_of(request: Request) -> Any:  # noqa: ANN401 - a Service; starlette's state is untyped
-    """Return the service of an application."""
-    return request.app.state.service
 
 
 def error_record(error: Exception, request: Request) -> dict[str, Any]:
@@ -51,11 +46,7 @@ async def answer_lines(request: Request, config: ServeConfig, answer: Callable[[
     if not 1 <= len(lines) <= config.max_pictures:
         raise InputError(f"{len(lines)} lines; send 1 to {config.max_pictures} in a request")
 
-    async def one(line: bytes) -> str:
-        try:
-            return json.dumps(await answer(line), ensure_ascii=False)
-        except Exception as error:  # noqa: BLE001 - a bad line is an error record; the others are answered
-            return json.dumps(error_record(error, request), ensure_ascii=False)
-
-    rows = await asyncio.gather(*map(one, lines))
-    return Response("".join(f"{row}\n" for row in rows), media_type=_LINES)
+    found = await each(answer, lines)
+    rows = [error_record(row, request) if isinstance(row, Exception) else row for row in found]
+    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    return Response(text, media_type=_LINES)

@@ -21,7 +21,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _log = logging.getLogger("catalens.serving")
 
 
-class TimedProtocol(HttpToolsProtocol):
+class TimedProtocol(HttpToolsProtocol):  # type: ignore[misc]  # uvicorn's types are not followed
     """Closes connections whose request line and headers do not arrive in time."""
 
     header_timeout_s = _HEADER_TIMEOUT_S

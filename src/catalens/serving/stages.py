@@ -155,7 +155,8 @@ class LabelStage:
         def rows(encoder: Encoder, vectors: Vectors) -> list[Values]:
             if encoder.name not in texts:
                 texts[encoder.name] = encode_texts(self.labels, encoder, session)
-            logits = encoder.logit_scale * vectors @ texts[encoder.name].T + (encoder.logit_bias or 0.0)
+            cosines = vectors @ texts[encoder.name].T
+            logits = np.float32(encoder.logit_scale) * cosines + np.float32(encoder.logit_bias or 0.0)
             no_unknown = np.zeros((len(logits), 0), dtype=np.float32)
             shared, _ = (exclusive if encoder.logit_bias is None else independent)(logits, no_unknown)
             return [{PROBABILITIES: [round(float(each), 6) for each in row], ENCODER: encoder.name} for row in shared]

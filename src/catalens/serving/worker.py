@@ -244,7 +244,7 @@ def _serve(pipe: Connection, config: WorkerConfig) -> None:
         while True:
             method, arguments = pipe.recv()
             try:
-                answer = steps.needs(*arguments) if method == "needs" else steps.run(*arguments)
+                answer: Any = steps.needs(*arguments) if method == "needs" else steps.run(*arguments)
             except CatalensError as error:
                 answer = error
             except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
