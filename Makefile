@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix lint types layers quick test test-models test-hostile bench bench-models dist lock starter everyday eval-bundled clean
+.PHONY: help demo check fix lint types layers quick test test-models test-hostile bench bench-models bench-serve dist lock starter everyday eval-bundled clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -61,6 +61,9 @@ dist: $(VENV)/.dev  ## build the wheel and the source archive, and check both
 	$(BIN)/python -m build --quiet --no-isolation
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
+
+bench-serve: $(VENV)/.bench  ## the HTTP service under load, beside the offline pipeline and a plain endpoint
+	$(BIN)/python -m benchmarks.serve
 
 lock: | $(BIN)/python  ## resolve every extra again and pin it in constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -20,9 +20,11 @@ KNOWN = {
     "CATALENS_MAX_PIXELS": "the largest picture that is decoded, in pixels (width times height)",
     "CATALENS_DEBUG": "1: show the traceback behind an error",
     "CATALENS_DATA": "the folder of the product tables that training and some tests read",
+    "CATALENS_SERVE_*": "settings of `catalens serve`, such as CATALENS_SERVE_PORT; see docs/serve.md",
     "OPENAI_API_KEY": "the key that is sent to servers of chat completions",
 }
 """Every variable that is read, with what it does."""
+SERVE_PREFIX = "CATALENS_SERVE_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Settings:
         debug: whether errors show their traceback.
         data: the folder of the product tables, or None.
         api_key: for servers of chat completions; None sends none.
+        serve: setting of the HTTP service → text; the service checks them.
     """
 
     cache: Path
@@ -48,6 +51,7 @@ class Settings:
     debug: bool = False
     data: Path | None = None
     api_key: str | None = field(default=None, repr=False)
+    serve: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -60,7 +64,7 @@ class Settings:
         'fake'
         """
         for name in sorted(env):
-            if name.startswith("CATALENS_") and name not in KNOWN:
+            if name.startswith("CATALENS_") and name not in KNOWN and not name.startswith(SERVE_PREFIX):
                 raise InputError(_unknown(name))
         data = env.get("CATALENS_DATA")
         return cls(
@@ -72,6 +76,11 @@ class Settings:
             debug=_flag("CATALENS_DEBUG", env.get("CATALENS_DEBUG", "")),
             data=Path(data) if data else None,
             api_key=env.get("OPENAI_API_KEY") or None,
+            serve={
+                name.removeprefix(SERVE_PREFIX).lower(): value
+                for name, value in env.items()
+                if name.startswith(SERVE_PREFIX) and value
+            },
         )
 
 

@@ -29,6 +29,7 @@ from catalens.cli import (
     prompt,
     restyle,
     search,
+    serve,
     similarity,
     tag,
 )
@@ -140,6 +141,7 @@ for commands in (
     evaluate,
     models,
     export,
+    serve,
 ):
     commands.register(app)
 

@@ -1,0 +1,299 @@
+"""The HTTP service: a real process and real sockets on this machine, beside the offline pipeline and a plain endpoint.
+
+The plain endpoint is FastAPI over the same encoder, one call per request: what a service without batching costs. The
+clients run in this process, so they and the service share the cores. The last line is one JSON document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import io
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+
+from benchmarks.machine import machine_facts
+from benchmarks.plan import Figures
+from benchmarks.timing import in_fresh_process
+
+CLIENTS = 32
+_START_S = 180.0
+Ask = Callable[[httpx.AsyncClient, int], Awaitable[int]]
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
+    parser.add_argument("--overload-seconds", type=float, default=60.0)
+    parser.add_argument("--model", default="starter", help="an encoder's name")
+    options = parser.parse_args()
+    contents = jpegs(64)
+    document: Figures = {"machine": machine_facts(), "load_average": os.getloadavg()[0]}
+    document["offline"] = in_fresh_process(offline, contents, options.model)
+    with serving(options.model) as (url, pid, start_s):
+        document["ready_s"] = round(start_s, 2)
+        document["tags"] = measured(url, tags(contents), options.seconds)
+        document["embeddings"] = measured(url, embeddings(contents), options.seconds)
+        document["texts"] = measured(url, texts(), options.seconds)
+        document["single"] = measured(url, embeddings(contents), options.seconds / 2, clients=1)
+        document["overload"] = overload(url, pid, embeddings(contents), options.overload_seconds)
+        document["killed_worker"] = killed_worker(url, pid, embeddings(contents))
+    with plain(options.model) as url:
+        document["plain_endpoint"] = measured(url, raw("/embed", contents), options.seconds)
+        document["plain_single"] = measured(url, raw("/embed", contents), options.seconds / 2, clients=1)
+    document["embeddings_to_offline"] = ratio(document["embeddings"], document["offline"]["encode_per_s"])
+    document["tags_to_offline"] = ratio(document["tags"], document["offline"]["tag_per_s"])
+    document["texts_to_offline"] = ratio(document["texts"], document["offline"]["texts_per_s"])
+    document["embeddings_to_plain"] = ratio(document["embeddings"], document["plain_endpoint"]["per_s"])
+    document["single_to_local"] = round(document["single"]["p50_ms"] / document["offline"]["single_ms"], 2)
+    for name, figures in document.items():
+        print(f"{name}: {figures}", file=sys.stderr)
+    print(json.dumps(document))
+
+
+def ratio(figures: Figures, other: float) -> float:
+    """Return how many times as many a second there were."""
+    return round(float(figures["per_s"]) / other, 2)
+
+
+def jpegs(n: int) -> list[bytes]:
+    """Return drawn products as JPEGs of 600 × 600."""
+    from catalens.demo.drawn import draw_catalogue
+
+    contents = []
+    for product in draw_catalogue(n):
+        file = io.BytesIO()
+        product.picture.convert("RGB").resize((600, 600)).save(file, "JPEG", quality=90)
+        contents.append(file.getvalue())
+    return contents
+
+
+def offline(contents: Sequence[bytes], model: str) -> Figures:
+    """Return what the pipeline does without a service, in one process."""
+    import catalens
+
+    with catalens.load(encoder=model, cache=None) as lens:
+        many = list(contents) * 3
+        sentences = sentences_of(512)
+        list(lens.tag(contents[:8]))
+        lens.encode(list(contents[:8]))
+        lens.encode(sentences[:8])
+        tagged = per_s(lambda: list(lens.tag(many)), len(many))
+        encoded = per_s(lambda: list(lens.run_many(embed_task(), many)), len(many))
+        read = per_s(lambda: lens.encode(sentences, batch_size=64), len(sentences))
+        single = []
+        for content in contents[:40]:
+            started_s = time.perf_counter()
+            lens.encode(content)
+            single.append(time.perf_counter() - started_s)
+    return {
+        "tag_per_s": tagged,
+        "encode_per_s": encoded,
+        "texts_per_s": read,
+        "single_ms": round(1000 * statistics.median(single), 2),
+    }
+
+
+def embed_task() -> Any:  # noqa: ANN401
+    """Return the offline pipeline's task of encoding pictures."""
+    from catalens.pipelines.encoding import EmbedStage
+    from catalens.pipelines.one_or_many import Task
+
+    return Task([EmbedStage()], lambda values: values["vector"])
+
+
+def per_s(work: Callable[[], object], n: int) -> float:
+    """Return items a second; the better of two runs."""
+    taken = []
+    for _ in range(2):
+        started_s = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started_s)
+    return round(n / min(taken), 1)
+
+
+def sentences_of(n: int) -> list[str]:
+    """Return different short product sentences."""
+    colours, things = ("red", "blue", "green", "black"), ("shirt", "shoe", "watch", "dress", "bag")
+    return [f"a {colours[at % 4]} {things[at % 5]} with number {at}" for at in range(n)]
+
+
+def tags(contents: Sequence[bytes]) -> Ask:
+    """Return a caller of /v1/tags with raw pictures."""
+    return raw("/v1/tags", contents)
+
+
+def raw(path: str, contents: Sequence[bytes]) -> Ask:
+    """Return a caller that sends the picture as the body."""
+
+    async def ask(client: httpx.AsyncClient, at: int) -> int:
+        headers = {"content-type": "image/jpeg"}
+        response = await client.post(path, content=contents[at % len(contents)], headers=headers)
+        return response.status_code
+
+    return ask
+
+
+def embeddings(contents: Sequence[bytes]) -> Ask:
+    """Return a caller of /v1/embeddings with one picture each."""
+    bodies = [_body(f"data:image/jpeg;base64,{base64.b64encode(each).decode()}") for each in contents]
+    return _json("/v1/embeddings", bodies)
+
+
+def texts() -> Ask:
+    """Return a caller of /v1/embeddings with one text each."""
+    return _json("/v1/embeddings", [_body(each) for each in sentences_of(512)])
+
+
+def _body(given: str) -> bytes:
+    return json.dumps({"input": given, "encoding_format": "base64"}).encode()
+
+
+def _json(path: str, bodies: Sequence[bytes]) -> Ask:
+    async def ask(client: httpx.AsyncClient, at: int) -> int:
+        headers = {"content-type": "application/json"}
+        return (await client.post(path, content=bodies[at % len(bodies)], headers=headers)).status_code
+
+    return ask
+
+
+def measured(url: str, ask: Ask, seconds: float, clients: int = CLIENTS) -> Figures:
+    """Ask with some clients at a time for some seconds: requests a second, latencies and statuses."""
+    return asyncio.run(_measured(url, ask, seconds, clients))
+
+
+async def _measured(url: str, ask: Ask, seconds: float, clients: int) -> Figures:
+    latencies: list[float] = []
+    statuses: Counter[str] = Counter()
+    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as client:
+        await ask(client, 0)
+        started_s = time.perf_counter()
+        end_s = started_s + seconds
+
+        async def caller(number: int) -> None:
+            at = number
+            while time.perf_counter() < end_s:
+                asked_s = time.perf_counter()
+                try:
+                    status = str(await ask(client, at))
+                except httpx.HTTPError as error:
+                    status = type(error).__name__
+                statuses[status] += 1
+                if status == "200":
+                    latencies.append(time.perf_counter() - asked_s)
+                else:
+                    await asyncio.sleep(0.05)
+                at += clients
+
+        await asyncio.gather(*map(caller, range(clients)))
+        taken_s = time.perf_counter() - started_s
+    ordered = sorted(latencies) or [0.0]
+    return {
+        "per_s": round(len(latencies) / taken_s, 1),
+        "p50_ms": round(1000 * ordered[len(ordered) // 2], 1),
+        "p99_ms": round(1000 * ordered[int(len(ordered) * 0.99)], 1),
+        "statuses": dict(statuses),
+    }
+
+
+def overload(url: str, pid: int, ask: Ask, seconds: float) -> Figures:
+    """Ask with ten times as many clients; memory is that of the service and its workers."""
+    before = resident_mb(pid)
+    figures = measured(url, ask, seconds / 2, clients=10 * CLIENTS)
+    middle = resident_mb(pid)
+    figures |= measured(url, ask, seconds / 2, clients=10 * CLIENTS)
+    return figures | {"mb_before": before, "mb_middle": middle, "mb_after": resident_mb(pid)}
+
+
+def killed_worker(url: str, pid: int, ask: Ask) -> Figures:
+    """Kill the workers during load: the seconds until a request succeeds again, and every status."""
+
+    async def run() -> Figures:
+        statuses: Counter[str] = Counter()
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            callers = [asyncio.create_task(ask(client, at)) for at in range(CLIENTS)]
+            await asyncio.sleep(0.05)
+            for child in children_of(pid):
+                if "spawn_main" in child[1]:
+                    os.kill(child[0], signal.SIGKILL)
+            killed_s = time.perf_counter()
+            statuses.update(map(str, await asyncio.gather(*callers)))
+            while (status := await ask(client, 0)) != 200:
+                statuses[str(status)] += 1
+                await asyncio.sleep(0.05)
+            return {"recovered_s": round(time.perf_counter() - killed_s, 2), "statuses": dict(statuses)}
+
+    return asyncio.run(run())
+
+
+def children_of(pid: int) -> list[tuple[int, str]]:
+    """Return the process ids and command lines of a process's children."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        children = (task / "children").read_text().split()
+        found += [(int(child), Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")) for child in children]
+    return found
+
+
+def resident_mb(pid: int) -> float:
+    """Return the memory of a process and its children."""
+    pids = [pid, *(child for child, _ in children_of(pid))]
+    pages = sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in pids)
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
+
+@contextmanager
+def serving(model: str) -> Iterator[tuple[str, int, float]]:
+    """Run `catalens serve`; gives its address, process id and the seconds until it was ready."""
+    with tempfile.TemporaryFile("w+") as log:
+        started_s = time.perf_counter()
+        command = [sys.executable, "-m", "catalens", "serve", "--port", "0", "--model", model]
+        process = subprocess.Popen(command, stderr=log)
+        try:
+            yield _address(process, log), process.pid, time.perf_counter() - started_s
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _address(process: subprocess.Popen[bytes], log: IO[str]) -> str:
+    while process.poll() is None:
+        log.seek(0)
+        found = re.search(r"ready on (http://\S+)", log.read())
+        if found:
+            return found.group(1)
+        time.sleep(0.02)
+    raise RuntimeError("the service did not start")
+
+
+@contextmanager
+def plain(model: str) -> Iterator[str]:
+    """Run the plain endpoint in a process of its own."""
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen([sys.executable, "-m", "benchmarks.plain_endpoint", model], stderr=log)
+        try:
+            yield _address(process, log)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+if __name__ == "__main__":
+    main()

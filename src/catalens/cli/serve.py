@@ -1,0 +1,94 @@
+"""`catalens serve`: every capability over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from catalens.cli.options import examples, settings
+from catalens.core.errors import InputError
+
+_WHERE = "{} needs more than the base install: pip install 'catalens[serve]'"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "serve",
+        epilog=examples(
+            "catalens serve",
+            "catalens serve --config serve.yaml",
+            "catalens serve --host 0.0.0.0 --port 8080 --api-key-file key.txt",
+            "catalens serve --task prompt --catalogue shop=shop.catalens --writable",
+            "curl -s localhost:8080/v1/captions -H 'content-type: image/jpeg' --data-binary @photo.jpg",
+        ),
+    )(serve)
+
+
+def serve(
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML configuration.", show_default=False)] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. \\[127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. \\[8080]")] = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File with the key that callers must send.", show_default=False),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Encoder of the served model.")] = None,
+    reader: Annotated[str | None, typer.Option(help="Reader of the served model.")] = None,
+    task: Annotated[
+        Literal["caption", "prompt", "tags", "attributes"] | None,
+        typer.Option(help="What /invocations does with a picture alone. \\[caption]", show_default=False),
+    ] = None,
+    catalogue: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FILE", help="Catalogue to search; may be repeated.")
+    ] = None,
+    writable: Annotated[bool, typer.Option("--writable", help="Let requests add and delete records.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
+) -> None:
+    """Serve tags, attributes, captions, answers, prompts, descriptions, embeddings and search over HTTP.
+
+    Every setting can be given in a YAML file, as a CATALENS_SERVE_* variable, or as a flag; flags override variables,
+    which override the file. See docs/serve.md.
+    """
+    try:
+        from catalens.serving.config import load_config
+        from catalens.serving.server import serve as run
+    except ModuleNotFoundError as error:
+        raise InputError(_WHERE.format("catalens serve")) from error
+    now = settings()
+    flags = {
+        "host": host,
+        "port": port,
+        "api_key": _key(api_key_file),
+        "task": task,
+        "catalogues": _catalogues(catalogue or []) or None,
+        "writable": writable or None,
+        "log_json": log_json or None,
+        "cache": None if "cache" in now.serve else now.cache,
+        "models": _model(model or now.model, reader, config is not None or "models" in now.serve),
+    }
+    run(load_config(config, now.serve, flags))
+
+
+def _model(encoder: str | None, reader: str | None, configured: bool) -> dict[str, dict[str, str]] | None:
+    given = {name: value for name, value in (("encoder", encoder), ("reader", reader)) if value is not None}
+    return {"default": given} if given and not configured else None
+
+
+def _key(path: Path | None) -> str | None:
+    """Read the key from a file: flags are seen by everybody on the machine."""
+    if path is None:
+        return None
+    key = path.read_text(encoding="utf-8").strip()
+    if not key:
+        raise InputError(f"{path} is empty; write the key to it")
+    return key
+
+
+def _catalogues(given: list[str]) -> dict[str, str]:
+    found = dict(each.partition("=")[::2] for each in given)
+    if not all(found) or not all(found.values()):
+        raise InputError("--catalogue takes NAME=FILE, such as shop=shop.catalens")
+    return found

@@ -1,0 +1,108 @@
+"""/v1/embeddings in OpenAI's shape: texts and pictures, in any mixture, into one space."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from catalens.core.errors import InputError
+from catalens.core.images import picture_format
+from catalens.core.types import Vectors
+from catalens.pipelines.encoding import EmbedStage
+from catalens.serving.config import ServeConfig
+from catalens.serving.gathering import every
+from catalens.serving.lane import Content
+from catalens.serving.payloads import decode_base64, picture_of
+from catalens.serving.remote import is_address
+from catalens.serving.schemas import EmbeddingsRequest
+from catalens.serving.service import Service
+from catalens.serving.stages import TEXT, TextStage
+
+_SHORTEST_PICTURE = 48
+"""Characters of base64: a GIF of one pixel has as many."""
+
+
+async def embeddings(asked: EmbeddingsRequest, service: Service) -> dict[str, Any]:
+    """Return OpenAI's response.
+
+    Raises:
+        InputError: an input is empty or too long, a picture cannot be read, or the dimensions are others.
+    """
+    inputs = [asked.input] if isinstance(asked.input, str) else asked.input
+    config = service.config
+    if not 1 <= len(inputs) <= config.max_texts:
+        raise InputError(f"input has {len(inputs)} entries; send 1 to {config.max_texts}")
+    found = await vectors_of(inputs, service, asked.model)
+    width = len(found[0][0])
+    if asked.dimensions is not None and asked.dimensions != width:
+        raise InputError(f"dimensions is {asked.dimensions}; this encoder has {width}")
+    return {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": at, "embedding": as_json(vector, asked.encoding_format)}
+            for at, (vector, _) in enumerate(found)
+        ],
+        "model": found[0][1],
+        # Words, roughly: tokens of a picture mean nothing, and nothing is charged.
+        "usage": {"prompt_tokens": sum(len(each.split()) for each in inputs), "total_tokens": 0},
+    }
+
+
+async def vectors_of(inputs: Sequence[str], service: Service, model: str | None = None) -> list[tuple[Vectors, str]]:
+    """Return the vector (dim,) of each text or picture, and the encoder's name.
+
+    Raises:
+        InputError: one of them is empty, too long, or not a picture although it looks like one.
+    """
+
+    async def one(numbered: tuple[int, str]) -> tuple[Vectors, str]:
+        return await vector_of(numbered[1], f"input {numbered[0]}", service, model)
+
+    return await every(one, list(enumerate(inputs)))
+
+
+async def vector_of(text: str, name: str, service: Service, model: str | None = None) -> tuple[Vectors, str]:
+    """Return the vector (dim,) of a text or a picture, and the encoder's name.
+
+    Raises:
+        InputError: it is empty, too long, or not a picture although it looks like one.
+    """
+    if not text.strip():
+        raise InputError(f"{name} is empty")
+    content = await picture_in(text, name, service.config)
+    if content is not None:
+        values = await service.run([EmbedStage()], content, model)
+    else:
+        if len(text) > service.config.max_text_chars:
+            raise InputError(f"{name} has {len(text)} characters; at most {service.config.max_text_chars} are accepted")
+        values = await service.run([TextStage()], None, model, {TEXT: text})
+    return values["vector"], values["encoder"]
+
+
+async def picture_in(text: str, name: str, config: ServeConfig) -> Content | None:
+    """Return the picture that a text holds; None where it is mere words.
+
+    A `data:` address and an address on an allowed host are pictures; base64 is one if its first bytes are.
+    """
+    if text[:5].lower() == "data:":
+        return await picture_of(text, name, config)
+    if is_address(text) and config.allowed_hosts:
+        return await picture_of(text, name, config)
+    if len(text) < _SHORTEST_PICTURE or any(letter.isspace() for letter in text[:_SHORTEST_PICTURE].strip()):
+        return None
+    try:
+        head = decode_base64(text[:_SHORTEST_PICTURE])
+    except InputError:
+        return None
+    return Content(decode_base64(text, name), name) if picture_format(head) else None
+
+
+def as_json(vector: Vectors, encoding: str = "float") -> list[float] | str:
+    """Return a vector as numbers, or as base64 of little-endian float32."""
+    if encoding == "base64":
+        return base64.b64encode(np.ascontiguousarray(vector, dtype="<f4").tobytes()).decode("ascii")
+    numbers: list[float] = vector.tolist()
+    return numbers

@@ -1,0 +1,187 @@
+"""The outermost ASGI layer: request ids, key, limits, timeouts, disconnected callers, metrics and the access log."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import re
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
+from typing import Any
+
+from catalens.serving.problems import PROBLEM_JSON, ProblemError, as_problem, document
+from catalens.serving.service import Service
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_OPEN = frozenset({"/ping", "/health/live", "/health/ready"})
+"""Paths that need no key and no free place: whoever watches the service must always get an answer."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_log = logging.getLogger("catalens.serving.access")
+
+
+class Guard:
+    """Wraps the application; nothing reaches it that breaks a limit."""
+
+    def __init__(self, app: App, service: Service) -> None:
+        self._app, self.service = app, service
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send, self.service)
+        self._running += 1
+        self.service.metrics.running.set(self._running)
+        try:
+            await self._answer(exchange)
+        finally:
+            self._running -= 1
+            self.service.metrics.running.set(self._running)
+            exchange.finish()
+
+    async def _answer(self, exchange: _Exchange) -> None:
+        config = self.service.config
+        try:
+            self._check(exchange)
+            async with asyncio.timeout(config.request_timeout_s):
+                await exchange.run(self._app)
+        except TimeoutError:
+            problem = ProblemError(504, f"no answer within {config.request_timeout_s:g} s", {"Retry-After": "1"})
+            await exchange.refuse(problem)
+        except _GoneError:
+            exchange.status = 499
+        except Exception as error:  # noqa: BLE001 - every request is answered
+            problem = as_problem(error)
+            if problem.status == 500:
+                _log.error("request %s failed: %s", exchange.request_id, type(error).__name__, exc_info=error)
+            await exchange.refuse(problem)
+
+    def _check(self, exchange: _Exchange) -> None:
+        config = self.service.config
+        if exchange.path in _OPEN:
+            return
+        if self._running > config.max_concurrency:
+            raise ProblemError(429, "too many requests at a time; try again later", {"Retry-After": "1"})
+        if config.api_key is not None and exchange.method != "OPTIONS":
+            given = exchange.headers.get(b"authorization", b"")
+            wanted = b"Bearer " + config.api_key.get_secret_value().encode()
+            if not hmac.compare_digest(given, wanted):
+                raise ProblemError(401, "send the key as `Authorization: Bearer KEY`", {"WWW-Authenticate": "Bearer"})
+        length = exchange.headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > config.max_body_bytes:
+            raise too_large(config.max_body_bytes)
+
+
+def too_large(limit: int) -> ProblemError:
+    """Return the refusal of a body."""
+    return ProblemError(413, f"the body is larger than {limit:,} bytes")
+
+
+class _GoneError(Exception):
+    """The caller disconnected."""
+
+
+class _Exchange:
+    """One request and its response on the wire."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, service: Service) -> None:
+        self.path, self.method = scope["path"], scope["method"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        asked = self.headers.get(b"x-request-id", b"").decode("latin-1")
+        self.request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+        self.status = 0
+        self._scope, self._receive, self._send, self._service = scope, receive, send, service
+        self._started_s = perf_counter()
+        self._size = 0
+        self._body_read = asyncio.Event()
+        scope.setdefault("state", {})["request_id"] = self.request_id
+
+    async def run(self, app: App) -> None:
+        """Run the application until it has answered or the caller is gone.
+
+        Raises:
+            _GoneError: the caller disconnected.
+        """
+        answering = asyncio.ensure_future(app(self._scope, self.receive, self.send))
+        watching = asyncio.ensure_future(self._gone())
+        try:
+            await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done() and not self.status:
+                raise _GoneError
+            await answering
+        finally:
+            for task in (answering, watching):
+                task.cancel()
+            await asyncio.gather(answering, watching, return_exceptions=True)
+
+    async def receive(self) -> Message:
+        """Return the next part of the body, within the limits of size and time.
+
+        Raises:
+            ProblemError: it is too large, or comes too slowly.
+            _GoneError: the caller disconnected.
+        """
+        if self._body_read.is_set():
+            await asyncio.Event().wait()  # `_gone` listens; whoever waits here is cancelled
+        config = self._service.config
+        left_s = self._started_s + config.body_timeout_s - perf_counter()
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0.0, left_s))
+        except TimeoutError:
+            raise ProblemError(408, f"the body did not arrive within {config.body_timeout_s:g} s") from None
+        if message["type"] == "http.disconnect":
+            raise _GoneError
+        self._size += len(message.get("body", b""))
+        if self._size > config.max_body_bytes:
+            raise too_large(config.max_body_bytes)
+        if not message.get("more_body", False):
+            self._body_read.set()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass on a part of the response, with the request's id."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+        await self._send(message)
+
+    async def refuse(self, problem: ProblemError) -> None:
+        """Answer with a problem document, unless an answer has begun."""
+        if self.status:
+            return
+        body = json.dumps(document(problem, self.request_id)).encode()
+        headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", str(len(body)).encode())]
+        headers += [
+            (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()
+        ]
+        if problem.status in {408, 413}:  # what is left of the body is not waited for
+            headers.append((b"connection", b"close"))
+        await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def finish(self) -> None:
+        """Count and log the request; the path is the route's template, so that no caller's text is kept."""
+        route = self._scope.get("route")
+        template = getattr(route, "path", "other")
+        seconds = perf_counter() - self._started_s
+        self._service.metrics.requests.labels(template, str(self.status)).inc()
+        self._service.metrics.latency.labels(template).observe(seconds)
+        about = {"request_id": self.request_id, "method": self.method, "route": template, "status": self.status}
+        level = logging.DEBUG if self.path in _OPEN else logging.INFO
+        _log.log(level, "request", extra={"about": about | {"ms": round(seconds * 1000, 1), "bytes": self._size}})
+
+    async def _gone(self) -> None:
+        """Return when the caller has disconnected."""
+        await self._body_read.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass

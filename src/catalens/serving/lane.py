@@ -1,0 +1,199 @@
+"""A lane: one worker with its queue, from the picture's bytes to its values."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any, Literal
+
+from catalens.core.errors import CatalensError, ImageError
+from catalens.core.images import Limits, read_image
+from catalens.core.types import Record
+from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Values
+from catalens.serving.batcher import Batcher, BatchEvents, BatchRules
+from catalens.serving.metrics import Metrics
+from catalens.serving.steps import StepNeeds
+from catalens.serving.worker import Runner, WorkerLostError
+
+State = Literal["idle", "starting", "ready", "failed", "stopped"]
+_MAX_NEEDS = 256
+_log = logging.getLogger("catalens.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A picture as it came in.
+
+    Attributes:
+        data: encoded bytes.
+        name: what messages call it.
+    """
+
+    data: bytes
+    name: str = "the picture"
+
+
+class Lane:
+    """Decodes in threads, queues, batches, and runs one worker in a thread of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        runner: Runner,
+        rules: BatchRules,
+        *,
+        metrics: Metrics,
+        decoders: Executor,
+        limits: Limits,
+    ) -> None:
+        """Take a worker; nothing is started yet.
+
+        Args:
+            name: for metrics and logs.
+            runner: the worker.
+            rules: how batches are formed.
+            metrics: of the service.
+            decoders: threads that decode pictures.
+            limits: what a picture may cost.
+        """
+        self.name, self.error = name, ""
+        self.state: State = "idle"
+        self.last_used_s = 0.0
+        self._runner, self._rules, self._metrics = runner, rules, metrics
+        self._decoders, self._limits = decoders, limits
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"worker-{name}")
+        self._needs: OrderedDict[Stage, asyncio.Future[StepNeeds]] = OrderedDict()
+        self._starting: asyncio.Task[None] | None = None
+        events = BatchEvents(on_batch=self._on_batch, on_wait=metrics.stage.labels(name, "wait").observe)
+        self._batcher: Batcher[Any, Picture, Values] = Batcher(self._run, rules, events)
+        metrics.queue.labels(name).set_function(lambda: len(self._batcher))
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker."""
+        return self._runner.pid
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything runs or waits."""
+        return self._batcher.is_busy or len(self._batcher) > 0 or self.state == "starting"
+
+    async def start(self) -> None:
+        """Load the models, once however many callers wait for it.
+
+        Raises:
+            CatalensError: a model cannot be had.
+        """
+        if self.state == "ready":
+            return
+        if self._starting is None or self._starting.done():
+            self._starting = asyncio.create_task(self._start())
+        await asyncio.shield(self._starting)
+
+    async def _start(self) -> None:
+        self.state = "starting"
+        started_s = perf_counter()
+        try:
+            await self._in_thread(self._runner.start)
+        except CatalensError as error:
+            self.state, self.error = "failed", str(error)
+            _log.error("%s could not be loaded: %s", self.name, error)
+            raise
+        self.state, self.error = "ready", ""
+        _log.info("%s is ready after %.1f s", self.name, perf_counter() - started_s)
+
+    async def run(self, stage: Stage, content: Content | None, values: Mapping[str, Any]) -> Values:
+        """Return what a stage adds to one picture.
+
+        Raises:
+            CatalensError: the picture, the stage or the worker failed, or the queue is full.
+        """
+        self._batcher.check_room(1 + self._batcher.expected)
+        self.last_used_s = perf_counter()
+        await self.start()
+        needs = await self._needs_of(stage)
+        with self._batcher.expecting():
+            picture = await self._prepare(needs, content, values)
+            task = asyncio.ensure_future(self._batcher.submit(stage, picture))
+            await asyncio.sleep(0)  # the item is in the queue before it stops being expected
+        try:
+            return await task
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+
+    async def check(self) -> None:
+        """Replace a worker that died while it had nothing to do."""
+        if self.state == "ready" and not self.is_busy and not self._runner.is_alive:
+            self._replaced()
+            with suppress(CatalensError):
+                await self.start()
+
+    async def unload(self) -> None:
+        """Stop the worker; it starts again with the next request."""
+        self.state = "idle"
+        self._needs.clear()
+        await asyncio.to_thread(self._runner.unload)
+        _log.info("%s was unloaded", self.name)
+
+    async def stop(self, drain_s: float) -> None:
+        """Finish what is queued within some seconds, then release everybody."""
+        await self._batcher.stop(drain_s)
+        self.state = "stopped"
+        self._runner.stop()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _prepare(self, needs: StepNeeds, content: Content | None, values: Mapping[str, Any]) -> Picture:
+        record = Record("picture", "picture" if content is None else content.name)
+        if not needs.reads_images or content is None:
+            return EncodedPicture(record, None, values, {}, content=b"" if content is None else content.data)
+        if not content.data:
+            raise ImageError(f"{content.name} is empty")
+        started_s = perf_counter()
+        loop = asyncio.get_running_loop()
+        read = partial(read_image, at_least=needs.size_wh, limits=self._limits, name=content.name)
+        image = await loop.run_in_executor(self._decoders, read, content.data)
+        self._metrics.stage.labels(self.name, "decode").observe(perf_counter() - started_s)
+        return Picture(record, image, values)
+
+    async def _needs_of(self, stage: Stage) -> StepNeeds:
+        """Load a stage in the worker once; callers of equal stages share the wait."""
+        found = self._needs.get(stage)
+        if found is None or (found.done() and (found.cancelled() or found.exception() is not None)):
+            found = self._needs[stage] = asyncio.ensure_future(self._in_thread(self._runner.needs, stage))
+            while len(self._needs) > _MAX_NEEDS:
+                self._needs.popitem(last=False)
+        try:
+            return await asyncio.shield(found)
+        except WorkerLostError:
+            self._replaced()
+            raise
+
+    async def _run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | Exception]:
+        try:
+            return await self._in_thread(self._runner.run, stage, pictures)  # type: ignore[no-any-return]
+        except WorkerLostError:
+            self._replaced()
+            self._starting = asyncio.create_task(self._start())
+            self._starting.add_done_callback(lambda task: task.exception())  # the next caller hears of it
+            raise
+
+    def _replaced(self) -> None:
+        self._metrics.restarts.labels(self.name).inc()
+        self.state = "idle"
+        self._needs.clear()
+        _log.warning("the worker %s was lost and is replaced", self.name)
+
+    def _on_batch(self, size: int, seconds: float) -> None:
+        self._metrics.batch.labels(self.name).observe(size)
+        self._metrics.stage.labels(self.name, "model").observe(seconds)
+
+    async def _in_thread(self, call: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)

@@ -1,0 +1,218 @@
+"""From a request's body to validated requests with their pictures' bytes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from pydantic import BaseModel
+from starlette.datastructures import QueryParams, UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+
+from catalens.core.errors import ImageError, InputError
+from catalens.serving.config import ServeConfig
+from catalens.serving.lane import Content
+from catalens.serving.problems import ProblemError
+from catalens.serving.remote import fetch, is_address
+
+S = TypeVar("S", bound=BaseModel)
+
+JSON_LINES = frozenset(
+    {
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+        "application/jsonlines",
+        "application/x-jsonlines",
+        "application/json-lines",
+    }
+)
+_TO_STANDARD = str.maketrans("-_", "+/")
+_WHITE_SPACE = str.maketrans("", "", " \t\r\n")
+
+
+@dataclass(slots=True)
+class Ask(Generic[S]):
+    """One validated request.
+
+    Attributes:
+        request: its options.
+        pictures: content, or why it cannot be had.
+        are_many: whether several results are expected.
+    """
+
+    request: S
+    pictures: list[Content | Exception] = field(default_factory=list)
+    are_many: bool = False
+
+
+def media_type(request: Request) -> str:
+    """Return the body's type, without parameters; JSON where none is named."""
+    return request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+
+
+def is_picture_type(kind: str) -> bool:
+    """Return whether a body of this type is the picture itself."""
+    return kind.startswith("image/") or kind in {"application/x-image", "application/octet-stream"}
+
+
+async def read_ask(request: Request, schema: type[S], config: ServeConfig) -> Ask[S]:
+    """Read one request of JSON, a form, or a picture with options in the query.
+
+    Raises:
+        ProblemError: the type is not supported, or a form cannot be read.
+        ValidationError: the fields are not what the schema says.
+        InputError: a limit is exceeded.
+    """
+    kind = media_type(request)
+    if kind in {"application/json", "text/json", ""}:
+        return await json_ask(await request.body(), schema, config)
+    if kind == "multipart/form-data":
+        return await _form_ask(request, schema, config)
+    if is_picture_type(kind) and "image" in schema.model_fields:
+        options = schema.model_validate(options_of(request.query_params, schema))
+        check_sizes(options, config)
+        return Ask(options, [Content(await request.body())])
+    raise unsupported(kind)
+
+
+def unsupported(kind: str) -> ProblemError:
+    """Return the refusal of a media type."""
+    return ProblemError(415, f"{kind[:100]!r} is not supported; send application/json, multipart/form-data or image/*")
+
+
+async def json_ask(body: bytes, schema: type[S], config: ServeConfig) -> Ask[S]:
+    """Read one request of JSON."""
+    asked = schema.model_validate_json(body)
+    check_sizes(asked, config)
+    one, many = getattr(asked, "image", None), getattr(asked, "images", None)
+    if "images" not in schema.model_fields:
+        return Ask(asked, [] if one is None else [await _outcome(one, "the picture", config)])
+    if (one is None) == (many is None):
+        raise InputError("send either image or images")
+    if many is None:
+        return Ask(asked, [await _outcome(typing.cast(str, one), "the picture", config)])
+    _check_count(len(many), config)
+    pictures = [await _outcome(each, f"picture {at}", config) for at, each in enumerate(many)]
+    return Ask(asked, pictures, are_many=True)
+
+
+async def picture_of(text: str, name: str, config: ServeConfig) -> Content:
+    """Return the picture that base64, a `data:` address or an allowed address means; never a path.
+
+    Raises:
+        InputError: it means none.
+    """
+    if is_address(text):
+        return Content(await fetch(text, config), name)
+    return Content(decode_base64(text, name), name)
+
+
+def decode_base64(text: str, name: str = "the picture") -> bytes:
+    """Return the bytes of base64, in either alphabet, or of a `data:` address.
+
+    Raises:
+        ImageError: it is neither.
+    """
+    if text[:5].lower() == "data:":
+        head, comma, text = text.partition(",")
+        if not comma:
+            raise ImageError(f"{name}: the data: address has no comma")
+        if not head.lower().endswith(";base64"):
+            return unquote_to_bytes(text)
+    cleaned = text.translate(_WHITE_SPACE).translate(_TO_STANDARD).rstrip("=")
+    try:
+        content = base64.b64decode(cleaned + "=" * (-len(cleaned) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ImageError(f"{name}: not base64, nor a data: address") from error
+    if not content:
+        raise ImageError(f"{name} is empty")
+    return content
+
+
+def options_of(values: QueryParams | Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
+    """Return text parameters as a schema takes them: a name that is repeated, or has commas, is a list."""
+    given: dict[str, Any] = {}
+    by_name = {info.alias or name: info.annotation for name, info in schema.model_fields.items()}
+    for name in values:
+        every = values.getlist(name) if isinstance(values, QueryParams) else values[name]
+        if _is_list(by_name.get(name)):
+            given[name] = [each for text in every for each in text.split(",")] if len(every) == 1 else every
+        elif name == "decoding":
+            raise InputError("options of decoding are sent as JSON")
+        else:
+            given[name] = every[-1]
+    return given
+
+
+def check_sizes(request: BaseModel, config: ServeConfig) -> None:
+    """Refuse too many labels, and texts that are too long.
+
+    Raises:
+        InputError: a limit is exceeded.
+    """
+    for name, value in request:
+        if name in {"image", "images", "input"}:
+            continue
+        texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        if isinstance(value, dict):
+            texts = [*value.keys(), *value.values()]
+        if len(texts) > config.max_labels:
+            raise InputError(f"{name} has {len(texts)} entries; at most {config.max_labels} are accepted")
+        for each in texts:
+            _check_text(name, each, config)
+
+
+def _check_text(name: str, value: object, config: ServeConfig) -> None:
+    if isinstance(value, str) and len(value) > config.max_text_chars:
+        raise InputError(f"{name} has a text of {len(value)} characters; at most {config.max_text_chars} are accepted")
+
+
+def _check_count(count: int, config: ServeConfig) -> None:
+    if not 1 <= count <= config.max_pictures:
+        raise InputError(f"{count} pictures; send 1 to {config.max_pictures} in a request")
+
+
+async def _outcome(text: str, name: str, config: ServeConfig) -> Content | Exception:
+    try:
+        return await picture_of(text, name, config)
+    except (InputError, TimeoutError) as error:
+        return error if isinstance(error, InputError) else ImageError(f"{name} could not be fetched in time")
+
+
+async def _form_ask(request: Request, schema: type[S], config: ServeConfig) -> Ask[S]:
+    fields: dict[str, list[str]] = {}
+    pictures: list[Content | Exception] = []
+    try:
+        form = await request.form(max_files=config.max_pictures, max_fields=200, max_part_size=config.max_body_bytes)
+    except MultiPartException as error:
+        raise ProblemError(400, f"the form cannot be read: {error.message[:200]}") from error
+    try:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                # A file's own name is a caller's text, and no path: it is not used.
+                pictures.append(Content(await value.read(), f"picture {len(pictures)}"))
+            else:
+                fields.setdefault(name, []).append(value)
+    finally:
+        await form.close()
+    asked = schema.model_validate(options_of(fields, schema))
+    check_sizes(asked, config)
+    if not pictures and getattr(asked, "image", None) is not None:
+        pictures.append(await _outcome(asked.image, "the picture", config))  # type: ignore[attr-defined]
+    _check_count(len(pictures), config)
+    return Ask(asked, pictures, are_many=len(pictures) > 1)
+
+
+def _is_list(annotation: Any) -> bool:  # noqa: ANN401 - any annotation
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_list(each) for each in typing.get_args(annotation))
+    return origin in (list, Sequence)

@@ -1,0 +1,73 @@
+"""From errors to RFC 9457 problem documents; the one table of statuses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import ValidationError
+
+from catalens.core.errors import AnswerError, CatalensError, CatalogueError, InputError, ModelError
+from catalens.serving.batcher import OverloadedError, StoppingError
+from catalens.serving.service import UnknownNameError
+
+PROBLEM_JSON = "application/problem+json"
+_STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (UnknownNameError, 404),
+    (InputError, 422),
+    (OverloadedError, 429),
+    (StoppingError, 503),
+    (AnswerError, 502),
+    (ModelError, 503),
+    (CatalogueError, 503),
+    (CatalensError, 503),
+)
+_MAX_DETAIL = 2000
+
+
+class ProblemError(Exception):
+    """A request that is answered with a status and one sentence."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.headers = status, detail, dict(headers or {})
+
+
+def as_problem(error: Exception) -> ProblemError:
+    """Return what an error is to a caller; a fault of the program tells nothing of itself."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, ValidationError):
+        return _of_validation(error)
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    if status == 500:
+        return ProblemError(500, "the service failed; its log says more under this request's id")
+    headers = {}
+    if isinstance(error, OverloadedError):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    elif status == 503:
+        headers["Retry-After"] = "1"
+    return ProblemError(status, str(error)[:_MAX_DETAIL], headers)
+
+
+def document(problem: ProblemError, request_id: str) -> dict[str, Any]:
+    """Return the problem document."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": request_id,
+    }
+
+
+def _of_validation(error: ValidationError) -> ProblemError:
+    """Name the fields and what they should be, never what was sent."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    status = 400 if any(each["type"] == "json_invalid" for each in found) else 422
+    parts = [
+        f"{'.'.join(str(part)[:50] for part in each['loc']) or 'body'}: {each['msg'][:300]}" for each in found[:10]
+    ]
+    return ProblemError(status, "; ".join(parts)[:_MAX_DETAIL])

@@ -1,0 +1,135 @@
+"""Running the application: sockets, signals, logs and the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from catalens.core.errors import CatalensError
+from catalens.serving.app import create_app
+from catalens.serving.config import ServeConfig
+from catalens.serving.service import Service
+
+_HEADER_TIMEOUT_S = 10.0
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_log = logging.getLogger("catalens.serving")
+
+
+class TimedProtocol(HttpToolsProtocol):  # type: ignore[misc]  # uvicorn's types are not followed
+    """Closes connections whose request line and headers do not arrive in time."""
+
+    header_timeout_s = _HEADER_TIMEOUT_S
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's transport
+        """Start the clock."""
+        super().connection_made(transport)
+        self._arm()
+
+    def on_headers_complete(self) -> None:
+        """Stop the clock."""
+        self._disarm()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Start the clock for the next request of a connection that is kept."""
+        super().on_response_complete()
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def _arm(self) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(self.header_timeout_s, self._late)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
+
+
+class _Formatter(logging.Formatter):
+    """One line for each record: text, or JSON. Records hold ids and numbers, never pictures, texts or keys."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        about: dict[str, Any] = getattr(record, "about", {})
+        if self._as_json:
+            row = {"time": self.formatTime(record), "level": record.levelname, "message": record.getMessage(), **about}
+            if record.exc_info:
+                row["traceback"] = self.formatException(record.exc_info)
+            return json.dumps(row)
+        return super().format(record) + "".join(f" {name}={value}" for name, value in about.items())
+
+
+def serve(config: ServeConfig) -> None:
+    """Serve until SIGTERM or SIGINT; then drain.
+
+    Raises:
+        CatalensError: an eager model cannot be loaded.
+    """
+    _log_to_stderr(as_json=config.log_json)
+    if config.host not in _LOOPBACK and config.api_key is None:
+        _log.warning("listening on %s without a key: whoever reaches this port can use it", config.host)
+    guard = create_app(config)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            guard,
+            host=config.host,
+            port=config.port,
+            http=TimedProtocol,
+            loop="auto",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(config.drain_s)),
+        )
+    )
+    failure = asyncio.run(_run(server, guard.service))
+    if failure is not None:
+        raise failure
+    if not server.started:
+        raise SystemExit(2)  # uvicorn has said why: the port is taken
+
+
+async def _run(server: uvicorn.Server, service: Service) -> CatalensError | None:
+    """Serve, and stop where an eager model cannot be had."""
+    serving = asyncio.create_task(server.serve())
+    announced = False
+    while not serving.done():
+        await asyncio.wait([serving], timeout=0.1)
+        if service.failure is not None:
+            server.should_exit = True
+        if server.started and not announced and service.is_ready:
+            announced = True
+            sockets = [each for found in server.servers for each in found.sockets]
+            host, port = sockets[0].getsockname()[:2]
+            _log.info("ready on http://%s:%d", host, port)
+    await serving
+    return service.failure
+
+
+def _log_to_stderr(*, as_json: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(as_json=as_json))
+    for name in ("catalens.serving", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

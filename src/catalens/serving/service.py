@@ -1,0 +1,189 @@
+"""The service without HTTP: lanes of workers, and running the stages of a request through them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+from catalens.core.errors import CatalensError, InputError
+from catalens.pipelines.answering import AnswerStage
+from catalens.pipelines.captioning import CaptionStage
+from catalens.pipelines.describing import DescribeStage
+from catalens.pipelines.encoding import EmbedStage
+from catalens.pipelines.prompting import FirstCaptionStage
+from catalens.pipelines.stages import Stage
+from catalens.pipelines.tagging import TagStage
+from catalens.serving.config import ServeConfig
+from catalens.serving.lane import Content, Lane
+from catalens.serving.metrics import Metrics
+from catalens.serving.stages import CatalogueJob, CatalogueStage
+from catalens.serving.worker import Runner, WorkerConfig, WorkerProcess
+
+Kind = Literal["encoder", "reader", "writer"]
+_WATCH_S = 0.25
+_WARM: Mapping[Kind, tuple[Stage, ...]] = {
+    "encoder": (TagStage(schema="fashion"), TagStage(), EmbedStage()),
+    "reader": (CaptionStage(),),
+    "writer": (),
+}
+_log = logging.getLogger("catalens.serving")
+
+
+class UnknownNameError(InputError):
+    """A model, catalogue or record that is not there."""
+
+
+class Service:
+    """Every configured model, each with its lanes. Belongs to one event loop, once started."""
+
+    def __init__(self, config: ServeConfig, runner: Callable[[WorkerConfig], Runner] = WorkerProcess) -> None:
+        """Take a configuration; nothing is loaded yet.
+
+        Args:
+            config: of the service.
+            runner: makes a worker.
+        """
+        self.config, self.metrics = config, Metrics()
+        self.is_stopping = False
+        self.failure: CatalensError | None = None
+        """Why an eager model could not be loaded."""
+        self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+        self._lanes: dict[tuple[str, Kind], Lane] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._make = runner
+
+    async def start(self) -> None:
+        """Begin to load the eager models; `is_ready` says when they are warm."""
+        kinds: tuple[Kind, ...] = ("encoder", "reader")
+        for name in self.config.models:
+            for kind in kinds if self.config.writer == "template" else (*kinds, "writer"):
+                self._lanes[name, kind] = self._lane(name, kind)
+        self._tasks = [
+            asyncio.create_task(self._load(lane))
+            for (name, kind), lane in self._lanes.items()
+            if self.config.models[name].load == "eager" and kind != "writer"
+        ]
+        self._tasks.append(asyncio.create_task(self._watch()))
+
+    async def stop(self) -> None:
+        """Drain: accept nothing new, finish what was accepted within the deadline, end the workers."""
+        self.is_stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*(lane.stop(self.config.drain_s) for lane in self._lanes.values()))
+        self._decoders.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every eager model is warm and the service is not shutting down."""
+        eager = [
+            lane.state
+            for (name, kind), lane in self._lanes.items()
+            if self.config.models[name].load == "eager" and kind != "writer"
+        ]
+        return not self.is_stopping and bool(self._lanes) and all(state == "ready" for state in eager)
+
+    def states(self) -> dict[str, str]:
+        """Return the state of each worker by name."""
+        return {lane.name: lane.state for lane in self._lanes.values()}
+
+    def worker_pids(self) -> dict[str, int]:
+        """Return the process ids of the workers that run."""
+        return {lane.name: lane.pid for lane in self._lanes.values() if lane.pid is not None}
+
+    async def run(
+        self,
+        stages: Sequence[Stage],
+        content: Content | None,
+        model: str | None = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Run stages over one picture, and return everything that they found.
+
+        Raises:
+            UnknownNameError: there is no such model.
+            CatalensError: the picture, a stage or a worker failed.
+        """
+        found: dict[str, Any] = dict(values or {})
+        for stage in stages:
+            found.update(await self._lane_of(stage, model).run(stage, content, dict(found)))
+        return found
+
+    async def catalogue(self, name: str, job: CatalogueJob, content: Content | None = None) -> Any:  # noqa: ANN401
+        """Run a job on a configured catalogue.
+
+        Raises:
+            UnknownNameError: there is no such catalogue.
+        """
+        path = self.config.catalogues.get(name)
+        if path is None:
+            known = ", ".join(self.config.catalogues) or "none"
+            raise UnknownNameError(f"there is no catalogue {name[:100]!r}; there is: {known}")
+        if job.action == "count" and "://" not in path and not Path(path).exists():
+            return 0
+        values = await self.run([CatalogueStage(path)], content, None, {"job": job})
+        return values["found"]
+
+    def _lane(self, name: str, kind: Kind) -> Lane:
+        model = self.config.models[name]
+        worker = WorkerConfig(model.session(self.config), _WARM[kind], batch_timeout_s=self.config.batch_timeout_s)
+        return Lane(
+            f"{name}-{kind}",
+            self._make(worker),
+            self.config.batch_rules(model),
+            metrics=self.metrics,
+            decoders=self._decoders,
+            limits=self.config.limits,
+        )
+
+    def _lane_of(self, stage: Stage, model: str | None) -> Lane:
+        name = model or self.config.default_model
+        if name not in self.config.models:
+            raise UnknownNameError(f"there is no model {name[:100]!r}; there is: {', '.join(self.config.models)}")
+        kind: Kind = "encoder"
+        if isinstance(stage, CaptionStage | FirstCaptionStage | AnswerStage):
+            kind = "reader"
+        elif isinstance(stage, DescribeStage) and stage.writer != "template":
+            kind = "writer"
+        return self._lanes[name, kind]
+
+    async def _load(self, lane: Lane) -> None:
+        try:
+            await lane.start()
+        except CatalensError as error:
+            self.failure = error
+
+    async def _watch(self) -> None:
+        """Replace workers that died while idle, and keep to the memory limit."""
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            for lane in list(self._lanes.values()):
+                await lane.check()
+            if self.config.memory_limit_mb is not None:
+                await self._keep_within(self.config.memory_limit_mb)
+
+    async def _keep_within(self, limit_mb: int) -> None:
+        """Unload the lazy model that was idle longest, if all workers together hold more than the limit."""
+        pids = self.worker_pids()
+        held_mb = sum(resident_mb(pid) for pid in pids.values())
+        lazy = [
+            lane
+            for (name, _), lane in self._lanes.items()
+            if self.config.models[name].load == "lazy" and lane.state == "ready" and not lane.is_busy
+        ]
+        if held_mb > limit_mb and lazy:
+            await min(lazy, key=lambda lane: lane.last_used_s).unload()
+
+
+def resident_mb(pid: int) -> float:
+    """Return the memory that a process holds; 0 where the system does not say."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -1,0 +1,167 @@
+"""Stages that only the service has: vectors of texts, and searches of catalogues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from catalens.core.errors import CatalensError, InputError
+from catalens.core.protocols import Encoder
+from catalens.core.types import Vectors
+from catalens.pipelines.catalogue import Catalogue
+from catalens.pipelines.encoding import BATCH_SIZE, ENCODER, VECTOR, encode_pictures, encode_texts
+from catalens.pipelines.session import Session
+from catalens.pipelines.stages import EncodedPicture, Picture, Step, Values
+from catalens.tasks.probabilities import exclusive, independent
+
+TEXT = "text"
+_TEXTS_PER_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TextStage:
+    """Vectors of texts, by the encoder that `EmbedStage` uses for pictures; the text is in `values["text"]`."""
+
+    name = "texts"
+    gives = (VECTOR, ENCODER)
+
+    def load(self, session: Session) -> Step:
+        """Load the encoder."""
+        encoder = session.encoder()
+
+        def run(pictures: Sequence[Picture]) -> list[Values]:
+            texts = [str(picture.values[TEXT]) for picture in pictures]
+            # Texts of like length are packed together.
+            order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
+            with session.lock(encoder.name):
+                vectors = encoder.encode_texts([texts[at] for at in order])
+            rows: list[Values] = [{}] * len(texts)
+            for at, vector in zip(order, vectors, strict=True):
+                rows[at] = {VECTOR: vector, ENCODER: encoder.name}
+            return rows
+
+        return Step(run, batch_size=_TEXTS_PER_BATCH, reads_images=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueJob:
+    """What a request wants of a catalogue; the path comes from the configuration, never from a request.
+
+    Attributes:
+        action: what to do.
+        text: what is looked for, in words.
+        minus: what hits should not be like.
+        where: a filter on fields.
+        k: maximum hits.
+        mode: by likeness, by words, or by both.
+        min_score: lowest cosine.
+        ids: of records to get or to remove.
+        fields: of a record to add.
+    """
+
+    action: Literal["search", "get", "add", "remove", "count"]
+    text: tuple[str, ...] = ()
+    minus: tuple[str, ...] = ()
+    where: str | None = None
+    k: int = 10
+    mode: Literal["vector", "keyword", "hybrid"] = "vector"
+    min_score: float | None = None
+    ids: tuple[str, ...] = ()
+    fields: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueStage:
+    """Searches and changes one catalogue; the job is in `values["job"]`, a picture in `content`.
+
+    Attributes:
+        path: of the catalogue.
+    """
+
+    path: str
+    name = "catalogue"
+    gives = ("found",)
+
+    def load(self, session: Session) -> Step:
+        """Return the step; the catalogue is opened when it is first used."""
+        catalogue = Catalogue(self.path, session)
+
+        def one(picture: Picture) -> Values | CatalensError:
+            try:
+                return {"found": _do(catalogue, picture)}
+            except CatalensError as error:
+                return error
+
+        return Step(lambda pictures: [one(each) for each in pictures], reads_images=False, batch_size=16)
+
+
+def _do(catalogue: Catalogue, picture: Picture) -> Any:  # noqa: ANN401 - JSON values
+    job: CatalogueJob = picture.values["job"]
+    content = picture.content if isinstance(picture, EncodedPicture) and picture.content != b"" else None
+    if job.action == "search":
+        hits = catalogue.search(
+            job.text,
+            image=content,
+            minus=job.minus,
+            where=job.where,
+            k=job.k,
+            mode=job.mode,
+            min_score=job.min_score,
+        )
+        return [{"id": hit.record.id, "score": round(hit.score, 4), "fields": dict(hit.record.fields)} for hit in hits]
+    if job.action == "get":
+        record = catalogue.get(job.ids[0])
+        return None if record is None else {"id": record.id, "fields": dict(record.fields)}
+    if job.action == "remove":
+        return catalogue.remove(job.ids)
+    if job.action == "add":
+        return _add(catalogue, job, content)
+    return len(catalogue)
+
+
+def _add(catalogue: Catalogue, job: CatalogueJob, content: Any) -> str:  # noqa: ANN401 - any picture
+    from catalens.catalogue.sources import Item
+
+    # The source is the id: where a request's picture came from is nobody's path on this machine.
+    report = catalogue.add([Item(job.ids[0], content, job.ids[0], dict(job.fields))])
+    if report.failures:
+        raise InputError(str(report.failures[0].error))
+    return "added" if report.added else "updated" if report.updated else "unchanged"
+
+
+PROBABILITIES = "probabilities"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStage:
+    """The probability of each label, as CLIP's softmax shares it out among the given labels and nothing else.
+
+    Attributes:
+        labels: to choose from, in the caller's order.
+    """
+
+    labels: tuple[str, ...]
+    name = "labels"
+    gives = (PROBABILITIES, ENCODER)
+
+    def load(self, session: Session) -> Step:
+        """Load the encoders; labels are encoded when the first picture comes."""
+        router = session.router()
+        texts: dict[str, Vectors] = {}
+
+        def rows(encoder: Encoder, vectors: Vectors) -> list[Values]:
+            if encoder.name not in texts:
+                texts[encoder.name] = encode_texts(self.labels, encoder, session)
+            cosines = vectors @ texts[encoder.name].T
+            logits = np.float32(encoder.logit_scale) * cosines + np.float32(encoder.logit_bias or 0.0)
+            no_unknown = np.zeros((len(logits), 0), dtype=np.float32)
+            shared, _ = (exclusive if encoder.logit_bias is None else independent)(logits, no_unknown)
+            return [{PROBABILITIES: [round(float(each), 6) for each in row], ENCODER: encoder.name} for row in shared]
+
+        def run(pictures: Sequence[Picture]) -> list[Values]:
+            return encode_pictures(pictures, router, session).map(rows)
+
+        return Step(run, size_wh=router.input_size_wh, batch_size=BATCH_SIZE)

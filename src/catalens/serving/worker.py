@@ -1,0 +1,265 @@
+"""A model in a process of its own, so that a crash or an endless loop in native code costs one batch.
+
+The parent sends a job down a pipe and waits for the answer; a worker that died or does not answer in time is killed
+and replaced, and the job fails at once. All methods block: each worker is driven by one thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
+
+from catalens.core.errors import CatalensError, ModelError
+from catalens.pipelines.session import SessionConfig
+from catalens.pipelines.stages import Picture, Stage, Values
+from catalens.serving.steps import StepNeeds, Steps, WorkerSession
+
+_EXIT_S = 1.0
+
+
+class WorkerLostError(ModelError):
+    """The process died, or was killed because it did not answer."""
+
+
+class Runner(Protocol):
+    """Runs stages: a process, or the calling thread."""
+
+    def start(self) -> None:
+        """Load and warm the models.
+
+        Raises:
+            CatalensError: a model cannot be had.
+        """
+
+    def needs(self, stage: Stage) -> StepNeeds:
+        """Return what pictures for a stage must look like."""
+
+    def run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
+        """Return the values that a stage adds, or an error, for each picture in order."""
+
+    def unload(self) -> None:
+        """Release the models; `start` loads them again."""
+
+    def stop(self) -> None:
+        """Release the models for good, also in the middle of a job."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process that holds the models; None where there is none."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can take a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """What a worker process loads.
+
+    Attributes:
+        session: which models, and where they run.
+        warm: stages to load and to run once before the worker is ready.
+        start_timeout_s: longest time until it is ready.
+        batch_timeout_s: longest time for one batch; a worker that takes longer is killed.
+    """
+
+    session: SessionConfig
+    warm: tuple[Stage, ...] = ()
+    start_timeout_s: float = 300.0
+    batch_timeout_s: float = 60.0
+
+
+class WorkerProcess:
+    """A runner in a child process, started again when it is lost."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id; None where none runs."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the child runs."""
+        return self._process is not None and self._process.is_alive()
+
+    def start(self) -> None:
+        """Start the child and wait until its models are warm.
+
+        Raises:
+            CatalensError: a model cannot be had.
+            WorkerLostError: the child died, or was not ready in time.
+        """
+        with self._lock:
+            if not self.is_alive:
+                self._start()
+
+    def needs(self, stage: Stage) -> StepNeeds:
+        """Load a stage in the child, and return what its pictures must look like.
+
+        Raises:
+            CatalensError: the stage cannot be loaded.
+            WorkerLostError: the child is gone.
+        """
+        needs: StepNeeds = self._call("needs", stage)
+        return needs
+
+    def run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
+        """Run a stage over pictures in the child.
+
+        Raises:
+            CatalensError: the stage cannot be loaded.
+            WorkerLostError: the child is gone.
+        """
+        results: Sequence[Values | CatalensError] = self._call("run", stage, list(pictures))
+        return results
+
+    def unload(self) -> None:
+        """End the child; `start` brings it back."""
+        with self._lock:
+            self._discard()
+
+    def stop(self) -> None:
+        """Kill the child, also in the middle of a job; whoever waits for it gets an error."""
+        self._stopped = True
+        if self._process is not None:
+            self._process.kill()
+
+    def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - each method returns its own type
+        with self._lock:
+            if not self.is_alive:
+                self._start()
+            pipe = self._pipe
+            assert pipe is not None
+            try:
+                pipe.send((method, arguments))
+            except OSError as error:
+                raise self._lost("the model's worker died") from error
+            return self._receive(self._config.batch_timeout_s, "did not answer")
+
+    def _start(self) -> None:
+        if self._stopped:
+            raise WorkerLostError("the model's worker was stopped")
+        self._discard()
+        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self._config), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._receive(self._config.start_timeout_s, "was not ready")
+
+    def _receive(self, timeout_s: float, late: str) -> Any:  # noqa: ANN401 - whatever the child returned
+        pipe = self._pipe
+        assert pipe is not None
+        try:
+            if not pipe.poll(timeout_s):
+                raise self._lost(f"the model's worker {late} within {timeout_s:g} s and is being replaced")
+            answer = pipe.recv()
+        except (EOFError, OSError) as error:
+            raise self._lost("the model's worker died and is being replaced") from error
+        if isinstance(answer, CatalensError):
+            raise answer
+        return answer
+
+    def _lost(self, message: str) -> WorkerLostError:
+        self._discard()
+        return WorkerLostError(message)
+
+    def _discard(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join(_EXIT_S)
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None
+
+
+class LocalRunner:
+    """A runner in the calling thread, for embedding in another server and for tests."""
+
+    pid: int | None = None
+    is_alive = True
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._steps = Steps(WorkerSession(config.session))
+        self.needs, self.run = self._steps.needs, self._steps.run
+
+    def start(self) -> None:
+        """Load and warm the models.
+
+        Raises:
+            CatalensError: a model cannot be had.
+        """
+        warm_up(self._steps, self._config.warm)
+
+    def unload(self) -> None:
+        """Do nothing: the models go with the object."""
+
+    def stop(self) -> None:
+        """Do nothing: the models go with the object."""
+
+
+def warm_up(steps: Steps, stages: Sequence[Stage]) -> None:
+    """Run each stage once over a grey picture, so that the first caller does not pay for loading.
+
+    Raises:
+        CatalensError: a model cannot be had.
+    """
+    from PIL import Image
+
+    from catalens.core.types import Record
+
+    picture = Picture(Record("warm-up", "warm-up"), Image.new("RGB", (64, 64), (128, 128, 128)), {"text": "warm-up"})
+    for stage in stages:
+        steps.needs(stage)
+        steps.run(stage, [picture])  # that nothing is found in it does not matter
+
+
+def _serve(pipe: Connection, config: WorkerConfig) -> None:
+    """Run jobs until the parent goes away. The child's main function."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent drains and then stops us
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    steps = Steps(WorkerSession(config.session))
+    try:
+        warm_up(steps, config.warm)
+    except CatalensError as error:
+        pipe.send(_portable(error))
+        return
+    pipe.send(None)
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        while True:
+            method, arguments = pipe.recv()
+            try:
+                answer: Any = steps.needs(*arguments) if method == "needs" else steps.run(*arguments)
+            except CatalensError as error:
+                answer = error
+            except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
+                answer = ModelError(f"{type(error).__name__}: {error}")
+            if isinstance(answer, list):
+                answer = [_portable(each) for each in answer]
+            pipe.send(_portable(answer))
+
+
+def _portable(answer: Any) -> Any:  # noqa: ANN401 - values pass through
+    """Return errors as what any pipe can carry: their class, if it takes one message, and their message."""
+    if not isinstance(answer, CatalensError):
+        return answer
+    kind = type(answer)
+    try:
+        return kind(str(answer))
+    except TypeError:
+        return ModelError(str(answer))

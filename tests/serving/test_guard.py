@@ -1,0 +1,177 @@
+"""Keys, limits, addresses and logs: what must not get through, and what must not get out."""
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalens.core.errors import InputError
+from catalens.core.images import Limits
+from catalens.serving.app import create_app
+from catalens.serving.config import ModelConfig, ServeConfig, load_config
+from catalens.serving.remote import fetch, is_public
+from catalens.serving.worker import LocalRunner
+from tests.support.serving import FAKE, b64, picture, serving
+
+RED = picture("red")
+
+
+def test_key_is_asked_for_in_the_header_alone():
+    with serving(api_key="s3cret") as client:
+        body = {"image": b64(RED)}
+        assert client.get("/ping").status_code == 200
+        for headers in ({}, {"authorization": "Bearer other"}, {"authorization": "s3cret"}, {"x-api-key": "s3cret"}):
+            response = client.post("/v1/captions", json=body, headers=headers)
+            assert response.status_code == 401
+            assert "s3cret" not in response.text
+        assert client.post("/v1/captions?api_key=s3cret", json=body).status_code == 401
+        assert client.get("/metrics").status_code == 401
+        right = client.post("/v1/captions", json=body, headers={"authorization": "Bearer s3cret"})
+        assert right.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "body", "status"),
+    [
+        ({"max_body_bytes": 1024}, "/v1/tags", {"image": "A" * 2000}, 413),
+        ({"max_pixels": 100}, "/v1/tags", {"image": b64(RED)}, 422),
+        ({"max_pictures": 2}, "/v1/tags", {"images": [b64(RED)] * 3}, 422),
+        ({"max_pictures": 2}, "/v1/tags", {"images": []}, 422),
+        ({"max_labels": 2}, "/v1/tags", {"image": b64(RED), "labels": ["a", "b", "c"]}, 422),
+        ({"max_text_chars": 10}, "/v1/tags", {"image": b64(RED), "labels": ["a" * 11, "b"]}, 422),
+        ({"max_text_chars": 10}, "/v1/answers", {"image": b64(RED), "question": "a" * 11}, 422),
+        ({"max_text_chars": 10}, "/v1/embeddings", {"input": "a b c d e f g h"}, 422),
+        ({"max_texts": 1}, "/v1/embeddings", {"input": ["a", "b"]}, 422),
+        ({"max_texts": 1}, "/invocations", {"inputs": ["a", "b"]}, 422),
+        ({"max_labels": 1}, "/invocations", {"image": b64(RED), "prompt": ["a", "b"]}, 422),
+    ],
+)
+def test_limits(settings: dict[str, Any], path: str, body: dict[str, Any], status: int):
+    with serving(**settings) as client:
+        response = client.post(path, json=body)
+        assert response.status_code == status, response.text
+
+
+def test_body_without_a_length_is_counted_as_it_comes():
+    with serving(max_body_bytes=1024) as client:
+        response = client.post("/v1/tags", content=iter([b"x" * 600, b"x" * 600]))
+        assert response.status_code == 413
+
+
+def test_cors_is_off_unless_configured():
+    asked = {"origin": "https://shop.example", "access-control-request-method": "POST"}
+    with serving() as client:
+        assert "access-control-allow-origin" not in client.options("/v1/tags", headers=asked).headers
+    with serving(cors_origins="https://shop.example", api_key="k") as client:
+        response = client.options("/v1/tags", headers=asked)
+        assert response.headers["access-control-allow-origin"] == "https://shop.example"
+
+
+def test_logs_hold_no_pictures_texts_or_keys(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    with serving(api_key="s3cret") as client:
+        key = {"authorization": "Bearer s3cret"}
+        client.post("/v1/tags", json={"image": b64(RED), "labels": ["embarrassing", "words"]}, headers=key)
+        client.post("/v1/tags", json={"image": "embarrassing"}, headers=key)
+        client.post("/v1/tags/embarrassing?q=embarrassing", json={}, headers=key)
+    kept = "\n".join(f"{each.getMessage()} {vars(each)}" for each in caplog.records if "catalens" in each.name)
+    assert kept
+    for secret in ("embarrassing", "s3cret", b64(RED)[:40]):
+        assert secret not in kept
+
+
+def test_full_service_answers_429_with_retry_after():
+    with serving(max_concurrency=1) as client:
+        guard: Any = client.app
+        guard._running = 1
+        response = client.post("/v1/captions", json={"image": b64(RED)})
+        assert response.status_code == 429
+        assert int(response.headers["retry-after"]) >= 1
+        assert client.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "192.168.1.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "::1",
+        "fe80::1",
+        "fd00:ec2::254",
+        "::ffff:127.0.0.1",
+        "100.64.0.1",
+        "224.0.0.1",
+    ],
+)
+def test_private_addresses_are_not_public(address: str):
+    assert not is_public(ipaddress.ip_address(address))
+
+
+def test_only_listed_hosts_are_fetched_and_only_from_public_addresses(monkeypatch: pytest.MonkeyPatch):
+    config = load_config(flags={"allowed_hosts": "pictures.example"})
+    looked_up: list[str] = []
+
+    def look_up(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        looked_up.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    for address in ("http://other.example/a.jpg", "http://pictures.example@other.example/", "http://[::1]/a.jpg"):
+        with pytest.raises(InputError, match="not fetched from that host"):
+            asyncio.run(fetch(address, config))
+    assert looked_up == []
+    with pytest.raises(InputError, match="private address"):
+        asyncio.run(fetch("http://pictures.example/a.jpg", config))
+    assert looked_up == ["pictures.example"]
+
+
+def test_large_request_does_not_fill_the_queue_by_itself():
+    with serving(max_queue=40) as client:
+        response = client.post("/v1/embeddings", json={"input": [f"text {at}" for at in range(200)]})
+        assert response.status_code == 200, response.text
+        assert len(response.json()["data"]) == 200
+
+
+def test_every_setting_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
+    for name in (*ServeConfig.model_fields, *ModelConfig.model_fields):
+        assert f"| `{name}` |" in text
+
+
+def test_readiness_waits_for_the_models_and_is_lost_at_shutdown():
+    service = create_app(load_config(flags={"models": {"default": FAKE}}), LocalRunner).service
+
+    async def states() -> list[bool]:
+        seen = [service.is_ready]
+        await service.start()
+        seen.append(service.is_ready)
+        async with asyncio.timeout(60):
+            while not service.is_ready:
+                await asyncio.sleep(0.01)
+        seen.append(service.is_ready)
+        await service.stop()
+        return [*seen, service.is_ready]
+
+    assert asyncio.run(states()) == [False, False, True, False]
+
+
+def test_file_variables_and_flags_in_rising_precedence(tmp_path: Path):
+    path = tmp_path / "serve.yaml"
+    path.write_text("port: 1\ntask: tags\nmax_labels: 7\nmodels: {shop: {reader: fake}}\n", encoding="utf-8")
+    config = load_config(path, {"port": "2", "task": "prompt"}, {"port": 3, "host": None})
+    assert (config.port, config.task, config.max_labels, config.default_model) == (3, "prompt", 7, "shop")
+    assert config.limits == Limits(max_bytes=config.max_body_bytes, max_pixels=config.max_pixels)
+    for wrong in ({"prot": "1"}, {"port": "x"}, {"models": "{}"}, {"models": '{"a/b": {}}'}):
+        with pytest.raises(InputError):
+            load_config(variables=wrong)
+
+
+def test_key_is_not_shown():
+    assert "s3cret" not in repr(load_config(flags={"api_key": "s3cret"}))

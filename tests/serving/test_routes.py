@@ -1,0 +1,178 @@
+"""Every route over fake models: bodies of every kind in, responses and problem documents out."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+import catalens
+from catalens.serving.schemas import EXAMPLE_IMAGE
+from tests.support.serving import b64, picture, serving
+
+RED = picture("red")
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    with serving() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def lens() -> catalens.Lens:
+    return catalens.load(encoder="fake", reader="fake", cache=None)
+
+
+def test_tags_are_those_of_the_local_call(client: TestClient, lens: catalens.Lens):
+    response = client.post("/v1/tags", json={"image": b64(RED), "labels": ["cats", "dogs"]})
+    assert response.status_code == 200
+    assert response.json()["tags"] == [tag.to_dict() for tag in lens.tag(RED, ["cats", "dogs"])]
+    assert response.json()["encoder"] == "fake-16"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"json": {"image": "data:image/png;base64," + b64(RED), "labels": ["cats", "dogs"]}},
+        {"files": {"image": ("../../etc/passwd", RED)}, "data": {"labels": ["cats", "dogs"]}},
+        {"files": {"image": ("x.png", RED)}, "data": {"labels": "cats,dogs"}},
+        {"content": RED, "headers": {"content-type": "image/png"}, "params": {"labels": "cats,dogs"}},
+        {"content": RED, "headers": {"content-type": "application/x-image"}, "params": {"labels": ["cats", "dogs"]}},
+    ],
+)
+def test_every_kind_of_body_gives_the_same_tags(client: TestClient, body: dict[str, Any]):
+    plain = client.post("/v1/tags", json={"image": b64(RED), "labels": ["cats", "dogs"]}).json()
+    response = client.post("/v1/tags", **body)
+    assert response.status_code == 200, response.text
+    assert response.json() == plain
+
+
+def test_several_pictures_fail_one_by_one(client: TestClient):
+    body = {"images": [b64(RED), b64(RED[:60]), b64(picture("blue"))]}
+    results = client.post("/v1/captions", json=body).json()["results"]
+    assert "red" in results[0]["caption"]
+    assert results[1]["error"]["status"] == 422
+    assert results[1]["error"]["detail"].startswith("picture 1")
+    assert "blue" in results[2]["caption"]
+
+
+def test_json_lines_are_answered_in_order_with_error_records(client: TestClient):
+    lines = [json.dumps({"image": b64(picture(colour))}) for colour in ("red", "blue")]
+    lines.insert(1, "{not json")
+    for kind in ("application/jsonlines", "application/x-ndjson"):
+        response = client.post("/v1/captions", content="\n".join(lines) + "\n", headers={"content-type": kind})
+        rows = [json.loads(line) for line in response.text.splitlines()]
+        assert response.status_code == 200
+        assert "red" in rows[0]["caption"]
+        assert rows[1]["error"]["status"] == 400
+        assert "blue" in rows[2]["caption"]
+
+
+def test_answers_open_and_closed(client: TestClient):
+    ask = {"image": b64(RED), "question": "what colour is it?"}
+    assert client.post("/v1/answers", json=ask).json()["answer"]
+    closed = client.post("/v1/answers", json=ask | {"choices": ["red", "blue"]}).json()
+    assert closed["answer"] in {"red", "blue"}
+    assert set(closed["probabilities"]) == {"red", "blue"}
+
+
+def test_attributes_prompts_and_product_descriptions(client: TestClient):
+    found = client.post("/v1/attributes", json={"image": b64(RED), "schema": "fashion", "threshold": 0}).json()
+    assert {"type", "colour"} <= set(found["attributes"])
+    prompt = client.post("/v1/prompts", json={"image": b64(RED), "mode": "fast", "caption": "a {red} thing"}).json()
+    assert prompt["prompt"].startswith("a {red} thing")
+    response = client.post("/v1/product-description", json={"image": b64(RED)})
+    assert response.status_code in {200, 422}  # of a fake encoder's attributes there may be none to describe
+    assert response.status_code == 422 or set(response.json()["attributes"])
+
+
+def test_descriptions_state_the_given_attributes(client: TestClient):
+    response = client.post("/v1/descriptions", json={"attributes": {"type": "Tshirts", "colour": "Red"}})
+    assert response.status_code == 200, response.text
+    assert "red" in response.json()["description"].lower()
+
+
+def test_embeddings_mix_texts_and_pictures_and_equal_the_local_ones(client: TestClient, lens: catalens.Lens):
+    asked = {"input": ["a red shirt", f"data:image/png;base64,{b64(RED)}", b64(RED)]}
+    body = client.post("/v1/embeddings", json=asked).json()
+    vectors = np.array([row["embedding"] for row in body["data"]], dtype=np.float32)
+    np.testing.assert_allclose(vectors, lens.encode(["a red shirt", RED, RED]), atol=1e-6)
+    packed = client.post("/v1/embeddings", json=asked | {"encoding_format": "base64"}).json()["data"]
+    unpacked = [np.frombuffer(base64.b64decode(row["embedding"]), dtype="<f4") for row in packed]
+    np.testing.assert_array_equal(np.stack(unpacked), vectors)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"{", 400, "JSON"),
+        (b"[]", 422, "object"),
+        (b"{}", 422, "either image or images"),
+        (b'{"image": "AAAA", "images": []}', 422, "either"),
+        (b'{"image": "!!"}', 422, "base64"),
+        (b'{"image": "AAAA"}', 422, "not a picture"),
+        (b'{"image": "/etc/passwd"}', 422, "not a picture"),
+        (b'{"image": "data:image/png;base64,"}', 422, "empty"),
+        (b'{"image": "AAAA", "top": 0}', 422, "top"),
+        (b'{"image": "AAAA", "schema": "/etc/shop.yaml"}', 422, "schema"),
+        (b'{"image": "AAAA", "calibration": "x.json"}', 422, "calibration"),
+        (b'{"image": "AAAA", "model": "other"}', 404, "other"),
+        (b'{"image": "AAAA", "labels": ["\\ud800"]}', 400, "JSON"),
+        (b'{"image": "http://169.254.169.254/latest"}', 422, "not fetched"),
+    ],
+)
+def test_what_is_wrong_is_a_problem_document_with_an_id(client: TestClient, body: bytes, status: int, said: str):
+    response = client.post("/v1/tags", content=body, headers={"content-type": "application/json"})
+    problem = response.json()
+    assert (response.status_code, problem["status"]) == (status, status), response.text
+    assert said in problem["detail"]
+    assert response.headers["content-type"] == "application/problem+json"
+    assert problem["instance"] == response.headers["x-request-id"]
+
+
+def test_unknown_paths_methods_and_types_are_problems_too(client: TestClient):
+    for response, status in (
+        (client.get("/nowhere"), 404),
+        (client.get("/v1/tags"), 405),
+        (client.post("/v1/tags", content=b"x", headers={"content-type": "text/csv"}), 415),
+    ):
+        assert response.status_code == response.json()["status"] == status
+
+
+def test_request_id_of_the_caller_is_kept_only_if_it_is_plain(client: TestClient):
+    assert client.get("/health/live", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
+    assert client.get("/health/live", headers={"x-request-id": "a b;c"}).headers["x-request-id"] != "a b;c"
+
+
+def test_operations(client: TestClient):
+    assert client.get("/ping").status_code == 200
+    assert client.get("/health/ready").json()["workers"] == {"default-encoder": "ready", "default-reader": "ready"}
+    assert client.get("/execution-parameters").json()["BatchStrategy"] == "MULTI_RECORD"
+    assert client.get("/v1/models").json()["data"][0]["id"] == "default"
+    client.post("/v1/tags", json={"image": b64(RED), "labels": ["a", "b"]})
+    text = client.get("/metrics").text
+    for name in ("batch_size_count", "queue_length", "stage_seconds_count"):
+        assert re.search(rf'catalens_{name}{{.*worker="default-encoder"', text)
+    assert 'route="/v1/tags"' in text
+
+
+def test_examples_of_the_document_run(client: TestClient):
+    document = client.get("/openapi.json").json()
+    ran = 0
+    for path, methods in document["paths"].items():
+        body = methods.get("post", {}).get("requestBody")
+        if body is None or path == "/v1/search":
+            continue
+        name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for example in document["components"]["schemas"][name]["examples"]:
+            response = client.post(path, json=example)
+            # A fake encoder's attributes of a red square may be all unknown.
+            assert response.status_code == 200 or path == "/v1/product-description", (path, response.text)
+            ran += 1
+    assert ran >= 8
+    assert base64.b64decode(EXAMPLE_IMAGE)

@@ -1,0 +1,180 @@
+"""Worker processes: answers, crashes and hangs, with real processes over fake models."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from catalens.core.errors import InputError, ModelError
+from catalens.core.images import Limits
+from catalens.pipelines.session import SessionConfig
+from catalens.serving.batcher import BatchRules
+from catalens.serving.lane import Content, Lane
+from catalens.serving.metrics import Metrics
+from catalens.serving.steps import Steps, WorkerSession
+from catalens.serving.worker import LocalRunner, WorkerConfig, WorkerLostError, WorkerProcess
+from tests.support.deeds import Deed, DeedByValue, Unloadable, deed
+from tests.support.serving import picture
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[WorkerProcess]:
+    worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake", reader="fake")))
+    worker.start()
+    yield worker
+    worker.stop()
+
+
+def test_worker_answers_each_picture_and_only_the_bad_one_fails(worker: WorkerProcess):
+    good, bad, last = worker.run(Deed(), [deed("a"), deed("bad"), deed("b")])
+    assert (good, last) == ({"found": "a"}, {"found": "b"})
+    assert isinstance(bad, ModelError)
+    assert worker.needs(Deed()).reads_images is False
+    with pytest.raises(InputError, match="cannot be loaded"):
+        worker.run(Unloadable(), [deed("a")])
+
+
+def test_crash_fails_the_call_at_once_and_the_next_call_has_a_new_worker(worker: WorkerProcess):
+    before = worker.pid
+    with pytest.raises(WorkerLostError, match="died"):
+        worker.run(Deed(), [deed("crash")])
+    assert worker.run(Deed(), [deed("a")]) == [{"found": "a"}]
+    assert worker.pid != before
+
+
+def test_worker_that_hangs_is_killed():
+    worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake"), warm=(Deed(),), batch_timeout_s=0.2))
+    worker.start()
+    hung = worker.pid
+    with pytest.raises(WorkerLostError, match=r"did not answer within 0\.2 s"):
+        worker.run(Deed(), [deed("hang")])
+    with pytest.raises(ProcessLookupError):
+        os.kill(hung or 0, 0)
+    worker.stop()
+
+
+def test_stopping_releases_a_caller_in_the_middle_of_a_job():
+    worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake"), batch_timeout_s=60))
+    worker.start()
+    with ThreadPoolExecutor(1) as threads:
+        caller = threads.submit(worker.run, Deed(), [deed("hang")])
+        time.sleep(0.1)
+        worker.stop()
+        with pytest.raises(WorkerLostError):
+            caller.result(timeout=20)
+    with pytest.raises(WorkerLostError, match="stopped"):
+        worker.run(Deed(), [deed("a")])
+
+
+def test_model_that_cannot_be_had_is_an_error_at_start(tmp_path):
+    from catalens.pipelines.encoding import EmbedStage
+
+    # The stage is part of what the worker loads before it is ready; this folder holds no model.
+    worker = WorkerProcess(WorkerConfig(SessionConfig(encoder=str(tmp_path)), warm=(EmbedStage(),)))
+    with pytest.raises((ModelError, InputError)):
+        worker.start()
+    worker.stop()
+
+
+def make_lane(**rules: Any) -> Lane:
+    config = WorkerConfig(SessionConfig(encoder="fake", reader="fake"), batch_timeout_s=2.0)
+    return Lane(
+        "test",
+        WorkerProcess(config),
+        BatchRules(**rules),
+        metrics=Metrics(),
+        decoders=ThreadPoolExecutor(1),
+        limits=Limits(),
+    )
+
+
+def test_lane_whose_worker_crashes_or_hangs_recovers_and_leaves_nobody_waiting():
+    async def run() -> None:
+        lane = make_lane()
+        stage = DeedByValue()
+        async with asyncio.timeout(60):
+            assert await lane.run(stage, None, {"deed": "a"}) == {"found": "a"}
+            for fate in ("crash", "hang"):
+                lost = await asyncio.gather(lane.run(stage, None, {"deed": fate}), return_exceptions=True)
+                assert isinstance(lost[0], WorkerLostError)
+                assert await lane.run(stage, None, {"deed": "b"}) == {"found": "b"}
+                assert lane.state == "ready"
+        await lane.stop(1.0)
+
+    asyncio.run(run())
+
+
+def test_worker_killed_while_idle_is_replaced_before_anybody_asks():
+    async def run() -> None:
+        lane = make_lane()
+        async with asyncio.timeout(60):
+            await lane.start()
+            killed = lane.pid
+            os.kill(killed or 0, signal.SIGKILL)
+            while lane.pid == killed:
+                await lane.check()
+                await asyncio.sleep(0.05)
+            assert lane.state == "ready"
+            assert await lane.run(DeedByValue(), None, {"deed": "a"}) == {"found": "a"}
+        await lane.stop(1.0)
+
+    asyncio.run(run())
+
+
+def test_unloaded_lane_comes_back_with_the_next_request():
+    async def run() -> None:
+        lane = make_lane()
+        async with asyncio.timeout(60):
+            await lane.start()
+            await lane.unload()
+            assert (lane.state, lane.pid) == ("idle", None)
+            assert await lane.run(DeedByValue(), None, {"deed": "a"}) == {"found": "a"}
+        await lane.stop(1.0)
+
+    asyncio.run(run())
+
+
+def test_broken_picture_is_refused_before_it_reaches_the_queue():
+    from catalens.pipelines.encoding import EmbedStage
+
+    async def run() -> None:
+        lane = make_lane()
+        with pytest.raises(InputError, match="the picture"):
+            await lane.run(EmbedStage(), Content(picture()[:50]), {})
+        await lane.stop(1.0)
+
+    asyncio.run(run())
+
+
+def test_steps_forget_the_ones_that_were_used_longest_ago(monkeypatch: pytest.MonkeyPatch):
+    from catalens.pipelines.tagging import TagStage
+
+    monkeypatch.setattr("catalens.serving.steps._MAX_STEPS", 2)
+    steps = Steps(WorkerSession(SessionConfig(encoder="fake")))
+    for labels in (("a", "b"), ("c", "d"), ("e", "f")):
+        steps.needs(TagStage(labels=labels))
+    assert len(steps._loaded) == 2
+
+
+def test_labels_of_requests_are_never_kept_on_disk(tmp_path):
+    from catalens.pipelines.tagging import TagStage
+
+    steps = Steps(WorkerSession(SessionConfig(encoder="fake", cache=tmp_path)))
+    steps.needs(TagStage(labels=("private", "words")))
+    assert not list(tmp_path.rglob("*"))
+    steps.needs(TagStage(schema="everyday"))
+    kept = set(tmp_path.rglob("*.npy"))
+    assert kept
+    steps.needs(TagStage(labels=("more", "words")))
+    assert set(tmp_path.rglob("*.npy")) == kept
+
+
+def test_local_runner_does_the_same():
+    runner = LocalRunner(WorkerConfig(SessionConfig(encoder="fake"), warm=(Deed(),)))
+    runner.start()
+    assert runner.run(Deed(), [deed("a")]) == [{"found": "a"}]

@@ -1,0 +1,67 @@
+"""A service for tests: fake models in this process, an application without sockets, and pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from PIL import Image
+from starlette.testclient import TestClient
+
+from catalens.serving.app import create_app
+from catalens.serving.config import load_config
+from catalens.serving.server import TimedProtocol
+from catalens.serving.worker import LocalRunner, Runner, WorkerConfig
+
+FAKE = {"encoder": "fake", "reader": "fake"}
+
+
+def picture(colour: str = "red", size: tuple[int, int] = (48, 40), kind: str = "PNG") -> bytes:
+    """Return an encoded picture of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, kind)
+    return file.getvalue()
+
+
+def b64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+@contextmanager
+def listening(runner: Callable[[WorkerConfig], Runner] = LocalRunner, **settings: Any) -> Iterator[str]:
+    """Serve fake models on a port of this machine, in a thread; gives the address."""
+    settings.setdefault("models", {"default": FAKE})
+    app = create_app(load_config(flags=settings), runner)
+    config = uvicorn.Config(app, port=0, log_config=None, http=TimedProtocol, timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline_s = time.monotonic() + 60
+        while not (server.started and app.service.is_ready):
+            assert thread.is_alive()
+            assert time.monotonic() < deadline_s
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def serving(**settings: Any) -> Iterator[TestClient]:
+    """Run an application over fake models; a fault of the program is a response of 500, not an exception."""
+    settings.setdefault("models", {"default": FAKE})
+    app = create_app(load_config(flags=settings), LocalRunner)
+    with TestClient(app, base_url="http://test", raise_server_exceptions=False) as client:
+        for _ in range(200):
+            if client.get("/health/ready").status_code == 200:
+                break
+        yield client
