@@ -46,8 +46,9 @@ def open_index(
     """Open an index; use it as a context manager, or `close` it.
 
     Args:
-        uri: the path of a catalogue file, created if it does not exist and both encoder and width are given; or
-            `memory:` for a new index that lasts as long as the object.
+        uri: the path of a catalogue file, `opensearch://host:port/index` (`opensearchs://` or `https://` with TLS), or
+            `postgresql://host/database?table=name`; each is created if it does not exist and both encoder and width are
+            given. Or `memory:` for a new index that lasts as long as the object.
         encoder_name: refuse an index that another encoder filled.
         dim: refuse an index of another width.
         read_only: refuse to write.
@@ -84,5 +85,30 @@ def _open_memory(uri: str, request: _Request) -> Index:
     return MemoryIndex(request.encoder_name, request.dim)
 
 
-_OPENERS: dict[str, Callable[[str, _Request], Index]] = {"memory": _open_memory}
-"""What opens an address, by its scheme: the place for search servers."""
+def _open_opensearch(uri: str, request: _Request) -> Index:
+    from catalens.catalogue.opensearch.index import OpenSearchIndex
+
+    return OpenSearchIndex.open(uri, encoder_name=request.encoder_name, dim=request.dim, read_only=request.read_only)
+
+
+def _open_postgres(uri: str, request: _Request) -> Index:
+    from catalens.catalogue.postgres.index import PostgresIndex
+
+    return PostgresIndex.open(
+        uri,
+        encoder_name=request.encoder_name,
+        dim=request.dim,
+        read_only=request.read_only,
+        wait_s=request.wait_s,
+    )
+
+
+_OPENERS: dict[str, Callable[[str, _Request], Index]] = {
+    "memory": _open_memory,
+    "opensearch": _open_opensearch,
+    "opensearchs": _open_opensearch,
+    "https": _open_opensearch,
+    "postgresql": _open_postgres,
+    "postgres": _open_postgres,
+}
+"""What opens an address, by its scheme."""
