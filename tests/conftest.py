@@ -128,7 +128,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """An OpenSearch node, where it is asked for: it takes half a minute."""
-    if os.environ.get("CATALENS_OPENSEARCH") != "1":
+    if os.environ.get("OPENSEARCH_TESTS") != "1":
         pytest.skip("OpenSearch is tested by `make test-opensearch`")
     pytest.importorskip("opensearchpy")
     with opensearch_server(tmp_path_factory.mktemp("opensearch")) as server:

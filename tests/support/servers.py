@@ -48,8 +48,8 @@ def postgres_server(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def opensearch_server(folder: Path) -> Iterator[Server]:
-    """Start OpenSearch with k-NN out of Maven Central, or use the one at CATALENS_TEST_OPENSEARCH."""
-    given = os.environ.get("CATALENS_TEST_OPENSEARCH")
+    """Start OpenSearch with k-NN out of Maven Central, or use the one at OPENSEARCH_TEST_URL."""
+    given = os.environ.get("OPENSEARCH_TEST_URL")
     numbers = count()
 
     def server(url: str) -> Server:

@@ -12,6 +12,8 @@ from catalens.core.protocols import Index
 
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):")  # two letters or more: C:\\shop.catalens is a path
 
+_SECRETS = re.compile(r"(?<=://)[^@/?]*@|(?<=[?&])password=[^&]*&?")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
@@ -33,6 +35,15 @@ def scheme_of(uri: str | Path) -> str | None:
     if found is None or Path(uri).exists():  # a file may be named a:b
         return None
     return found[1].lower()
+
+
+def shown(uri: str | Path) -> str:
+    """Return an address without the user and password in it, for messages.
+
+    >>> shown("postgresql://me:secret@db/shop?table=shoes"), shown("shop@home.catalens")
+    ('postgresql://db/shop?table=shoes', 'shop@home.catalens')
+    """
+    return _SECRETS.sub("", str(uri)) if scheme_of(uri) else str(uri)
 
 
 def open_index(
@@ -60,7 +71,9 @@ def open_index(
     scheme = scheme_of(uri)
     if scheme is not None and scheme not in _OPENERS:
         known = ", ".join(f"{name}:" for name in _OPENERS)
-        raise CatalogueError(f"{uri}: no kind of index has the scheme {scheme!r}; use the path of a file, or {known}")
+        raise CatalogueError(
+            f"{shown(uri)}: no kind of index has the scheme {scheme!r}; use the path of a file, or {known}"
+        )
     request = _Request(encoder_name=encoder_name, dim=dim, read_only=read_only, wait_s=wait_s)
     return (_OPENERS[scheme] if scheme else _open_file)(str(uri), request)
 
