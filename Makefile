@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models quick check lint types layers fix test-hostile bench bench-models starter everyday eval-bundled lock clean
+.PHONY: help demo test test-models quick check lint types layers fix test-opensearch test-hostile bench bench-models starter everyday eval-bundled lock clean
 
 help:            ## list these commands
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -28,6 +28,9 @@ test: $(VENV)/.dev  ## the default test suite: offline, on the CPU; prints the t
 
 test-models: $(VENV)/.dev-models  ## the tests of training and of pretrained models, which need torch (a large install, once)
 	$(PYTEST) tests/training tests/hub
+
+test-opensearch: $(VENV)/.dev  ## the tests of indexes over a real OpenSearch node (Maven fetches it once; JDK 21 or later)
+	OPENSEARCH_TESTS=1 $(BIN)/python -m pytest -q -m opensearch
 
 ROUNDS ?= 1
 test-hostile: $(VENV)/.dev  ## attacks: mutated and costly pictures, damaged catalogues, full disks, kills (ROUNDS=20 for a long run)

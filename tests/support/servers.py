@@ -29,6 +29,7 @@ class Server:
 
     url: str
     new: Callable[[], str]
+    kill: Callable[[], None] = lambda: None
 
 
 @contextmanager
@@ -47,16 +48,16 @@ def postgres_server(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def opensearch_server(folder: Path) -> Iterator[Server]:
-    """Start OpenSearch with k-NN out of Maven Central, or use the one at OPENSEARCH_TEST_URL."""
+def opensearch_server(folder: Path, *, ours: bool = False) -> Iterator[Server]:
+    """Start OpenSearch with k-NN out of Maven Central, or, unless it must be ours, use that of OPENSEARCH_TEST_URL."""
     given = os.environ.get("OPENSEARCH_TEST_URL")
     numbers = count()
 
-    def server(url: str) -> Server:
+    def server(url: str, kill: Callable[[], None] = lambda: None) -> Server:
         place = url.removeprefix("http://")
-        return Server(url, lambda: f"opensearch://{place}/test-{os.getpid()}-{next(numbers)}?replicas=0")
+        return Server(url, kill=kill, new=lambda: f"opensearch://{place}/test-{os.getpid()}-{next(numbers)}?replicas=0")
 
-    if given:
+    if given and not ours:
         yield server(given.rstrip("/"))
         return
     java = _jdk()
@@ -67,14 +68,18 @@ def opensearch_server(folder: Path) -> Iterator[Server]:
             _command(java, folder), stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )
     try:
-        yield server(_wait(process, log))
+        yield server(_wait(process, log), kill=lambda: _kill(process))
     finally:
         process.terminate()
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
 
 
 def _jdk() -> Path:

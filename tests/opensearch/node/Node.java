@@ -1,5 +1,6 @@
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -43,7 +44,7 @@ public final class Node extends org.opensearch.node.Node {
         Path home = Path.of(arguments[0]).toAbsolutePath();
         for (String folder : List.of("config", "data", "logs", "modules", "plugins")) Files.createDirectories(home.resolve(folder));
         Files.writeString(home.resolve("config/opensearch.yml"), "");
-        Files.copy(Path.of(arguments[1]), home.resolve("config/log4j2.properties"));
+        Files.copy(Path.of(arguments[1]), home.resolve("config/log4j2.properties"), StandardCopyOption.REPLACE_EXISTING);
         var settings = Settings.builder()
             .put("path.home", home.toString())
             .put("path.data", home.resolve("data").toString())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from opensearchpy.exceptions import TransportError
 
 _BY_TYPE: tuple[tuple[str, str], ...] = (
+    (r"index_not_found", "the index was deleted; open it again, which makes it anew, and add the same source again"),
     (r"disk usage exceeded|flood.stage|read-only-allow-delete", "the server's disk is nearly full and it has made the "
      "index read-only; free some disk (or raise the watermark), then add the same source again"),
     (r"read-only|index write|cluster_block", "the index is blocked for writing; set index.blocks.write and "
@@ -29,7 +30,6 @@ _BY_TYPE: tuple[tuple[str, str], ...] = (
 _BY_STATUS: dict[int | str, str] = {
     401: "the server does not know this user and password; write them as opensearch://USER:PASSWORD@HOST/INDEX",
     403: "this user may not do that; give the role rights on the index",
-    404: "there is no such index; it is created when records are added",
     413: "a request is larger than the server allows; raise its http.max_content_length",
     429: "the server has been too busy for a minute; add the same source again later",
 }

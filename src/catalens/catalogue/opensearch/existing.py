@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -88,11 +89,9 @@ def _vector_field(facts: Mapping[str, Any]) -> str:
     """Return what is known of the vectors of an index from elsewhere."""
     for name, field in facts["mappings"].get("properties", {}).items():
         if field.get("type") == "knn_vector":
-            engine = field.get("method", {}).get("engine") or facts["settings"]["index"].get("knn.engine", "")
-            old = "knn.space_type" in str(facts["settings"]) or "'space_type'" in str(
-                facts["settings"]["index"].get("knn")
-            )
-            if engine == "nmslib" or (old and not engine):
+            # Before 3.0 the graph could be described by settings of the index, and nmslib was the default.
+            by_settings = "space_type" in json.dumps(facts["settings"])
+            if field.get("method", {}).get("engine", "nmslib" if by_settings else "") == "nmslib":
                 return f" and its field {name!r} uses the engine nmslib, which OpenSearch 3 has removed"
             return f" (its vectors are in the field {name!r}, and nothing says which encoder made them)"
     return " and has no vector field"

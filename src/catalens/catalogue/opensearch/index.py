@@ -103,7 +103,11 @@ class OpenSearchIndex:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except CatalogueError:
+            if error is None:  # else the first failure is what matters
+                raise
 
     @property
     def encoder_name(self) -> str:
