@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,16 +13,23 @@ if TYPE_CHECKING:
     from psycopg import Error
 
 _CURES = {
+    "08": "no server answers there, or it went away",
+    "42P01": "the table was dropped; open it again, which makes it anew, and add the same source again",
     "28": "the server does not know this user and password; write them as postgresql://USER:PASSWORD@HOST/DATABASE",
     "3D": "there is no such database; create it with: createdb NAME",
     "42501": "this user may not do that; grant it rights on the table and the schema",
     "25006": "the database is read-only, as a standby is; write to the primary server",
     "53100": "the server's disk is full; free some, then add the same source again",
     "53300": "the server has no connection left; close some, or raise max_connections",
-    "53200": "the server is out of memory; raise maintenance_work_mem less, or give it more",
+    "53200": "the server is out of memory; give it more",
     "55P03": "another process has been writing for too long; try again when it is done",
     "57P": "the server is being stopped or started; try again",
 }
+_CONNECTING = (
+    (r"authentication failed|role .* does not exist|no pg_hba\.conf entry|no password supplied", "28"),
+    (r"database .* does not exist", "3D"),
+    (r"too many clients|remaining connection slots", "53300"),
+)
 _NO_EXTENSION = "the server has no pgvector; install it, then run: CREATE EXTENSION vector"
 
 
@@ -43,7 +51,7 @@ def _sentence(error: Error) -> str:
     state = error.sqlstate or ""
     if "extension" in said and "vector" in said:
         return f"{_NO_EXTENSION} ({said})"
+    if isinstance(error, OperationalError) and not state:  # of connecting, which libpq tells in words only
+        state = next((code for pattern, code in _CONNECTING if re.search(pattern, said)), "08")
     cure = next((cure for code, cure in _CURES.items() if state.startswith(code)), None)
-    if cure is None and isinstance(error, OperationalError):
-        cure = _CURES["28"] if "authentication failed" in said else "no server answers there, or it went away"
     return f"{cure} ({said})" if cure else said
