@@ -7,6 +7,7 @@ import os
 import random
 import socket
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from catalens.cli import app
 from catalens.models import registry
 from tests.support.drawings import drawn
 from tests.support.ran import Ran, Run
+from tests.support.servers import Server, opensearch_server, postgres_server
 
 _THIS_MACHINE = "127.0.0.1"
 
@@ -122,3 +124,20 @@ def catalogue(run: Run, shop: Path, tmp_path: Path) -> Path:
     path = tmp_path / "shop.catalens"
     assert run("index", "add", path, shop / "products.csv").code == 0
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A PostgreSQL server with pgvector."""
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An OpenSearch node, where it is asked for: it takes half a minute."""
+    if os.environ.get("OPENSEARCH_TESTS") != "1":
+        pytest.skip("OpenSearch is tested by `make test-opensearch`")
+    pytest.importorskip("opensearchpy")
+    with opensearch_server(tmp_path_factory.mktemp("opensearch")) as server:
+        yield server

@@ -15,6 +15,7 @@ from catalens.catalogue.storage import State
 from catalens.core.errors import InputError
 from catalens.core.filters import And, Compare, Exists, Filter, Like, Not, OneOf, Or, containing, matches
 from catalens.core.types import FieldValue
+from tests.support.filters import filters, records, values
 
 Fields = dict[str, FieldValue]
 
@@ -102,36 +103,6 @@ def test_a_comparison_is_never_unknown_and_kinds_never_mix() -> None:
     }  # fmt: skip
     assert {text: matches(parse_filter(text), fields) for text in cases} == cases
     assert by_columns([fields], [parse_filter(text) for text in cases]) == [[expected] for expected in cases.values()]
-
-
-names = st.sampled_from(["a", "b", 'quo"te', "back\\slash", "per%22cent", "dot.ted", "$[0]", "ünï 😀", "new\nline"])
-values = st.one_of(
-    st.booleans(),
-    st.integers(-3, 3),
-    st.sampled_from([-(2**63), 2**63 - 1, 2**53 + 1]),
-    st.sampled_from([-1.0, -0.0, 0.5, 1.0, 2.0**53, 1e300, -1e-300, 0.1, 1 / 3]),
-    st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False),
-    st.sampled_from(["", "a", "A", "ä", "Ä", "1", "true", "null", 'q"', "\\", "\n", "😀", "\uffff"]),
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=3),
-)
-ordered = values.filter(lambda value: not isinstance(value, bool))
-leaves = st.one_of(
-    st.builds(Compare, names, st.sampled_from(["=", "!="]), values),
-    st.builds(Compare, names, st.sampled_from(["<", "<=", ">", ">="]), ordered),
-    st.builds(OneOf, names, st.lists(values, max_size=4).map(tuple)),
-    st.builds(Exists, names),
-    st.builds(Like, names, st.text("aAä_%\\", max_size=5)),
-)
-filters = st.recursive(
-    leaves,
-    lambda part: st.one_of(
-        st.builds(And, st.lists(part, max_size=3).map(tuple)),
-        st.builds(Or, st.lists(part, max_size=3).map(tuple)),
-        st.builds(Not, part),
-    ),
-    max_leaves=6,
-)
-records = st.lists(st.dictionaries(names, values, max_size=4), min_size=1, max_size=5)
 
 
 def by_columns(records: list[Fields], filters: list[Filter]) -> list[list[bool]]:

@@ -14,6 +14,7 @@ from catalens.catalogue.cutoff import scoring
 from catalens.catalogue.filters import parse_filter
 from catalens.catalogue.index import EmbeddedIndex
 from catalens.catalogue.memory import MemoryIndex
+from catalens.catalogue.opening import open_index
 from catalens.core.errors import CatalensError, CatalogueError, InputError
 from catalens.core.filters import Filter
 from catalens.core.protocols import Index, LocalIndex
@@ -47,18 +48,35 @@ class WithGraph(EmbeddedIndex):
         return super().query(vectors, k, where, min_score)
 
 
-@pytest.fixture(params=["embedded", "embedded, with its graph", "memory"])
+KINDS = [
+    "embedded",
+    "embedded, with its graph",
+    "memory",
+    "postgres",
+    pytest.param("opensearch", marks=pytest.mark.opensearch),
+]
+
+
+@pytest.fixture(params=KINDS)
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    if request.param == "memory":
+    kind = request.param
+    if kind == "memory":
         yield MemoryIndex("enc", DIM)
+    elif kind in ("postgres", "opensearch"):
+        address = request.getfixturevalue(kind)
+        with open_index(address.new(), encoder_name="enc", dim=DIM) as opened:
+            yield opened
     else:
-        kind = EmbeddedIndex if request.param == "embedded" else WithGraph
-        with kind.open(tmp_path / "c.catalogue", encoder_name="enc", dim=DIM) as opened:
+        with (EmbeddedIndex if kind == "embedded" else WithGraph).open(
+            tmp_path / "c.catalogue", encoder_name="enc", dim=DIM
+        ) as opened:
             yield opened
 
 
 @pytest.fixture
 def local(index: Index) -> LocalIndex:
+    if not index.capabilities.all_scores:
+        pytest.skip("not a local index")
     return scoring(index)
 
 

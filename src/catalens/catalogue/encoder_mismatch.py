@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def refusal(filled_by: str, given: str, path: Path | None = None) -> str:
+def refusal(filled_by: str, given: str, path: Path | str | None = None) -> str:
     """Return the message that refuses an encoder; for another revision of the same encoder, only re-encoding helps.
 
     Args:
         filled_by: encoder of the vectors in the index, such as "everyday@3".
         given: encoder of the query or of the new records.
-        path: the index's file, if it has one.
+        path: the index's file or address, if it has one.
 
     >>> refusal("everyday@3", "starter@4", Path("shop.catalens"))  # doctest: +NORMALIZE_WHITESPACE
     'shop.catalens was filled by everyday@3 and cannot be searched or extended with starter@4; use that encoder
@@ -25,7 +25,7 @@ def refusal(filled_by: str, given: str, path: Path | None = None) -> str:
     )
 
 
-def way_out(given: str, path: Path | None = None) -> str:
+def way_out(given: str, path: Path | str | None = None) -> str:
     """Name the command that brings an index to an encoder."""
     return f"re-encode it with: catalens index reencode {path or 'CATALOGUE'} --model {model_of(given)}"
 

@@ -56,6 +56,19 @@ def _expression(text: str, without: Sequence[str]) -> str:
 
 def _quoted(text: str) -> list[str]:
     """Quote each word, so that FTS5's operators and a person's punctuation are only text."""
+    return ['"' + word.replace('"', '""') + '"' for word in _distinct(text)]
+
+
+def _distinct(text: str) -> list[str]:
     # What cannot be stored cannot be found: NUL ends SQLite's strings, lone surrogates are no text.
     cleaned = text.replace("\0", " ").encode(errors="replace").decode()
-    return ['"' + word.replace('"', '""') + '"' for word in dict.fromkeys(cleaned.split())]
+    return list(dict.fromkeys(cleaned.split()))
+
+
+def query_words(text: str) -> list[str]:
+    """Return the first distinct words of what a person typed or pasted, as servers are asked for them.
+
+    >>> query_words("red  red dress")
+    ['red', 'dress']
+    """
+    return _distinct(text)[:_MAX_WORDS]

@@ -12,6 +12,8 @@ from catalens.core.protocols import Index
 
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):")  # two letters or more: C:\\shop.catalens is a path
 
+_SECRETS = re.compile(r"(?<=://)[^@/?]*@|(?<=[?&])password=[^&]*&?")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
@@ -35,6 +37,15 @@ def scheme_of(uri: str | Path) -> str | None:
     return found[1].lower()
 
 
+def shown(uri: str | Path) -> str:
+    """Return an address without the user and password in it, for messages.
+
+    >>> shown("postgresql://me:secret@db/shop?table=shoes"), shown("shop@home.catalens")
+    ('postgresql://db/shop?table=shoes', 'shop@home.catalens')
+    """
+    return _SECRETS.sub("", str(uri)) if scheme_of(uri) else str(uri)
+
+
 def open_index(
     uri: str | Path,
     *,
@@ -46,8 +57,9 @@ def open_index(
     """Open an index; use it as a context manager, or `close` it.
 
     Args:
-        uri: the path of a catalogue file, created if it does not exist and both encoder and width are given; or
-            `memory:` for a new index that lasts as long as the object.
+        uri: the path of a catalogue file, `opensearch://host:port/index` (`opensearchs://` or `https://` with TLS), or
+            `postgresql://host/database?table=name`; each is created if it does not exist and both encoder and width are
+            given. Or `memory:` for a new index that lasts as long as the object.
         encoder_name: refuse an index that another encoder filled.
         dim: refuse an index of another width.
         read_only: refuse to write.
@@ -59,7 +71,9 @@ def open_index(
     scheme = scheme_of(uri)
     if scheme is not None and scheme not in _OPENERS:
         known = ", ".join(f"{name}:" for name in _OPENERS)
-        raise CatalogueError(f"{uri}: no kind of index has the scheme {scheme!r}; use the path of a file, or {known}")
+        raise CatalogueError(
+            f"{shown(uri)}: no kind of index has the scheme {scheme!r}; use the path of a file, or {known}"
+        )
     request = _Request(encoder_name=encoder_name, dim=dim, read_only=read_only, wait_s=wait_s)
     return (_OPENERS[scheme] if scheme else _open_file)(str(uri), request)
 
@@ -84,5 +98,30 @@ def _open_memory(uri: str, request: _Request) -> Index:
     return MemoryIndex(request.encoder_name, request.dim)
 
 
-_OPENERS: dict[str, Callable[[str, _Request], Index]] = {"memory": _open_memory}
-"""What opens an address, by its scheme: the place for search servers."""
+def _open_opensearch(uri: str, request: _Request) -> Index:
+    from catalens.catalogue.opensearch.index import OpenSearchIndex
+
+    return OpenSearchIndex.open(uri, encoder_name=request.encoder_name, dim=request.dim, read_only=request.read_only)
+
+
+def _open_postgres(uri: str, request: _Request) -> Index:
+    from catalens.catalogue.postgres.index import PostgresIndex
+
+    return PostgresIndex.open(
+        uri,
+        encoder_name=request.encoder_name,
+        dim=request.dim,
+        read_only=request.read_only,
+        wait_s=request.wait_s,
+    )
+
+
+_OPENERS: dict[str, Callable[[str, _Request], Index]] = {
+    "memory": _open_memory,
+    "opensearch": _open_opensearch,
+    "opensearchs": _open_opensearch,
+    "https": _open_opensearch,
+    "postgresql": _open_postgres,
+    "postgres": _open_postgres,
+}
+"""What opens an address, by its scheme."""

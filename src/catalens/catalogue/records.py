@@ -139,3 +139,14 @@ def check_k(k: int) -> int:
     if k < 1:
         raise InputError(f"{k} results requested; k is at least 1")
     return min(k, _MAX_K)
+
+
+def exact(value: FieldValue) -> FieldValue:
+    """Return a number in the one form in which a server may compare it: whole numbers within 64 bits as int.
+
+    >>> exact(3.0), exact(2.5), exact(1e300), exact(True)
+    (3, 2.5, 1e+300, True)
+    """
+    if isinstance(value, float) and value.is_integer() and -(2**63) <= value < 2**63:
+        return int(value)
+    return value

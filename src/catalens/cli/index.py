@@ -18,7 +18,7 @@ from catalens.core.errors import InputError
 if TYPE_CHECKING:
     from catalens.catalogue.index import EmbeddedIndex
     from catalens.catalogue.sources import Entry
-    from catalens.core.protocols import Encoder
+    from catalens.core.protocols import Encoder, Index
     from catalens.core.types import Vectors
     from catalens.pipelines.session import Session
 
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     group = typer.Typer(
         no_args_is_help=True,
-        help="Make a catalogue, and look after it: one file with records, vectors and words.",
+        help="Make a catalogue, and look after it: records, vectors and words in one file, or on a search server.",
         epilog=examples("catalens index add shop.catalens photos/", "catalens index info shop.catalens"),
     )
     group.command(epilog=examples(*index_add.EXAMPLES))(index_add.add)
@@ -61,15 +61,18 @@ def register(app: typer.Typer) -> None:
 
 def info(catalogue: Catalogue, json: Json = False) -> None:
     """Say what a catalogue holds: records, encoder, and how many records have each field."""
+    from catalens.catalogue.opening import scheme_of, shown
+
     with _open(catalogue) as index:
         fields = Counter(name for record in index.records() for name in record.fields)
         facts = {
-            "catalogue": str(catalogue),
+            "catalogue": shown(catalogue),
             "records": len(index),
             "encoder": index.encoder_name,
             "dim": index.dim,
-            "bytes": catalogue.stat().st_size,
         }
+    if scheme_of(catalogue) is None:
+        facts["bytes"] = Path(catalogue).stat().st_size
     if output.wants_json(json):
         output.emit({**facts, "fields": dict(fields)})
         return
@@ -137,6 +140,7 @@ def remove(
     json: Json = False,
 ) -> None:
     """Forget records. Ids that are not there are named, and end the command with 1."""
+    from catalens.catalogue.opening import shown
     from catalens.core.types import Outcome
 
     tally = Tally(as_json=output.wants_json(json))
@@ -145,7 +149,7 @@ def remove(
         tally.done = index.remove(sorted(known))
         records = len(index)
     missing = [each for each in dict.fromkeys(ids) if each not in known]
-    tally.report([Outcome(each, f"{catalogue} has no record {each}") for each in missing])
+    tally.report([Outcome(each, f"{shown(catalogue)} has no record {each}") for each in missing])
     _show(catalogue, {"removed": tally.done, "failed": tally.failed, "records": records}, as_json=tally.as_json)
     tally.finish()
 
@@ -162,7 +166,7 @@ def reencode(
     session = session_for(model)
     encoder = catalogue_encoder(catalogue, session)
     tally = Tally(as_json=output.wants_json(json))
-    with _open(catalogue, write=True) as index:
+    with _open_file(catalogue) as index:
         if index.encoder_name == encoder.name:
             raise InputError(f"{catalogue} is of {encoder.name} already; name another encoder with --model")
         index.reencode(encoder.name, encoder.dim, _fresh(index, encoder, session, tally, drop=drop))
@@ -218,7 +222,7 @@ def graph(
 
     Searches with it are nearly exact; those with --where stay exact.
     """
-    with _open(catalogue, write=True) as index:
+    with _open_file(catalogue) as index:
         if drop:
             index.drop_graph()
         else:
@@ -228,16 +232,28 @@ def graph(
     _show(catalogue, facts, as_json=output.wants_json(json))
 
 
-def _show(catalogue: Path, facts: Mapping[str, object], *, as_json: bool) -> None:
+def _show(catalogue: str, facts: Mapping[str, object], *, as_json: bool) -> None:
     """Print what became of a catalogue."""
-    row = {"catalogue": str(catalogue), **facts}
+    from catalens.catalogue.opening import shown
+
+    row = {"catalogue": shown(catalogue), **facts}
     if as_json:
         output.emit(row)
     else:
         output.show_rows([tuple(row.values())], *(f"{name}#" if isinstance(row[name], int) else name for name in row))
 
 
-def _open(catalogue: Path, *, write: bool = False) -> EmbeddedIndex:
-    from catalens.catalogue.index import EmbeddedIndex
+def _open(catalogue: str, *, write: bool = False) -> Index:
+    from catalens.catalogue.opening import open_index
 
-    return EmbeddedIndex.open(inputs.existing(catalogue), read_only=not write)
+    return open_index(inputs.catalogue(catalogue), read_only=not write)
+
+
+def _open_file(catalogue: str) -> EmbeddedIndex:
+    """Open a catalogue for what only a file can do."""
+    from catalens.catalogue.index import EmbeddedIndex
+    from catalens.catalogue.opening import scheme_of, shown
+
+    if scheme_of(catalogue):
+        raise InputError(f"{shown(catalogue)} is on a server, which keeps a graph itself; this is for catalogue files")
+    return EmbeddedIndex.open(inputs.existing(catalogue), read_only=False)

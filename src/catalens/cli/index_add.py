@@ -25,12 +25,17 @@ EXAMPLES = (
     "catalens index add shop.catalens abo/ --layout berkeley --language de --language en",
     "catalens index add shop.catalens autumn/ --id-prefix autumn/",
     "catalens index add shop.catalens photos/ --prune",
+    "catalens index add opensearch://localhost:9200/shop products.csv",
 )
 
 
 def add(
     catalogue: Annotated[
-        Path, typer.Argument(metavar="CATALOGUE", help="File of the catalogue; created if it does not exist.")
+        str,
+        typer.Argument(
+            metavar="CATALOGUE",
+            help="File of the catalogue, or opensearch://HOST/INDEX or postgresql://HOST/DB; created if it is new.",
+        ),
     ],
     sources: Annotated[
         list[str],
@@ -69,7 +74,7 @@ def add(
     Unchanged pictures are skipped, so an interrupted run continues where it was. A picture that cannot be read is
     named, and the others go on. Without --model, a new catalogue gets the bundled encoder that suits most pictures.
     """
-    from catalens.catalogue.opening import open_index
+    from catalens.catalogue.opening import open_index, shown
     from catalens.pipelines.catalogue import catalogue_encoder
     from catalens.pipelines.ingest import ingest
 
@@ -102,7 +107,7 @@ def add(
                 )
             except KeyboardInterrupt:
                 output.say(
-                    f"stopped; {catalogue} holds {len(index)} records, and the same command continues from here",
+                    f"stopped; {shown(catalogue)} holds {len(index)} records, and the same command continues from here",
                     style="yellow",
                 )
                 raise
@@ -111,7 +116,7 @@ def add(
         _tell_replaced(report.replaced)
         for notice in report.notices:
             output.say(notice, style="yellow")
-        _show_report(report, len(index), catalogue, as_json=output.wants_json(json))
+        _show_report(report, len(index), shown(catalogue), as_json=output.wants_json(json))
     tally.finish()
 
 
@@ -144,7 +149,7 @@ def _tell_replaced(replaced: Sequence[Replaced]) -> None:
     )
 
 
-def _show_report(report: Report, total: int, catalogue: Path, *, as_json: bool) -> None:
+def _show_report(report: Report, total: int, catalogue: str, *, as_json: bool) -> None:
     numbers = {
         "added": report.added,
         "updated": report.updated,
@@ -156,7 +161,7 @@ def _show_report(report: Report, total: int, catalogue: Path, *, as_json: bool) 
     if as_json:
         numbers["replaced"] = len(report.replaced)
         rate = {"seconds": round(report.elapsed_s, 3), "items_per_s": round(report.items_per_s, 1)}
-        output.emit({"catalogue": str(catalogue), **numbers, **rate, "limited_by": report.limited_by})
+        output.emit({"catalogue": catalogue, **numbers, **rate, "limited_by": report.limited_by})
         return
-    output.show_rows([tuple(numbers.values())], *(f"{name}#" for name in numbers), title=str(catalogue))
+    output.show_rows([tuple(numbers.values())], *(f"{name}#" for name in numbers), title=catalogue)
     output.say(f"{report.elapsed_s:.1f} s, {report.items_per_s:.0f} items/s, limited by {report.limited_by}")

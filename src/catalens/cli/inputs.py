@@ -43,6 +43,17 @@ def existing(name: str | Path) -> Path:
     return existing(name)
 
 
+def catalogue(name: str) -> str | Path:
+    """Return the address of an index, or the path of a catalogue that exists.
+
+    Raises:
+        InputError: there is no such file; the message offers the nearest names.
+    """
+    from catalens.catalogue.opening import scheme_of
+
+    return name if scheme_of(name) else existing(name)
+
+
 def words(value: str) -> list[str]:
     """Return the texts of a list between commas, or of a file.
 

@@ -38,7 +38,12 @@ Calibrated = Annotated[
     Path | None,
     typer.Option("--calibration", help="Thresholds that `catalens tag learn` wrote.", show_default=False),
 ]
-Catalogue = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="File of the catalogue.")]
+Catalogue = Annotated[
+    str,
+    typer.Argument(
+        metavar="CATALOGUE", help="File of the catalogue, or opensearch://HOST/INDEX or postgresql://HOST/DB."
+    ),
+]
 Where = Annotated[
     str | None,
     typer.Option(

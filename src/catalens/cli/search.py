@@ -92,16 +92,16 @@ def search(
     decide: no pictures and no weights. In hybrid, pictures and weights count for the likeness.
     """
     from catalens.catalogue.cutoff import read_cutoff
-    from catalens.catalogue.index import EmbeddedIndex
+    from catalens.catalogue.opening import open_index
     from catalens.catalogue.search import search as search_index
     from catalens.pipelines.catalogue import catalogue_encoder
 
     check_picture_file(sheet)
-    path = inputs.existing(catalogue)
+    path = inputs.catalogue(catalogue)
     query = _query(texts or [], image or [], minus or [], minus_image or [], where, mode)
     encoder = catalogue_encoder(path, session_for(model))
     limit = read_cutoff(_cutoff_file(cutoff, encoder)) if cutoff is not None else None
-    with EmbeddedIndex.open(path, encoder_name=encoder.name, read_only=True) as index:
+    with open_index(path, encoder_name=encoder.name, read_only=True) as index:
         hits = search_index(index, encoder, query, k=k, min_score=min_score, cutoff=limit)
         _show(hits, as_json=output.wants_json(json))
         for notice in index.notices:
@@ -190,20 +190,20 @@ def learn(
     json: Json = False,
 ) -> None:
     """Learn from judged queries where hits end and background begins, for search --cutoff."""
-    from catalens.catalogue.cutoff import Judged, learn_cutoff, write_cutoff
-    from catalens.catalogue.index import EmbeddedIndex
+    from catalens.catalogue.cutoff import Judged, learn_cutoff, scoring, write_cutoff
+    from catalens.catalogue.opening import open_index
     from catalens.pipelines.catalogue import catalogue_encoder
     from catalens.pipelines.encoding import encode_texts
 
     answers = _read_judged(inputs.existing(judged))
     check_writable(out)
-    path = inputs.existing(catalogue)
+    path = inputs.catalogue(catalogue)
     session = session_for(model)
     encoder = catalogue_encoder(path, session)
     vectors = encode_texts(list(answers), encoder, session)
-    with EmbeddedIndex.open(path, encoder_name=encoder.name, read_only=True) as index:
+    with open_index(path, encoder_name=encoder.name, read_only=True) as index:
         asked = zip(vectors, answers.values(), strict=True)
-        cutoff = learn_cutoff(index, [Judged(vector, frozenset(relevant)) for vector, relevant in asked])
+        cutoff = learn_cutoff(scoring(index), [Judged(vector, frozenset(relevant)) for vector, relevant in asked])
     write_cutoff(out, cutoff)
     if output.wants_json(json):
         output.emit({"queries": len(answers), "lift": cutoff.lift, "deviations": cutoff.deviations, "out": str(out)})

@@ -1,0 +1,1 @@
+"""An index in a table of PostgreSQL with pgvector, through psycopg."""
