@@ -22,6 +22,7 @@ from catalens.cli import (
     embed,
     evaluate,
     export,
+    finetune,
     index,
     learn,
     models,
@@ -140,6 +141,7 @@ for commands in (
     evaluate,
     models,
     export,
+    finetune,
 ):
     commands.register(app)
 

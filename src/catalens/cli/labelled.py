@@ -59,6 +59,21 @@ def read_labelled(
     records, vectors = encode_all(open_source(path), encoder, session, tally)
     if not records:
         tally.finish()
+    return Labelled(records, vectors, read_truth(records, schema, columns, path), tally)
+
+
+def read_truth(records: Sequence[Record], schema: Schema, columns: Sequence[str], path: Path) -> dict[str, list[Truth]]:
+    """Return what the columns of a table say of each group: group name → n values.
+
+    Args:
+        records: n of them, with all fields of the table.
+        schema: its groups are looked for among the columns, by name.
+        columns: `group=column` for those that have another name.
+        path: the table, for messages.
+
+    Raises:
+        InputError: a pair is malformed, or no group has a column.
+    """
     names = {name for record in records for name in record.fields}
     found = _columns_by_group(schema, columns, names)
     if not found:
@@ -67,8 +82,7 @@ def read_labelled(
             f"{path} has no column for any group of schema {schema.name!r} ({groups}); its columns are: "
             f"{', '.join(sorted(names)) or 'none'}; pair them with --column group=column"
         )
-    truth = {group.name: [_truth(record, column, group) for record in records] for group, column in found}
-    return Labelled(records, vectors, truth, tally)
+    return {group.name: [_truth(record, column, group) for record in records] for group, column in found}
 
 
 def _columns_by_group(schema: Schema, columns: Sequence[str], names: set[str]) -> list[tuple[Group, str]]:
