@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from catalens.cli import finetune_starter
+from catalens.cli import finetune_prepare, finetune_starter
 from catalens.cli.options import examples
 
 
@@ -16,4 +16,5 @@ def register(app: typer.Typer) -> None:
         epilog=examples("catalens finetune starter products.csv --labels category --out shop"),
     )
     group.command(epilog=examples(*finetune_starter.EXAMPLES))(finetune_starter.starter)
+    group.command(epilog=examples(*finetune_prepare.EXAMPLES))(finetune_prepare.prepare)
     app.add_typer(group, name="finetune")
