@@ -22,6 +22,7 @@ from catalens.cli import (
     embed,
     evaluate,
     export,
+    finetune,
     index,
     learn,
     models,
@@ -142,6 +143,7 @@ for commands in (
     models,
     export,
     serve,
+    finetune,
 ):
     commands.register(app)
 

@@ -1,0 +1,71 @@
+"""`catalens finetune prepare`: one table of image, question and answer out of what people have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalens.cli import inputs, output
+from catalens.cli.options import Json
+
+EXAMPLES = (
+    "catalens finetune prepare products.csv --out pairs.parquet",
+    "catalens finetune prepare fashion-dataset/ --questions shirts.yaml --out pairs.parquet",
+    "catalens finetune prepare questions.csv --images photos/ --out pairs.parquet",
+)
+
+
+def prepare(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A catalogue (table or folder), or rows of questions: CSV Id,Question,Answer; JSON lines with image, "
+            "question and answer; ms-swift; LLaMA-Factory.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")] = Path("pairs.parquet"),
+    questions: Annotated[
+        Path | None,
+        typer.Option(help="Questions about the columns of a catalogue, as YAML; else those of Catalens."),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images that question rows name.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the split.")] = 0,
+    json: Json = False,
+) -> None:
+    """Write one table of pairs to fine-tune with, split by product into train, val and test.
+
+    Rows with the same image or title are never on two sides. Bad rows are listed in OUT.bad.jsonl and stop nothing.
+    """
+    from catalens.pipelines.preparing import prepare as write
+    from catalens.training.finetune.pairs import load_templates
+
+    templates = load_templates(inputs.existing(questions) if questions else None)
+    report = write(inputs.existing(source), out, templates=templates, images=images, seed=seed)
+    if output.wants_json(json):
+        output.emit(report.to_dict())
+    else:
+        found = report.to_dict()
+        output.show_rows(
+            [(name, row["pairs"], row["classes"], row["majority"]) for name, row in found["attributes"].items()],
+            *("attribute", "pairs#", "answers#", "commonest"),
+        )
+        output.show_rows(
+            [*found["pairs"].items(), *((name, found[name]) for name in _COUNTS)],
+            *("", "rows#"),
+        )
+    for row in report.bad[:_SHOWN]:
+        output.say(f"failed: {row['row']}: {row['error']}", style="red")
+    if report.bad:
+        output.say(f"{len(report.bad)} rows came to nothing; all are listed in {out.with_suffix('.bad.jsonl')}")
+    output.say(f"written: {out}")
+    if report.bad:
+        raise typer.Exit(1)
+
+
+_COUNTS = ("duplicates", "conflicts", "missing_images", "bad_rows", "leakage")
+_SHOWN = 10

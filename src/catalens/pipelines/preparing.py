@@ -1,0 +1,256 @@
+"""Makes one table of pairs (image, question, answer) out of what people have, split by product, with a report."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from catalens.catalogue.sources import Item, open_source
+from catalens.core.content import read_content
+from catalens.core.errors import ImageError, InputError
+from catalens.core.files import write_atomically
+from catalens.pipelines.finetuning import TITLES
+from catalens.training.finetune.pairs import Fields, Pair, Template, image_of, pairs_from_fields, pairs_from_row
+from catalens.training.finetune.splits import SPLITS, Split, split_rows
+
+_MAX_BYTES = 1 << 28
+_ENDINGS = ("", ".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One pair with its image.
+
+    Attributes:
+        product: the id of the product.
+        title: of the product; empty where it has none.
+        image: the bytes of an image that is no file; None for one at `path`.
+        path: where the image is; empty for bytes.
+        content: hash of the image's bytes.
+        pair: question and answer.
+    """
+
+    product: str
+    title: str
+    image: bytes | None
+    path: str
+    content: str
+    pair: Pair
+
+
+@dataclass(slots=True)
+class PrepareReport:
+    """What became of the rows.
+
+    Attributes:
+        pairs: number of pairs per split.
+        attributes: attribute → answer → number of pairs.
+        duplicates: pairs left out because the same image has the same question and answer already.
+        conflicts: pairs left out because the same image has another answer to the same question already.
+        missing_images: rows whose image cannot be found or read.
+        leakage: images and titles that are on two sides of the split; 0 by construction, counted all the same.
+        bad: rows that came to nothing, each with its reason.
+    """
+
+    pairs: dict[Split, int] = field(default_factory=dict)
+    attributes: dict[str, Counter[str]] = field(default_factory=dict)
+    duplicates: int = 0
+    conflicts: int = 0
+    missing_images: int = 0
+    leakage: int = 0
+    bad: list[dict[str, str]] = field(default_factory=list)
+
+    def refuse(self, row: str, reason: str, *, image: bool = False) -> None:
+        """Note a row that came to nothing."""
+        self.missing_images += image
+        self.bad.append({"row": row, "error": reason})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        classes = {
+            name: {"pairs": sum(counts.values()), "classes": len(counts), "majority": counts.most_common(1)[0][0]}
+            for name, counts in sorted(self.attributes.items())
+        }
+        return {
+            "pairs": self.pairs,
+            "attributes": classes,
+            "duplicates": self.duplicates,
+            "conflicts": self.conflicts,
+            "missing_images": self.missing_images,
+            "bad_rows": len(self.bad),
+            "leakage": self.leakage,
+        }
+
+
+def prepare(
+    path: Path, out: Path, *, templates: Sequence[Template], images: Path | None = None, seed: int = 0
+) -> PrepareReport:
+    """Write a parquet table of pairs; bad rows go to `OUT.bad.jsonl` and stop nothing.
+
+    Args:
+        path: a catalogue that `open_source` reads, or a .csv, .tsv, .jsonl or .json file of questions and answers.
+        out: the .parquet file to write.
+        templates: questions about the fields of a catalogue.
+        images: folder of the images that question rows name; None for the file's own.
+        seed: of the split.
+
+    Raises:
+        InputError: there is nothing to read, no pair came of it, or the file cannot be written.
+    """
+    report = PrepareReport()
+    question_rows = _question_rows(path)
+    if question_rows is not None:
+        found = _from_questions(question_rows, images or path.parent, report)
+    else:
+        found = _from_catalogue(path, templates, report)
+    kept = _without_repeats(found, report)
+    if not kept:
+        reason = report.bad[0]["error"] if report.bad else "no row has a column that the questions name"
+        raise InputError(f"no pair came of {path}: {reason}")
+    sides = split_rows([[each.content, " ".join(each.title.casefold().split())] for each in kept], seed=seed)
+    report.pairs = {name: sides.count(name) for name in SPLITS}
+    report.leakage = _leakage(kept, sides)
+    for each in kept:
+        report.attributes.setdefault(each.pair.attribute or "all", Counter())[each.pair.answer] += 1
+    _write(out, kept, sides)
+    bad = out.with_suffix(".bad.jsonl")
+    bad.unlink(missing_ok=True)
+    if report.bad:
+        bad.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in report.bad), encoding="utf-8")
+    return report
+
+
+def _question_rows(path: Path) -> Iterator[tuple[str, Fields | str]] | None:
+    """Return the rows of a file of questions, each with its place; None if it is a catalogue."""
+    if path.suffix.lower() not in (".csv", ".tsv", ".jsonl", ".json"):
+        return None
+    rows = _json_rows(path) if path.suffix.lower() in (".jsonl", ".json") else _csv_rows(path)
+    first = next((row for _, row in rows if not isinstance(row, str)), None)
+    keys = {str(key).casefold() for key in first or ()}
+    if not keys & {"question", "messages", "conversations", "instruction"}:
+        return None
+    return _json_rows(path) if path.suffix.lower() in (".jsonl", ".json") else _csv_rows(path)
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, Fields | str]]:
+    text = path.read_text(encoding="utf-8-sig")
+    if path.suffix.lower() == ".json":
+        try:
+            rows = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"{path} is not JSON: {error}") from error
+        yield from ((f"row {at}", row if isinstance(row, dict) else "not an object") for at, row in enumerate(rows, 1))
+        return
+    for at, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            yield f"line {at}", f"not JSON: {error}"
+            continue
+        yield f"line {at}", row if isinstance(row, dict) else "not an object"
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, Fields | str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        reader = csv.DictReader(file, delimiter=delimiter)
+        for row in reader:
+            yield f"line {reader.line_num}", {str(name).strip(): value for name, value in row.items() if name}
+
+
+def _from_questions(
+    rows: Iterator[tuple[str, Fields | str]], folder: Path, report: PrepareReport
+) -> Iterator[Prepared]:
+    for place, row in rows:
+        if isinstance(row, str):
+            report.refuse(place, row)
+            continue
+        try:
+            pairs, name = pairs_from_row(row) or [], image_of(row)
+        except InputError as error:
+            report.refuse(place, str(error))
+            continue
+        file = _find(folder, name or "")
+        if file is None:
+            report.refuse(place, f"there is no image {name!r} in {folder}", image=True)
+            continue
+        title = next((str(row[each]) for each in TITLES if row.get(each)), "")
+        content = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+        for pair in pairs:
+            yield Prepared(str(name), title, None, str(file), content, pair)
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    if not name:
+        return None
+    tries = (place / f"{name}{ending}" for place in (folder, folder / "images") for ending in _ENDINGS)
+    return next((file.absolute() for file in tries if file.is_file()), None)
+
+
+def _from_catalogue(path: Path, templates: Sequence[Template], report: PrepareReport) -> Iterator[Prepared]:
+    for entry in open_source(path):
+        if not isinstance(entry, Item):
+            report.refuse(entry.id, entry.error or "", image="picture" in (entry.error or ""))
+            continue
+        pairs = pairs_from_fields(entry.fields, entry.id, templates)
+        try:
+            content, _ = read_content(entry.picture, max_bytes=_MAX_BYTES)
+        except ImageError as error:
+            report.refuse(entry.id, str(error), image=True)
+            continue
+        is_file = isinstance(entry.picture, str | Path)
+        title = next((str(entry.fields[name]) for name in TITLES if entry.fields.get(name)), "")
+        key = hashlib.blake2b(content, digest_size=16).hexdigest()
+        for pair in pairs:
+            file = str(Path(str(entry.picture)).absolute()) if is_file else ""
+            yield Prepared(entry.id, title, None if is_file else content, file, key, pair)
+
+
+def _without_repeats(found: Iterator[Prepared], report: PrepareReport) -> list[Prepared]:
+    answers: dict[tuple[str, str], str] = {}
+    kept: list[Prepared] = []
+    for each in found:
+        key = (each.content, each.pair.question)
+        if key not in answers:
+            answers[key] = each.pair.answer
+            kept.append(each)
+        elif answers[key] == each.pair.answer:
+            report.duplicates += 1
+        else:
+            report.conflicts += 1
+    return kept
+
+
+def _leakage(kept: Sequence[Prepared], sides: Sequence[Split]) -> int:
+    seen: dict[str, set[Split]] = {}
+    for each, side in zip(kept, sides, strict=True):
+        for key in filter(None, (each.content, each.title)):
+            seen.setdefault(key, set()).add(side)
+    return sum(len(where) > 1 for where in seen.values())
+
+
+def _write(out: Path, kept: Sequence[Prepared], sides: Sequence[Split]) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise InputError('a table of pairs needs pyarrow: pip install "catalens[parquet]"') from error
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    columns: dict[str, Any] = {
+        "id": pa.array([each.product for each in kept], pa.string()),
+        "image": pa.array([{"bytes": each.image, "path": each.path} for each in kept], image),
+        "content": pa.array([each.content for each in kept], pa.string()),
+        "question": pa.array([each.pair.question for each in kept], pa.string()),
+        "answer": pa.array([each.pair.answer for each in kept], pa.string()),
+        "attribute": pa.array([each.pair.attribute for each in kept], pa.string()),
+        "split": pa.array(list(sides), pa.string()),
+    }
+    write_atomically(out, lambda file: parquet.write_table(pa.table(columns), file))

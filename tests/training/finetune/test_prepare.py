@@ -1,0 +1,98 @@
+"""`catalens finetune prepare`: every row format becomes the same table of pairs, split by product."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import parquet
+
+from catalens.core.errors import InputError
+from catalens.training.finetune.pairs import Pair, load_templates, pairs_from_fields, pairs_from_row
+from tests.support.ran import Run
+
+TURNS = {"human": "<image>What colour is it?", "gpt": "red"}
+ROWS: dict[str, dict[str, Any]] = {
+    "jsonl": {"question": "What colour is it?", "answer": "red"},
+    "swift": {
+        "messages": [
+            {"role": "user", "content": "<image>What colour is it?"},
+            {"role": "assistant", "content": "red"},
+        ]
+    },
+    "sharegpt": {"conversations": [{"from": who, "value": said} for who, said in TURNS.items()]},
+    "alpaca": {"instruction": "What colour is it?", "input": "", "output": "red"},
+}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_every_format_gives_the_same_pair(row: dict[str, Any]) -> None:
+    assert pairs_from_row(row) == [Pair("What colour is it?", "red")]
+
+
+def test_the_articles_questions_ship() -> None:
+    templates = {each.attribute: each for each in load_templates()}
+    assert {"fabric", "fit", "collar", "pattern", "sleeve_length", "type", "colour", "usage"} == {*templates}
+    pairs = pairs_from_fields({"Fit": "Slim Fit", "Neck": "Round Neck", "usage": "NA"}, "7", list(templates.values()))
+    assert [(pair.attribute, pair.answer) for pair in pairs] == [("fit", "Slim Fit"), ("collar", "Round Neck")]
+
+
+def test_a_products_question_does_not_depend_on_the_run() -> None:
+    fit = next(each for each in load_templates() if each.attribute == "fit")
+    assert {fit.question_for(str(at)) for at in range(50)} == {*fit.questions}
+    assert fit.question_for("7") == fit.question_for("7")
+
+
+@pytest.mark.parametrize("text", ["[]", "fit: {questions: []}", "fit: {columns: 3, questions: [x]}", "fit: x"])
+def test_wrong_templates_are_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "q.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"q\.yaml"):
+        load_templates(tmp_path / "q.yaml")
+
+
+def test_a_catalogue_becomes_pairs(run: Run, shop: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pairs.parquet"
+    ran = run("finetune", "prepare", shop / "products.csv", "--out", out, "--json")
+    assert ran.code == 0
+    rows = parquet.read_table(out).to_pylist()
+    assert len(rows) == 12  # six products, each with type and colour
+    assert {row["attribute"] for row in rows} == {"type", "colour"}
+    assert all(Path(row["image"]["path"]).is_file() for row in rows)
+    (report,) = ran.rows
+    assert sum(report["pairs"].values()) == 12
+    assert report["leakage"] == report["bad_rows"] == 0
+    sides = {(row["id"], row["split"]) for row in rows}
+    assert len(sides) == 6  # both questions of a product are on one side
+
+
+def test_bad_rows_are_listed_and_stop_nothing(run: Run, shop: Path, tmp_path: Path) -> None:
+    photos = sorted((shop / "photos").iterdir())
+    rows = [f"{photo.stem},What is it?,thing {at}" for at, photo in enumerate(photos)]
+    rows += [rows[0], f"{photos[0].stem},What is it?,another", "nowhere,What is it?,x", f"{photos[1].stem},,x"]
+    rows += [f"{photos[2].stem},Why?,"]
+    (tmp_path / "q.csv").write_text("\n".join(["Id,Question,Answer", *rows]))
+    out = tmp_path / "pairs.parquet"
+    ran = run("finetune", "prepare", tmp_path / "q.csv", "--images", shop / "photos", "--out", out, "--json")
+    assert ran.code == 1
+    (report,) = ran.rows
+    assert sum(report["pairs"].values()) == 6
+    counts = [report[name] for name in ("duplicates", "conflicts", "missing_images", "bad_rows")]
+    assert counts == [1, 1, 1, 3]
+    bad = [json.loads(line) for line in (tmp_path / "pairs.bad.jsonl").read_text().splitlines()]
+    assert [row["row"] for row in bad] == ["line 10", "line 11", "line 12"]
+    assert "nowhere" in bad[0]["error"]
+
+
+def test_one_picture_under_two_ids_stays_on_one_side(run: Run, shop: Path, tmp_path: Path) -> None:
+    photo = sorted((shop / "photos").iterdir())[0].read_bytes()
+    lines = []
+    for at in range(40):
+        (tmp_path / f"{at}.png").write_bytes(photo)
+        lines.append(json.dumps({"image": f"{at}.png", "question": f"Question {at}?", "answer": "yes"}))
+    (tmp_path / "q.jsonl").write_text("\n".join(lines))
+    run("finetune", "prepare", tmp_path / "q.jsonl", "--out", tmp_path / "p.parquet")
+    rows = parquet.read_table(tmp_path / "p.parquet").to_pylist()
+    assert len(rows) == 40
+    assert len({row["split"] for row in rows}) == 1
