@@ -110,6 +110,7 @@ def session_for(
     quantise: Literal["8bit", "4bit"] | None = None,
     device: str | None = None,
     timeout_s: float = 60.0,
+    workers: int | None = None,
 ) -> Session:
     """Return a session of the models that flags name, or the environment; messages go to the terminal."""
     from catalens.pipelines.session import Session, SessionConfig
@@ -120,6 +121,7 @@ def session_for(
         encoder=model or now.model,
         reader=reader or now.reader,
         device=device,
+        workers=workers,
         runtime=now.runtime,
         quantise=quantise,
         cache=now.cache,
