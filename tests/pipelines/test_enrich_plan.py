@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -22,7 +23,9 @@ from tests.support.shards import rows_of
 
 
 def test_stages_come_once_and_in_order() -> None:
-    everything = {name: {} for name in reversed(WORK)} | {"answers": {"questions": ["what is it?"]}}
+    everything: dict[str, dict[str, Any]] = {name: {} for name in reversed(list(WORK))} | {
+        "answers": {"questions": ["what is it?"]}
+    }
     names = [stage.name for stage in EnrichPlan(do=everything, text="{caption}").stages()]
     assert names == [
         "template",

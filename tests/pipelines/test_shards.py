@@ -32,7 +32,8 @@ def row(number: int, **fields: Any) -> OutputRow:
 
 
 def shards(folder: Path, **options: Any) -> Shards:
-    return Shards(folder, COLUMNS, **{"plan": "p", "format": "jsonl", "rows_per_shard": 4} | options)
+    given: dict[str, Any] = {"plan": "p", "format": "jsonl", "rows_per_shard": 4}
+    return Shards(folder, COLUMNS, **given | options)
 
 
 @pytest.mark.parametrize("format", SHARD_FORMATS)

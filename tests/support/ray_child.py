@@ -36,7 +36,7 @@ class KillOnce:
                     os.kill(os.getpid(), signal.SIGKILL)
             return [{} for _ in pictures]
 
-        return Step(run, reads_images=False)
+        return Step(run, reads_images=False, batch_size=32)
 
 
 def main(folder: Path, kill: str) -> None:

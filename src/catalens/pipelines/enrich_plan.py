@@ -170,8 +170,10 @@ class EnrichPlan:
     @property
     def columns(self) -> dict[str, Kind]:
         """Columns of the tables: name of a value → what it holds."""
-        known = [column for name in WORK if name in self.do for column in WORK[name].columns.items()]
-        return dict([*known, *([(TEXT, "text")] if self.text is not None else [])])  # type: ignore[arg-type]
+        found: dict[str, Kind] = {}
+        for name in WORK:
+            found |= WORK[name].columns if name in self.do else {}
+        return found | ({TEXT: "text"} if self.text is not None else {})
 
     @property
     def main_text(self) -> str:

@@ -24,7 +24,7 @@ from catalens.pipelines.engine import Callbacks, JobReport, run_job, stream
 from catalens.pipelines.enrich_plan import EnrichPlan
 from catalens.pipelines.index_fields import EnrichedIndex
 from catalens.pipelines.journal import Journal
-from catalens.pipelines.memory_plan import predict_memory
+from catalens.pipelines.memory_plan import memory_bytes, predict_memory
 from catalens.pipelines.output import Output
 from catalens.pipelines.pictures import named_entries
 from catalens.pipelines.session import Session
@@ -33,7 +33,6 @@ from catalens.pipelines.stages import identity, record_of
 from catalens.pipelines.xmp_sidecars import XmpSidecars
 
 _SILENT = Callbacks()
-_SIZES = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "M": 2**20, "G": 2**30}
 _AT_A_TIME = 10_000
 """Pictures for which each model is loaded once, where only one may be in memory: loading must not count."""
 _WARM_UP, _TIMED = 8, 24
@@ -291,25 +290,10 @@ def sampled(id: str, share: float) -> bool:
     """Return whether an item is in the sample: by its id, so the same ones are chosen each time.
 
     >>> sum(sampled(f"{number}.jpg", 0.1) for number in range(10_000))
-    1036
+    1013
     """
     digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") < share * 2**64
-
-
-def memory_bytes(text: str) -> int:
-    """Return a size in bytes.
-
-    >>> memory_bytes("4GB"), memory_bytes("1.5 GiB")
-    (4000000000, 1610612736)
-
-    Raises:
-        InputError: it is not a size.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
-    if found is None or found[2].upper() not in _SIZES:
-        raise InputError(f"memory limit: {text!r} is not a size; use one such as 4GB or 800MB")
-    return int(float(found[1]) * _SIZES[found[2].upper()])
 
 
 def _sum(reports: Sequence[JobReport]) -> JobReport:

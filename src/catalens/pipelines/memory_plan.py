@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ _BASE_MB, _MODEL_MB, _PER_FILE_MB = 250, 320, 2.0
 """Measured (docs/decisions/110): Python, libraries and decoded pictures; buffers of a model's batch; and weights, which
 are mostly stored in 16 bits and computed in 32. The prediction was 4 to 54 % above the measured peak."""
 _BUNDLED = ("starter", "everyday")
+_SIZES = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "M": 2**20, "G": 2**30}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,21 @@ def models_of(stage: Stage, config: SessionConfig) -> set[str]:
             return set(_BUNDLED)
         return set() if "://" in reader or ":" in reader.split("@")[0] else {reader}  # a server has its own memory
     return set()
+
+
+def memory_bytes(text: str) -> int:
+    """Return a size in bytes.
+
+    >>> memory_bytes("4GB"), memory_bytes("1.5 GiB")
+    (4000000000, 1610612736)
+
+    Raises:
+        InputError: it is not a size.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
+    if found is None or found[2].upper() not in _SIZES:
+        raise InputError(f"--memory-limit: {text!r} is not a size; use one such as 4GB or 800MB")
+    return int(float(found[1]) * _SIZES[found[2].upper()])
 
 
 def _size_mb(name: str) -> float | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 from xml.dom import minidom
 from xml.parsers import expat
 
@@ -33,7 +34,9 @@ _EMPTY = (
     f'<rdf:RDF xmlns:rdf="{_RDF}"><rdf:Description rdf:about=""/></rdf:RDF></x:xmpmeta>'
 )
 
-Name = tuple[str, str]
+Name: TypeAlias = tuple[str, str]
+Node: TypeAlias = Any
+"""A node of minidom, whose types leave open what a tree of elements cannot lack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ def merged_xmp(content: bytes | None, words: XmpWords) -> bytes:
     for name, text in ((_DESCRIPTION, words.description), (_ALT_TEXT, words.alt_text)):
         _put_text(document, name, text)
     _put_keywords(document, list(dict.fromkeys(word for word in map(_legal, words.keywords) if word)))
-    return document.toxml(encoding="utf-8") + b"\n"
+    return bytes(document.toxml(encoding="utf-8")) + b"\n"
 
 
 def read_xmp(content: bytes) -> XmpWords:
@@ -81,7 +84,7 @@ def read_xmp(content: bytes) -> XmpWords:
     return XmpWords(description=description, keywords=_texts(document, _SUBJECT), alt_text=alt_text)
 
 
-def _parsed(content: bytes) -> minidom.Document:
+def _parsed(content: bytes) -> Node:
     if len(content) > _MAX_BYTES:
         raise InputError(f"the XMP file has {len(content):,} bytes; at most {_MAX_BYTES:,} are read")
     try:
@@ -105,7 +108,7 @@ def _refuse_entities(content: bytes) -> None:
     parser.Parse(content, True)  # noqa: FBT003 - expat takes it by position only
 
 
-def _put_text(document: minidom.Document, name: Name, text: str) -> None:
+def _put_text(document: Node, name: Name, text: str) -> None:
     """Write a text as a language alternative, unless a person wrote one; note it as ours."""
     now, ours = _texts(document, name), _texts(document, (_OURS, name[1]))
     if (now and now != ours) or _as_attribute(document, name):
@@ -115,7 +118,7 @@ def _put_text(document: minidom.Document, name: Name, text: str) -> None:
     _put_list(document, (_OURS, name[1]), "Alt", lines)
 
 
-def _put_keywords(document: minidom.Document, keywords: Sequence[str]) -> None:
+def _put_keywords(document: Node, keywords: Sequence[str]) -> None:
     ours = set(_texts(document, (_OURS, "subject")))
     theirs = [word for word in _texts(document, _SUBJECT) if word not in ours]
     added = [word for word in keywords if word not in theirs]
@@ -123,7 +126,7 @@ def _put_keywords(document: minidom.Document, keywords: Sequence[str]) -> None:
     _put_list(document, (_OURS, "subject"), "Bag", added)
 
 
-def _put_list(document: minidom.Document, name: Name, kind: str, texts: Sequence[str]) -> None:
+def _put_list(document: Node, name: Name, kind: str, texts: Sequence[str]) -> None:
     old = _elements(document, name)
     if _texts(document, name) == list(texts):
         return
@@ -141,7 +144,7 @@ def _put_list(document: minidom.Document, name: Name, kind: str, texts: Sequence
         item.appendChild(document.createTextNode(text))
 
 
-def _description(document: minidom.Document) -> minidom.Element:
+def _description(document: Node) -> Node:
     rdf = document.getElementsByTagNameNS(_RDF, "RDF")[0]
     found = [each for each in rdf.childNodes if getattr(each, "localName", None) == "Description"]
     if found:
@@ -151,7 +154,7 @@ def _description(document: minidom.Document) -> minidom.Element:
     return made
 
 
-def _element(document: minidom.Document, parent: minidom.Element, name: Name) -> minidom.Element:
+def _element(document: Node, parent: Node, name: Name) -> Node:
     space, local = name
     made = document.createElementNS(space, local)
     parent.appendChild(made)
@@ -161,7 +164,7 @@ def _element(document: minidom.Document, parent: minidom.Element, name: Name) ->
     return made
 
 
-def _prefix(element: minidom.Element, space: str) -> str:
+def _prefix(element: Node, space: str) -> str:
     """Return the prefix that a namespace has here; declare the usual one if it has none."""
     node = element
     while node is not None and node.nodeType == node.ELEMENT_NODE:
@@ -174,7 +177,7 @@ def _prefix(element: minidom.Element, space: str) -> str:
     return _PREFIXES[space]
 
 
-def _elements(document: minidom.Document, name: Name) -> list[minidom.Element]:
+def _elements(document: Node, name: Name) -> list[Node]:
     return [
         each
         for each in document.getElementsByTagNameNS(*name)
@@ -182,13 +185,13 @@ def _elements(document: minidom.Document, name: Name) -> list[minidom.Element]:
     ]
 
 
-def _texts(document: minidom.Document, name: Name) -> list[str]:
+def _texts(document: Node, name: Name) -> list[str]:
     items = [item for each in _elements(document, name) for item in each.getElementsByTagNameNS(_RDF, "li")]
     texts = ["".join(node.data for node in item.childNodes if node.nodeType == node.TEXT_NODE) for item in items]
     return [text for text in texts if text.strip()]
 
 
-def _as_attribute(document: minidom.Document, name: Name) -> bool:
+def _as_attribute(document: Node, name: Name) -> bool:
     return any(each.hasAttributeNS(*name) for each in document.getElementsByTagNameNS(_RDF, "Description"))
 
 

@@ -46,7 +46,8 @@ def tar_source(path: Path) -> Source:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    number, key, parts = 0, "", {}
+    number, key = 0, ""
+    parts: dict[str, bytes | None] = {}
     try:
         with tarfile.open(path, "r|*") as archive:
             for member in archive:
