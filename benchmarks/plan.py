@@ -24,6 +24,8 @@ class Plan:
         graph_records: in the index that gets an HNSW graph.
         queries: asked of every index.
         starts: fresh processes for each command.
+        enrich_pictures: small JPEG files for one pass with many results.
+        enrich_kills: runs of it that are killed.
         model: an encoder's name, or a bundle's folder.
         data: the folder of the product tables, for real pictures; drawn ones serve where it is not there.
     """
@@ -37,6 +39,8 @@ class Plan:
     graph_records: int
     queries: int
     starts: int
+    enrich_pictures: int = 20_000
+    enrich_kills: int = 20
     model: str = "starter"
     data: Path = Path("../shared/data")
 
@@ -66,4 +70,6 @@ QUICK = Plan(
     graph_records=10_000,
     queries=30,
     starts=3,
+    enrich_pictures=2_000,
+    enrich_kills=4,
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from catalens.cli.jobs import warn_of_memory
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Turn
@@ -161,10 +162,16 @@ def test_an_attribute_is_put_in_in_everyday_words(run: Run, colours: Path) -> No
     assert row["attributes"]["type"] == row["attributes"]["type"].lower()
 
 
-def test_a_memory_limit_that_was_not_enough_is_told(run: Run, colours: Path) -> None:
+def test_a_memory_limit_that_cannot_be_kept_is_refused_before_work(run: Run, colours: Path) -> None:
     ran = run("caption", colours / "a.png", "--memory-limit", "1MB")
-    assert ran.code == 0
-    assert "GB, more than 0.0 GB; name a smaller model" in ran.err
+    assert ran.code == 2
+    assert "captions need about" in ran.err
+    assert not ran.out
+
+
+def test_a_prediction_that_was_too_low_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    warn_of_memory(1)
+    assert "peak memory was" in capsys.readouterr().err
 
 
 def test_pictures_from_standard_input_are_captioned(run: Run, colours: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from catalens.pipelines.pictures import Entries
 
 STANDARD_INPUT = "-"
-_SIZES = {"MB": 10**6, "GB": 10**9, "MIB": 2**20, "GIB": 2**30, "M": 2**20, "G": 2**30}
 
 
 def entries(arguments: Sequence[str]) -> Entries:
@@ -95,18 +93,3 @@ def pairs(values: Sequence[str], flag: str, example: str) -> list[tuple[str, str
             raise InputError(f"{flag} {value}: give NAME=COLUMN, such as {example}")
         found.append((name, other))
     return found
-
-
-def memory_size(text: str) -> int:
-    """Return a size in bytes.
-
-    >>> memory_size("4GB"), memory_size("1.5 GiB")
-    (4000000000, 1610612736)
-
-    Raises:
-        InputError: it is not a size.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
-    if found is None or found[2].upper() not in _SIZES:
-        raise InputError(f"--memory-limit: {text!r} is not a size; give one such as 4GB or 800MB")
-    return int(float(found[1]) * _SIZES[found[2].upper()])

@@ -79,7 +79,7 @@ MemoryLimitFlag = Annotated[
     typer.Option(
         "--memory-limit",
         metavar="SIZE",
-        help="Load one model at a time; warn if peak memory exceeds SIZE, such as 4GB.",
+        help="Such as 4GB: one model at a time if needed; refused if one alone is too large.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -123,14 +123,17 @@ def run_stages(
         shown: the values that JSON lines hold.
         show: prints a result for a person as soon as it is there, or the table of all at the end.
         json: print JSON lines, also if results are written somewhere.
-        memory_limit: such as 4GB: one model at a time.
+        memory_limit: such as 4GB: one model at a time if not all fit.
 
     Raises:
         InputError: no pictures, or flags that cannot be followed.
     """
+    from catalens.pipelines.memory_plan import memory_bytes, predict_memory
     from catalens.pipelines.stages import identity
 
-    limit = inputs.memory_size(memory_limit) if memory_limit is not None else None
+    limit = memory_bytes(memory_limit) if memory_limit is not None else None
+    memory = predict_memory(stages, session.config)
+    one_at_a_time = limit is not None and (memory.one_at_a_time(limit) or bool(memory.unknown))
     entries = inputs.entries(pictures) if isinstance(pictures, Sequence) else pictures
     outputs = destination.outputs()
     journal = destination.journal(identity(stages, session), entries.names, session.config.cache)
@@ -149,7 +152,7 @@ def run_stages(
 
     tally = Tally(as_json=as_json)
     report = run_and_tell(
-        entries, stages, session, outputs, tally, result, journal=journal, one_at_a_time=limit is not None
+        entries, stages, session, outputs, tally, result, journal=journal, one_at_a_time=one_at_a_time
     )
     if rows and isinstance(show, RowTable):
         output.show_rows(rows, *show.columns)

@@ -115,6 +115,7 @@ def session_for(
     quantise: Literal["8bit", "4bit"] | None = None,
     device: str | None = None,
     timeout_s: float = 60.0,
+    workers: int | None = None,
 ) -> Session:
     """Return a session of the models that flags name, or the environment; messages go to the terminal."""
     from catalens.core.content import Limits
@@ -126,6 +127,7 @@ def session_for(
         encoder=model or now.model,
         reader=reader or now.reader,
         device=device,
+        workers=workers,
         runtime=now.runtime,
         quantise=quantise,
         limits=Limits() if now.max_pixels is None else Limits(max_pixels=now.max_pixels),

@@ -193,6 +193,7 @@ def encoded_picture(picture: ImageSource | Item | EncodedPicture) -> EncodedPict
         return picture
     item = picture if isinstance(picture, Item) else None
     source: Any = item.picture if item is not None else picture
+    source = source() if callable(source) else source
     if isinstance(source, Image | np.ndarray):
         return EncodedPicture(_record(item, "picture"), None, {}, {}, content=source)
     content, name = read_content(source, max_bytes=Limits().max_bytes)

@@ -40,7 +40,7 @@ def read_item(
         limits: what a picture may cost.
     """
     try:
-        source = item.picture
+        source = item.picture() if callable(item.picture) else item.picture
         content = None
         if not isinstance(source, Image) and not hasattr(source, "__array_interface__"):
             source = content = read_content(source, max_bytes=limits.max_bytes)[0]

@@ -26,13 +26,14 @@ class Item:
 
     Attributes:
         id: unique in its source; never empty.
-        picture: a file or its bytes, not decoded yet; or an image or array that a program holds.
+        picture: a file or its bytes, not decoded yet; or what returns them when it is called in a decoding thread; or
+            an image or array that a program holds.
         source: where the picture is, as text: a path, or `file.parquet#column[row]`.
         fields: title, colour, price …
     """
 
     id: str
-    picture: ImageSource
+    picture: ImageSource | Callable[[], bytes]
     source: str
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
 

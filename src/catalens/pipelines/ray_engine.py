@@ -1,0 +1,245 @@
+"""The same stages on a Ray cluster: Ray Data hands batches of entries to actors that hold the models.
+
+Ray does the distribution: back-pressure, restarts of workers that died, and their batches done again. Results come
+back to this process, which alone writes the outputs, in the order of the entries: what they hold does not depend on
+the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from catalens.catalogue.sources import Entry, Item
+from catalens.core.errors import InputError, ModelError
+from catalens.core.types import Outcome
+from catalens.core.vectors import batched
+from catalens.pipelines.engine import Callbacks, Event, JobReport, Progress, stream
+from catalens.pipelines.output import Output, OutputRow
+from catalens.pipelines.session import Session, SessionConfig
+from catalens.pipelines.stages import Stage, Step, record_of
+
+_BATCH = 32
+"""Entries that a worker gets at once."""
+_WAVE_ENTRIES, _WAVE_BYTES = 20_000, 256 * 10**6
+"""Entries of one Ray data set: workers start anew with each, so that starting must not count; and pictures that are
+sent along as bytes must fit into Ray's memory."""
+
+
+def run_on_ray(
+    entries: Iterable[Entry],
+    stages: Sequence[Stage],
+    outputs: Sequence[Output],
+    *,
+    config: SessionConfig,
+    workers: int | None,
+    address: str | None,
+    callbacks: Callbacks,
+) -> JobReport:
+    """Run every stage for every picture that the outputs do not hold yet.
+
+    Args:
+        entries: items, and outcomes for what is no item; a path must mean the same file on every machine.
+        stages: can be pickled.
+        outputs: are written by this process.
+        config: from which each worker makes its session, with one thread.
+        workers: actors that hold the models; None is one per processor of the cluster.
+        address: of the cluster, such as "auto"; None starts one on this machine for this job.
+        callbacks: told of results, failures and progress.
+
+    Raises:
+        InputError: Ray is not installed.
+        ModelError: a model cannot be loaded, or the cluster failed.
+    """
+    job = _RayJob(outputs, callbacks)
+    with _cluster(address, workers) as ray:
+        actors = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) - 1)
+        for wave in _waves(job.wanted(entries)):
+            parts = [pickle.dumps(some) for some in batched(wave, _BATCH)]
+            job.take(_results(ray, parts, stages, config, actors), len(parts))
+    for output in outputs:
+        output.finish()
+    return job.report()
+
+
+class Worker:
+    """A process of the cluster: a session, and stages whose models are loaded once."""
+
+    def __init__(self, stages: Sequence[Stage], config: SessionConfig) -> None:
+        self._stages = [_LoadedOnce(stage) for stage in stages]
+        self._session = Session(config)
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Return the pickled events of each part of a batch, with the part's number."""
+        found = [pickle.dumps(list(stream(pickle.loads(part), self._stages, self._session))) for part in batch["part"]]
+        return {"number": list(batch["number"]), "events": found}
+
+
+@dataclass
+class _LoadedOnce:
+    """A stage whose step is kept from batch to batch."""
+
+    stage: Stage
+    _step: Step | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.stage.name
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        return self.stage.gives
+
+    def load(self, session: Session) -> Step:
+        if self._step is None:
+            self._step = self.stage.load(session)
+        return self._step
+
+
+class _RayJob:
+    """Counts and writes what comes back; in the caller's thread."""
+
+    def __init__(self, outputs: Sequence[Output], callbacks: Callbacks) -> None:
+        self._outputs, self._callbacks = outputs, callbacks
+        self._started_s = time.perf_counter()
+        self._done = self._skipped = 0
+        self._failures: list[Outcome] = []
+        self._seconds = {"workers": 0.0, "writing": 0.0}
+
+    def wanted(self, entries: Iterable[Entry]) -> Iterator[Item]:
+        """Return the items that the outputs do not hold."""
+        for entry in entries:
+            if isinstance(entry, Outcome):
+                self._fail(entry.id, entry.error or "")
+                continue
+            record = record_of(entry)
+            try:
+                held = bool(self._outputs) and all(output.holds(record) for output in self._outputs)
+            except InputError as error:
+                self._fail(record.id, str(error))
+                continue
+            self._skipped += held
+            if not held:
+                yield entry
+
+    def take(self, results: Iterable[tuple[int, list[Event]]], parts: int) -> None:
+        """Write results in the order of their parts, whatever order they arrive in."""
+        early: dict[int, list[Event]] = {}
+        following, waited_s = 0, time.perf_counter()
+        for number, events in results:
+            early[number] = events
+            self._seconds["workers"] += time.perf_counter() - waited_s
+            while following in early:
+                self._write(early.pop(following))
+                following += 1
+            waited_s = time.perf_counter()
+        if following != parts:
+            raise ModelError(f"the cluster returned {following} of {parts} batches; start again to continue")
+
+    def report(self) -> JobReport:
+        """Return what was done."""
+        elapsed_s = time.perf_counter() - self._started_s
+        return JobReport(self._done, self._skipped, tuple(self._failures), elapsed_s, self._seconds)
+
+    def _write(self, events: Sequence[Event]) -> None:
+        started_s = time.perf_counter()
+        for event in events:
+            if event.values is None:
+                self._fail(event.record.id, event.error or "it failed")
+        good = [event for event in events if event.values is not None]
+        for output in self._outputs:
+            good = [event for event in good if self._is_written(output, event)]
+        for event in good:
+            self._done += 1
+            if self._callbacks.on_result is not None and event.values is not None:
+                self._callbacks.on_result(event.record, event.values)
+        self._seconds["writing"] += time.perf_counter() - started_s
+        self._tell()
+
+    def _is_written(self, output: Output, event: Event) -> bool:
+        try:
+            output.write([OutputRow(event.record, event.values or {})])
+        except InputError as error:
+            if isinstance(error.__cause__, OSError):  # a disk that is full fails every later picture too
+                raise
+            self._fail(event.record.id, str(error))
+            return False
+        return True
+
+    def _fail(self, id: str, reason: str) -> None:
+        self._failures.append(Outcome(id, reason))
+        if self._callbacks.on_failure is not None:
+            self._callbacks.on_failure(self._failures[-1])
+
+    def _tell(self) -> None:
+        if self._callbacks.on_progress is not None:
+            met = self._done + self._skipped + len(self._failures)
+            rate = self._done / max(time.perf_counter() - self._started_s, 1e-9)
+            limit = max(self._seconds, key=lambda what: self._seconds[what])
+            self._callbacks.on_progress(Progress("results", met, rate, limit))
+
+
+def _results(
+    ray: Any,  # noqa: ANN401 - the module, which is imported late
+    parts: Sequence[bytes],
+    stages: Sequence[Stage],
+    config: SessionConfig,
+    actors: int,
+) -> Iterator[tuple[int, list[Event]]]:
+    """Return the number and the events of each part, in any order."""
+    own = replace(config, threads=config.threads or 1, workers=config.workers or 1)
+    rows = [{"number": number, "part": part} for number, part in enumerate(parts)]
+    try:
+        results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+            Worker,
+            fn_constructor_args=(list(stages), own),
+            batch_size=1,
+            concurrency=actors,
+            num_cpus=1,
+            max_restarts=-1,
+            max_task_retries=-1,
+        )
+        for row in results.iter_rows():
+            yield int(row["number"]), pickle.loads(row["events"])
+    except ray.exceptions.RayError as error:
+        raise ModelError(f"the Ray cluster failed: {error}") from error
+
+
+def _waves(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Return items in groups that are small enough to be sent."""
+    wave: list[Item] = []
+    size = 0
+    for item in items:
+        wave.append(item)
+        size += len(item.picture) if isinstance(item.picture, bytes) else 0
+        if len(wave) == _WAVE_ENTRIES or size >= _WAVE_BYTES:
+            yield wave
+            wave, size = [], 0
+    if wave:
+        yield wave
+
+
+@contextmanager
+def _cluster(address: str | None, workers: int | None) -> Iterator[Any]:
+    """Connect to a cluster, or start one; leave it at the end."""
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise InputError('--engine ray needs Ray: pip install "catalens[ray]"') from error
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    own = {} if address is not None else {"num_cpus": workers + 1 if workers else None, "include_dashboard": False}
+    try:
+        ray.init(address=address, logging_level="ERROR", log_to_driver=False, **own)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(f"the Ray cluster {address or 'of this machine'} cannot be reached: {error}") from error
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    try:
+        yield ray
+    finally:
+        ray.shutdown()

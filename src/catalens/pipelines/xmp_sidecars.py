@@ -1,0 +1,68 @@
+"""XMP files beside pictures: `shirt.xmp` for `shirt.jpg`, where Adobe's programs, digiKam and others look for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from catalens.core.errors import InputError
+from catalens.core.files import write_bytes_atomically
+from catalens.core.types import Record
+from catalens.pipelines.output import OutputRow
+from catalens.pipelines.sidecars import Sidecars
+from catalens.render.xmp import XmpWords, is_ours, merged_xmp
+
+
+class XmpSidecars:
+    """One XMP file per picture; what a person wrote there is kept."""
+
+    def __init__(self, *, overwrite: bool = False) -> None:
+        """Choose whether words of an earlier run are replaced."""
+        self._places, self._overwrite = Sidecars("", ending=".xmp"), overwrite
+
+    def holds(self, record: Record) -> bool:
+        """Return whether the file has words of an earlier run.
+
+        Raises:
+            InputError: nothing can lie beside the picture.
+        """
+        path = self._places.path(record)
+        return not self._overwrite and path.exists() and is_ours(_read(path))
+
+    def write(self, results: Sequence[OutputRow]) -> None:
+        """Write the file of each picture.
+
+        Raises:
+            InputError: it cannot be written, or what is there is not XMP.
+        """
+        for result in results:
+            path = self._places.path(result.record)
+            try:
+                content = merged_xmp(_read(path) if path.exists() else None, words_of(result.values))
+            except InputError as error:
+                raise InputError(f"{path}: {error}") from error
+            write_bytes_atomically(path, content)
+
+    def finish(self) -> None:
+        """Nothing waits."""
+
+
+def words_of(values: Mapping[str, Any]) -> XmpWords:
+    """Return what is written of the values that stages found.
+
+    The description is the template's text, the product description or the caption; the caption alone is the
+    alternative text, for it says what is to be seen.
+    """
+    description = next((str(values[name]) for name in ("text", "description", "caption") if values.get(name)), "")
+    alt_text = str(values.get("caption") or values.get("description") or "")
+    return XmpWords(
+        description=description, keywords=[str(each) for each in values.get("labels", ())], alt_text=alt_text
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error

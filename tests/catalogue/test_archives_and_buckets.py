@@ -1,0 +1,94 @@
+"""Tar archives in webdataset's layout, and pictures in a bucket."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from catalens.catalogue.sources import Item
+from catalens.catalogue.sources.bucket import bucket_entries
+from catalens.catalogue.sources.tar import tar_source
+from catalens.core.errors import InputError
+from catalens.core.types import Outcome
+from catalens.pipelines.prefetch import read_item
+
+
+def png(red: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 3), (red, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+def archive(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_samples_of_an_archive(tmp_path: Path) -> None:
+    files = {
+        "a/001.png": png(1),
+        "a/001.json": json.dumps({"title": "Tee", "price": 3, "deep": {"size": "L"}}).encode(),
+        "a/001.txt": b"a red tee",
+        "a/002.json": b'{"title": "no picture"}',
+        "a/003.jpg": png(3),
+        "a/003.json": b"{broken",
+        "b/001.png": png(4),
+    }
+    found = list(tar_source(archive(tmp_path / "shard-7.tar", files)))
+    assert [each.id for each in found] == [f"shard-7/{key}" for key in ("a/001", "a/002", "a/003", "b/001")]
+    first, second, third, last = found
+    assert isinstance(first, Item)
+    assert first.fields == {"title": "Tee", "price": 3, "size": "L", "txt": "a red tee"}
+    assert first.picture == files["a/001.png"]
+    assert isinstance(second, Outcome)
+    assert "no picture" in str(second.error)
+    assert isinstance(third, Outcome)
+    assert isinstance(last, Item)
+
+
+def test_a_cut_archive_gives_what_it_holds(tmp_path: Path) -> None:
+    path = archive(tmp_path / "x.tar", {f"{number}.png": png(number) for number in range(5)})
+    path.write_bytes(path.read_bytes()[: 512 * 5 + 100])
+    found = list(tar_source(path))
+    assert [each.id for each in found if isinstance(each, Item)] == ["x/0", "x/1"]
+    assert "cannot be read further" in str(found[-1].error)  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="no archive"):
+        tar_source(tmp_path / "gone.tar")
+
+
+def test_pictures_in_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    moto = pytest.importorskip("moto", reason="moto is not installed")
+    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed: pip install 'catalens[aws]'")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "none")
+    with moto.mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="shop")
+        for key in ("photos/a.png", "photos/sub/b.png", "photos/notes.txt", "other/c.png"):
+            client.put_object(Bucket="shop", Key=key, Body=png(9))
+        entries = bucket_entries("s3://shop/photos/", client=client)
+        items = [entry for entry in entries if isinstance(entry, Item)]
+        assert [(item.id, dict(item.fields)) for item in items] == [
+            ("a.png", {"name": "a"}),
+            ("sub/b.png", {"name": "b", "folder": "sub"}),
+        ]
+        assert list(entries) == items, "a second iteration lists it anew"
+        client.delete_object(Bucket="shop", Key="photos/sub/b.png")
+        image, gone = (read_item(item, None) for item in items)
+        assert isinstance(image, Image.Image)
+        assert image.size == (4, 3)
+        assert isinstance(gone, Outcome)
+        assert "cannot be fetched" in str(gone.error)
+        with pytest.raises(InputError, match="cannot be listed"):
+            list(bucket_entries("s3://nobody/x", client=client))
+    with pytest.raises(InputError, match="names no bucket"):
+        bucket_entries("s3://")
