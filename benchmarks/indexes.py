@@ -63,7 +63,7 @@ def clustered(n: int, m: int) -> tuple[Vectors, Vectors]:
     return found[:n], found[n:]
 
 
-def measured(uri: str, records: list[Record], vectors: Vectors, queries: Vectors, best: Any) -> Figures:
+def measured(uri: str, records: list[Record], vectors: Vectors, queries: Vectors, best: Any) -> Figures:  # noqa: ANN401 - faiss has no types
     """Return rates, latency and recall of one index."""
     with open_index(uri, encoder_name="benchmark", dim=_DIM) as index:
         started_s = time.perf_counter()

@@ -52,7 +52,7 @@ def test_numbers_of_every_size_are_compared_exactly(index: Index) -> None:
     fill(index, [{"n": value} for value in NUMBERS])
     for value in NUMBERS:
         for operator in ("=", "!=", "<", "<=", ">", ">="):
-            where = Compare("n", operator, value)  # type: ignore[arg-type]
+            where = Compare("n", operator, value)
             assert passed(index, where) == [at for at, held in enumerate(NUMBERS) if matches(where, {"n": held})], where
 
 

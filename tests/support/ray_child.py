@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalens.core.errors import ImageError
-from catalens.pipelines.engine import Callbacks
 from catalens.pipelines.enrich_plan import EnrichPlan
 from catalens.pipelines.enriching import Enrichment
+from catalens.pipelines.events import Callbacks
 from catalens.pipelines.session import Session, SessionConfig
 from catalens.pipelines.stages import Picture, Step, Values
 

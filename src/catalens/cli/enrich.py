@@ -15,8 +15,8 @@ from catalens.cli.tally import Tally
 
 if TYPE_CHECKING:
     from catalens.core.types import Outcome
-    from catalens.pipelines.engine import JobReport, Progress
     from catalens.pipelines.enriching import Estimate
+    from catalens.pipelines.events import JobReport, Progress
 
 _WHERE, _WHICH, _HOW = "Where results go", "Which pictures", "Models and machines"
 _MOST_REASONS = 10
@@ -209,7 +209,7 @@ def _arguments(plan: Any) -> dict[str, Any]:  # noqa: ANN401 - its type is impor
 
 
 def _run(enrichment: Any, tally: Tally) -> JobReport:  # noqa: ANN401 - as above
-    from catalens.pipelines.engine import Callbacks
+    from catalens.pipelines.events import Callbacks
 
     with out.progress("enriching") as update:
 

@@ -76,7 +76,7 @@ def starter(
         name: _encode(path, encoder, session, tally, limit if name == "train" else None) for name, path in paths.items()
     }
     wanted = _schema(labels, schema, tables["train"])
-    parts = _parts(tables, wanted, column or [], paths, seed)
+    parts = _parts(tables, wanted, column or [], seed)
     adapted = adapt(encoder, wanted, parts)
     reports = write_bundle(encoder, folder, out, adapted, parts["val"], load=partial(_load, session))
     _show(adapted, reports, as_json=as_json)
@@ -123,15 +123,16 @@ def _schema(labels: str | None, schema: str | None, table: EncodedTable) -> Sche
 
 
 def _parts(
-    tables: Mapping[Split, EncodedTable], schema: Schema, columns: Sequence[str], paths: Mapping[Split, Path], seed: int
+    tables: Mapping[Split, EncodedTable], schema: Schema, columns: Sequence[str], seed: int
 ) -> dict[Split, Part]:
-    from catalens.cli.labelled import read_truth
+    from catalens.cli.inputs import pairs
     from catalens.pipelines.finetuning import sides_of
+    from catalens.pipelines.labelled import read_truth
     from catalens.training.finetune.starter import Part
 
     parts: dict[Split, Part] = {}
     for name, (table, rows) in sides_of(tables, seed=seed).items():
-        truth = read_truth(table.records, schema, columns, paths.get(name, paths["train"]))
+        truth = read_truth(table.records, schema, pairs(columns, "--column", "colour=baseColour"))
         parts[name] = Part(table.vectors[rows], {group: [values[at] for at in rows] for group, values in truth.items()})
     return parts
 

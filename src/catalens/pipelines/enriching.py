@@ -20,8 +20,9 @@ from catalens.core.vectors import batched
 from catalens.pipelines.catalogue import catalogue_encoder
 from catalens.pipelines.destination import Destination
 from catalens.pipelines.encoding import EmbedStage
-from catalens.pipelines.engine import Callbacks, JobReport, run_job, stream
+from catalens.pipelines.engine import run_job, stream
 from catalens.pipelines.enrich_plan import EnrichPlan
+from catalens.pipelines.events import Callbacks, JobReport
 from catalens.pipelines.index_fields import EnrichedIndex
 from catalens.pipelines.journal import Journal
 from catalens.pipelines.memory_plan import memory_bytes, predict_memory

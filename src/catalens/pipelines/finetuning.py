@@ -18,7 +18,8 @@ from catalens.core.types import Outcome, Record, Vectors
 from catalens.core.vectors import batched
 from catalens.models.cache import default_cache
 from catalens.pipelines.encoding import VECTOR, EncoderStage
-from catalens.pipelines.engine import Callbacks, run_job
+from catalens.pipelines.engine import run_job
+from catalens.pipelines.events import Callbacks
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Values, record_of
 from catalens.tasks.schema import DEFAULT_TEMPLATES, Group, Label, Schema

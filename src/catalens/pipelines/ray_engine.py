@@ -19,7 +19,8 @@ from catalens.catalogue.sources import Entry, Item
 from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Outcome
 from catalens.core.vectors import batched
-from catalens.pipelines.engine import Callbacks, Event, JobReport, Progress, stream
+from catalens.pipelines.engine import stream
+from catalens.pipelines.events import Callbacks, Event, JobReport, Progress
 from catalens.pipelines.output import Output, OutputRow
 from catalens.pipelines.session import Session, SessionConfig
 from catalens.pipelines.stages import Stage, Step, record_of

@@ -140,12 +140,12 @@ def _from_turns(turns: object) -> list[Pair]:
 
 
 def _pair(question: object, answer: object, attribute: object) -> Pair:
-    texts = [" ".join(str(each or "").replace(_IMAGE_MARK, " ").split()) for each in (question, answer)]
-    if not texts[0]:
+    asked, answered = (" ".join(str(each or "").replace(_IMAGE_MARK, " ").split()) for each in (question, answer))
+    if not asked:
         raise InputError("the row has no question")
-    if not texts[1]:
-        raise InputError(f"the question {texts[0]!r} has no answer")
-    return Pair(*texts, attribute=str(attribute or ""))
+    if not answered:
+        raise InputError(f"the question {asked!r} has no answer")
+    return Pair(asked, answered, attribute=str(attribute or ""))
 
 
 def image_of(row: Fields) -> str | None:
