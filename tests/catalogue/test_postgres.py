@@ -55,8 +55,11 @@ def test_no_database_and_no_right_are_told_apart(postgres: Server, database: Any
     uri = postgres.new()
     open_index(uri, encoder_name="enc", dim=DIM).close()
     database.execute("CREATE ROLE reader LOGIN")
-    with pytest.raises(CatalogueError, match="grant it rights"):
-        len(open_index(uri.replace("postgres:@", "reader:@"), read_only=True))
+    with (
+        open_index(uri.replace("postgres:@", "reader:@"), read_only=True) as index,
+        pytest.raises(CatalogueError, match="grant it rights"),
+    ):
+        len(index)
 
 
 def test_a_dropped_table_and_a_lost_connection_are_named(postgres: Server, database: Any) -> None:

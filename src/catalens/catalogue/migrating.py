@@ -60,7 +60,8 @@ def migrate(
     with (
         open_index(source, read_only=True) as held,
         open_index(destination, encoder_name=held.encoder_name, dim=held.dim) as to,
-        to.loading() if isinstance(to, Loadable) else nullcontext(),
+        # Not worthwhile for a few records beside many.
+        to.loading() if isinstance(to, Loadable) and 2 * len(to) < len(held) else nullcontext(),
     ):
         total, copied, skipped = len(held), 0, 0
         for batch in batched(held.records(), _AT_ONCE):
