@@ -82,6 +82,7 @@ def local(index: Index) -> LocalIndex:
 
 def test_it_knows_its_encoder(index: Index) -> None:
     assert (index.encoder_name, index.dim, len(index)) == ("enc", DIM, 0)
+    assert list(index.notices) == []
 
 
 def test_an_item_finds_itself(index: Index) -> None:

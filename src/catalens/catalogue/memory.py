@@ -42,6 +42,11 @@ class MemoryIndex:
         self._entries: dict[str, _Entry] = {}
 
     @property
+    def notices(self) -> Sequence[str]:
+        """Return nothing."""
+        return ()
+
+    @property
     def capabilities(self) -> Capabilities:
         """Everything that this process can do."""
         return Capabilities(exact=True, all_scores=True, excludes_words=True, fuses_on_server=False, writable=True)

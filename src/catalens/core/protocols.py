@@ -216,6 +216,10 @@ class Index(Protocol):
     def capabilities(self) -> Capabilities:
         """What this index offers beyond the methods of the protocol."""
 
+    @property
+    def notices(self) -> Sequence[str]:
+        """Warnings as sentences, such as that a graph cannot be used; few indexes have any."""
+
     def __len__(self) -> int:
         """Return the number of records."""
 

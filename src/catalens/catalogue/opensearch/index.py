@@ -120,6 +120,11 @@ class OpenSearchIndex:
         return self._facts.dim
 
     @property
+    def notices(self) -> Sequence[str]:
+        """Return nothing."""
+        return ()
+
+    @property
     def capabilities(self) -> Capabilities:
         """Approximate search, with words."""
         return Capabilities(
