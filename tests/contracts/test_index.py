@@ -198,6 +198,14 @@ def test_remove_twice_is_harmless(index: Index) -> None:
     assert index.keyword("r1", 5) == []
 
 
+def test_ids_that_no_record_can_have_are_unknown(index: Index) -> None:
+    index.add(records_of(1), vectors_of(1), ["a"])
+    ids = ["\udcff.jpg", "a\0b", "x" * 5000, "", "r0"]
+    assert index.get(ids) == [None, None, None, None, records_of(1)[0]]
+    assert index.hashes(ids) == {"r0": "a"}
+    assert index.remove(ids) == 1
+
+
 def test_hashes_are_given_where_known(index: Index) -> None:
     index.add(records_of(3), vectors_of(3), ["x", None, "z"])
     assert index.hashes(["r2", "r1", "nobody"]) == {"r2": "z"}

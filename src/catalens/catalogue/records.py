@@ -150,3 +150,12 @@ def exact(value: FieldValue) -> FieldValue:
     if isinstance(value, float) and value.is_integer() and -(2**63) <= value < 2**63:
         return int(value)
     return value
+
+
+def storable(ids: Sequence[str]) -> list[str]:
+    """Return the ids that a record can have, see `check_record`; there is no record of any other.
+
+    >>> storable(["a.jpg", "", chr(0xDCFF), "b" + chr(0)])
+    ['a.jpg']
+    """
+    return [one for one in ids if one and "\0" not in one and one.encode(errors="replace").decode() == one]

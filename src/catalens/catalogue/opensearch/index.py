@@ -21,7 +21,7 @@ from catalens.catalogue.opensearch.errors import errors_named
 from catalens.catalogue.opensearch.filters import compile_filter
 from catalens.catalogue.opensearch.mapping import RECORD_PARTS, VECTOR, Document, key_of, record_of
 from catalens.catalogue.opensearch.paging import Pages
-from catalens.catalogue.records import check_batch, check_k, check_queries, check_vectors
+from catalens.catalogue.records import check_batch, check_k, check_queries, check_vectors, storable
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.filters import Filter
 from catalens.core.protocols import Capabilities
@@ -157,7 +157,7 @@ class OpenSearchIndex:
 
     def remove(self, ids: Sequence[str]) -> int:
         """Delete records and return how many there were; unknown ids are not an error."""
-        actions = ({"_op_type": "delete", "_id": key} for key in dict.fromkeys(map(key_of, ids)))
+        actions = ({"_op_type": "delete", "_id": key} for key in dict.fromkeys(map(key_of, storable(ids))))
         with self._writing():
             return bulk.send(self._client, self._name, actions)
 
@@ -295,7 +295,7 @@ class OpenSearchIndex:
         """Return the parts of the documents of some ids, those just added included."""
         found: dict[str, Document] = {}
         with errors_named(self.shown):
-            for some in batched(dict.fromkeys(ids), _AT_ONCE):
+            for some in batched(dict.fromkeys(storable(ids)), _AT_ONCE):
                 answer = self._client.mget(
                     index=self._name, body={"ids": [key_of(one) for one in some]}, _source_includes=",".join(parts)
                 )

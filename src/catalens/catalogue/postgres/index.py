@@ -23,6 +23,7 @@ from catalens.catalogue.records import (
     check_vectors,
     fields_from_json,
     fields_to_json,
+    storable,
 )
 from catalens.catalogue.scan import rounded
 from catalens.core.errors import CatalogueError, InputError
@@ -164,11 +165,11 @@ class PostgresIndex:
 
     def remove(self, ids: Sequence[str]) -> int:
         """Delete records and return how many there were; unknown ids are not an error."""
-        return self._write("DELETE FROM {} WHERE id = ANY(%s)", [_known_text(ids)])
+        return self._write("DELETE FROM {} WHERE id = ANY(%s)", [storable(ids)])
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         """Return one record per id, in order; None where there is none."""
-        rows = self._rows("SELECT id, source, record::text FROM {} WHERE id = ANY(%s)", [_known_text(ids)])
+        rows = self._rows("SELECT id, source, record::text FROM {} WHERE id = ANY(%s)", [storable(ids)])
         found = {row[0]: _record(row) for row in rows}
         return [found.get(one) for one in ids]
 
@@ -176,7 +177,7 @@ class PostgresIndex:
         """Return the stored hashes of some ids, or of all; records without one are left out."""
         some: LiteralString = "" if ids is None else " AND id = ANY(%s)"
         rows = self._rows(
-            "SELECT id, hash FROM {} WHERE hash IS NOT NULL" + some, [] if ids is None else [_known_text(ids)]
+            "SELECT id, hash FROM {} WHERE hash IS NOT NULL" + some, [] if ids is None else [storable(ids)]
         )
         return dict(rows)
 
@@ -186,7 +187,7 @@ class PostgresIndex:
         Raises:
             InputError: an id that is not there.
         """
-        rows = self._rows("SELECT id, vector::real[] FROM {} WHERE id = ANY(%s)", [_known_text(ids)])
+        rows = self._rows("SELECT id, vector::real[] FROM {} WHERE id = ANY(%s)", [storable(ids)])
         found = dict(rows)
         missing = next((one for one in ids if one not in found), None)
         if missing is not None:
@@ -319,8 +320,3 @@ def _record(row: Sequence[Any]) -> Record:
 
 def _halfvec(vector: Vectors) -> str:
     return "[" + ",".join(map(repr, np.round(vector.astype(np.float64), 6).tolist())) + "]"
-
-
-def _known_text(ids: Sequence[str]) -> list[str]:
-    """Return the ids that PostgreSQL could hold; there is no record of any other."""
-    return [one for one in ids if "\0" not in one and one.encode(errors="replace").decode() == one]
