@@ -193,7 +193,10 @@ def _results(
     actors: int,
 ) -> Iterator[tuple[int, list[Event]]]:
     """Return the number and the events of each part, in any order."""
-    own = replace(config, threads=config.threads or 1, workers=config.workers or 1)
+    on_gpu = (config.device or "").startswith("cuda")
+    # Ray shows each worker one GPU of its own, as the first.
+    device = "cuda" if on_gpu else config.device
+    own = replace(config, threads=config.threads or 1, workers=config.workers or 1, device=device)
     rows = [{"number": number, "part": part} for number, part in enumerate(parts)]
     try:
         results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
@@ -201,7 +204,7 @@ def _results(
             fn_constructor_args=(list(stages), own),
             batch_size=1,
             concurrency=actors,
-            num_cpus=1,
+            **{"num_gpus" if on_gpu else "num_cpus": 1},
             max_restarts=-1,
             max_task_retries=-1,
         )
@@ -234,7 +237,9 @@ def _cluster(address: str | None, workers: int | None) -> Iterator[Any]:
     except ImportError as error:
         raise InputError('--engine ray needs Ray: pip install "catalens[ray]"') from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    own = {} if address is not None else {"num_cpus": workers + 1 if workers else None, "include_dashboard": False}
+    own: dict[str, Any] = (
+        {} if address is not None else {"num_cpus": workers + 1 if workers else None, "include_dashboard": False}
+    )
     try:
         ray.init(address=address, logging_level="ERROR", log_to_driver=False, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
