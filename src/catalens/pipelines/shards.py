@@ -39,7 +39,7 @@ ShardFormat = Literal["parquet", "jsonl", "csv"]
 SHARD_FORMATS: tuple[ShardFormat, ...] = get_args(ShardFormat)
 ROWS_PER_SHARD = 10_000
 SYNC_EVERY_S = 1.0
-"""A power failure costs the rows of this time, which are done again; with every batch it was half of the job's time."""
+"""Seconds between two syncs: a power failure costs the rows of this time, which are done again."""
 
 _MAPS: tuple[Kind, ...] = ("map", "attributes", "answers")
 _OPEN, _PLAN = "_open.jsonl", "_plan.json"
