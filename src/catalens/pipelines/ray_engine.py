@@ -21,6 +21,7 @@ from catalens.core.types import Outcome
 from catalens.core.vectors import batched
 from catalens.pipelines.engine import stream
 from catalens.pipelines.events import Callbacks, Event, JobReport, Progress
+from catalens.pipelines.halving import each_half
 from catalens.pipelines.output import Output, OutputRow
 from catalens.pipelines.session import Session, SessionConfig
 from catalens.pipelines.stages import Stage, Step, record_of
@@ -152,9 +153,9 @@ class _RayJob:
         for event in events:
             if event.values is None:
                 self._fail(event.record.id, event.error or "it failed")
-        good = [event for event in events if event.values is not None]
+        good: Sequence[Event] = [event for event in events if event.values is not None]
         for output in self._outputs:
-            good = [event for event in good if self._is_written(output, event)]
+            good = self._written(output, good)
         for event in good:
             self._done += 1
             if self._callbacks.on_result is not None and event.values is not None:
@@ -162,15 +163,19 @@ class _RayJob:
         self._seconds["writing"] += time.perf_counter() - started_s
         self._tell()
 
-    def _is_written(self, output: Output, event: Event) -> bool:
-        try:
-            output.write([OutputRow(event.record, event.values or {})])
-        except InputError as error:
+    def _written(self, output: Output, events: Sequence[Event]) -> Sequence[Event]:
+        """Give results to an output, and return those that it could take."""
+
+        def write(events: Sequence[Event]) -> Sequence[Event]:
+            output.write([OutputRow(event.record, event.values or {}) for event in events])
+            return events
+
+        def fail(event: Event, error: Exception) -> None:
             if isinstance(error.__cause__, OSError):  # a disk that is full fails every later picture too
-                raise
+                raise error
             self._fail(event.record.id, str(error))
-            return False
-        return True
+
+        return each_half(write, events, InputError, fail) if events else events
 
     def _fail(self, id: str, reason: str) -> None:
         self._failures.append(Outcome(id, reason))
