@@ -1,4 +1,4 @@
-"""Tar archives in webdataset's layout, and pictures in a bucket."""
+"""Tar archives in webdataset's layout, saved data sets, and pictures in a bucket."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from PIL import Image
 
 from catalens.catalogue.sources import Item
 from catalens.catalogue.sources.bucket import bucket_entries
+from catalens.catalogue.sources.datasets import dataset_source, is_dataset
 from catalens.catalogue.sources.tar import tar_source
 from catalens.core.errors import InputError
 from catalens.core.types import Outcome
@@ -63,6 +64,29 @@ def test_a_cut_archive_gives_what_it_holds(tmp_path: Path) -> None:
     assert "cannot be read further" in str(found[-1].error)  # type: ignore[union-attr]
     with pytest.raises(InputError, match="no archive"):
         tar_source(tmp_path / "gone.tar")
+
+
+def test_a_saved_data_set(tmp_path: Path) -> None:
+    """The layout of `Dataset.save_to_disk`, written with pyarrow alone."""
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'catalens[parquet]'")
+    names = ["data-00000-of-00002.arrow", "data-00001-of-00002.arrow"]
+    for part, name in enumerate(names):
+        pictures = [{"bytes": png(part * 20 + number), "path": None} for number in range(20)]
+        table = pa.table({"image": pictures, "label": [f"thing {part}-{number}" for number in range(20)]})
+        with pa.OSFile(str(tmp_path / name), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+            stream.write_table(table, max_chunksize=7)
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": name} for name in names]}))
+    assert not is_dataset(tmp_path)
+    (tmp_path / "dataset_info.json").write_text("{}")
+    assert is_dataset(tmp_path)
+    items = [each for each in dataset_source(tmp_path) if isinstance(each, Item)]
+    assert len({item.id for item in items}) == 40
+    assert items[21].picture == png(21)
+    assert items[21].fields == {"label": "thing 1-1"}
+    (tmp_path / names[1]).write_bytes((tmp_path / names[1]).read_bytes()[:900])
+    cut = list(dataset_source(tmp_path))
+    assert len([each for each in cut if isinstance(each, Item)]) >= 20
+    assert "cannot be read" in str(cut[-1].error)  # type: ignore[union-attr]
 
 
 def test_pictures_in_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:

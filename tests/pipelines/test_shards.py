@@ -88,10 +88,11 @@ def test_a_kill_between_shard_and_open_file_doubles_nothing(tmp_path: Path) -> N
     assert [each["id"] for each in rows_of(tmp_path)] == [f"{number}.png" for number in range(5)]
 
 
-def test_half_a_line_is_removed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rest", [b'{"id": "1.png", "ima', bytes(4096), bytes(100) + b'"}\n{"id": "7.png"}\n'])
+def test_half_a_line_and_what_a_power_failure_leaves_are_removed(tmp_path: Path, rest: bytes) -> None:
     shards(tmp_path).write([row(0)])
     with (tmp_path / "_open.jsonl").open("ab") as file:
-        file.write(b'{"id": "1.png", "ima')
+        file.write(rest)
     again = shards(tmp_path)
     assert len(again) == 1
     again.write([row(1)])
@@ -100,6 +101,7 @@ def test_half_a_line_is_removed(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalens.pipelines.shards.SYNC_EVERY_S", 0.0)
     output = shards(tmp_path)
     output.write([row(0)])
 

@@ -258,12 +258,15 @@ class _Chosen:
 
 def _opened(name: str) -> Iterable[Entry]:
     from catalens.catalogue.sources.bucket import bucket_entries, is_bucket
+    from catalens.catalogue.sources.datasets import dataset_source, is_dataset
     from catalens.catalogue.sources.tar import is_tar, tar_source
 
     if is_bucket(name):
         return bucket_entries(name)
     if is_tar(name):
         return tar_source(Path(name))
+    if is_dataset(Path(name)):
+        return dataset_source(Path(name))
     return named_entries([name])
 
 

@@ -21,6 +21,7 @@ from catalens.core.types import Outcome
 from catalens.core.vectors import batched
 from catalens.pipelines.engine import stream
 from catalens.pipelines.events import Callbacks, Event, JobReport, Progress
+from catalens.pipelines.halving import each_half
 from catalens.pipelines.output import Output, OutputRow
 from catalens.pipelines.session import Session, SessionConfig
 from catalens.pipelines.stages import Stage, Step, record_of
@@ -152,9 +153,9 @@ class _RayJob:
         for event in events:
             if event.values is None:
                 self._fail(event.record.id, event.error or "it failed")
-        good = [event for event in events if event.values is not None]
+        good: Sequence[Event] = [event for event in events if event.values is not None]
         for output in self._outputs:
-            good = [event for event in good if self._is_written(output, event)]
+            good = self._written(output, good)
         for event in good:
             self._done += 1
             if self._callbacks.on_result is not None and event.values is not None:
@@ -162,15 +163,19 @@ class _RayJob:
         self._seconds["writing"] += time.perf_counter() - started_s
         self._tell()
 
-    def _is_written(self, output: Output, event: Event) -> bool:
-        try:
-            output.write([OutputRow(event.record, event.values or {})])
-        except InputError as error:
+    def _written(self, output: Output, events: Sequence[Event]) -> Sequence[Event]:
+        """Give results to an output, and return those that it could take."""
+
+        def write(events: Sequence[Event]) -> Sequence[Event]:
+            output.write([OutputRow(event.record, event.values or {}) for event in events])
+            return events
+
+        def fail(event: Event, error: Exception) -> None:
             if isinstance(error.__cause__, OSError):  # a disk that is full fails every later picture too
-                raise
+                raise error
             self._fail(event.record.id, str(error))
-            return False
-        return True
+
+        return each_half(write, events, InputError, fail) if events else events
 
     def _fail(self, id: str, reason: str) -> None:
         self._failures.append(Outcome(id, reason))
@@ -193,7 +198,10 @@ def _results(
     actors: int,
 ) -> Iterator[tuple[int, list[Event]]]:
     """Return the number and the events of each part, in any order."""
-    own = replace(config, threads=config.threads or 1, workers=config.workers or 1)
+    on_gpu = (config.device or "").startswith("cuda")
+    # Ray shows each worker one GPU of its own, as the first.
+    device = "cuda" if on_gpu else config.device
+    own = replace(config, threads=config.threads or 1, workers=config.workers or 1, device=device)
     rows = [{"number": number, "part": part} for number, part in enumerate(parts)]
     try:
         results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
@@ -201,7 +209,7 @@ def _results(
             fn_constructor_args=(list(stages), own),
             batch_size=1,
             concurrency=actors,
-            num_cpus=1,
+            **{"num_gpus" if on_gpu else "num_cpus": 1},
             max_restarts=-1,
             max_task_retries=-1,
         )
@@ -234,7 +242,9 @@ def _cluster(address: str | None, workers: int | None) -> Iterator[Any]:
     except ImportError as error:
         raise InputError('--engine ray needs Ray: pip install "catalens[ray]"') from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    own = {} if address is not None else {"num_cpus": workers + 1 if workers else None, "include_dashboard": False}
+    own: dict[str, Any] = (
+        {} if address is not None else {"num_cpus": workers + 1 if workers else None, "include_dashboard": False}
+    )
     try:
         ray.init(address=address, logging_level="ERROR", log_to_driver=False, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:

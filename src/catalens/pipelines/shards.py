@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -37,6 +38,8 @@ question), tags with scores, or float32 numbers."""
 ShardFormat = Literal["parquet", "jsonl", "csv"]
 SHARD_FORMATS: tuple[ShardFormat, ...] = get_args(ShardFormat)
 ROWS_PER_SHARD = 10_000
+SYNC_EVERY_S = 1.0
+"""Seconds between two syncs: a power failure costs the rows of this time, which are done again."""
 
 _MAPS: tuple[Kind, ...] = ("map", "attributes", "answers")
 _OPEN, _PLAN = "_open.jsonl", "_plan.json"
@@ -82,6 +85,7 @@ class Shards:
         for shard in self._shards():
             self._done.update(_key(row["id"], row["image"]) for row in self._identities(shard))
         self._open_rows = self._recover()
+        self._synced_s = float("-inf")
 
     def __len__(self) -> int:
         """Return the number of rows, in shards and not yet in one."""
@@ -92,7 +96,7 @@ class Shards:
         return _key(record.id, _image(record)) in self._done
 
     def write(self, results: Sequence[OutputRow]) -> None:
-        """Append rows; they are on the disk when this returns. Items that have a row keep it.
+        """Append rows; a kill does not lose them once this returns. Items that have a row keep it.
 
         Raises:
             InputError: a value is not readable text, or the file cannot be written.
@@ -117,7 +121,9 @@ class Shards:
             with path.open("ab") as file:
                 file.write(b"".join(line for _, line in rows))
                 file.flush()
-                os.fsync(file.fileno())
+                if time.monotonic() - self._synced_s >= SYNC_EVERY_S:
+                    os.fsync(file.fileno())
+                    self._synced_s = time.monotonic()
         except OSError as error:
             with suppress(OSError):  # half a line would spoil the next one
                 os.truncate(path, before)
@@ -237,13 +243,16 @@ def _image(record: Record) -> str:
 
 
 def _json_lines(path: Path, *, cut: bool = False) -> Iterator[dict[str, Any]]:
-    """Return the rows of a file, none where it is missing; with `cut`, a line that was cut off by a kill is removed."""
+    """Return the rows of a file, none where it is missing; with `cut`, what follows the last whole row is removed.
+
+    A kill cuts a line off, and a power failure may leave zeros in its place.
+    """
     if not path.exists():
         return
     whole = 0
     with path.open("rb") as file:
         for line in file:
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") or (cut and b"\0" in line):
                 break
             whole += len(line)
             yield json.loads(line)

@@ -86,7 +86,7 @@ class Columns:
 def csv_source(path: Path, *, image: str | None, id: str | None, encoding: str | None) -> Source:
     """Read pictures named in a CSV or TSV file; see `open_source` for the arguments."""
     header, _ = csv_header(path, encoding)
-    columns = _choose(path, header, image=image, id=id)
+    columns = choose_columns(path, header, image=image, id=id)
     columns = replace(columns, numbers=cache(lambda: number_columns(csv_rows(path, encoding))))
 
     def rows() -> Iterator[Row]:
@@ -100,7 +100,9 @@ def json_source(path: Path, *, image: str | None, id: str | None, encoding: str 
     first = list(islice(json_rows(path, encoding), _PEEKED_ROWS))
     if all(row.error for row in first):
         raise InputError(f"{path} has no readable line" + (f"; {first[0].place}: {first[0].error}" if first else ""))
-    columns = _choose(path, list(dict.fromkeys(chain.from_iterable(row.values for row in first))), image=image, id=id)
+    columns = choose_columns(
+        path, list(dict.fromkeys(chain.from_iterable(row.values for row in first))), image=image, id=id
+    )
 
     def rows() -> Iterator[Row]:
         return each_picture(json_rows(path, encoding), columns.image)
@@ -117,7 +119,7 @@ def parquet_source(path: Path, files: Sequence[Path], *, image: str | None, id: 
     for file, table in zip(files, tables, strict=True):
         if table.schema_arrow.names != schema.names:
             raise InputError(f"{file} and {files[0]} have different columns; open them one by one")
-    columns = _choose(path, schema.names, image=image, id=id, holding_bytes=picture_columns(schema))
+    columns = choose_columns(path, schema.names, image=image, id=id, holding_bytes=picture_columns(schema))
 
     def rows() -> Iterator[Row]:
         return each_picture(chain.from_iterable(map(parquet_rows, files)), columns.image)
@@ -126,7 +128,7 @@ def parquet_source(path: Path, files: Sequence[Path], *, image: str | None, id: 
     return Source(path, "parquet", rows, columns.identify, columns.build, total)
 
 
-def _choose(
+def choose_columns(
     path: Path,
     names: Sequence[str],
     *,
@@ -134,6 +136,11 @@ def _choose(
     id: str | None,
     holding_bytes: Sequence[str] = (),
 ) -> Columns:
+    """Choose the columns of picture and id, by name and by what they hold.
+
+    Raises:
+        InputError: a given column is not there, or none is known to hold pictures.
+    """
     for given in (image, id):
         if given is not None and given not in names:
             raise InputError(f"{path} has no column {given!r}; it has {_listed(names)}")
