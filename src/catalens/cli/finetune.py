@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from catalens.cli import finetune_prepare, finetune_starter
+from catalens.cli import finetune_answers, finetune_prepare, finetune_starter
 from catalens.cli.options import examples
 
 
@@ -17,4 +17,5 @@ def register(app: typer.Typer) -> None:
     )
     group.command(epilog=examples(*finetune_starter.EXAMPLES))(finetune_starter.starter)
     group.command(epilog=examples(*finetune_prepare.EXAMPLES))(finetune_prepare.prepare)
+    group.command(epilog=examples(*finetune_answers.EXAMPLES))(finetune_answers.answers)
     app.add_typer(group, name="finetune")

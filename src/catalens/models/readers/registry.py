@@ -11,10 +11,11 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Answerer, Captioner
 from catalens.models.hub.names import NO_REVISIONS, nearest, parse, split_revision
 from catalens.models.known_readers import KNOWN_READERS
+from catalens.models.readers.adapters import base_of_adapter, is_adapter, with_adapter
 
 if TYPE_CHECKING:
     from catalens.models.readers.bundled import BundleReader
-    from catalens.models.readers.loading import Loaded, Quantise
+    from catalens.models.readers.loading import Loaded, Quantise, Wanted
     from catalens.models.readers.reader import Family
 
 ACCEPTED = (
@@ -80,7 +81,8 @@ def load_reader(
 
     Args:
         name: a bundled reader (`starter`, `everyday`, `fake`), a short name (`blip-base`) or a hub id, optionally with
-            @REVISION, the folder of a model or of a bundle with a reader, or `https://host/v1#model`.
+            @REVISION, the folder of a model, of a bundle with a reader, or of an adapter of PEFT, which is merged into
+            the base that its configuration names, or `https://host/v1#model`.
         device: "cpu", "cuda", "cuda:1", "mps"; None for the fastest available.
         dtype: "float32", "float16", "bfloat16", or "auto" for the fastest that the device supports.
         quantise: "8bit" or "4bit" weights, for a model that torch runs; None for unquantised weights.
@@ -108,8 +110,7 @@ def load_reader(
         from catalens.models.remote.chat import connect
 
         return RemoteReader(connect(name.removeprefix("remote:"), api_key=api_key, timeout_s=timeout_s))
-    shown, folder = _find(name, folder)
-    from catalens.models.readers.loading import Wanted, load, need_libraries, read_config
+    from catalens.models.readers.loading import Wanted, need_libraries
 
     need_libraries()
     if threads is not None:
@@ -119,9 +120,32 @@ def load_reader(
     from catalens.models.readers.reader import TorchReader
     from catalens.models.readers.vision import COMPILE_AFTER
 
-    model_class, family = _family(read_config(folder), shown)
     wanted = Wanted(device=device, dtype=dtype, quantise=quantise, compile_after=COMPILE_AFTER)
-    return TorchReader(family(load(folder, shown, model_class, wanted)))
+    return TorchReader(load_family(name, wanted)[1])
+
+
+def load_family(name: str, wanted: Wanted) -> tuple[Loaded, Family]:
+    """Load a model that torch runs, and the family that runs it; an adapter is merged into its base.
+
+    Args:
+        name: a short name or hub id, optionally with @REVISION, or the folder of a model or of an adapter.
+        wanted: device, dtype and quantisation.
+
+    Raises:
+        InputError: the device or dtype does not exist.
+        ModelError: the name is unknown, or the model cannot be loaded.
+    """
+    from catalens.models.readers.loading import load, read_config
+
+    place = _folder(name)
+    adapter = place if is_adapter(place) else None
+    base = name if adapter is None else base_of_adapter(adapter)
+    shown, folder = _find(base, _folder(base))
+    model_class, family = _family(read_config(folder), shown)
+    loaded = load(folder, shown, model_class, wanted)
+    if adapter is not None:
+        loaded = with_adapter(loaded, adapter)
+    return loaded, family(loaded)
 
 
 def _folder(name: str) -> Path:

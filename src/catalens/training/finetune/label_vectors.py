@@ -14,11 +14,9 @@ from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import unit_rows
 from catalens.tasks.attributes import Mask
 
-SCALES = (1.0, 2.0, 4.0)
-"""Multiples of the encoder's logit scale to train with: cross entropy over cosines saturates early at a low one."""
-DECAYS = (0.0, 1e-3, 1e-2, 1e-1)
+DECAYS = (0.0, 1e-2, 1e-1, 1.0)
 """Strengths of the pull back to the text vectors; more of it helps where labels have few images."""
-_STEPS, _RATE = 300, 0.02
+_STEPS, _RATE = 100, 0.05
 _BETA1, _BETA2, _TINY = 0.9, 0.99, 1e-8
 
 
@@ -70,7 +68,7 @@ def learn_label_vectors(
 
     Args:
         train: to learn from.
-        val: to choose the strength of the pull and the scale by; never learned from.
+        val: to choose the strength of the pull by; never learned from.
         texts: (m, dim), unit text vectors of the labels: where learning starts, and what wins ties.
         unknown: (0 or 1, dim), the vector of "none of these", which stays where it is.
         logit_scale: of the encoder.
@@ -78,11 +76,10 @@ def learn_label_vectors(
     before = accuracy(val, texts)
     best, best_vectors = before, texts
     for decay in reversed(DECAYS):  # of equal candidates the one nearest to the text vectors
-        for factor in SCALES:
-            found = fit(train, texts, unknown=unknown, scale=factor * logit_scale, decay=decay)
-            score = accuracy(val, found)
-            if score > best:
-                best, best_vectors = score, found
+        found = fit(train, texts, unknown=unknown, scale=logit_scale, decay=decay)
+        score = accuracy(val, found)
+        if score > best:
+            best, best_vectors = score, found
     return Learned(best_vectors, before, best)
 
 
@@ -95,14 +92,14 @@ def fit(train: Examples, texts: Vectors, *, unknown: Vectors, scale: float, deca
         Kingma and Ba 2015 (Adam); weights decay towards the starting point as in Li et al. 2018 (L2-SP).
     """
     vectors = texts.astype(np.float32)
-    target = train.truth / np.maximum(train.truth.sum(axis=1, keepdims=True), 1)
+    target = (train.truth / np.maximum(train.truth.sum(axis=1, keepdims=True), 1)).astype(np.float32)
     first, second = np.zeros_like(vectors), np.zeros_like(vectors)
     nothing = scale * (train.vectors @ unknown.T)
     for step in range(1, _STEPS + 1):
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = vectors / length
         chances = _softmax(np.concatenate([scale * (train.vectors @ unit.T), nothing], axis=1))[:, : len(vectors)]
-        by_unit = scale * ((chances - target).astype(np.float32).T @ train.vectors) / len(train.vectors)
+        by_unit = scale * ((chances - target).T @ train.vectors) / len(train.vectors)
         gradient = (by_unit - (by_unit * unit).sum(axis=1, keepdims=True) * unit) / length
         gradient += decay * (vectors - texts)
         first = _BETA1 * first + (1 - _BETA1) * gradient

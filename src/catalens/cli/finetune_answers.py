@@ -1,0 +1,108 @@
+"""`catalens finetune answers`: a reader that answers in a catalogue's own words, through LoRA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catalens.cli import inputs, output
+from catalens.cli.options import Json, settings
+from catalens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from catalens.training.finetune.answers import Tuned
+    from catalens.training.finetune.loop import StepNote
+
+EXAMPLES = (
+    "catalens finetune prepare products.csv --out pairs.parquet",
+    "catalens finetune answers pairs.parquet --model Salesforce/blip2-flan-t5-xl --out shirts",
+    'catalens ask photo.jpg "What is the fabric of the shirt?" --model shirts/merged',
+)
+
+
+def answers(
+    pairs: Annotated[
+        Path, typer.Argument(metavar="PAIRS", help="Parquet table that `catalens finetune prepare` wrote.")
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="NAME", help="BLIP-2 or BLIP VQA: a name, hub id or folder.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write; the same command continues in it.")],
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum passes over the rows.")] = 3,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows per forward pass.")] = 16,
+    accumulate: Annotated[int, typer.Option(min=1, help="Forward passes per step.")] = 1,
+    rate: Annotated[float, typer.Option(min=0.0, help="Learning rate.")] = 5e-4,
+    rank: Annotated[int, typer.Option(min=1, help="Rank of the adapter.")] = 8,
+    alpha: Annotated[int, typer.Option(min=1, help="Scale of the adapter, times its rank.")] = 32,
+    dropout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Dropout of the adapter.")] = 0.05,
+    target_modules: Annotated[
+        str | None, typer.Option(help="Comma-separated layers that get adapters. [query and value]")
+    ] = None,
+    dora: Annotated[bool, typer.Option("--dora", help="Use DoRA.")] = False,
+    rslora: Annotated[bool, typer.Option("--rslora", help="Use rank-stabilised LoRA.")] = False,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs without a better val loss before it stops.")] = 2,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum rows per split.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    device: Annotated[str | None, typer.Option(help="Torch device; else the fastest.", show_default=False)] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, or auto.")] = "auto",
+    json: Json = False,
+) -> None:
+    """Fine-tune the answers of BLIP-2 or BLIP VQA with LoRA, and write the adapter and the merged model.
+
+    The loss counts the answer's tokens alone. What the frozen vision part makes of an image is computed once and kept
+    on disk. Killed, the same command continues with the same next batch.
+    """
+    from catalens.models.readers.loading import Wanted, need_libraries
+    from catalens.pipelines.tuning_answers import read_pairs, tune_answers
+
+    need_libraries()
+    from catalens.training.finetune.answers import Plan
+    from catalens.training.finetune.loop import Recipe
+    from catalens.training.finetune.lora import Lora, need_peft
+
+    need_peft()
+    targets = tuple(inputs.words(target_modules)) if target_modules else ()
+    plan = Plan(
+        base=str(Path(model).resolve()) if Path(model).is_dir() else model,
+        out=out,
+        lora=Lora(rank=rank, alpha=alpha, dropout=dropout, targets=targets, use_dora=dora, use_rslora=rslora),
+        recipe=Recipe(
+            epochs=epochs, batch_size=batch_size, accumulate=accumulate, rate=rate, patience=patience, seed=seed
+        ),
+    )
+    if out.is_file():
+        raise InputError(f"{out} is a file; name a folder")
+    table = read_pairs(inputs.existing(pairs), limit=limit)
+    wanted = Wanted(device=device, dtype=dtype)
+    tuned = tune_answers(table, plan, cache=settings().cache / "features", wanted=wanted, on_step=_tell)
+    _show(tuned, out, as_json=output.wants_json(json))
+
+
+def _tell(note: StepNote) -> None:
+    """Print a line that log readers such as SageMaker's metric definitions can parse."""
+    if note.step == 1 or note.step % _EVERY == 0 or note.step == note.steps:
+        output.say(
+            f"step={note.step}; steps={note.steps}; loss={note.loss:.4f}; samples_per_s={note.rows_per_s:.2f}; "
+            f"left_s={note.left_s:.0f};"
+        )
+
+
+_EVERY = 10
+
+
+def _show(tuned: Tuned, out: Path, *, as_json: bool) -> None:
+    rows = [(each.attribute, each.rows, each.majority, each.before, each.after) for each in tuned.scores]
+    columns = ("attribute", "rows", "majority", "before", "after")
+    if as_json:
+        for row in rows:
+            output.emit(output.rounded(dict(zip(columns, row, strict=True))))
+    else:
+        output.show_rows(rows, "attribute", *(f"{name}#" for name in columns[1:]), title="exact answers on test rows")
+    proof = tuned.proof
+    output.say(
+        f"val_loss={tuned.state.best:.4f}; merged and adapter: logits within {proof.largest_difference:.2g} on "
+        f"{proof.rows} val rows, answers {'identical' if proof.same_answers else 'not identical'}"
+    )
+    output.say(f"written: {out}; use it with --model {out / 'merged'}, or --model {out / 'adapter'} beside its base")

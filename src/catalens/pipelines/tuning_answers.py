@@ -1,0 +1,107 @@
+"""Fine-tunes the answers of a reader on a table of pairs: reads it, loads the model, trains, and writes the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from catalens.core.errors import InputError
+from catalens.core.files import save_image_atomically
+from catalens.core.images import read_image
+from catalens.render.loss_plot import loss_plot
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from catalens.models.readers.loading import Wanted
+    from catalens.training.finetune.answer_models import AnswerModel
+    from catalens.training.finetune.answers import Features, Plan, Row, Tuned
+    from catalens.training.finetune.loop import StepNote
+
+LOSS_PLOT = "loss.png"
+_COLUMNS = ("id", "image", "content", "question", "answer", "attribute", "split")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairTable:
+    """Pairs of a table that `prepare` wrote.
+
+    Attributes:
+        rows: train, val and test.
+        images: content hash → bytes, or the path of a file.
+    """
+
+    rows: Mapping[str, Sequence[Row]]
+    images: Mapping[str, bytes | str]
+
+    def load(self, rows: Sequence[Row]) -> list[Image]:
+        """Return the decoded images of rows.
+
+        Raises:
+            ImageError: one cannot be read.
+        """
+        return [read_image(self.images[row.content]) for row in rows]
+
+
+def read_pairs(path: Path, *, limit: int | None = None) -> PairTable:
+    """Read a table of pairs.
+
+    Args:
+        path: the .parquet file.
+        limit: the most rows of each side; None for all.
+
+    Raises:
+        InputError: it is not a table of pairs, or has no rows to train on.
+    """
+    from pyarrow import ArrowInvalid, parquet
+
+    from catalens.training.finetune.answers import Row
+
+    try:
+        table = parquet.read_table(path)
+    except (OSError, ArrowInvalid) as error:
+        raise InputError(f"{path} cannot be read as parquet: {error}") from error
+    if missing := sorted({*_COLUMNS} - {*table.column_names}):
+        raise InputError(f"{path} has no column {missing[0]!r}; `catalens finetune prepare` writes tables of pairs")
+    rows: dict[str, list[Row]] = {"train": [], "val": [], "test": []}
+    images: dict[str, bytes | str] = {}
+    for each in table.to_pylist():
+        side = rows[each["split"]]
+        if limit is None or len(side) < limit:
+            side.append(Row(each["id"], each["content"], each["question"], each["answer"], each["attribute"]))
+            images[each["content"]] = each["image"]["bytes"] or each["image"]["path"]
+    if not rows["train"]:
+        raise InputError(f"{path} has no rows with the split 'train'")
+    return PairTable(rows, images)
+
+
+def tune_answers(
+    table: PairTable, plan: Plan, *, cache: Path, wanted: Wanted, on_step: Callable[[StepNote], None]
+) -> Tuned:
+    """Fine-tune, and write the adapter, the merged model and a plot of the losses.
+
+    Args:
+        table: the pairs.
+        plan: where from, where to, and how.
+        cache: folder of frozen features.
+        wanted: device, dtype and quantisation.
+        on_step: told of each step.
+
+    Raises:
+        ModelError: the model cannot be loaded or tuned.
+    """
+    from catalens.models.readers.registry import load_family
+    from catalens.training.finetune.answers import cached_features, open_cache, tune
+
+    loaded, family = load_family(plan.base, wanted)
+    rows = [row for side in table.rows.values() for row in side]
+
+    def features_of(model: AnswerModel) -> Features:
+        store = open_cache(cache, loaded, model, table.load(rows[:1])[0])
+        return cached_features(model, table.load, store, rows)
+
+    tuned = tune(loaded, family, table.rows, features_of, plan, on_step)
+    save_image_atomically(loss_plot(tuned.state.losses, tuned.state.val), plan.out / LOSS_PLOT)
+    return tuned

@@ -1,0 +1,153 @@
+"""Vision-language models as answer training sees them: frozen image features, and a loss on the answer's tokens alone.
+
+The loss of a batch is the summed negative log-likelihood of the tokens of all answers, their end tokens included, and
+their number; tokens of questions and padding never count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from catalens.core.errors import ModelError
+from catalens.models.readers.blip import BlipAnswers
+from catalens.models.readers.blip2 import Blip2Opt, Blip2T5, dialogue
+from catalens.models.readers.blip_decoder import BlipTextStack
+from catalens.models.readers.kv_cache import pad_right
+from catalens.models.readers.loading import Loaded
+from catalens.models.readers.reader import Family
+from catalens.models.readers.tokens import plain_ids
+
+IGNORED = -100
+"""The label of a token that does not count."""
+FROZEN = r"(.*\.)?(vision_model|qformer|language_projection)\..*"
+"""Modules whose output is cached, which no adapter may touch."""
+
+
+class AnswerModel(Protocol):
+    """A model whose answers can be trained.
+
+    Attributes:
+        targets: names of the linear layers that get adapters by default.
+    """
+
+    targets: tuple[str, ...]
+
+    def features(self, images: Sequence[Image]) -> Tensor:
+        """Return the frozen part's output: (n, length, width)."""
+
+    def logits(self, features: Tensor, questions: Sequence[str], answers: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return logits (n, length, vocabulary), and the token that each predicts (n, length), or `IGNORED`."""
+
+
+def answer_model(loaded: Loaded, family: Family) -> AnswerModel:
+    """Return the training side of a reader.
+
+    Raises:
+        ModelError: answers of this family cannot be trained.
+    """
+    kinds: dict[type, type[Any]] = {Blip2Opt: _OptAnswers, Blip2T5: _T5Answers, BlipAnswers: _BlipAnswers}
+    if type(family) not in kinds:
+        raise ModelError(f"{loaded.name} cannot be fine-tuned to answer; BLIP-2 with OPT or Flan-T5 and BLIP VQA can")
+    model: AnswerModel = kinds[type(family)](loaded, family)
+    return model
+
+
+def answer_loss(
+    model: AnswerModel, features: Tensor, questions: Sequence[str], answers: Sequence[str]
+) -> tuple[Tensor, int]:
+    """Return the summed negative log-likelihood of the answers' tokens, and their number."""
+    logits, labels = model.logits(features, questions, answers)
+    flat = cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+    return flat, int((labels != IGNORED).sum())
+
+
+class _Answers:
+    """What the families share."""
+
+    def __init__(self, loaded: Loaded, family: Family) -> None:
+        self._model, self._family, self._tokenizer = loaded.model, family, family.tokenizer
+        self._end_id = int(family.end_ids[0])
+
+    def features(self, images: Sequence[Image]) -> Tensor:
+        """Run the frozen part, without dropout also while the rest is trained; see `AnswerModel`."""
+        for name in ("vision_model", "qformer"):
+            if hasattr(self._model, name):
+                getattr(self._model, name).eval()
+        with torch.no_grad():
+            found: Tensor = self._family.encode_images(images).features
+        return found.detach()
+
+    def _answer_ids(self, answer: str) -> list[int]:
+        return [*plain_ids(self._tokenizer, f"{self._family.answer_prefix}{answer}"), self._end_id]
+
+    def _prompts(self, questions: Sequence[str]) -> list[list[int]]:
+        return [self._tokenizer(dialogue(each, ())).input_ids for each in questions]
+
+
+class _OptAnswers(_Answers):
+    targets = ("q_proj", "v_proj")
+
+    def logits(self, features: Tensor, questions: Sequence[str], answers: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Run the language model over image, prompt and answer; see `AnswerModel`."""
+        prompts, ends = self._prompts(questions), [self._answer_ids(each) for each in answers]
+        rows = [[*prompt, *end] for prompt, end in zip(prompts, ends, strict=True)]
+        ids, mask = pad_right(rows, features.device)
+        language = self._model.language_model
+        words = language.get_input_embeddings()(ids)
+        embeds = torch.cat([features.to(words.dtype), words], dim=1)
+        seen = torch.cat([mask.new_ones(features.shape[:2]), mask], dim=1)
+        logits = language(inputs_embeds=embeds, attention_mask=seen).logits
+        starts = [len(prompt) for prompt in prompts]
+        # The last image position and all tokens but the last one predict the tokens.
+        return logits[:, features.shape[1] - 1 : -1], _labels(ids, mask, starts)
+
+
+class _T5Answers(_Answers):
+    targets = ("q", "v")
+
+    def logits(self, features: Tensor, questions: Sequence[str], answers: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Encode image and prompt, and decode the answer; see `AnswerModel`."""
+        ids, mask = pad_right(self._prompts(questions), features.device)
+        language = self._model.language_model
+        words = language.get_input_embeddings()(ids)
+        embeds = torch.cat([features.to(words.dtype), words], dim=1)
+        seen = torch.cat([mask.new_ones(features.shape[:2]), mask], dim=1)
+        target, there = pad_right([self._answer_ids(each) for each in answers], features.device)
+        start = torch.full_like(target[:, :1], language.config.decoder_start_token_id)
+        logits = language(
+            inputs_embeds=embeds,
+            attention_mask=seen,
+            decoder_input_ids=torch.cat([start, target[:, :-1]], dim=1),
+            decoder_attention_mask=torch.cat([there[:, :1], there[:, :-1]], dim=1),
+        ).logits
+        return logits, _labels(target, there, [0] * len(target))
+
+
+class _BlipAnswers(_Answers):
+    targets = ("query", "value")
+
+    def logits(self, features: Tensor, questions: Sequence[str], answers: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Encode image and question, and decode the answer; see `AnswerModel`."""
+        model = self._model
+        # The reader's own stack: the library's decoder sees the padding of a question.
+        encoder = BlipTextStack(model.text_encoder)
+        decoder = BlipTextStack(model.text_decoder.bert, model.text_decoder.cls)
+        ids, mask = pad_right([self._tokenizer(each).input_ids for each in questions], features.device)
+        hidden = encoder.encode(ids, mask, encoder.project(features))
+        target, there = pad_right([self._answer_ids(each) for each in answers], features.device)
+        start = torch.full_like(target[:, :1], model.config.text_config.bos_token_id)
+        shifted = torch.cat([start, target[:, :-1]], dim=1)
+        logits, _ = decoder.decode(shifted, None, decoder.project(hidden, mask), last_only=False)
+        return logits, _labels(target, there, [0] * len(target))
+
+
+def _labels(ids: Tensor, mask: Tensor, starts: Sequence[int]) -> Tensor:
+    """Return the ids where the answer is, and `IGNORED` for padding and for tokens before `starts`."""
+    before = torch.arange(ids.shape[1], device=ids.device)[None] < torch.tensor(starts, device=ids.device)[:, None]
+    return ids.masked_fill(before | (mask == 0), IGNORED)

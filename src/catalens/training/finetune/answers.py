@@ -1,0 +1,276 @@
+"""Fine-tunes the answers of a vision-language model: cached image features, adapters, merge, proof, model card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from catalens.core.errors import ModelError
+from catalens.core.vectors import batched
+from catalens.models.readers.loading import Loaded
+from catalens.models.readers.reader import Family, TorchImages, TorchReader
+from catalens.training.finetune.answer_models import IGNORED, AnswerModel, answer_loss, answer_model
+from catalens.training.finetune.features import FeatureCache
+from catalens.training.finetune.loop import Recipe, State, StepNote, train
+from catalens.training.finetune.lora import Lora, attach, save_adapter
+
+ADAPTER, MERGED = "adapter", "merged"
+"""Folders that are written."""
+_LOGITS_AGREE = 1e-3
+_PROVED = 32
+"""Validation rows that the merged model is compared on."""
+_ENCODED_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A question about an image, and its answer.
+
+    Attributes:
+        id: of the product, for messages.
+        content: hash of the image's bytes.
+        question: as the model is asked.
+        answer: as the model shall answer.
+        attribute: what the question is about.
+    """
+
+    id: str
+    content: str
+    question: str
+    answer: str
+    attribute: str = ""
+
+    @property
+    def length(self) -> int:
+        """About how many tokens it has."""
+        return len(self.question) + len(self.answer)
+
+
+class Images(Protocol):
+    """Returns the decoded images of rows, in order."""
+
+    def __call__(self, rows: Sequence[Row], /) -> list[Image]:
+        """Return n RGB images."""
+
+
+class Features(Protocol):
+    """Returns the frozen features of rows, in order."""
+
+    def __call__(self, rows: Sequence[Row], /) -> Tensor:
+        """Return (n, length, width)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Share of right answers to the questions about one attribute, before and after.
+
+    Attributes:
+        attribute: its name.
+        rows: test rows.
+        majority: share of the commonest answer.
+        before: share of exact answers of the untuned model, whatever their case.
+        after: the same of the tuned one.
+    """
+
+    attribute: str
+    rows: int
+    majority: float
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How the merged model compares with the model and its adapter on validation rows."""
+
+    rows: int
+    largest_difference: float
+    same_answers: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How to fine-tune.
+
+    Attributes:
+        base: name or folder that loads the untuned model.
+        out: folder to write: `adapter` and `merged`; a checkpoint in it is gone on from.
+        lora: settings of the adapter.
+        recipe: hyperparameters.
+    """
+
+    base: str
+    out: Path
+    lora: Lora = field(default_factory=Lora)
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What fine-tuning gave."""
+
+    state: State
+    scores: Sequence[Score]
+    proof: Proof
+
+
+def cached_features(model: AnswerModel, images: Images, cache: FeatureCache, rows: Sequence[Row]) -> Features:
+    """Compute the features of all images that the cache lacks, and return what reads them from it."""
+    known = cache.known(list({row.content for row in rows}))
+    missing = list({row.content: row for row in rows if row.content not in known}.values())
+    for some in batched(missing, _ENCODED_AT_ONCE):
+        found = model.features(images(some)).float().cpu().numpy()
+        cache.put({row.content: each for row, each in zip(some, found, strict=True)})
+
+    def features(rows: Sequence[Row]) -> Tensor:
+        return torch.from_numpy(cache.get([row.content for row in rows]))
+
+    return features
+
+
+def open_cache(folder: Path, loaded: Loaded, model: AnswerModel, image: Image) -> FeatureCache:
+    """Open the cache of a model's frozen features: as exact as the model, keyed by name, revision and preprocessing."""
+    shape = model.features([image]).shape[1:]
+    dtype = np.float32 if loaded.dtype == torch.float32 else np.float16
+    about = json.dumps(loaded.processor.image_processor.to_dict(), sort_keys=True, default=str)
+    return FeatureCache(folder, f"{loaded.name}\0{about}", tuple(shape), dtype)
+
+
+def tune(
+    loaded: Loaded,
+    family: Family,
+    rows: Mapping[str, Sequence[Row]],
+    features_of: Callable[[AnswerModel], Features],
+    plan: Plan,
+    on_step: Callable[[StepNote], None] = lambda _: None,
+) -> Tuned:
+    """Train an adapter, score it on test rows, merge it, prove the merged model, and save both.
+
+    Args:
+        loaded: the model; its layers are replaced in place.
+        family: of the model.
+        rows: train, val and test.
+        features_of: returns what gives the frozen features of rows, for the model.
+        plan: where from, where to, and how.
+        on_step: told of each step.
+
+    Raises:
+        ModelError: a loss is not finite, or the merged model is not the model with its adapter.
+    """
+    side = answer_model(loaded, family)
+    features = features_of(side)
+    before = _answers(family, loaded, features, rows["test"])
+    torch.manual_seed(plan.recipe.seed)
+    tuned = attach(loaded.model, plan.lora, side.targets)
+
+    def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
+        there = features(batch).to(loaded.device, loaded.dtype)
+        return answer_loss(side, there, [row.question for row in batch], [row.answer for row in batch])
+
+    state = train(tuned, loss_of, rows["train"], rows["val"], plan.recipe, plan.out, on_step)
+    scores = _scores(rows["test"], before, _answers(family, loaded, features, rows["test"]))
+    save_adapter(tuned, plan.out / ADAPTER, plan.base)
+    proof = _merge(loaded, family, side, tuned, features, rows["val"] or rows["train"])
+    _save(loaded, plan.out / MERGED, card(plan, rows, state, scores))
+    return Tuned(state, scores, proof)
+
+
+def card(plan: Plan, rows: Mapping[str, Sequence[Row]], state: State, scores: Sequence[Score]) -> str:
+    """Return the model card: base, hash of the data, recipe and scores."""
+    lines = [f"| {s.attribute} | {s.rows} | {s.majority:.3f} | {s.before:.3f} | **{s.after:.3f}** |" for s in scores]
+    counts = ", ".join(f"{len(each)} {name}" for name, each in rows.items())
+    return "\n".join(
+        [
+            f"---\nbase_model: {plan.base}\nlibrary_name: transformers\npipeline_tag: visual-question-answering\n---",
+            f"# {plan.base}, fine-tuned to answer by `catalens finetune answers`",
+            f"- data: {counts} rows, SHA-256 `{data_hash(rows)}`",
+            f"- adapter: `{json.dumps(asdict(plan.lora))}`",
+            f"- recipe: `{json.dumps(asdict(plan.recipe))}`, {state.step} steps, best validation loss {state.best:.4f}",
+            "\nExact answers on test rows:\n",
+            "| attribute | rows | majority | before | after |\n|---|---|---|---|---|",
+            *lines,
+            "",
+        ]
+    )
+
+
+def data_hash(rows: Mapping[str, Sequence[Row]]) -> str:
+    """Return a digest of all rows, in their order."""
+    digest = hashlib.sha256()
+    for name, each in rows.items():
+        for row in each:
+            digest.update(json.dumps([name, row.content, row.question, row.answer]).encode())
+    return digest.hexdigest()
+
+
+def _answers(family: Family, loaded: Loaded, features: Features, rows: Sequence[Row]) -> list[str]:
+    loaded.model.eval()
+    reader = TorchReader(family)
+    found: list[str] = []
+    for row in rows:
+        there = features([row]).to(loaded.device, loaded.dtype)
+        found += reader.answer(TorchImages(there), [row.question])[0]
+    return found
+
+
+def _scores(rows: Sequence[Row], before: Sequence[str], after: Sequence[str]) -> list[Score]:
+    scores: list[Score] = []
+    for attribute in sorted({row.attribute for row in rows}):
+        at = [place for place, row in enumerate(rows) if row.attribute == attribute]
+        truth = [_plain(rows[place].answer) for place in at]
+        scores.append(
+            Score(
+                attribute or "all",
+                len(at),
+                Counter(truth).most_common(1)[0][1] / len(at),
+                sum(_plain(before[place]) == each for place, each in zip(at, truth, strict=True)) / len(at),
+                sum(_plain(after[place]) == each for place, each in zip(at, truth, strict=True)) / len(at),
+            )
+        )
+    return scores
+
+
+def _plain(answer: str) -> str:
+    return " ".join(answer.casefold().replace("-", " ").split())
+
+
+def _merge(
+    loaded: Loaded, family: Family, side: AnswerModel, tuned: Any, features: Features, rows: Sequence[Row]
+) -> Proof:
+    """Fold the adapter into the model's weights, and prove that nothing else changed."""
+    some = rows[:_PROVED]
+    questions, answers = [row.question for row in some], [row.answer for row in some]
+    there = features(some).to(loaded.device, loaded.dtype)
+    tuned.eval()
+    with torch.inference_mode():
+        adapted, labels = side.logits(there, questions, answers)
+    said = _answers(family, loaded, features, some)
+    tuned.merge_and_unload()
+    with torch.inference_mode():
+        merged, _ = side.logits(there, questions, answers)
+    counted = labels != IGNORED
+    difference = float((adapted[counted].float() - merged[counted].float()).abs().max())
+    same = said == _answers(family, loaded, features, some)
+    if loaded.dtype == torch.float32 and (difference > _LOGITS_AGREE or not same):
+        raise ModelError(
+            f"the merged model differs from the model with its adapter: logits by {difference:.2g}, answers "
+            f"{'the same' if same else 'not the same'}; the adapter alone is kept"
+        )
+    return Proof(len(some), difference, same)
+
+
+def _save(loaded: Loaded, folder: Path, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    loaded.model.save_pretrained(str(folder))
+    loaded.processor.save_pretrained(str(folder))
+    (folder / "README.md").write_text(text, encoding="utf-8")

@@ -1,0 +1,88 @@
+"""Low-rank adapters through PEFT: attach, save, load through the base, merge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalens.core.errors import ModelError
+from catalens.models.readers.adapters import INSTALL, quiet
+from catalens.training.finetune.answer_models import FROZEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """Settings of an adapter; the defaults are those of the source article.
+
+    Attributes:
+        rank: of the update.
+        alpha: scale of the update is alpha / rank.
+        dropout: of the adapter's input.
+        targets: names of linear layers; empty for the family's own.
+        use_dora: decompose weights into magnitude and direction.
+        use_rslora: scale by the root of the rank.
+    """
+
+    rank: int = 8
+    alpha: int = 32
+    dropout: float = 0.05
+    targets: tuple[str, ...] = ()
+    use_dora: bool = False
+    use_rslora: bool = False
+
+
+def attach(model: Any, lora: Lora, targets: Sequence[str]) -> Any:
+    """Freeze a model and return it with trainable adapters, which replace its layers in place.
+
+    Raises:
+        ModelError: PEFT is missing, or no layer has such a name.
+    """
+    peft = need_peft()
+    config = peft.LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets or targets),
+        exclude_modules=FROZEN,
+        use_dora=lora.use_dora,
+        use_rslora=lora.use_rslora,
+        bias="none",
+    )
+    try:
+        with quiet():
+            return peft.get_peft_model(model, config)
+    except ValueError as error:
+        raise ModelError(f"no adapter can be attached to {', '.join(lora.targets or targets)}: {error}") from error
+
+
+def need_peft() -> Any:
+    """Return PEFT.
+
+    Raises:
+        ModelError: it is not installed.
+    """
+    try:
+        import peft
+    except ImportError as error:
+        raise ModelError(f"adapters need peft: {INSTALL}") from error
+    return peft
+
+
+def adapter_state(model: Any) -> dict[str, Any]:
+    """Return a copy of an adapter's weights by name."""
+    # Embeddings are never adapted; looking whether they were would ask the hub about the base.
+    state = need_peft().get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: value.detach().clone() for name, value in state.items()}
+
+
+def set_adapter_state(model: Any, state: dict[str, Any]) -> None:
+    """Put weights back that `adapter_state` returned."""
+    need_peft().set_peft_model_state_dict(model, state)
+
+
+def save_adapter(model: Any, folder: Path, base: str) -> None:
+    """Write an adapter's folder, in PEFT's format, which names its base model."""
+    model.peft_config["default"].base_model_name_or_path = base
+    model.save_pretrained(str(folder), save_embedding_layers=False)

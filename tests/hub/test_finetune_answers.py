@@ -1,0 +1,207 @@
+"""Fine-tuning of answers on tiny real checkpoints: loss on answers alone, cached features, resume, merge, folders."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from catalens.core.errors import ModelError
+from catalens.models.readers.loading import Loaded, Wanted, load
+from catalens.models.readers.reader import Family, TorchReader
+from catalens.models.readers.registry import load_reader
+from catalens.training.finetune.answer_models import AnswerModel, answer_loss, answer_model
+from catalens.training.finetune.answers import Features, Plan, Row, cached_features, open_cache, tune
+from catalens.training.finetune.loop import Recipe, plan_batches, train
+from catalens.training.finetune.lora import Lora, adapter_state, attach
+from tests.support.tiny_readers import BUILD, FAMILY, tiny
+
+KINDS = ["blip-vqa", "blip2-opt", "blip2-t5"]
+COLOURS = {"red": (220, 20, 20), "blue": (20, 20, 220)}
+RECIPE = Recipe(epochs=2, batch_size=4, rate=5e-3, checkpoint_steps=1)
+
+
+def image(row: Row) -> Image.Image:
+    seed = int(row.content, 16)
+    pixels = np.array(COLOURS[row.answer]) + np.random.default_rng(seed).normal(0, 10, (32, 32, 3))
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def images(rows: Sequence[Row]) -> list[Image.Image]:
+    return [image(row) for row in rows]
+
+
+ROWS = [
+    Row(str(at), f"{at:032x}", ("what colour is it?", "which colour?")[at % 2], list(COLOURS)[at // 2 % 2], "colour")
+    for at in range(16)
+]
+
+
+def fresh(kind: str) -> tuple[Loaded, Family]:
+    """A tiny checkpoint of one's own: adapters replace layers in place."""
+    loaded, _ = tiny(kind)
+    own = Loaded(
+        name=loaded.name,
+        model=copy.deepcopy(loaded.model),
+        processor=loaded.processor,
+        device=loaded.device,
+        dtype=loaded.dtype,
+    )
+    return own, FAMILY[kind](own)
+
+
+def uncached(model: AnswerModel) -> Features:
+    return lambda rows: model.features(images(rows))
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_the_loss_is_the_readers_own_score(kind: str) -> None:
+    """Two independent ways to the same number: the training loss, and the reader's log-likelihood of the answer."""
+    loaded, family = fresh(kind)
+    side, reader = answer_model(loaded, family), TorchReader(family)
+    for row in ROWS[:3]:
+        loss, _ = answer_loss(side, side.features([image(row)]), [row.question], [row.answer])
+        (score,) = reader.score(reader.encode_images([image(row)]), row.question, [row.answer])[0]
+        assert loss.item() == pytest.approx(-float(score), rel=1e-4)
+
+
+def test_padding_and_questions_never_count(kind: str) -> None:
+    loaded, family = fresh(kind)
+    side = answer_model(loaded, family)
+    rows = [ROWS[0], Row("x", "ff", "what colour is it, and which colour is it not?", "blue", "colour")]
+    features = side.features(images(rows))
+    together, tokens = answer_loss(side, features, [row.question for row in rows], [row.answer for row in rows])
+    alone = [answer_loss(side, features[at : at + 1], [row.question], [row.answer]) for at, row in enumerate(rows)]
+    assert tokens == sum(count for _, count in alone)
+    assert together.item() == pytest.approx(sum(loss.item() for loss, _ in alone), rel=1e-4)
+
+
+def test_adapters_leave_the_frozen_part_alone(kind: str) -> None:
+    loaded, family = fresh(kind)
+    side = answer_model(loaded, family)
+    before = side.features(images(ROWS[:2]))
+    tuned = attach(loaded.model, Lora(), side.targets)
+    trained = [name for name, each in tuned.named_parameters() if each.requires_grad]
+    assert trained
+    assert all("lora_" in name for name in trained)
+    assert not [name for name in trained if "vision" in name or "qformer" in name]
+    torch.testing.assert_close(side.features(images(ROWS[:2])), before, rtol=0, atol=0)
+
+
+def _curve(kind: str, features_of: Callable[[AnswerModel, Loaded], Features], folder: Path) -> list[float]:
+    loaded, family = fresh(kind)
+    side = answer_model(loaded, family)
+    features = features_of(side, loaded)
+    torch.manual_seed(0)
+    tuned = attach(loaded.model, Lora(), side.targets)
+
+    def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
+        return answer_loss(side, features(batch), [row.question for row in batch], [row.answer for row in batch])
+
+    return train(tuned, loss_of, ROWS[:12], ROWS[12:], RECIPE, folder).losses
+
+
+def test_the_cached_loss_curve_is_the_uncached_one(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cached(side: AnswerModel, loaded: Loaded) -> Features:
+        cache = open_cache(tmp_path / "cache", loaded, side, image(ROWS[0]))
+        found = cached_features(side, images, cache, ROWS)
+        monkeypatch.setattr(type(side), "features", None)  # a training step that touched it would fail
+        return found
+
+    plain = _curve(kind, lambda side, _: uncached(side), tmp_path / "plain")
+    with_cache = _curve(kind, cached, tmp_path / "cached")
+    np.testing.assert_allclose(with_cache, plain, atol=1e-4)
+    assert np.mean(plain[-3:]) < np.mean(plain[:3])
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_killed_run_goes_on_bit_for_bit(kind: str, tmp_path: Path) -> None:
+    def run(folder: Path, kill_at: int | None) -> tuple[list[float], dict[str, Any]]:
+        loaded, family = fresh(kind)
+        side = answer_model(loaded, family)
+        torch.manual_seed(0)
+        tuned = attach(loaded.model, Lora(dropout=0.1), side.targets)
+        done = 0
+
+        def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
+            nonlocal done
+            done += 1
+            if done == kill_at:
+                raise KilledError
+            features = side.features(images(batch))
+            return answer_loss(side, features, [row.question for row in batch], [row.answer for row in batch])
+
+        state = train(tuned, loss_of, ROWS[:12], ROWS[12:], RECIPE, folder)
+        return state.losses, adapter_state(tuned)
+
+    losses, whole = run(tmp_path / "whole", None)
+    for kill_at in (3, 5):  # inside the first epoch, and again inside the second
+        with pytest.raises(KilledError):
+            run(tmp_path / "killed", kill_at)
+    again, resumed = run(tmp_path / "killed", None)
+    assert again == losses
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_loss_that_is_not_finite_names_its_batch(tmp_path: Path) -> None:
+    loaded, family = fresh("blip-vqa")
+    side = answer_model(loaded, family)
+    tuned = attach(loaded.model, Lora(), side.targets)
+    before = adapter_state(tuned)
+
+    def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
+        features = side.features(images(batch))
+        if any(row.id == "7" for row in batch):
+            features = features * float("nan")
+        return answer_loss(side, features, [row.question for row in batch], [row.answer for row in batch])
+
+    with pytest.raises(ModelError, match=r"batch with .*\b7\b.* is not finite"):
+        train(tuned, loss_of, ROWS[:8], [], Recipe(batch_size=8), tmp_path)
+    assert all(torch.equal(before[name], each) for name, each in adapter_state(tuned).items())
+
+
+def test_batches_hold_every_row_once_and_rows_of_like_length() -> None:
+    rows = [Row(str(at), "", "q" * (at % 40), "a") for at in range(300)]
+    batches = plan_batches(rows, 8, seed=1)
+    assert sorted(int(row.id) for batch in batches for row in batch) == list(range(300))
+    assert max(batch[-1].length - batch[0].length for batch in batches) <= 3
+    assert plan_batches(rows, 8, seed=1) == batches != plan_batches(rows, 8, seed=2)
+
+
+def test_tuned_models_answer_right_and_load_by_path(kind: str, tmp_path: Path) -> None:
+    base = BUILD[kind](tmp_path / "base")
+    import transformers
+
+    architecture = transformers.AutoConfig.from_pretrained(base).architectures[0]
+    loaded = load(base, "tiny", architecture, Wanted(device="cpu", dtype="float32"))
+    rows = {"train": ROWS, "val": ROWS[:4], "test": ROWS}
+    recipe = Recipe(epochs=40, batch_size=8, rate=2e-2, patience=40)
+    lora = Lora(rank=16, dropout=0.0)
+    plan = Plan(base=str(base), out=tmp_path / "out", lora=lora, recipe=recipe)
+    tuned = tune(loaded, FAMILY[kind](loaded), rows, uncached, plan)
+    (score,) = tuned.scores
+    assert score.after > score.before
+    assert tuned.proof.same_answers
+    assert tuned.proof.largest_difference < 1e-3
+    assert "| colour | 16 | 0.500 |" in (tmp_path / "out" / "merged" / "README.md").read_text()
+    pictures = images(ROWS[:4])
+    answers = []
+    for name in ("merged", "adapter"):
+        with load_reader(str(tmp_path / "out" / name), device="cpu", dtype="float32") as reader:
+            answers.append(reader.answer(reader.encode_images(pictures), ["what colour is it?"]))
+            assert "base" in reader.name if name == "adapter" else "merged" in reader.name
+    assert answers[0] == answers[1]
