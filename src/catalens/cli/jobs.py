@@ -112,6 +112,7 @@ def run_stages(
     show: Show | RowTable,
     json: bool = False,
     memory_limit: str | None = None,
+    server: str | None = None,
 ) -> None:
     """Run stages over pictures, print what they find or where it was written, and end with 1 if some items failed.
 
@@ -124,12 +125,17 @@ def run_stages(
         show: prints a result for a person as soon as it is there, or the table of all at the end.
         json: print JSON lines, also if results are written somewhere.
         memory_limit: such as 4GB: one model at a time.
+        server: address of a service whose models are used instead.
 
     Raises:
         InputError: no pictures, or flags that cannot be followed.
     """
     from catalens.pipelines.stages import identity
 
+    if server is not None:
+        from catalens.cli.remote import stages_at
+
+        stages = stages_at(stages, server)
     limit = inputs.memory_size(memory_limit) if memory_limit is not None else None
     entries = inputs.entries(pictures) if isinstance(pictures, Sequence) else pictures
     outputs = destination.outputs()
