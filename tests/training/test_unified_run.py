@@ -23,12 +23,24 @@ from catalens.models.registry import load_encoder
 from catalens.training.recipes.unified import looking
 from catalens.training.recipes.unified.export import write_unified
 from catalens.training.recipes.unified.looking import Job, Looker, read_features, run
-from catalens.training.recipes.unified.training import Recipe, Trainer
+from catalens.training.recipes.unified.recipe import Recipe
+from catalens.training.recipes.unified.training import Trainer
 from tests.support.drawn_table import SCHEMA, jpeg, row, write_table
 
 PICTURE = SCHEMA.field("image")
 WORDS = ["a black dog runs in the snow", "two men sit on a bench", "a girl in a red dress", "a bird over the sea"]
-RECIPE = Recipe(head_steps=3, joint_steps=2, everyday=6, clothing=4, grocery=4, goods=4, nonsense=2, names=20)
+RECIPE = Recipe(
+    text_steps=1,
+    head_steps=3,
+    joint_steps=2,
+    everyday=6,
+    clothing=4,
+    grocery=4,
+    goods=4,
+    nonsense=2,
+    names=20,
+    made=4,
+)
 NAMES = ("everyday-train", "everyday-val", "clothing-train", "clothing-val", "grocery-train", "grocery-val", "objects")
 
 
@@ -74,6 +86,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         run(job, data, out, looker, lambda: looking.read_set(data, "everyday-train"))
     trainer = Trainer(RECIPE, data, out)
     trainer.prepare()
+    trainer.settle()
     trainer.start()
     trainer.train_to_end()
     return out
@@ -97,7 +110,7 @@ def test_a_stopped_run_continues_where_it_was(trained: Path, data: Path) -> None
     trainer = Trainer(RECIPE, data, trained)
     assert trainer.resume()
     assert trainer.step == 5
-    assert (trained / "log.jsonl").read_text(encoding="utf-8").count("\n") == 1
+    assert (trained / "log.jsonl").read_text(encoding="utf-8").count("\n") == 2  # the matching of texts, and the end
 
 
 def test_the_teachers_ranking_survives_the_start(data: Path, trained: Path) -> None:

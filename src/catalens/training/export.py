@@ -84,7 +84,7 @@ def write_bundle(folder: Path, image: nn.Module, text: TextTower, tokenizer: Tok
         as_bytes=facts["precision"] == "int8",
     )
     write_text(folder, text)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     same = {"resample": "bicubic", "pad_id": None, "max_tokens": 64, "logit_bias": None}
     probe = {text: tokenizer.encode(text).ids for text in ("a red striped t-shirt", "a black dog, running")}
     end = {"end_id": tokenizer.get_vocab_size() - 1}

@@ -22,13 +22,13 @@ class Views:
     """The features of one set in every view that is complete."""
 
     def __init__(self, run: Path, name: str) -> None:
-        views = []
+        views: list[tuple[NDArray[np.float16], NDArray[np.float16], NDArray[np.float16]]] = []
         while (tops := read_features(run, name, len(views), PARTS[2])) is not None:
             maps, fine = (read_features(run, name, len(views), part) for part in PARTS[:2])
             assert maps is not None
             assert fine is not None
             views.append((maps, fine, tops))
-        self.views: list[tuple[NDArray[np.float16], NDArray[np.float16], NDArray[np.float16]]] = views
+        self.views = views
 
     def __len__(self) -> int:
         return len(self.views[0][0]) if self.views else 0
@@ -58,7 +58,8 @@ class Labels:
 
     def all_texts(self, templates: int | None = None) -> tuple[list[str], list[int]]:
         """Return every wording in every template, or in the first few, and the label of each."""
-        texts, owner = [], []
+        texts: list[str] = []
+        owner: list[int] = []
         for at, each in enumerate(self.words):
             some = [template.format(word) for template in self.templates[:templates] for word in each]
             texts, owner = texts + some, owner + [at] * len(some)

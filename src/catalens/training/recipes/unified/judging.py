@@ -20,7 +20,7 @@ from catalens.core.images import read_image
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.core.vectors import batched
-from catalens.models.registry import load_encoder, shipped_calibration
+from catalens.models.registry import CALIBRATION, load_encoder, shipped_calibration
 from catalens.tasks.attributes import Attribute, SchemaBank, build_schema_bank, read_attributes
 from catalens.tasks.calibration import Calibration, load_calibration
 from catalens.tasks.schema import load_schema
@@ -30,6 +30,7 @@ from catalens.training.fashion import read_products
 from catalens.training.kinds import read_classes
 from catalens.training.pixels import nonsense, png, read_photographs
 from catalens.training.questions import everyday_facts
+from catalens.training.recipes.unified.targets import subjects_of
 from catalens.training.recipes.unified.wild import (
     GARMENT_WORDS,
     GARMENTS,
@@ -67,9 +68,19 @@ class Figure:
 class Judge:
     """Encodes each table once with an encoder for products and one for everything else, which may be the same."""
 
-    def __init__(self, product: Encoder, everyday: Encoder, data: Path, *, cache: Path, split: str = "val") -> None:
+    def __init__(
+        self,
+        product: Encoder,
+        everyday: Encoder,
+        data: Path,
+        *,
+        cache: Path,
+        split: str = "val",
+        calibrations: Path | None = None,
+    ) -> None:
+        """Take the encoders, the tables' folder, a folder for vectors, and one with calibrations of other encoders."""
         self.product, self.everyday, self.data, self.split = product, everyday, data, split
-        self._cache = cache
+        self._cache, self.calibrations = cache, calibrations
         self._banks: dict[str, tuple[SchemaBank, Calibration | None]] = {}
 
     def all(self) -> list[Figure]:
@@ -88,8 +99,8 @@ class Judge:
     def products(self) -> list[Figure]:
         """Zero-shot labels of the shop's own products, and titles that find their picture."""
         rows = list(read_products(self.data / "fashion", self.split))
-        vectors = self._images(self.product, f"fashion-{self.split}", lambda: [row.picture for row in rows])
-        bank, _ = self._bank("fashion", self.product)
+        vectors = self.images(self.product, f"fashion-{self.split}", lambda: [row.picture for row in rows])
+        bank, _ = self.bank("fashion", self.product)
         out = []
         for name in PRODUCT_GROUPS:
             labels = {label: at for at, label in enumerate(bank.schema.group(name).label_names)}
@@ -110,14 +121,14 @@ class Judge:
     def clothing(self) -> list[Figure]:
         """Article types of clothes photographed at home, free and among the table's own labels."""
         rows = read_wild(self.data, "clothing", "val")
-        vectors = self._images(self.product, "clothing-val", lambda: [row.picture for row in rows])
+        vectors = self.images(self.product, "clothing-val", lambda: [row.picture for row in rows])
         read = self._read("fashion", self.product, vectors)
         out = judged("clothes at home", [each["type"] for each in read], [GARMENTS[row.label] for row in rows])
         labels = list(GARMENT_WORDS)
         texts = [f"a photo of a {GARMENT_WORDS[label][0]}" for label in labels]
         truth = [labels.index(row.label) for row in rows]
         for encoder in self._encoders():
-            seen = self._images(encoder, "clothing-val", lambda: [row.picture for row in rows])
+            seen = self.images(encoder, "clothing-val", lambda: [row.picture for row in rows])
             out.append(
                 _closed("clothes at home", f"among {len(labels)} labels, {encoder.name}", encoder, texts, seen, truth)
             )
@@ -126,7 +137,7 @@ class Judge:
     def grocery(self) -> list[Figure]:
         """Groceries among their own labels, the main subject, and what is said to be done in pictures of no one."""
         rows = read_wild(self.data, "grocery", "val")
-        vectors = self._images(self.everyday, "grocery-val", lambda: [row.picture for row in rows])
+        vectors = self.images(self.everyday, "grocery-val", lambda: [row.picture for row in rows])
         labels = coarse_labels(rows)
         texts = [f"a photo of {grocery_words(label)[-1]}" for label in labels]
         truth = [labels.index(row.coarse) for row in rows]
@@ -147,7 +158,7 @@ class Judge:
     def photographs(self) -> list[Figure]:
         """Retrieval between photographs and captions, and what captions agree on."""
         captions = read_captions(self.data, self.split)
-        vectors = self._images(self.everyday, f"everyday-{self.split}", lambda: read_photographs(self.data, self.split))
+        vectors = self.images(self.everyday, f"everyday-{self.split}", lambda: read_photographs(self.data, self.split))
         texts = self.everyday.encode_texts([text for each in captions for text in each])
         owner = np.repeat(np.arange(len(captions)), [len(each) for each in captions])
         forth = retrieval(texts, vectors, owner.tolist())
@@ -162,7 +173,7 @@ class Judge:
             Figure("photographs", "picture R@10", float((back < 10).mean()), None, len(vectors)),
         ]
         for group, kind in FACT_OF.items():
-            names = self._bank("everyday", self.everyday)[0].schema.group(group).label_names
+            names = self.bank("everyday", self.everyday)[0].schema.group(group).label_names
             some = [at for at, row in enumerate(known) if row.get(kind) in names]
             given = [at for at in some if group in read[at] and read[at][group].values]
             right = sum(read[at][group].value == known[at][kind] for at in given)
@@ -174,16 +185,11 @@ class Judge:
     def objects(self) -> list[Figure]:
         """The main subject of one picture per ImageNet class, and the class among all thousand."""
         rows = read_wild(self.data, "objects")
-        vectors = self._images(self.everyday, "objects", lambda: [row.picture for row in rows])
+        vectors = self.images(self.everyday, "objects", lambda: [row.picture for row in rows])
         classes = read_classes()
         place = {name.lower(): at for at, each in reversed(list(enumerate(classes))) for name in each.names}
-        group = load_schema("everyday").group("subject")
-        words = {label.name: {label.name, *map(_bare, label.wordings)} for label in group.labels}
-        allowed = []
-        for row in rows:
-            each = classes[place[row.label.lower()]] if row.label.lower() in place else None
-            said = {word.lower() for word in (*each.names, *each.kinds)} if each else {row.label.lower()}
-            allowed.append(tuple(name for name, some in words.items() if some & said))
+        subjects = subjects_of(classes, load_schema("everyday").group("subject"))
+        allowed = [subjects[place[row.label.lower()]] if row.label.lower() in place else () for row in rows]
         read = self._read("everyday", self.everyday, vectors)
         texts = [f"a photo of a {each.names[0]}" for each in classes]
         kept = [at for at, row in enumerate(rows) if row.label.lower() in place]
@@ -198,7 +204,7 @@ class Judge:
         made = nonsense(400, np.random.default_rng(1))
         out = []
         for schema, group, encoder in (("fashion", "type", self.product), ("everyday", "subject", self.everyday)):
-            vectors = self._images(encoder, "nonsense-judged", lambda: [png(each) for each in made])
+            vectors = self.images(encoder, "nonsense-judged", lambda: [png(each) for each in made])
             read = [each[group] for each in self._read(schema, encoder, vectors)]
             sure = float(np.mean([bool(each.values) and each.confidence >= CONFIDENT for each in read]))
             out.append(Figure("nonsense", f"confident {group}", sure, 0.0, len(made)))
@@ -210,8 +216,8 @@ class Judge:
         captions = read_captions(self.data, self.split)
         out = []
         for encoder in self._encoders():
-            sold = self._images(encoder, f"fashion-{self.split}", lambda: [row.picture for row in rows])
-            seen = self._images(encoder, f"everyday-{self.split}", lambda: read_photographs(self.data, self.split))
+            sold = self.images(encoder, f"fashion-{self.split}", lambda: [row.picture for row in rows])
+            seen = self.photograph_vectors(encoder)
             items = np.concatenate([sold, seen])
             titles = encoder.encode_texts([row.title for row in rows])
             first = encoder.encode_texts([each[0] for each in captions])
@@ -224,20 +230,31 @@ class Judge:
     def _encoders(self) -> list[Encoder]:
         return [self.product] if self.product is self.everyday else [self.product, self.everyday]
 
-    def _bank(self, schema: str, encoder: Encoder) -> tuple[SchemaBank, Calibration | None]:
+    def photograph_vectors(self, encoder: Encoder) -> Vectors:
+        """Return (n, dim) of the split's everyday photographs."""
+        return self.images(encoder, f"everyday-{self.split}", lambda: read_photographs(self.data, self.split))
+
+    def bank(self, schema: str, encoder: Encoder) -> tuple[SchemaBank, Calibration | None]:
+        """Return the encoded labels of a schema, and the calibration beside the encoder if there is one."""
         if schema not in self._banks:
             file = shipped_calibration(encoder.name, schema)
+<<<<<<< HEAD
             own = _beside(encoder, schema)
             path = own or file
             learned = load_calibration(path) if path else None
+=======
+            own = self.calibrations and self.calibrations / CALIBRATION.format(schema=schema)
+            file = own if own and own.is_file() else file
+            learned = load_calibration(file) if file else None
+>>>>>>> bundled
             self._banks[schema] = build_schema_bank(encoder, load_schema(schema)), learned
         return self._banks[schema]
 
     def _read(self, schema: str, encoder: Encoder, vectors: Vectors) -> list[Mapping[str, Attribute]]:
-        bank, learned = self._bank(schema, encoder)
+        bank, learned = self.bank(schema, encoder)
         return list(read_attributes(vectors, bank, calibration=learned))
 
-    def _images(self, encoder: Encoder, table: str, read: Callable[[], Sequence[bytes]]) -> Vectors:
+    def images(self, encoder: Encoder, table: str, read: Callable[[], Sequence[bytes]]) -> Vectors:
         """Encode a table, or take its vectors from the cache."""
         file = self._cache / f"{encoder.name.replace('/', '_')}.{table}.npy"
         if not file.exists():
@@ -281,23 +298,6 @@ def _closed(
     return Figure(table, name, found.top1, found.majority, found.rows)
 
 
-def _beside(encoder: Encoder, schema: str) -> Path | None:
-    """Return the calibration in the folder of a bundle that was loaded by its path."""
-    folder = getattr(encoder, "folder", None)
-    file = Path(folder) / f"{schema}.calibration.json" if folder else None
-    return file if file and file.is_file() else None
-
-
-def _bare(wording: str) -> str:
-    """Drop the article of a wording.
-
-    >>> _bare("a sports car"), _bare("bread")
-    ('sports car', 'bread')
-    """
-    first, _, rest = wording.partition(" ")
-    return rest if first in ("a", "an", "the") else wording
-
-
 def _group(identifier: str) -> str:
     return identifier.partition("/")[0]
 
@@ -337,7 +337,12 @@ def main() -> None:
     same = options.product == options.everyday
     everyday = product if same else load_encoder(options.everyday, threads=options.threads)
     judge = Judge(
-        product, everyday, options.data, cache=cache_folder(options.cache, product, everyday), split=options.split
+        product,
+        everyday,
+        options.data,
+        cache=cache_folder(options.cache, product, everyday),
+        split=options.split,
+        calibrations=Path(options.product) if same else None,
     )
     figures = judge.all()
     print(table_of(figures))  # noqa: T201 - the point of the command

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL.Image import Image as Picture
 
 from catalens.models.registry import shipped
 from catalens.training.fashion import read_goods, read_products
 from catalens.training.pixels import nonsense, png, read_photographs
 from catalens.training.recipes.unified.lite import SIDE, LiteTower, read_weights, weights_file
-from catalens.training.recipes.unified.views import Picture, opened, pasted, squashed, varied
+from catalens.training.recipes.unified.views import opened, pasted, squashed, varied
 from catalens.training.recipes.unified.wild import read_wild
 from catalens.training.tracing import to_openvino
 
@@ -85,7 +86,7 @@ def view_of(job: Job, data: bytes, backgrounds: Sequence[bytes], rng: np.random.
     if job.view == 0:
         return picture
     if job.name == "goods":
-        scene = pasted(picture, opened(backgrounds[rng.integers(len(backgrounds))]), rng)
+        scene = pasted(picture, opened(backgrounds[int(rng.integers(len(backgrounds)))]), rng)
         if scene is not None:
             return varied(scene, rng, least_area=0.75)
     return varied(picture, rng)
@@ -148,7 +149,8 @@ def run(job: Job, data: Path, out: Path, looker: Looker, backgrounds: Callable[[
             found.append(looker.look(pixels, products=job.products))
         part = file.with_suffix(".part")
         with part.open("wb") as opened_file:
-            np.savez(opened_file, **{name: np.concatenate([each[name] for each in found]) for name in found[0]})
+            arrays: dict[str, Any] = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+            np.savez(opened_file, **arrays)
         part.replace(file)
     (out / "features" / f"{job.name}.{job.view}.done").touch()
 
@@ -181,7 +183,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     (options.out / "features").mkdir(parents=True, exist_ok=True)
-    looker, kept = Looker(options.threads), []
+    looker = Looker(options.threads)
+    kept: list[bytes] = []
 
     def backgrounds() -> Sequence[bytes]:
         kept.extend(read_photographs(options.data) if not kept else [])

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from catalens.tasks.schema import load_schema
+from catalens.tasks.schema import Group, load_schema
 from catalens.training.fashion import Product
+from catalens.training.kinds import Class
 from catalens.training.losses import multi_positive
 from catalens.training.recipes.unified.batches import Labels, of_group
 from catalens.training.recipes.unified.wild import GARMENT_WORDS, GARMENTS, coarse_labels, grocery_words, read_wild
@@ -23,10 +24,45 @@ PRODUCT_GROUPS = {"type": 1.0, "colour": 0.5, "gender": 0.3}
 """Group of the fashion schema that products are labelled with → weight of its loss."""
 
 
+GARMENT_SUBJECTS = {"Shoes": "shoe", "Hat": "hat", "Dress": "dress", "Blazer": "suit"}
+GROCERY_SUBJECTS = {"Fruit": "fruit", "Vegetables": "vegetable"}
+"""Labels of the wild tables → main subject; what is not named here is none of the subjects."""
+
+
+def bare(wording: str) -> str:
+    """Drop the article of a wording.
+
+    >>> bare("a sports car"), bare("bread")
+    ('sports car', 'bread')
+    """
+    first, _, rest = wording.partition(" ")
+    return rest if first in ("a", "an", "the") else wording
+
+
+def subjects_of(classes: Sequence[Class], group: Group) -> list[tuple[str, ...]]:
+    """Return, for each class, the main subjects that name it or a kind above it; none where no subject does."""
+    words = {label.name: {label.name, *map(bare, label.wordings)} for label in group.labels}
+    out = []
+    for each in classes:
+        said = {word.lower() for word in (*each.names, *each.kinds)}
+        out.append(tuple(name for name, some in words.items() if some & said))
+    return out
+
+
+def subject_shares(classes: Sequence[Class], group: Group) -> Tensor:
+    """Return (classes, labels + 1): how much of a class's probability goes to each subject, and to none of them."""
+    names = group.label_names
+    out = torch.zeros(len(classes), len(names) + 1)
+    for at, found in enumerate(subjects_of(classes, group)):
+        places = [names.index(name) for name in found] or [len(names)]
+        out[at, places] = 1.0 / len(places)
+    return out
+
+
 class Targets:
     """Labels of the training rows, in the order of their tables."""
 
-    def __init__(self, data: Path, goods: Sequence[Product]) -> None:
+    def __init__(self, data: Path, goods: Sequence[Product], classes: Sequence[Class]) -> None:
         fashion = load_schema("fashion")
         clothing, grocery = read_wild(data, "clothing", "train"), read_wild(data, "grocery", "train")
         coarse, garments = coarse_labels(read_wild(data, "grocery")), list(GARMENT_WORDS)
@@ -34,6 +70,14 @@ class Targets:
         self.banks = {name: of_group(group) for name, group in groups.items()}
         self.banks["garment"] = Labels([GARMENT_WORDS[each] for each in garments])
         self.banks["coarse"] = Labels([grocery_words(each) for each in coarse])
+        subject = load_schema("everyday").group("subject")
+        self.banks["subject"] = of_group(subject)
+        self.subject_shares = subject_shares(classes, subject)
+        place = {name: at for at, name in enumerate(subject.label_names)}
+        none = len(place)
+        worn = [place.get(GARMENT_SUBJECTS.get(row.label, ""), none) for row in clothing]
+        eaten = [place.get(GROCERY_SUBJECTS.get(row.id.partition("/")[0], ""), none) for row in grocery]
+        self.subjects = {"clothing": torch.tensor(worn), "grocery": torch.tensor(eaten)}
         self.garment = torch.tensor([garments.index(row.label) for row in clothing])
         names = groups["type"].label_names
         self.allowed = torch.tensor([[name in GARMENTS[row.label] for name in names] for row in clothing])
@@ -98,8 +142,12 @@ def all_losses(batch: Batch, targets: Targets) -> dict[str, Tensor]:
         out["coarse"] = functional.nll_loss(batch.against("coarse", where["grocery"]), coarse)
     if "goods" in where:
         out |= _of_products(batch, targets)
+    for name in ("clothing", "grocery"):
+        if name in where:
+            wanted = targets.subjects[name][rows[name]]
+            out[f"{name} subject"] = 0.5 * functional.nll_loss(batch.against("subject", where[name]), wanted)
     out["no type"] = batch.none("type", ("everyday", "grocery", "nonsense"))
-    out["no thing"] = batch.none("names", ("nonsense",))
+    out["no thing"] = batch.none("names", ("nonsense",)) + batch.none("subject", ("nonsense",))
     return out
 
 

@@ -94,7 +94,7 @@ def extended(tokenizer: Tokenizer, words: Sequence[str]) -> Tokenizer:
     end = max(tokenizer.get_vocab().items(), key=lambda item: item[1])[0]
     taken = [token for token in tokenizer.get_vocab() if token != end]
     known = set(taken)
-    vocabulary = {token: at for at, token in enumerate(sorted(taken, key=tokenizer.token_to_id))}
+    vocabulary = {token: at for at, token in enumerate(sorted(taken, key=tokenizer.get_vocab().__getitem__))}
     for word in words:
         pieces = tokenizer.encode(word).tokens[:-1]
         while len(pieces) > 1:
@@ -131,6 +131,34 @@ def moved(tower: TextTower, old: Tokenizer, new: Tokenizer) -> TextTower:
     tower.token = nn.Embedding(*table.shape)
     tower.token.weight.data = table
     return tower
+
+
+class Pieces(nn.Module):
+    """An embedding for a longer vocabulary that has no rows of its own for the words it lacks.
+
+    A token of the new vocabulary is looked up as the old one of the same text, or as the first piece that the old
+    vocabulary makes of it: the half that knows products has no use for everyday words, and a row of each would be
+    the larger part of what they cost.
+    """
+
+    def __init__(self, table: nn.Embedding, old: Tokenizer, new: Tokenizer) -> None:
+        super().__init__()
+        known, end = old.get_vocab(), new.get_vocab_size() - 1
+        places = torch.zeros(new.get_vocab_size(), dtype=torch.long)
+        for token, at in new.get_vocab().items():
+            places[at] = known[token] if token in known else old.encode(new.decode([at])).ids[0]
+        places[end] = old.get_vocab_size() - 1
+        self.table = table
+        self.register_buffer("places", places)
+
+    @property
+    def weight(self) -> Tensor:
+        """The old vocabulary's rows."""
+        return self.table.weight
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Look up ids of the new vocabulary."""
+        return self.table(self.places[input_ids])
 
 
 class PairTower(nn.Module):

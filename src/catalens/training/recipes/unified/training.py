@@ -13,7 +13,8 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from catalens.models.registry import shipped
+from catalens.core.protocols import Encoder
+from catalens.models.registry import load_encoder, shipped
 from catalens.tasks.schema import load_schema
 from catalens.training.captions import read_captions
 from catalens.training.fashion import Phrasebook, Product, read_goods
@@ -34,39 +36,11 @@ from catalens.training.recipes.unified.head import Seen, SeenHead
 from catalens.training.recipes.unified.lite import read_weights, weights_file
 from catalens.training.recipes.unified.looking import GOODS
 from catalens.training.recipes.unified.progress import Truth
+from catalens.training.recipes.unified.recipe import KEPT_CAPTIONS, MOST_WORDS, UNKNOWN, Recipe
+from catalens.training.recipes.unified.settling import BATCH, SHARES, names_texts, schema_texts, settle
 from catalens.training.recipes.unified.targets import Batch, Targets, all_losses
 from catalens.training.recipes.unified.texts import extended, moved, new_words, read_tower
 from catalens.training.towers import TextTower
-
-UNKNOWN = (
-    "something else",
-    "not a fashion product",
-    "a picture of something else",
-    "none of these",
-    "an unrelated photo",
-)
-"""Texts that mean "none of these": the starter's, whose half knows no others."""
-KEPT_CAPTIONS = 2
-"""Captions of each picture in the first stage."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """What decides the result."""
-
-    head_steps: int = 600
-    joint_steps: int = 300
-    head_rate: float = 2e-3
-    joint_rate: float = 4e-4
-    text_rate: float = 1e-4
-    everyday: int = 112
-    clothing: int = 64
-    grocery: int = 40
-    goods: int = 56
-    nonsense: int = 16
-    names: int = 160
-    average: float = 0.99
-    seed: int = 0
 
 
 class Trainer:
@@ -87,12 +61,13 @@ class Trainer:
         self.classes = read_classes()
         lite = read_weights(weights_file())
         self.teacher = lite["classifier.weight"].float(), lite["classifier.bias"].float()
-        self.targets = Targets(data, self.goods)
+        self.targets = Targets(data, self.goods, self.classes)
         self.tokenizer, self.text = self._texts()
         self.head = SeenHead()
         self.scales = nn.Parameter(torch.tensor([math.log(30.0), math.log(48.0)]))
         self.models = nn.ModuleDict({"head": self.head, "text": self.text})
         self.step = 0
+        self._everyday: Encoder | None = None
         self.mean: dict[str, Tensor] = {}
 
     def _texts(self) -> tuple[Tokenizer, TextTower]:
@@ -104,21 +79,42 @@ class Trainer:
             said += [word for each in self.classes for word in (*each.names, *each.kinds)] * 4
             said += [word for words in self.targets.banks["coarse"].words for word in words] * 8
             kept = self.targets.schema_words()
-            words = [word for word in new_words(old, said, least=8, most=4000) if word not in kept]
+            words = [word for word in new_words(old, said, least=8, most=MOST_WORDS) if word not in kept]
             extended(old, words).save(str(file))
         new = Tokenizer.from_file(str(file))
         return new, moved(read_tower(shipped("everyday")), everyday, new)
 
     def prepare(self) -> None:
-        """Compute the vectors of every text once, for the first stage."""
+        """Compute the vectors of every text once, by the tower that is to be matched, and match it."""
         kept = [text for texts in self.captions for text in texts[:KEPT_CAPTIONS]]
-        found = {"captions": self._stored("captions", lambda: self._encode(kept))}
+        found = {"captions": self._stored("captions", lambda: self._wanted(kept))}
         for name, labels in self.targets.banks.items():
-            found[name] = self._stored(name, lambda labels=labels: self._mean(*labels.all_texts(2)))
+            found[name] = self._stored(name, partial(self._mean, *labels.all_texts(2)))
         said = [f"a photo of a {each.names[0]}" for each in self.classes]
-        found["names"] = self._stored("names", lambda: self._encode(said))
-        found["unknown"] = functional.normalize(self._encode(UNKNOWN).mean(0, keepdim=True), dim=1)
-        self.fixed = found
+        found["names"] = self._stored("names", lambda: self._wanted(said))
+        found["unknown"] = self._stored("unknown", lambda: self._mean(UNKNOWN, [0] * len(UNKNOWN)))
+        self.fixed, self.directions = found, self._directions()
+
+    def settle(self) -> None:
+        """Match the text tower to the everyday bundle's, or read how it was matched before."""
+        file = self.run / "text.pt"
+        if not file.exists():
+            cosines = settle(self.text, self.tokenizer, self._wanted, self._drawn, self.recipe.text_steps)
+            self._log(settled=[round(each, 4) for each in cosines[:: max(1, len(cosines) // 20)]])
+            torch.save(self.text.state_dict(), file)
+        self.text.load_state_dict(torch.load(file, weights_only=True))
+
+    def _drawn(self) -> list[str]:
+        """Return texts of all kinds to match the text tower on."""
+        names, schema, captions = (round(share * BATCH) for share in SHARES)
+        said = [self.words.choice(some) for some in self.words.choices(self.captions, k=captions)]
+        return names_texts(self.classes, self.words, names) + schema_texts(self.words, schema) + said
+
+    def _wanted(self, texts: Sequence[str]) -> Tensor:
+        """Return what the everyday bundle says of texts."""
+        if self._everyday is None:
+            self._everyday = load_encoder("everyday", threads=torch.get_num_threads())
+        return torch.from_numpy(self._everyday.encode_texts(texts))
 
     def _stored(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
         """Return vectors from the run's folder, or compute and keep them."""
@@ -135,8 +131,19 @@ class Trainer:
         said = self.fixed["captions"].reshape(len(views), KEPT_CAPTIONS, -1).mean(1)
         self.head.start(self.teacher, self.fixed["names"], views, said)
 
+    def _directions(self) -> Tensor:
+        """Return, for each class, the step in the features (classes, 1280) that raises its logit by one."""
+        tops = self.train["everyday"].whole().tops
+        tops = tops - tops.mean(0)
+        logits = self.teacher[0] - self.teacher[0].mean(0)
+        steps = logits @ (tops.T @ tops)
+        return steps / (logits * steps).sum(1, keepdim=True)
+
     @torch.no_grad()
     def _encode(self, texts: Sequence[str]) -> Tensor:
+        """Encode texts with the tower that the head is trained against at this step."""
+        if self.step <= self.recipe.head_steps:
+            return self._wanted(texts)
         self.text.eval()
         rows = [encode_texts(self.text, self.tokenizer, texts[at : at + 2048]) for at in range(0, len(texts), 2048)]
         return torch.cat(rows)
@@ -183,7 +190,29 @@ class Trainer:
         bank, taught = self._bank(rows, taught)
         scale, sharp = self.scales.exp().clamp(max=100.0)
         batch = Batch(rows, where, self.head(*seen.parts), bank, taught, (scale, sharp))
-        return all_losses(batch, self.targets)
+        out = all_losses(batch, self.targets)
+        if self.step < self.recipe.head_steps:
+            out["made"] = self._of_made(seen, sharp)
+        return out
+
+    def _of_made(self, seen: Seen, sharp: Tensor) -> Tensor:
+        """Return the loss of the half for kinds on made-up features, which cover every class of the teacher.
+
+        The training pictures show few of the thousand classes. A step along a class's weights through the features'
+        covariance is the likeliest change that makes the teacher sure of the class.
+        """
+        n = self.recipe.made
+        weight, bias = self.teacher
+        rows, classes = self.rng.integers(0, len(seen), n), self.rng.integers(0, len(weight), n)
+        kept, moved_by = (torch.from_numpy(self.rng.random((n, 1), dtype=np.float32)) for _ in range(2))
+        tops = (kept * seen.tops[rows] + (4 + 14 * moved_by) * self.directions[classes]).clamp(0, 6)
+        taught = (tops @ weight.T + bias).softmax(1)
+        made = self.head.kinds_of(seen.fine[rows], tops) * (sharp * math.sqrt(0.5))
+        half = self.head.kinds.out_features
+        subjects = torch.cat([self.fixed["subject"], self.fixed["unknown"]])[:, :half]
+        return functional.cross_entropy(made @ self.fixed["names"][:, :half].T, taught) + functional.cross_entropy(
+            made @ subjects.T, taught @ self.targets.subject_shares
+        )
 
     def train_to_end(self, minutes: float = math.inf) -> None:
         """Train both stages, or for some minutes; save every hundred steps and at the end."""
@@ -299,6 +328,7 @@ def main() -> None:
     torch.set_num_threads(options.pop("threads"))
     trainer = Trainer(Recipe(**options), data, out)
     trainer.prepare()
+    trainer.settle()
     if not trainer.resume():
         trainer.start()
     trainer.train_to_end(minutes)

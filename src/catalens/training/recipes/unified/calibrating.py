@@ -1,0 +1,126 @@
+"""Learns temperatures and thresholds of the unified encoder: `python -m catalens.training.recipes.unified.calibrating`.
+
+They come from validation rows alone: products and clothes at home for the fashion schema, photographs, groceries and
+objects for the everyday one. Pictures that show no label of a group raise its threshold until hardly one gets a value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from catalens.core.protocols import Encoder
+from catalens.core.types import Vectors
+from catalens.models.registry import CALIBRATION, load_encoder
+from catalens.tasks.attributes import SchemaBank, group_minima, group_probabilities, held_labels
+from catalens.tasks.calibration import Calibration, save_calibration
+from catalens.tasks.thresholds import learn
+from catalens.training.captions import read_captions
+from catalens.training.fashion import read_products
+from catalens.training.kinds import read_classes
+from catalens.training.questions import everyday_facts
+from catalens.training.recipes.unified.judging import FACT_OF, Judge, cache_folder
+from catalens.training.recipes.unified.targets import GROCERY_SUBJECTS, subjects_of
+from catalens.training.recipes.unified.wild import GARMENTS, read_wild
+
+PRECISION = 0.8
+"""How often a value of the everyday schema must be right."""
+TYPE_PRECISION = 0.9
+MISTAKEN = 0.02
+"""Share of the pictures without any label of a group that may still get one."""
+
+
+def likely(bank: SchemaBank, group: str, vectors: Vectors, allowed: Sequence[Sequence[str]]) -> list[str | None]:
+    """Return one true label for each picture: the likeliest label where it is right, else the first right one."""
+    found = bank.schema.group(group)
+    scores, _ = group_probabilities(found, bank.banks[group], vectors)
+    best = [found.label_names[at] for at in scores.argmax(axis=1)]
+    return [name if name in some else (some[0] if some else None) for name, some in zip(best, allowed, strict=True)]
+
+
+def raised(calibration: Calibration, bank: SchemaBank, none: Mapping[str, Vectors]) -> Calibration:
+    """Raise thresholds of groups until at most `MISTAKEN` of the pictures that show none of its labels get one.
+
+    Args:
+        calibration: learned from pictures that show one.
+        bank: the encoded schema.
+        none: group → vectors of pictures that show no label of it.
+    """
+    groups = dict(calibration.groups)
+    for name, vectors in none.items():
+        group, rules = bank.schema.group(name), groups[name]
+        scores, unknown = group_probabilities(group, bank.banks[name], vectors, rules.temperature)
+        given = held_labels(group, scores, unknown) & (scores >= group_minima(group, rules, 0.0))
+        tops = np.sort(np.where(given, scores, 0.0).max(axis=1))[::-1]
+        least = float(np.nextafter(tops[int(MISTAKEN * len(tops))], np.inf))
+        own = {label: max(each, least) for label, each in rules.label_thresholds.items()}
+        groups[name] = replace(rules, threshold=min(max(rules.threshold or 0.0, least), math.inf), label_thresholds=own)
+    return replace(calibration, groups=groups)
+
+
+def fashion(judge: Judge, encoder: Encoder) -> Calibration:
+    """Learn the fashion schema from products, and its types from clothes at home as well."""
+    bank, _ = judge.bank("fashion", encoder)
+    rows = list(read_products(judge.data / "fashion", "val"))
+    worn = read_wild(judge.data, "clothing", "val")
+    sold = judge.images(encoder, "fashion-val", lambda: [row.picture for row in rows])
+    seen = judge.images(encoder, "clothing-val", lambda: [row.picture for row in worn])
+    names = [group.name for group in bank.schema.groups]
+    columns = {name: [row.labels.get(name) for row in rows] for name in names}
+    calibration, _ = learn(sold, columns, bank)
+    types = [*columns["type"], *likely(bank, "type", seen, [GARMENTS[row.label] for row in worn])]
+    both, _ = learn(np.concatenate([sold, seen]), {"type": types}, bank, precision=TYPE_PRECISION)
+    return replace(calibration, groups={**calibration.groups, **both.groups})
+
+
+def everyday(judge: Judge, encoder: Encoder) -> Calibration:
+    """Learn the everyday schema from what captions agree on, and the main subject from objects and groceries."""
+    bank, _ = judge.bank("everyday", encoder)
+    captions = read_captions(judge.data, "val")
+    photographs = judge.photograph_vectors(encoder)
+    known = [{fact.kind: fact.answer for fact in everyday_facts(texts)} for texts in captions]
+    columns = {}
+    for group, kind in FACT_OF.items():
+        names = bank.schema.group(group).label_names
+        columns[group] = [row.get(kind) if row.get(kind) in names else None for row in known]
+    calibration, _ = learn(photographs, columns, bank, precision=PRECISION)
+    eaten, things = read_wild(judge.data, "grocery", "val"), read_wild(judge.data, "objects")
+    shelf = judge.images(encoder, "grocery-val", lambda: [row.picture for row in eaten])
+    objects = judge.images(encoder, "objects", lambda: [row.picture for row in things])
+    classes = read_classes()
+    place = {name.lower(): at for at, each in reversed(list(enumerate(classes))) for name in each.names}
+    named = subjects_of(classes, bank.schema.group("subject"))
+    allowed = [named[place[row.label.lower()]] if row.label.lower() in place else () for row in things]
+    half = np.arange(0, len(eaten), 4)
+    groups = [
+        (GROCERY_SUBJECTS[g],) if (g := eaten[at].id.partition("/")[0]) in GROCERY_SUBJECTS else () for at in half
+    ]
+    vectors = np.concatenate([objects, shelf[half]])
+    subjects = likely(bank, "subject", vectors, [*allowed, *groups])
+    found, _ = learn(vectors, {"subject": subjects}, bank, precision=PRECISION)
+    calibration = replace(calibration, groups={**calibration.groups, **found.groups})
+    nameless = np.array([not each for each in [*allowed, *groups]])
+    return raised(calibration, bank, {"subject": vectors[nameless], "doing": shelf})
+
+
+def main() -> None:
+    """Write both calibrations into a bundle."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, default=Path("runs/judging"))
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    encoder = load_encoder(str(options.bundle), threads=options.threads)
+    judge = Judge(encoder, encoder, options.data, cache=cache_folder(options.cache, encoder, encoder))
+    for schema, learned in (("fashion", fashion), ("everyday", everyday)):
+        save_calibration(learned(judge, encoder), options.bundle / CALIBRATION.format(schema=schema))
+
+
+if __name__ == "__main__":
+    main()
