@@ -238,15 +238,9 @@ class Judge:
         """Return the encoded labels of a schema, and the calibration beside the encoder if there is one."""
         if schema not in self._banks:
             file = shipped_calibration(encoder.name, schema)
-<<<<<<< HEAD
-            own = _beside(encoder, schema)
-            path = own or file
-            learned = load_calibration(path) if path else None
-=======
             own = self.calibrations and self.calibrations / CALIBRATION.format(schema=schema)
-            file = own if own and own.is_file() else file
-            learned = load_calibration(file) if file else None
->>>>>>> bundled
+            path = own if own and own.is_file() else file
+            learned = load_calibration(path) if path else None
             self._banks[schema] = build_schema_bank(encoder, load_schema(schema)), learned
         return self._banks[schema]
 
