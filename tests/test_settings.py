@@ -32,9 +32,10 @@ def test_every_known_variable_is_read() -> None:
         "CATALENS_MAX_PIXELS": "1000",
         "CATALENS_DEBUG": "yes",
         "CATALENS_DATA": "/d",
+        "CATALENS_SERVER_KEY": "secret",
         "OPENAI_API_KEY": "secret",
     }
-    assert set(env) == set(KNOWN)
+    assert {*env, "CATALENS_SERVE_*"} == set(KNOWN)
     assert Settings.from_env(env) == Settings(
         Path("/c"),
         "fake",
@@ -44,8 +45,16 @@ def test_every_known_variable_is_read() -> None:
         debug=True,
         data=Path("/d"),
         api_key="secret",
+        server_key="secret",
     )
     assert "secret" not in repr(Settings.from_env(env)), "a key must not come into a log"
+
+
+def test_settings_of_the_service_are_collected_for_it_to_check() -> None:
+    env = {"CATALENS_SERVE_PORT": "9000", "CATALENS_SERVE_API_KEY": "secret", "CATALENS_SERVE_HOST": ""}
+    settings = Settings.from_env(env)
+    assert settings.serve == {"port": "9000", "api_key": "secret"}
+    assert "secret" not in repr(settings)
 
 
 def test_the_cache_follows_the_desktop_convention() -> None:

@@ -21,6 +21,7 @@ KNOWN = {
     "CATALENS_DEBUG": "1: show the traceback behind an error",
     "CATALENS_DATA": "the folder of the product tables that training and some tests read",
     "CATALENS_SERVE_*": "settings of `catalens serve`, such as CATALENS_SERVE_PORT; see docs/serve.md",
+    "CATALENS_SERVER_KEY": "the key that --server sends",
     "OPENAI_API_KEY": "the key that is sent to servers of chat completions",
 }
 """Every variable that is read, with what it does."""
@@ -40,6 +41,7 @@ class Settings:
         debug: whether errors show their traceback.
         data: the folder of the product tables, or None.
         api_key: for servers of chat completions; None sends none.
+        server_key: for a `catalens serve`; None sends none.
         serve: setting of the HTTP service → text; the service checks them.
     """
 
@@ -51,6 +53,7 @@ class Settings:
     debug: bool = False
     data: Path | None = None
     api_key: str | None = field(default=None, repr=False)
+    server_key: str | None = field(default=None, repr=False)
     serve: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -76,6 +79,7 @@ class Settings:
             debug=_flag("CATALENS_DEBUG", env.get("CATALENS_DEBUG", "")),
             data=Path(data) if data else None,
             api_key=env.get("OPENAI_API_KEY") or None,
+            server_key=env.get("CATALENS_SERVER_KEY") or None,
             serve={
                 name.removeprefix(SERVE_PREFIX).lower(): value
                 for name, value in env.items()

@@ -28,7 +28,7 @@ EXAMPLES = 10
 
 def connected(address: str) -> socket.socket:
     parts = urlsplit(address)
-    return socket.create_connection((parts.hostname, parts.port), timeout=20)
+    return socket.create_connection((parts.hostname, parts.port), timeout=60)
 
 
 def closed(connection: socket.socket) -> bool:
@@ -39,8 +39,8 @@ def closed(connection: socket.socket) -> bool:
 
 
 def test_slow_headers_and_slow_bodies_are_cut_off_while_others_are_served(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(TimedProtocol, "header_timeout_s", 0.3)
-    with listening(body_timeout_s=0.3) as address:
+    monkeypatch.setattr(TimedProtocol, "header_timeout_s", 2.0)
+    with listening(body_timeout_s=2.0) as address:
         half_open = [connected(address) for _ in range(20)]
         slow_headers = connected(address)
         slow_headers.sendall(b"POST /v1/tags HTTP/1.1\r\nHost: x\r\nX-Slow")
@@ -60,7 +60,7 @@ def test_overload_answers_everybody_with_200_or_429():
         body = {"image": b64(picture("red", (600, 600), "JPEG"))}
 
         def ask(_: int) -> httpx.Response:
-            return httpx.post(f"{address}/v1/captions", json=body, timeout=60)
+            return httpx.post(f"{address}/v1/captions", json=body, timeout=240)
 
         with ThreadPoolExecutor(40) as callers:
             responses = list(callers.map(ask, range(60)))
@@ -96,13 +96,13 @@ def test_killed_worker_under_load_hangs_nobody_and_service_recovers():
             if at == 20:
                 for pid in pids:
                     os.kill(pid, signal.SIGKILL)
-            return httpx.post(f"{address}/v1/captions", json={"image": b64(RED)}, timeout=60).status_code
+            return httpx.post(f"{address}/v1/captions", json={"image": b64(RED)}, timeout=240).status_code
 
         with ThreadPoolExecutor(8) as callers:
             statuses = list(callers.map(ask, range(50)))
         assert set(statuses) <= {200, 503}
         assert statuses[-1] == 200
-        assert httpx.post(f"{address}/v1/captions", json={"image": b64(RED)}, timeout=60).status_code == 200
+        assert httpx.post(f"{address}/v1/captions", json={"image": b64(RED)}, timeout=240).status_code == 200
 
 
 def _children() -> list[int]:

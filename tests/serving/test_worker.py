@@ -82,7 +82,7 @@ def test_model_that_cannot_be_had_is_an_error_at_start(tmp_path):
 
 
 def make_lane(**rules: Any) -> Lane:
-    config = WorkerConfig(SessionConfig(encoder="fake", reader="fake"), batch_timeout_s=2.0)
+    config = WorkerConfig(SessionConfig(encoder="fake", reader="fake"), batch_timeout_s=6.0)
     return Lane(
         "test",
         WorkerProcess(config),
@@ -97,7 +97,7 @@ def test_lane_whose_worker_crashes_or_hangs_recovers_and_leaves_nobody_waiting()
     async def run() -> None:
         lane = make_lane()
         stage = DeedByValue()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             assert await lane.run(stage, None, {"deed": "a"}) == {"found": "a"}
             for fate in ("crash", "hang"):
                 lost = await asyncio.gather(lane.run(stage, None, {"deed": fate}), return_exceptions=True)
@@ -112,7 +112,7 @@ def test_lane_whose_worker_crashes_or_hangs_recovers_and_leaves_nobody_waiting()
 def test_worker_killed_while_idle_is_replaced_before_anybody_asks():
     async def run() -> None:
         lane = make_lane()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             await lane.start()
             killed = lane.pid
             os.kill(killed or 0, signal.SIGKILL)
@@ -129,7 +129,7 @@ def test_worker_killed_while_idle_is_replaced_before_anybody_asks():
 def test_unloaded_lane_comes_back_with_the_next_request():
     async def run() -> None:
         lane = make_lane()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             await lane.start()
             await lane.unload()
             assert (lane.state, lane.pid) == ("idle", None)

@@ -43,7 +43,7 @@ def listening(runner: Callable[[WorkerConfig], Runner] = LocalRunner, **settings
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + 240
         while not (server.started and app.service.is_ready):
             assert thread.is_alive()
             assert time.monotonic() < deadline_s

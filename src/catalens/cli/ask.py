@@ -33,6 +33,7 @@ from catalens.cli.jobs import (
     run_stages,
 )
 from catalens.cli.options import Json, QuantiseFlag, ReaderModel, examples, session_for
+from catalens.cli.remote import ServerFlag
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def ask(
     memory_limit: MemoryLimitFlag = None,
     model: ReaderModel = None,
     quantise: QuantiseFlag = None,
+    server: ServerFlag = None,
     json: Json = False,
 ) -> None:
     """Ask questions about pictures; each picture is encoded once, however many questions there are.
@@ -132,6 +134,8 @@ def ask(
         decoding=decoding,
     )
     session = session_for(reader=model, quantise=quantise)
+    if chat and server is not None:
+        raise InputError("--chat keeps its conversation in a model of this machine; leave it out with --server")
     if chat:
         if output is not None or sidecar is not None:
             raise InputError("--chat prints its answers; --output and --sidecar are for questions without --chat")
@@ -151,7 +155,17 @@ def ask(
     headings = ("picture", "question", "answer", *(("probability#", "else") if choices else ()))
     show = RowTable(headings, _rows)
     shown = (ANSWERS,)
-    run_stages(pictures, [stage], session, destination, shown=shown, show=show, json=json, memory_limit=memory_limit)
+    run_stages(
+        pictures,
+        [stage],
+        session,
+        destination,
+        shown=shown,
+        show=show,
+        json=json,
+        memory_limit=memory_limit,
+        server=server,
+    )
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

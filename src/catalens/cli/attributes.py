@@ -11,6 +11,7 @@ import typer
 from catalens.cli import inputs
 from catalens.cli.jobs import ColumnsFlag, IfExistsFlag, MemoryLimitFlag, OutputFlag, RowTable, run_stages
 from catalens.cli.options import Calibrated, Json, Model, Pictures, examples, session_for
+from catalens.cli.remote import ServerFlag
 
 if TYPE_CHECKING:
     from catalens.core.types import Record
@@ -50,6 +51,7 @@ def attributes(
     if_exists: IfExistsFlag = "skip",
     memory_limit: MemoryLimitFlag = None,
     model: Model = None,
+    server: ServerFlag = None,
     json: Json = False,
 ) -> None:
     """Read attributes: one value for each question that makes sense, or "unknown".
@@ -84,6 +86,7 @@ def attributes(
         show=RowTable(("picture", "attribute", "value", "confidence#", "source", "else"), attribute_rows),
         json=json,
         memory_limit=memory_limit,
+        server=server,
     )
 
 

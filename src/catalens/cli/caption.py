@@ -28,6 +28,7 @@ from catalens.cli.jobs import (
     run_stages,
 )
 from catalens.cli.options import Json, Pictures, QuantiseFlag, ReaderModel, examples, session_for
+from catalens.cli.remote import ServerFlag
 
 if TYPE_CHECKING:
     from catalens.core.types import Record
@@ -110,6 +111,7 @@ def caption(
     memory_limit: MemoryLimitFlag = None,
     model: ReaderModel = None,
     quantise: QuantiseFlag = None,
+    server: ServerFlag = None,
     json: Json = False,
 ) -> None:
     """Caption pictures, without loops and stock phrases.
@@ -158,4 +160,14 @@ def caption(
 
     session = session_for(reader=model, quantise=quantise)
     show = RowTable(("picture", "caption"), rows)
-    run_stages(pictures, stages, session, destination, shown=known, show=show, json=json, memory_limit=memory_limit)
+    run_stages(
+        pictures,
+        stages,
+        session,
+        destination,
+        shown=known,
+        show=show,
+        json=json,
+        memory_limit=memory_limit,
+        server=server,
+    )

@@ -11,6 +11,7 @@ import typer
 from catalens.cli import inputs, output
 from catalens.cli.jobs import ColumnsFlag, IfExistsFlag, OutputFlag, RowTable, run_and_tell, run_stages
 from catalens.cli.options import Json, Model, PicturesOrNone, Texts, examples, session_for
+from catalens.cli.remote import ServerFlag, encoder_of
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
@@ -43,6 +44,7 @@ def embed(
     columns: ColumnsFlag = None,
     if_exists: IfExistsFlag = "skip",
     model: Model = None,
+    server: ServerFlag = None,
     json: Json = False,
 ) -> None:
     """Turn pictures and texts into vectors of unit length: near means alike.
@@ -51,7 +53,7 @@ def embed(
     --model, or the bundled product encoder.
     """
     from catalens.pipelines.destination import Destination
-    from catalens.pipelines.encoding import ENCODER, VECTOR, EmbedStage, encode_texts
+    from catalens.pipelines.encoding import ENCODER, VECTOR, EmbedStage, EncoderStage, encode_texts
     from catalens.pipelines.routing import warn_of_everyday_pictures
     from catalens.pipelines.vector_file import VectorFile
 
@@ -62,7 +64,8 @@ def embed(
         raise InputError("--output is a table of pictures; for texts or an .npz file, leave it out")
     file = None if out is None else VectorFile(out)
     found, session = inputs.entries(pictures or []), session_for(model)
-    encoder = session.encoder()
+    encoder = session.encoder() if server is None else encoder_of(server)
+    stage = EmbedStage() if server is None else EncoderStage(encoder)
     if output_table is not None:
         destination = Destination(
             text=VECTOR,
@@ -72,14 +75,16 @@ def embed(
             columns=columns,
             if_exists=if_exists,
         )
-        warn_of_everyday_pictures(session, found)
-        run_stages(found, [EmbedStage()], session, destination, shown=(), show=RowTable((), _no_rows), json=json)
+        if server is None:
+            warn_of_everyday_pictures(session, found)
+        run_stages(found, [stage], session, destination, shown=(), show=RowTable((), _no_rows), json=json)
         return
     sink = _Sink(encoder, file, json=json)
     tally = Tally(as_json=sink.as_json)
     if found.names:
-        warn_of_everyday_pictures(session, found)
-        run_and_tell(found, [EmbedStage()], session, [], tally, sink.take)
+        if server is None:
+            warn_of_everyday_pictures(session, found)
+        run_and_tell(found, [stage], session, [], tally, sink.take)
     sink.add(words, encode_texts(words, encoder, session))
     sink.finish()
     tally.finish(empty_is_fine=bool(words))

@@ -112,6 +112,7 @@ def run_stages(
     show: Show | RowTable,
     json: bool = False,
     memory_limit: str | None = None,
+    server: str | None = None,
 ) -> None:
     """Run stages over pictures, print what they find or where it was written, and end with 1 if some items failed.
 
@@ -124,6 +125,7 @@ def run_stages(
         show: prints a result for a person as soon as it is there, or the table of all at the end.
         json: print JSON lines, also if results are written somewhere.
         memory_limit: such as 4GB: one model at a time if not all fit.
+        server: address of a service whose models are used instead.
 
     Raises:
         InputError: no pictures, or flags that cannot be followed.
@@ -131,6 +133,10 @@ def run_stages(
     from catalens.pipelines.memory_plan import memory_bytes, predict_memory
     from catalens.pipelines.stages import identity
 
+    if server is not None:
+        from catalens.cli.remote import stages_at
+
+        stages = stages_at(stages, server)
     limit = memory_bytes(memory_limit) if memory_limit is not None else None
     memory = predict_memory(stages, session.config)
     one_at_a_time = limit is not None and (memory.one_at_a_time(limit) or bool(memory.unknown))

@@ -17,6 +17,7 @@ from catalens.cli.jobs import (
     run_stages,
 )
 from catalens.cli.options import Json, Model, Pictures, examples, session_for
+from catalens.cli.remote import ServerFlag
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def prompt(
     if_exists: IfExistsFlag = "skip",
     memory_limit: MemoryLimitFlag = None,
     model: Model = None,
+    server: ServerFlag = None,
     json: Json = False,
 ) -> None:
     """Find the prompt that would make these pictures, for an image generator.
@@ -150,7 +152,17 @@ def prompt(
     )
     shown = [*VALUES, *stage.gives[len(VALUES) :]]
     session = session_for(model)
-    run_stages(pictures, stages, session, destination, shown=shown, show=_show, json=json, memory_limit=memory_limit)
+    run_stages(
+        pictures,
+        stages,
+        session,
+        destination,
+        shown=shown,
+        show=_show,
+        json=json,
+        memory_limit=memory_limit,
+        server=server,
+    )
 
 
 def _show(record: Record, values: Values) -> None:

@@ -13,6 +13,7 @@ from catalens.cli import inputs, output
 from catalens.cli.filtering import filter_of, say_unknown_fields
 from catalens.cli.options import Catalogue, Json, Model, Where, examples, session_for
 from catalens.cli.records import check_picture_file, save_picture
+from catalens.cli.remote import ServerFlag, client_of
 from catalens.core.errors import InputError
 from catalens.core.files import check_writable
 
@@ -84,6 +85,7 @@ def search(
     mode: Annotated[Mode, typer.Option(help="Rank by likeness, by words in the fields, or by both.")] = Mode.VECTOR,
     sheet: Annotated[Path | None, typer.Option(help="Also write the hits as one picture, such as hits.png.")] = None,
     model: Model = None,
+    server: ServerFlag = None,
     json: Json = False,
 ) -> None:
     """Search a catalogue by text, by picture, or by both, with weights and minus terms.
@@ -96,6 +98,22 @@ def search(
     from catalens.catalogue.search import search as search_index
     from catalens.pipelines.catalogue import catalogue_encoder
 
+    if server is not None:
+        if (image and len(image) > 1) or minus_image or cutoff is not None or sheet is not None:
+            raise InputError("with --server there is one --image at most, and no --minus-image, --cutoff or --sheet")
+        with client_of(server) as client:
+            found = client.search(
+                texts or [],
+                catalogue=str(catalogue),
+                image=inputs.existing(Path(image[0])) if image else None,
+                minus=minus or [],
+                where=where,
+                k=k,
+                mode=mode.value,
+                min_score=min_score,
+            )
+        _show(found, as_json=output.wants_json(json))
+        return
     check_picture_file(sheet)
     path = inputs.catalogue(catalogue)
     query = _query(texts or [], image or [], minus or [], minus_image or [], where, mode)

@@ -67,6 +67,7 @@ def serve(
         "writable": writable or None,
         "log_json": log_json or None,
         "cache": None if "cache" in now.serve else now.cache,
+        "max_pixels": None if "max_pixels" in now.serve else now.max_pixels,
         "models": _model(model or now.model, reader, config is not None or "models" in now.serve),
     }
     run(load_config(config, now.serve, flags))

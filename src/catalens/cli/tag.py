@@ -18,6 +18,7 @@ from catalens.cli.jobs import (
     run_stages,
 )
 from catalens.cli.options import Calibrated, Json, Model, Pictures, examples, session_for
+from catalens.cli.remote import ServerFlag
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def tag(
     if_exists: IfExistsFlag = "skip",
     memory_limit: MemoryLimitFlag = None,
     model: Model = None,
+    server: ServerFlag = None,
     json: Json = False,
 ) -> None:
     """Tag pictures: labels that fit, each with its probability.
@@ -122,4 +124,5 @@ def tag(
         show=RowTable(("picture", "tags", "encoder"), row),
         json=json,
         memory_limit=memory_limit,
+        server=server,
     )

@@ -81,32 +81,32 @@ class AsyncClient:
             "top": top,
             "deny": list(deny) or None,
         }
-        return await self._call(calls.tag_call(self._picture(picture), labels, self._with_model(options)))
+        return await self.send(calls.tag_call(self._picture(picture), labels, self._with_model(options)))
 
     async def attributes(
         self, picture: Source, *, schema: str | None = None, threshold: float | None = None
     ) -> PictureAttributes:
         """Return one value, or "unknown", for each group of a schema that applies."""
         options = self._with_model({"schema": schema, "threshold": threshold})
-        return await self._call(calls.attributes_call(self._picture(picture), options))
+        return await self.send(calls.attributes_call(self._picture(picture), options))
 
     async def caption(
         self, picture: Source, *, prompt: str = "", count: int = 1, decoding: Decoding | None = None
     ) -> Caption:
         """Return captions by the server's reader."""
         options = self._with_model({"prompt": prompt, "count": count})
-        return await self._call(calls.caption_call(self._picture(picture), decoding, options))
+        return await self.send(calls.caption_call(self._picture(picture), decoding, options))
 
     async def answer(self, picture: Source, question: str, *, decoding: Decoding | None = None) -> Answer:
         """Return the reader's answer to a question."""
-        return await self._call(calls.answer_call(self._picture(picture), question, decoding, self._with_model({})))
+        return await self.send(calls.answer_call(self._picture(picture), question, decoding, self._with_model({})))
 
     async def choose(
-        self, picture: Source, question: str, choices: Sequence[str], *, unknown_below: float = 0.0
+        self, picture: Source, question: str, choices: Sequence[str], *, unknown_below: float | None = None
     ) -> Answer:
         """Return the likeliest of some allowed answers, with a probability for each."""
         options = self._with_model({"choices": list(choices), "unknown_below": unknown_below})
-        return await self._call(calls.answer_call(self._picture(picture), question, None, options))
+        return await self.send(calls.answer_call(self._picture(picture), question, None, options))
 
     async def prompt(
         self,
@@ -126,7 +126,7 @@ class AsyncClient:
             "search": search,
             "max_flavors": max_flavors,
         }
-        return await self._call(calls.prompt_call(self._picture(picture), self._with_model(options)))
+        return await self.send(calls.prompt_call(self._picture(picture), self._with_model(options)))
 
     async def describe(
         self,
@@ -143,14 +143,14 @@ class AsyncClient:
             {"tone": tone, "length": length, "language": language, "keywords": list(keywords), "seed": seed}
         )
         given = product if isinstance(product, Mapping) else self._picture(product)
-        return await self._call(calls.describe_call(given, options))
+        return await self.send(calls.describe_call(given, options))
 
     async def encode(self, inputs: str | Source | Sequence[str | Source]) -> Vectors:
         """Return unit rows (n, dim) for texts and pictures in one space; (dim,) for one input by itself."""
         many = isinstance(inputs, list | tuple)
         each = inputs if many else [inputs]
         encoded = [calls.encoded_input(value, self._shrink_to) for value in each]  # type: ignore[union-attr,arg-type]
-        rows = await self._call(calls.encode_call(encoded, self._model))
+        rows = await self.send(calls.encode_call(encoded, self._model))
         return rows if many else rows[0]
 
     async def search(
@@ -176,9 +176,9 @@ class AsyncClient:
             "mode": mode,
             "min_score": min_score,
         }
-        return await self._call(calls.search_call(options))
+        return await self.send(calls.search_call(options))
 
-    async def _call(self, call: Call[T]) -> T:
+    async def send(self, call: Call[T]) -> T:
         """Send a request, again where it was refused for a while, and return what its response means."""
         for attempt in range(1, self._retries.attempts + 1):
             last = attempt == self._retries.attempts

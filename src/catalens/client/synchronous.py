@@ -81,30 +81,32 @@ class Client:
             "top": top,
             "deny": list(deny) or None,
         }
-        return self._call(calls.tag_call(self._picture(picture), labels, self._with_model(options)))
+        return self.send(calls.tag_call(self._picture(picture), labels, self._with_model(options)))
 
     def attributes(
         self, picture: Source, *, schema: str | None = None, threshold: float | None = None
     ) -> PictureAttributes:
         """Return one value, or "unknown", for each group of a schema that applies."""
         options = self._with_model({"schema": schema, "threshold": threshold})
-        return self._call(calls.attributes_call(self._picture(picture), options))
+        return self.send(calls.attributes_call(self._picture(picture), options))
 
     def caption(
         self, picture: Source, *, prompt: str = "", count: int = 1, decoding: Decoding | None = None
     ) -> Caption:
         """Return captions by the server's reader."""
         options = self._with_model({"prompt": prompt, "count": count})
-        return self._call(calls.caption_call(self._picture(picture), decoding, options))
+        return self.send(calls.caption_call(self._picture(picture), decoding, options))
 
     def answer(self, picture: Source, question: str, *, decoding: Decoding | None = None) -> Answer:
         """Return the reader's answer to a question."""
-        return self._call(calls.answer_call(self._picture(picture), question, decoding, self._with_model({})))
+        return self.send(calls.answer_call(self._picture(picture), question, decoding, self._with_model({})))
 
-    def choose(self, picture: Source, question: str, choices: Sequence[str], *, unknown_below: float = 0.0) -> Answer:
+    def choose(
+        self, picture: Source, question: str, choices: Sequence[str], *, unknown_below: float | None = None
+    ) -> Answer:
         """Return the likeliest of some allowed answers, with a probability for each."""
         options = self._with_model({"choices": list(choices), "unknown_below": unknown_below})
-        return self._call(calls.answer_call(self._picture(picture), question, None, options))
+        return self.send(calls.answer_call(self._picture(picture), question, None, options))
 
     def prompt(
         self,
@@ -124,7 +126,7 @@ class Client:
             "search": search,
             "max_flavors": max_flavors,
         }
-        return self._call(calls.prompt_call(self._picture(picture), self._with_model(options)))
+        return self.send(calls.prompt_call(self._picture(picture), self._with_model(options)))
 
     def describe(
         self,
@@ -141,14 +143,14 @@ class Client:
             {"tone": tone, "length": length, "language": language, "keywords": list(keywords), "seed": seed}
         )
         given = product if isinstance(product, Mapping) else self._picture(product)
-        return self._call(calls.describe_call(given, options))
+        return self.send(calls.describe_call(given, options))
 
     def encode(self, inputs: str | Source | Sequence[str | Source]) -> Vectors:
         """Return unit rows (n, dim) for texts and pictures in one space; (dim,) for one input by itself."""
         many = isinstance(inputs, list | tuple)
         each = inputs if many else [inputs]
         encoded = [calls.encoded_input(value, self._shrink_to) for value in each]  # type: ignore[union-attr,arg-type]
-        rows = self._call(calls.encode_call(encoded, self._model))
+        rows = self.send(calls.encode_call(encoded, self._model))
         return rows if many else rows[0]
 
     def search(
@@ -174,9 +176,9 @@ class Client:
             "mode": mode,
             "min_score": min_score,
         }
-        return self._call(calls.search_call(options))
+        return self.send(calls.search_call(options))
 
-    def _call(self, call: Call[T]) -> T:
+    def send(self, call: Call[T]) -> T:
         """Send a request, again where it was refused for a while, and return what its response means."""
         for attempt in range(1, self._retries.attempts + 1):
             last = attempt == self._retries.attempts

@@ -94,8 +94,8 @@ class AnswersRequest(ImageRequest):
     model_config: ClassVar[ConfigDict] = _example(question="what colour is it?", choices=["red", "blue"])
     question: Text = Field(min_length=1, description="The question.")
     choices: list[Text] = Field(default=[], description="Allowed answers; empty lets the reader write.")
-    unknown_below: float = Field(
-        default=0.0, ge=0, le=1, description='"unknown" where the likeliest choice is less probable.'
+    unknown_below: float | None = Field(
+        default=None, ge=0, le=1, description='"unknown" where the likeliest choice is less probable; null is learned.'
     )
     decoding: DecodingOptions = DecodingOptions()
 

@@ -1,0 +1,71 @@
+"""The flag `--server`: a job whose models are those of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catalens.cli.options import settings
+from catalens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from catalens.client import Client
+    from catalens.core.protocols import Encoder
+    from catalens.pipelines.stages import Stage
+
+ServerFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="Use the models of a `catalens serve`, such as http://host:8080; its key is CATALENS_SERVER_KEY.",
+        show_default=False,
+    ),
+]
+_INSTALL = "--server needs more than the base install: pip install 'catalens[client]'"
+
+
+def stages_at(stages: Sequence[Stage], url: str) -> list[Stage]:
+    """Return stages whose models are a server's.
+
+    Raises:
+        InputError: the client is not installed, or a stage asks for what servers do not do.
+    """
+    try:
+        from catalens.client.stages import at_server
+    except ModuleNotFoundError as error:
+        raise InputError(_INSTALL) from error
+    return at_server(stages, _checked(url), settings().server_key)
+
+
+def client_of(url: str) -> Client:
+    """Return a client of a server.
+
+    Raises:
+        InputError: the client is not installed, or the address is none.
+    """
+    try:
+        from catalens.client import Client
+    except ModuleNotFoundError as error:
+        raise InputError(_INSTALL) from error
+    return Client(_checked(url), api_key=settings().server_key)
+
+
+def encoder_of(url: str) -> Encoder:
+    """Return a server's encoder.
+
+    Raises:
+        InputError: the client is not installed, or the address is none.
+    """
+    client = client_of(url)
+    from catalens.client.encoder import RemoteEncoder
+
+    return RemoteEncoder(client)
+
+
+def _checked(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise InputError(f"--server is {url!r}; it is an address such as http://host:8080")
+    return url
