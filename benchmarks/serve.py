@@ -228,7 +228,7 @@ def killed_worker(url: str, pid: int, ask: Ask) -> Figures:
     async def run() -> Figures:
         statuses: Counter[str] = Counter()
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-            callers = [asyncio.create_task(ask(client, at)) for at in range(CLIENTS)]
+            callers: list[asyncio.Future[int]] = [asyncio.ensure_future(ask(client, at)) for at in range(CLIENTS)]
             await asyncio.sleep(0.05)
             for child in children_of(pid):
                 if "spawn_main" in child[1]:

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from catalens.client.stages import RemoteStage
+from catalens.pipelines.captioning import CaptionStage
+from catalens.pipelines.session import Session
+from catalens.pipelines.stages import identity
 from tests.support.ran import Run
 from tests.support.serving import listening, picture
 
@@ -73,6 +77,12 @@ def test_what_a_server_does_not_do_is_refused(
     ran = run(*words, "--server", server[0])
     assert ran.code in {1, 2}
     assert said in ran.err
+
+
+def test_key_is_no_part_of_what_a_journal_keeps():
+    stage = RemoteStage(CaptionStage(), "http://host", "k3y")
+    assert stage == RemoteStage(CaptionStage(), "http://host", "other")
+    assert "k3y" not in f"{stage}{identity([stage], Session())}"
 
 
 def test_wrong_key_and_wrong_address_end_the_command(

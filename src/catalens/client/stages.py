@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from typing import Any
 
 from catalens.client import calls
@@ -30,19 +30,22 @@ _SIZE = (SHRINK_TO, SHRINK_TO)
 Asked = Callable[[Client, Any, str, Picture], Values]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RemoteStage:
     """A stage whose models are a server's.
 
     Attributes:
         stage: what is done.
         url: of the server.
-        api_key: of the server; it is no part of what a result depends on.
+        api_key: of the server. No field: what a result depends on is written to journals, and a key must not be.
     """
 
     stage: Stage
     url: str
-    api_key: str | None = field(default=None, repr=False, compare=False)
+    api_key: InitVar[str | None] = None
+
+    def __post_init__(self, api_key: str | None) -> None:
+        object.__setattr__(self, "_api_key", api_key)
 
     @property
     def name(self) -> str:
@@ -56,7 +59,7 @@ class RemoteStage:
 
     def load(self, _session: Session) -> Step:
         """Connect to the server; nothing is sent before the first picture."""
-        asking = _Asking(self.stage, Client(self.url, api_key=self.api_key, shrink_to=None))
+        asking = _Asking(self.stage, Client(self.url, api_key=vars(self)["_api_key"], shrink_to=None))
         return Step(asking.run, size_wh=_SIZE, batch_size=4 * AT_A_TIME)
 
 
