@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from catalens.cli import app
 
 PROGRAM = """
 import builtins, os, signal, sys
@@ -28,3 +31,12 @@ def test_an_interrupt_while_modules_are_imported(name: str) -> None:
         [sys.executable, "-c", PROGRAM.format(name=name), "--help"], capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (128 + signal.SIGINT, "", "interrupted\n")
+
+
+def test_an_interrupt_in_a_command_says_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("catalens.cli.output.wants_json", stopped)
+    ran = CliRunner().invoke(app, ["models"])
+    assert (ran.exit_code, ran.stderr) == (130, "interrupted\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
+
 from catalens.core.types import Record
 from catalens.pipelines.output import OutputRow
 from catalens.pipelines.result_table import Table
@@ -32,3 +34,14 @@ def test_columns_that_were_there_are_left_as_they_are(tmp_path: Path) -> None:
     table.write([OutputRow(Record("a", "a.jpg"), {"caption": "@home"})])
     table.finish()
     assert path.read_text(encoding="utf-8") == "id,formula,caption\na,=1+1,'@home\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_table_is_written_back_in_the_form_it_had(tmp_path: Path, encoding: str, line_end: str) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_bytes(f"id;title{line_end}a;Kätzchen{line_end}".encode(encoding))
+    table = Table(path, "caption", columns={"id": "id", "caption": "caption"})
+    table.write([OutputRow(Record("a", "a.jpg"), {"caption": "a cat"})])
+    table.finish()
+    assert path.read_bytes() == f"id;title;caption{line_end}a;Kätzchen;a cat{line_end}".encode(encoding)

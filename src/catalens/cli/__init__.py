@@ -65,6 +65,7 @@ class _Edge(TyperGroup):
             output.say(f"error: {error}", style="red")
             raise typer.Exit(_exit_code(error)) from error
         except KeyboardInterrupt as error:
+            output.say(str(error) or "interrupted", style="yellow")
             raise typer.Exit(INTERRUPTED) from error
         except BrokenPipeError as error:
             # The reader (`| head -1`) has what it wanted; the null device takes what Python flushes at exit.

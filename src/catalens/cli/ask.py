@@ -32,7 +32,7 @@ from catalens.cli.jobs import (
     SidecarFlag,
     run_stages,
 )
-from catalens.cli.options import Json, QuantiseFlag, ReaderModel, examples, session_for
+from catalens.cli.options import Json, QuantiseFlag, ReaderModel, TimeoutFlag, examples, session_for
 from catalens.cli.remote import ServerFlag
 from catalens.core.errors import InputError
 
@@ -97,6 +97,7 @@ def ask(
     memory_limit: MemoryLimitFlag = None,
     model: ReaderModel = None,
     quantise: QuantiseFlag = None,
+    timeout: TimeoutFlag = 60.0,
     server: ServerFlag = None,
     json: Json = False,
 ) -> None:
@@ -133,7 +134,7 @@ def ask(
         unknown_below=unknown_below,
         decoding=decoding,
     )
-    session = session_for(reader=model, quantise=quantise)
+    session = session_for(reader=model, quantise=quantise, timeout_s=timeout)
     if chat and server is not None:
         raise InputError("--chat keeps its conversation in a model of this machine; leave it out with --server")
     if chat:

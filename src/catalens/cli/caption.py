@@ -27,7 +27,7 @@ from catalens.cli.jobs import (
     SidecarFlag,
     run_stages,
 )
-from catalens.cli.options import Json, Pictures, QuantiseFlag, ReaderModel, examples, session_for
+from catalens.cli.options import Json, Pictures, QuantiseFlag, ReaderModel, TimeoutFlag, examples, session_for
 from catalens.cli.remote import ServerFlag
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def caption(
     memory_limit: MemoryLimitFlag = None,
     model: ReaderModel = None,
     quantise: QuantiseFlag = None,
+    timeout: TimeoutFlag = 60.0,
     server: ServerFlag = None,
     json: Json = False,
 ) -> None:
@@ -158,7 +159,7 @@ def caption(
     def rows(record: Record, values: Values) -> list[tuple[str, str]]:
         return [(record.id, "\n".join(values["captions"]))]
 
-    session = session_for(reader=model, quantise=quantise)
+    session = session_for(reader=model, quantise=quantise, timeout_s=timeout)
     show = RowTable(("picture", "caption"), rows)
     run_stages(
         pictures,

@@ -18,7 +18,7 @@ from catalens.cli.jobs import (
     SidecarFlag,
     run_stages,
 )
-from catalens.cli.options import Calibrated, Json, Model, PicturesOrNone, examples, session_for
+from catalens.cli.options import Calibrated, Json, Model, PicturesOrNone, TimeoutFlag, examples, session_for
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def describe(
             metavar="ATTRIBUTE=COLUMN", help="Column of an attribute that has another name.", show_default=False
         ),
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Timeout of one request to a server, in seconds.")] = 60.0,
+    timeout: TimeoutFlag = 60.0,
     schema: Annotated[
         str, typer.Option(help="Attributes to read from pictures: a bundled name or a .yaml file.")
     ] = "fashion",

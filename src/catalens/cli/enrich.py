@@ -218,9 +218,8 @@ def _run(enrichment: Any, tally: Tally) -> JobReport:  # noqa: ANN401 - as above
 
         try:
             report: JobReport = enrichment.run(Callbacks(on_failure=tally.fail, on_progress=tell))
-        except KeyboardInterrupt:
-            out.say("stopped; the same command continues from here", style="yellow")
-            raise
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt("stopped; the same command continues from here") from error
     tally.done = report.done + report.skipped
     return report
 

@@ -105,12 +105,10 @@ def add(
                     prune=prune and prune_more_than,
                     on_progress=tell,
                 )
-            except KeyboardInterrupt:
-                output.say(
-                    f"stopped; {shown(catalogue)} holds {len(index)} records, and the same command continues from here",
-                    style="yellow",
-                )
-                raise
+            except KeyboardInterrupt as error:
+                raise KeyboardInterrupt(
+                    f"stopped; {shown(catalogue)} holds {len(index)} records, and the same command continues from here"
+                ) from error
         tally.done = report.done - len(report.failures)
         tally.report(report.failures)
         _tell_replaced(report.replaced)

@@ -198,10 +198,9 @@ def run_and_tell(
                 one_at_a_time=one_at_a_time,
                 callbacks=Callbacks(on_result=result, on_failure=tally.fail, on_progress=tell),
             )
-        except KeyboardInterrupt:
-            if journal is not None:
-                output.say("stopped; the same command continues from here", style="yellow")
-            raise
+        except KeyboardInterrupt as error:
+            message = "stopped; the same command continues from here" if journal is not None else ""
+            raise KeyboardInterrupt(message) from error
     tally.done = report.done + report.skipped
     return report
 

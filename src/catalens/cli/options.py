@@ -83,6 +83,10 @@ ReaderModel = Annotated[
     ),
 ]
 
+TimeoutFlag = Annotated[
+    float,
+    typer.Option("--timeout", min=0.1, help="Timeout of one request to a server, in seconds."),
+]
 QuantiseFlag = Annotated[
     Literal["8bit", "4bit"] | None,
     typer.Option(

@@ -6,6 +6,7 @@ is written from the table's folder, so that the table can be read as a source ag
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -74,6 +75,7 @@ class Table:
         self._columns = dict(columns)
         self._folder = path.absolute().parent
         self._delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        self._encoding, self._line_end = "utf-8", "\n"
         self._order: dict[str, None] = {}
         self._rows: list[dict[str, Any]] = []
         self._of: dict[object, list[dict[str, Any]]] = {}  # the rows of each picture, which several products may share
@@ -156,6 +158,7 @@ class Table:
             rows = [_checked(row) for row in json_rows(self._path)]
         else:
             names, self._delimiter = csv_header(self._path)
+            self._encoding, self._line_end = _text_form(self._path)
             self._order = dict.fromkeys(names)
             rows = [self._unguarded(_checked(row)) for row in csv_rows(self._path)]
         for row in rows:
@@ -171,8 +174,8 @@ class Table:
         self._of.setdefault(key, []).append(row)
 
     def _write_csv(self, file: BinaryIO) -> None:
-        text = io.TextIOWrapper(file, "utf-8", newline="")
-        writer = csv.writer(text, delimiter=self._delimiter, lineterminator="\n")
+        text = io.TextIOWrapper(file, self._encoding, newline="")
+        writer = csv.writer(text, delimiter=self._delimiter, lineterminator=self._line_end)
         writer.writerow(self._order)
         writer.writerows(
             [
@@ -198,6 +201,16 @@ class Table:
             raise InputError(f"{self._path} cannot be written as parquet: {error}") from error
 
 
+def _text_form(path: Path) -> tuple[str, str]:
+    """Return the encoding and the line end of a CSV file, so that it is written back in the form it had."""
+    with path.open("rb") as file:
+        mark = file.read(3)
+    marked = "utf-16" if mark[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
+    encoding = "utf-8-sig" if mark == codecs.BOM_UTF8 else marked
+    with path.open(encoding=encoding, errors="replace", newline="") as text:
+        return encoding, "\r\n" if text.readline().endswith("\r\n") else "\n"
+
+
 def _plain(value: object) -> str:
     """Return an id or a path without what may be written in two ways."""
     text = "" if value is None else str(value).strip()
@@ -206,7 +219,7 @@ def _plain(value: object) -> str:
 
 def _checked(row: Row) -> Mapping[str, Any]:
     if row.error:
-        raise InputError(f"{row.file}, {row.place}: {row.error}; mend the table, or name another to write to")
+        raise InputError(f"{row.file}, {row.place}: {row.error}; correct the table, or name another to write to")
     return row.values
 
 
