@@ -134,7 +134,7 @@ def weighed(sold: Tensor, seen: Tensor, share: Tensor, factor: float) -> Tensor:
     """Put both halves together in unit rows; the last number fills up what they lack of length.
 
     An image that is unsure of its half is near to no text, so that what is said of it is less sure. The shares are not
-    square roots: with those, a hundredth of the other half would outweigh what tells two titles apart.
+    square roots: with those, a hundredth of the other half would count for a tenth.
 
     Args:
         sold: (n, a) unit rows.
