@@ -160,6 +160,7 @@ def test_images_of_any_balance_are_of_unit_length_and_rank_texts_as_their_half_d
     torch.manual_seed(0)
     sold, seen = (torch.nn.functional.normalize(torch.randn(3, 6), dim=1) for _ in range(2))
     rows = weighed(sold, seen, torch.tensor([[0.0], [0.4], [1.0]]), 0.5)
+    assert torch.allclose(rows[1, 6:12], 0.6 * seen[1])
     assert torch.allclose(rows.norm(dim=1), torch.ones(3))
     assert torch.allclose(rows[0, :6], torch.zeros(6))
     assert torch.allclose(rows[0, 6:12], seen[0])

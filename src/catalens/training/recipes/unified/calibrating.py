@@ -1,14 +1,13 @@
 """Learns temperatures and thresholds of the unified encoder: `python -m catalens.training.recipes.unified.calibrating`.
 
 They come from validation rows alone: products and clothes at home for the fashion schema, photographs, groceries and
-objects for the everyday one. Pictures that show no label of a group raise its threshold until hardly one gets a value.
+objects for the everyday one. Where many pictures show no label of a group, any value given to them counts as wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +16,9 @@ import numpy as np
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.models.registry import CALIBRATION, load_encoder
-from catalens.tasks.attributes import SchemaBank, group_minima, group_probabilities, held_labels
-from catalens.tasks.calibration import Calibration, save_calibration
-from catalens.tasks.thresholds import learn
+from catalens.tasks.attributes import SchemaBank, group_probabilities, held_labels
+from catalens.tasks.calibration import Calibration, GroupCalibration, save_calibration
+from catalens.tasks.thresholds import learn, lowest_threshold
 from catalens.training.captions import read_captions
 from catalens.training.fashion import read_products
 from catalens.training.kinds import read_classes
@@ -31,8 +30,7 @@ from catalens.training.recipes.unified.wild import GARMENTS, read_wild
 PRECISION = 0.8
 """How often a value of the everyday schema must be right."""
 TYPE_PRECISION = 0.9
-MISTAKEN = 0.02
-"""Share of the pictures without any label of a group that may still get one."""
+"""How often an article type must be right, products and clothes at home together."""
 
 
 def likely(bank: SchemaBank, group: str, vectors: Vectors, allowed: Sequence[Sequence[str]]) -> list[str | None]:
@@ -43,24 +41,27 @@ def likely(bank: SchemaBank, group: str, vectors: Vectors, allowed: Sequence[Seq
     return [name if name in some else (some[0] if some else None) for name, some in zip(best, allowed, strict=True)]
 
 
-def raised(calibration: Calibration, bank: SchemaBank, none: Mapping[str, Vectors]) -> Calibration:
-    """Raise thresholds of groups until at most `MISTAKEN` of the pictures that show none of its labels get one.
+def strict(
+    calibration: Calibration, bank: SchemaBank, group: str, vectors: Vectors, truth: Sequence[str | None]
+) -> Calibration:
+    """Give a group the lowest threshold at which enough of all values given are right, its labels taken together.
 
     Args:
-        calibration: learned from pictures that show one.
+        calibration: its temperature for the group is kept.
         bank: the encoded schema.
-        none: group → vectors of pictures that show no label of it.
+        group: its name.
+        vectors: (n, dim).
+        truth: n labels; None for a picture that shows none of the group's, so that any value is wrong.
     """
-    groups = dict(calibration.groups)
-    for name, vectors in none.items():
-        group, rules = bank.schema.group(name), groups[name]
-        scores, unknown = group_probabilities(group, bank.banks[name], vectors, rules.temperature)
-        given = held_labels(group, scores, unknown) & (scores >= group_minima(group, rules, 0.0))
-        tops = np.sort(np.where(given, scores, 0.0).max(axis=1))[::-1]
-        least = float(np.nextafter(tops[int(MISTAKEN * len(tops))], np.inf))
-        own = {label: max(each, least) for label, each in rules.label_thresholds.items()}
-        groups[name] = replace(rules, threshold=min(max(rules.threshold or 0.0, least), math.inf), label_thresholds=own)
-    return replace(calibration, groups=groups)
+    found, rules = bank.schema.group(group), calibration.groups[group]
+    scores, unknown = group_probabilities(found, bank.banks[group], vectors, rules.temperature)
+    held = held_labels(found, scores, unknown)
+    best = np.where(held, scores, -1.0).argmax(axis=1)
+    given = held.any(axis=1)
+    right = np.array([found.label_names[at] == true for at, true in zip(best, truth, strict=True)])
+    threshold = lowest_threshold(scores[np.arange(len(best)), best][given], right[given], PRECISION)
+    own = GroupCalibration(temperature=rules.temperature, threshold=threshold)
+    return replace(calibration, groups={**calibration.groups, group: own})
 
 
 def fashion(judge: Judge, encoder: Encoder) -> Calibration:
@@ -104,8 +105,9 @@ def everyday(judge: Judge, encoder: Encoder) -> Calibration:
     subjects = likely(bank, "subject", vectors, [*allowed, *groups])
     found, _ = learn(vectors, {"subject": subjects}, bank, precision=PRECISION)
     calibration = replace(calibration, groups={**calibration.groups, **found.groups})
-    nameless = np.array([not each for each in [*allowed, *groups]])
-    return raised(calibration, bank, {"subject": vectors[nameless], "doing": shelf})
+    calibration = strict(calibration, bank, "subject", vectors, subjects)
+    done = [*columns["doing"], *[None] * len(shelf)]
+    return strict(calibration, bank, "doing", np.concatenate([photographs, shelf]), done)
 
 
 def main() -> None:

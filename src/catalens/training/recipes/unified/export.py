@@ -133,13 +133,16 @@ class UnifiedImage(nn.Module):
 def weighed(sold: Tensor, seen: Tensor, share: Tensor, factor: float) -> Tensor:
     """Put both halves together in unit rows; the last number fills up what they lack of length.
 
+    An image that is unsure of its half is near to no text, so that what is said of it is less sure. The shares are not
+    square roots: with those, a hundredth of the other half would count for a tenth.
+
     Args:
         sold: (n, a) unit rows.
         seen: (n, b) unit rows.
         share: (n, 1) in [0, 1], how much of an image lies in the first half.
         factor: what the first half is multiplied by, at most 1.
     """
-    first, second = factor * share.sqrt(), (1 - share).sqrt()
+    first, second = factor * share, 1 - share
     rest = (1 - first.square() - second.square()).clamp_min(0.0).sqrt()
     return torch.cat([first * sold, second * seen, rest], dim=1)
 

@@ -146,7 +146,7 @@ def all_losses(batch: Batch, targets: Targets) -> dict[str, Tensor]:
         if name in where:
             wanted = targets.subjects[name][rows[name]]
             out[f"{name} subject"] = 0.5 * functional.nll_loss(batch.against("subject", where[name]), wanted)
-    out["no type"] = batch.none("type", ("everyday", "grocery", "nonsense"))
+    out["no type"] = batch.none("type", ("grocery", "nonsense"))
     out["no thing"] = batch.none("names", ("nonsense",)) + batch.none("subject", ("nonsense",))
     return out
 
