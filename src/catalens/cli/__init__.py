@@ -18,6 +18,7 @@ from catalens.cli import (
     attributes,
     caption,
     demo,
+    deploy,
     describe,
     embed,
     enrich,
@@ -28,6 +29,7 @@ from catalens.cli import (
     learn,
     models,
     output,
+    package,
     prompt,
     restyle,
     search,
@@ -146,6 +148,8 @@ for commands in (
     models,
     export,
     serve,
+    package,
+    deploy,
     finetune,
 ):
     commands.register(app)

@@ -71,7 +71,7 @@ class ServeConfig(_Section):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port; 0 takes a free one.")
     api_key: SecretStr | None = Field(default=None, description="Key that callers send as `Authorization: Bearer KEY`.")
-    task: Literal["caption", "prompt", "tags", "attributes"] = Field(
+    task: Literal["caption", "prompt", "tags", "attributes", "embedding", "description"] = Field(
         default="caption", description="What /invocations does with a picture alone."
     )
     writer: str = Field(default="template", description="Writer of product descriptions.")

@@ -4,7 +4,7 @@
 | --- | --- |
 | `{"image", "prompt": [labels]}` | `{"labels": […], "probabilities": […]}` |
 | `{"image", "prompt": "question"}` | `{"Sleeve Length": "Long Sleeves"}`; `{"answer": …}` for other questions |
-| `{"image"}` | the endpoint's task: `{"caption"}`, `{"prompt"}`, `{"tags"}` or `{"attributes"}` |
+| `{"image"}` | the task, such as `{"caption"}`, `{"prompt"}`, `{"tags"}`, `{"attributes"}` or `{"embedding"}` |
 | `{"inputs": picture, "parameters"?}` | `{"outputs": text}`, of the endpoint's task; with flavors the prompt |
 | `{"inputs": picture, "parameters": {"candidate_labels": […]}}` | `[{"label", "score"}]`, likeliest first |
 | `{"inputs": {"image", "question"}}` | `[{"answer"}]` |
@@ -98,6 +98,11 @@ async def invoke_picture(content: Content, service: Service) -> Any:  # noqa: AN
     return as_json((await service.run([EmbedStage()], content))["vector"])
 
 
+async def invoke_task(content: Content, service: Service) -> dict[str, Any]:
+    """Do what the endpoint is configured for with a picture that is the body itself."""
+    return await _by_task(content, Invocation(), service)
+
+
 def attribute_of(question: str) -> Group | None:
     """Return the group of the product schema that a question asks for; None where it asks for something else.
 
@@ -157,6 +162,11 @@ async def _by_task(content: Content, asked: Invocation, service: Service) -> dic
     if task == "attributes":
         found = await _one(can.ATTRIBUTES, schemas.AttributesRequest.model_validate({}), content, service)
         return {"attributes": {name: row["value"] for name, row in found["attributes"].items()}}
+    if task == "description":
+        found = await _one(can.PRODUCT, schemas.ProductDescriptionRequest.model_validate({}), content, service)
+        return {"description": found["description"]}
+    if task == "embedding":
+        return {"embedding": await invoke_picture(content, service)}
     captions = schemas.CaptionsRequest.model_validate({"decoding": _decoding(options)})
     return {"caption": (await _one(can.CAPTIONS, captions, content, service))["caption"]}
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
-from catalens.core.errors import CatalensError, InputError
+from catalens.core.errors import CatalensError, InputError, ModelError
 from catalens.pipelines.answering import AnswerStage
 from catalens.pipelines.captioning import CaptionStage
 from catalens.pipelines.describing import DescribeStage
@@ -157,6 +157,8 @@ class Service:
             await lane.start()
         except CatalensError as error:
             self.failure = error
+        except Exception as error:  # noqa: BLE001 - whoever waits until the service is ready would wait for ever
+            self.failure = ModelError(f"{lane.name} could not be loaded: {type(error).__name__}: {error}")
 
     async def _watch(self) -> None:
         """Replace workers that died while idle, and keep to the memory limit."""

@@ -1,0 +1,65 @@
+"""`catalens package`: a model as a bundle for SageMaker or DJL Serving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from catalens.cli import output
+from catalens.cli.options import Json, examples, settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "package",
+        epilog=examples(
+            "catalens package sagemaker bundled out/ --task attributes",
+            "catalens package sagemaker path/to/bundle out/model.tar.gz --task embeddings",
+            "catalens package djl bundled out/ --task prompts",
+        ),
+    )(package)
+
+
+def package(
+    server: Annotated[Literal["sagemaker", "djl"], typer.Argument(help="Model server.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="bundled, starter, everyday, a folder, a hub id or s3://PREFIX.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder, or a file that ends in .tar.gz.")],
+    task: Annotated[
+        Literal["tags", "embeddings", "captions", "answers", "prompts", "attributes", "descriptions"],
+        typer.Option(help="What the endpoint does with an image alone."),
+    ] = "captions",
+    wheels: Annotated[
+        Path | None,
+        typer.Option("--offline", metavar="FOLDER", help="Wheels to put inside, for networks without an index."),
+    ] = None,
+    model_address: Annotated[
+        str | None, typer.Option(metavar="S3", help="s3:// prefix of the weights, which DJL Serving fetches.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a model, the code that serves it and its pinned requirements as one archive.
+
+    The same input gives the same bytes. The endpoint answers what /invocations of `catalens serve` answers.
+    """
+    from catalens.deployment.bundles import BundleOptions
+    from catalens.deployment.bundles import package as write
+
+    options = BundleOptions(task=task, wheels=wheels, model_address=model_address)
+    made = write(server, model, out, options, cache=settings().cache)
+    if output.wants_json(json):
+        output.emit(
+            {
+                "path": str(made.path),
+                "bytes": made.size,
+                "unpacked_bytes": made.unpacked_size,
+                "files": made.members,
+            }
+        )
+    else:
+        sizes = f"{made.size / 1e6:,.1f} MB, {made.unpacked_size / 1e6:,.1f} MB unpacked"
+        output.show(f"{made.path}: {made.members} files, {sizes}")
