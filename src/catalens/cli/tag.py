@@ -77,7 +77,7 @@ def tag(
 ) -> None:
     """Tag pictures: labels that fit, each with its probability.
 
-    Without labels or a model of yours, images are routed to the bundled product or everyday encoder and read with its
+    Without --labels or --model, images are routed to the bundled product or everyday encoder and read with its
     schema. A picture that nothing fits has no tags, or the tag "unknown".
     """
     from catalens.pipelines.destination import Destination

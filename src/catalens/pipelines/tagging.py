@@ -82,7 +82,7 @@ class TagStage:
                 progress=told(session, "encoding labels"),
             )
         # A few labels are shown with "none of these" among them, so that what is shown sums to one.
-        rules = TagRules(deny=frozenset(self.deny), show_unknown=len(bank) < self.top and not self.deny)
+        rules = TagRules(deny=frozenset(self.deny), show_unknown=len(bank) < self.top)
 
         return lambda vectors: tag(vectors, bank, top_k=self.top, min_score=self.threshold or 0.0, rules=rules)
 
