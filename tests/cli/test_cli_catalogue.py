@@ -233,7 +233,7 @@ def test_a_sheet_is_never_written_over_a_folder(run: Run, catalogue: Path, tmp_p
     (tmp_path / "hits.png").mkdir()
     ran = run("search", catalogue, "dress", "--sheet", tmp_path / "hits.png")
     assert (ran.code, ran.out) == (2, "")
-    assert "hits.png cannot be written: it is no file" in ran.err
+    assert "hits.png cannot be written: it is not a file" in ran.err
 
 
 @pytest.mark.skipif(

@@ -40,7 +40,8 @@ def environment(**more: str) -> dict[str, str]:
 def test_all_commands_are_there() -> None:
     assert {name.split()[0] for name in EVERY_COMMAND} == {
         *("demo", "tag", "attributes", "describe", "caption", "ask", "prompt", "restyle"),
-        *("index", "search", "embed", "similarity", "eval", "models", "export"),
+        *("index", "search", "embed", "similarity", "eval", "models", "export", "enrich", "finetune"),
+        *("serve", "package", "deploy", "transform", "undeploy", "deployments"),
     }
     assert {"tag learn", "search learn", "index add", "eval tags"} <= set(EVERY_COMMAND)
 
@@ -57,6 +58,8 @@ def test_the_help_of_every_command_teaches_by_example(run: Run, name: str) -> No
 @pytest.mark.parametrize("name", EVERY_COMMAND)
 def test_every_example_is_understood(name: str) -> None:
     for line in Text.from_markup(EVERY_COMMAND[name].epilog).plain.splitlines()[1:]:
+        if line.strip().startswith("curl "):
+            continue
         words = shlex.split(line[line.index("catalens ") :])[1:]
         words = words[: words.index(">")] if ">" in words else words
         called = next(each for each in (" ".join(words[:2]), words[0]) if each in EVERY_COMMAND)

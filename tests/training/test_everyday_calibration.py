@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: make test-models")
 
 from catalens.tasks.schema import load_schema
 from catalens.training.closed_answers import is_val, label_questions, photograph_questions, plain_label

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalens.catalogue.display import title_of
 from catalens.cli import inputs, output
 from catalens.cli.options import Json, Model, examples, session_for
 from catalens.cli.tally import Tally
@@ -135,6 +134,8 @@ def _look(source: Source, truths: Mapping[str, Truth], session: Session, catalog
 
 
 def _show(seen: DemoRun, *, as_json: bool) -> None:
+    from catalens.catalogue.display import title_of
+
     judged = judge(seen)
     right, asked = right_first(seen)
     if as_json:
@@ -157,6 +158,8 @@ def _show(seen: DemoRun, *, as_json: bool) -> None:
 
 
 def _show_answers(seen: DemoRun, most: int = 20) -> None:
+    from catalens.catalogue.display import title_of
+
     rows = []
     for record, answers in zip(seen.records[:most], seen.answers, strict=False):
         said = [f"{name}: {each.value} {each.confidence:.2f}" for name, each in answers.items() if each.values]

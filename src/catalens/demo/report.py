@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalens.catalogue.display import picture_of, title_of
-from catalens.core.files import save_image_atomically, write_text_atomically
-
 if TYPE_CHECKING:
     from catalens.core.types import Hit, Record
     from catalens.render.report import Answer, Report, Table
@@ -98,6 +95,8 @@ def right_first(run: DemoRun) -> tuple[int, int]:
 
 def write_pages(run: DemoRun, out: Path) -> list[Path]:
     """Write the contact sheet and the report into a folder, and return where they are."""
+    from catalens.catalogue.display import picture_of, title_of
+    from catalens.core.files import save_image_atomically, write_text_atomically
     from catalens.render.contact_sheet import Cell, contact_sheet
     from catalens.render.report import render_report
 
@@ -117,6 +116,7 @@ def write_pages(run: DemoRun, out: Path) -> list[Path]:
 
 
 def _report(run: DemoRun) -> Report:
+    from catalens.catalogue.display import picture_of, title_of
     from catalens.render.report import Picture, Report, SearchRow
 
     right, asked = right_first(run)

@@ -112,6 +112,8 @@ def load_reader(
         return RemoteReader(connect(name.removeprefix("remote:"), api_key=api_key, timeout_s=timeout_s))
     from catalens.models.readers.loading import Wanted, need_libraries
 
+    if not _folder(name).is_dir():
+        _repository(name)  # a mistyped name is told before a missing library
     need_libraries()
     if threads is not None:
         import torch
@@ -154,6 +156,21 @@ def _folder(name: str) -> Path:
     return Path(parse(name).target) if path.is_file() else path
 
 
+def _repository(name: str) -> str:
+    """Return the hub repository of a name.
+
+    Raises:
+        ModelError: the name is unknown, or asks for a revision of something that has none.
+    """
+    bare, named = split_revision(name)
+    if named is not None and (bare in SHIPPED or Path(bare).expanduser().is_dir()):
+        raise ModelError(NO_REVISIONS.format(name=bare))
+    repository = next((spec.repository for spec in KNOWN_READERS if spec.name == bare.lower()), bare)
+    if not _HUB_ID.fullmatch(repository):
+        raise ModelError(unknown(name))
+    return repository
+
+
 def _find(name: str, folder: Path) -> tuple[str, Path]:
     """Return a model's name with its revision, and the folder of its files, downloaded if necessary."""
     if folder.is_dir():
@@ -161,11 +178,7 @@ def _find(name: str, folder: Path) -> tuple[str, Path]:
 
         return f"{folder.resolve().name}@{find_layout(folder).revision()}", folder
     bare, named = split_revision(name)
-    if named is not None and (bare in SHIPPED or Path(bare).expanduser().is_dir()):
-        raise ModelError(NO_REVISIONS.format(name=bare))
-    repository = next((spec.repository for spec in KNOWN_READERS if spec.name == bare.lower()), bare)
-    if not _HUB_ID.fullmatch(repository):
-        raise ModelError(unknown(name))
+    repository = _repository(name)
     from catalens.models.hub.download import cached, fetch
 
     found = cached(repository, revision=named) or fetch(repository, revision=named, name=bare)
