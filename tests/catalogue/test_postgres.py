@@ -39,7 +39,7 @@ def test_another_encoder_width_or_table_is_refused(postgres: Server, database: A
     open_index(uri, encoder_name="everyday@3", dim=DIM).close()
     with pytest.raises(CatalogueError, match="was filled by everyday@3"):
         open_index(uri, encoder_name="starter@4", dim=DIM)
-    with pytest.raises(CatalogueError, match=f"width {DIM}, not 8"):
+    with pytest.raises(CatalogueError, match=f"vectors {DIM} wide .* is 8 wide now; fill another index"):
         open_index(uri, dim=8)
     with pytest.raises(CatalogueError, match="there is no table"):
         open_index(postgres.new(), encoder_name="enc", dim=DIM, read_only=True)

@@ -64,7 +64,7 @@ def test_another_encoder_or_width_is_refused(opensearch: Server) -> None:
     open_index(uri, encoder_name="everyday@3", dim=DIM).close()
     with pytest.raises(CatalogueError, match="was filled by everyday@3"):
         open_index(uri, encoder_name="starter@4", dim=DIM)
-    with pytest.raises(CatalogueError, match=f"width {DIM}, not 8"):
+    with pytest.raises(CatalogueError, match=f"vectors {DIM} wide .* is 8 wide now; fill another index"):
         open_index(uri, dim=8)
     with pytest.raises(CatalogueError, match="reading only"), open_index(uri, read_only=True) as index:
         index.add(records_of(1), vectors_of(1))

@@ -47,6 +47,20 @@ def test_lone_request_does_not_wait_for_the_delay():
     run(test)
 
 
+@pytest.mark.parametrize("event", ["on_batch", "on_wait"])
+def test_a_callback_that_fails_leaves_nobody_waiting(event: str):
+    def broken(*_: object) -> None:
+        raise ValueError("no metrics")
+
+    async def test(model: Model) -> None:
+        batcher = Batcher(model, events=BatchEvents(**{event: broken}))
+        for _ in range(2):
+            answers = await asyncio.gather(batcher.submit("k", 4), return_exceptions=True)
+            assert isinstance(answers[0], int if event == "on_batch" else ValueError)
+
+    run(test)
+
+
 def test_requests_that_arrive_while_a_batch_runs_share_the_next_one():
     async def test(model: Model) -> None:
         model.gate.clear()

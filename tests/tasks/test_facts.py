@@ -5,18 +5,7 @@ from typing import Any
 import pytest
 
 from catalens.core.errors import InputError
-from catalens.core.types import Tag
-from catalens.tasks.attributes import Attribute
-from catalens.tasks.facts import Fact, facts_from_attributes, facts_from_fields
-
-
-def test_what_a_picture_says_surely_is_a_fact() -> None:
-    read = {
-        "type": Attribute("type", (Tag("Tshirts", 0.9),), 0.9, (Tag("Tops", 0.1),)),
-        "colour": Attribute("colour", (), 0.2, (Tag("Red", 0.2),)),
-        "details": Attribute("details", (Tag("hood", 0.8), Tag("zip", 0.7)), 0.8, ()),
-    }
-    assert facts_from_attributes(read) == (Fact("type", ("Tshirts",), 0.9), Fact("details", ("hood", "zip"), 0.8))
+from catalens.tasks.facts import Fact, facts_from_fields
 
 
 def test_a_line_of_the_attributes_command_gives_the_same_facts_as_the_pictures() -> None:

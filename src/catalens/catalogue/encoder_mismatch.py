@@ -4,6 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from catalens.core.errors import CatalogueError
+
+
+def check_encoder(path: Path | str, *, filled_by: str, width: int, encoder_name: str | None, dim: int | None) -> None:
+    """Refuse an encoder or a width that is not the index's; None is not checked.
+
+    Args:
+        path: the index's file or address.
+        filled_by: encoder of the vectors in the index.
+        width: of those vectors.
+        encoder_name: the caller's encoder.
+        dim: its width.
+
+    Raises:
+        CatalogueError: names both, and the command that re-encodes.
+    """
+    if encoder_name is not None and encoder_name != filled_by:
+        raise CatalogueError(refusal(filled_by, encoder_name, path))
+    if dim not in (None, width):
+        raise CatalogueError(
+            f"{path} holds vectors {width} wide and {filled_by} is {dim} wide now; {way_out(filled_by, path)}"
+        )
+
 
 def refusal(filled_by: str, given: str, path: Path | str | None = None) -> str:
     """Return the message that refuses an encoder; for another revision of the same encoder, only re-encoding helps.
@@ -26,7 +49,13 @@ def refusal(filled_by: str, given: str, path: Path | str | None = None) -> str:
 
 
 def way_out(given: str, path: Path | str | None = None) -> str:
-    """Name the command that brings an index to an encoder."""
+    """Name the command that brings an index to an encoder; one on a server is filled anew, beside the old one.
+
+    >>> way_out("everyday@3", "postgresql:///shop?table=old")
+    'fill another index with: catalens index add ADDRESS PICTURES --model everyday'
+    """
+    if "://" in str(path):
+        return f"fill another index with: catalens index add ADDRESS PICTURES --model {model_of(given)}"
     return f"re-encode it with: catalens index reencode {path or 'CATALOGUE'} --model {model_of(given)}"
 
 

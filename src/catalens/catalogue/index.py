@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 
 from catalens.catalogue import hnsw, keywords, storage, tables
+from catalens.catalogue.encoder_mismatch import check_encoder
 from catalens.catalogue.fusion import hybrid
 from catalens.catalogue.nearest import Asked, NearestRows
 from catalens.catalogue.records import check_batch, check_k, check_queries, check_vectors
@@ -74,7 +75,7 @@ class EmbeddedIndex:
         try:
             with errors_named(path):
                 state = storage.check_file(connection, path, made_by)
-            storage.check_encoder(path, state, encoder_name, dim)
+            check_encoder(path, filled_by=state.encoder, width=state.dim, encoder_name=encoder_name, dim=dim)
         except BaseException:
             connection.close()
             raise

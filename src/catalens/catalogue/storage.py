@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalens.catalogue import keywords
-from catalens.catalogue.encoder_mismatch import refusal, way_out
 from catalens.core.errors import CatalogueError
 
 APPLICATION_ID = 0x0CA7A1E5
@@ -170,21 +169,6 @@ def check_file(connection: sqlite3.Connection, path: Path, made_by: tuple[str, i
         for view in _VERSION_1_VIEWS:
             connection.execute(view)
     return read_state(connection)
-
-
-def check_encoder(path: Path, state: State, encoder_name: str | None, dim: int | None) -> None:
-    """Refuse an encoder or a width that is not the catalogue's; None is not checked.
-
-    Raises:
-        CatalogueError: names both, and the command that re-encodes.
-    """
-    if encoder_name is not None and encoder_name != state.encoder:
-        raise CatalogueError(refusal(state.encoder, encoder_name, path))
-    if dim not in (None, state.dim):
-        raise CatalogueError(
-            f"{path} holds vectors {state.dim} wide and {state.encoder} is {dim} wide now; "
-            f"{way_out(state.encoder, path)}"
-        )
 
 
 def read_state(connection: sqlite3.Connection) -> State:

@@ -63,11 +63,6 @@ class RestylePrompt:
         """Put a picture's words into the template."""
         return restyling_prompt(words, artist=self.artist, work=self.work, template=self.template)
 
-    @property
-    def is_given(self) -> bool:
-        """Whether no picture has to be looked at for the words."""
-        return self.prompt is not None and self.negative != AUTO
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestylePromptStage:

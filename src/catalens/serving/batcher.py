@@ -216,24 +216,24 @@ class Batcher(Generic[K, T, R]):
         return key, batch
 
     async def _answer(self, key: K, batch: Sequence[_Waiting[T, R]]) -> None:
-        started_s = asyncio.get_running_loop().time()
-        for each in batch:
-            self._events.on_wait(started_s - each.arrived_s)
+        clock = asyncio.get_running_loop()
+        started_s = clock.time()
         try:
+            for each in batch:
+                self._events.on_wait(started_s - each.arrived_s)
             results = await self._run(key, [each.item for each in batch])
             if len(results) != len(batch):
                 raise ModelError(f"the model returned {len(results)} results for {len(batch)} items")
-        except Exception as error:  # noqa: BLE001 - every waiting caller must hear of it
+            for each, result in zip(batch, results, strict=True):
+                if isinstance(result, Exception):
+                    _fail(each, result)
+                elif not each.future.done():
+                    each.future.set_result(result)
+            self._batch_s = clock.time() - started_s
+            self._events.on_batch(len(batch), self._batch_s)
+        except Exception as error:  # noqa: BLE001 - every waiting caller must hear of it, and the queue must go on
             for each in batch:
                 _fail(each, error)
-            return
-        for each, result in zip(batch, results, strict=True):
-            if isinstance(result, Exception):
-                _fail(each, result)
-            elif not each.future.done():
-                each.future.set_result(result)
-        self._batch_s = asyncio.get_running_loop().time() - started_s
-        self._events.on_batch(len(batch), self._batch_s)
 
 
 def _fail(waiting: _Waiting[T, R], error: Exception) -> None:

@@ -6,9 +6,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from catalens.core.errors import CatalensError, ModelError
+from catalens.pipelines.halving import each_half
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Stage, Step, Values
 
@@ -82,14 +82,20 @@ class Steps:
 
 
 def _run(step: Step, pictures: Sequence[Picture]) -> list[Values | CatalensError]:
-    """Run a step; where it fails, run each half, down to the pictures at fault."""
-    try:
-        found: Sequence[Any] = step.run(pictures)
-        if len(found) != len(pictures):
-            raise ModelError(f"the model returned {len(found)} results for {len(pictures)} pictures")
-        return list(found)
-    except Exception as error:  # noqa: BLE001 - a worker must outlive whatever one picture does to a model
-        if len(pictures) == 1:
-            return [error if isinstance(error, CatalensError) else ModelError(f"{type(error).__name__}: {error}")]
-    middle = len(pictures) // 2
-    return _run(step, pictures[:middle]) + _run(step, pictures[middle:])
+    """Return the values or the error of each picture; where a step fails, only the pictures at fault have one."""
+    results: list[Values | CatalensError] = [{} for _ in pictures]
+
+    def run(places: Sequence[int]) -> list[int]:
+        found = step.run([pictures[at] for at in places])
+        if len(found) != len(places):
+            raise ModelError(f"the model returned {len(found)} results for {len(places)} pictures")
+        for at, each in zip(places, found, strict=True):
+            results[at] = each
+        return list(places)
+
+    def fail(at: int, error: Exception) -> None:
+        results[at] = error if isinstance(error, CatalensError) else ModelError(f"{type(error).__name__}: {error}")
+
+    # A worker must outlive whatever one picture does to a model.
+    each_half(run, range(len(pictures)), Exception, fail)
+    return results

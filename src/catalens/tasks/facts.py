@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from catalens.core.errors import InputError
-from catalens.tasks.attributes import Attributes
 from catalens.tasks.schema import UNKNOWN
 
 MAX_CHARACTERS = 200
@@ -38,19 +37,6 @@ class Fact:
 
 Facts = tuple[Fact, ...]
 """Each name once; never empty."""
-
-
-def facts_from_attributes(attributes: Attributes) -> Facts:
-    """Return the attributes of a picture that reached their thresholds.
-
-    Raises:
-        InputError: every attribute is unknown.
-    """
-    return _checked(
-        Fact(name, tuple(tag.label for tag in each.values), each.confidence)
-        for name, each in attributes.items()
-        if each.values
-    )
 
 
 def facts_from_fields(

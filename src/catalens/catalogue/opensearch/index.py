@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from catalens.catalogue import fusion
-from catalens.catalogue.encoder_mismatch import refusal
+from catalens.catalogue.encoder_mismatch import check_encoder
 from catalens.catalogue.keywords import query_words
 from catalens.catalogue.opensearch import bulk, existing, mapping
 from catalens.catalogue.opensearch.address import Address, connect, parse_address
@@ -80,10 +80,9 @@ class OpenSearchIndex:
                     found = existing.create(client, address, encoder_name, dim)
                 elif not read_only:
                     bulk.restore_settings(client, address.index)
-            if encoder_name is not None and found.encoder_name != encoder_name:
-                raise CatalogueError(refusal(found.encoder_name, encoder_name, address.shown))
-            if dim is not None and found.dim != dim:
-                raise CatalogueError(f"{address.shown} holds vectors of width {found.dim}, not {dim}")
+            check_encoder(
+                address.shown, filled_by=found.encoder_name, width=found.dim, encoder_name=encoder_name, dim=dim
+            )
         except BaseException:
             client.close()
             raise

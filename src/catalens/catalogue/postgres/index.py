@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, Self
 import numpy as np
 
 from catalens.catalogue import fusion
-from catalens.catalogue.encoder_mismatch import refusal
+from catalens.catalogue.encoder_mismatch import check_encoder
 from catalens.catalogue.postgres import table
 from catalens.catalogue.postgres.address import Address, connect, parse_address
 from catalens.catalogue.postgres.errors import errors_named
@@ -87,10 +87,9 @@ class PostgresIndex:
                     found = table.read(connection, address) or table.Facts(encoder_name, dim)
                 elif not read_only:  # a process that was loading may have been killed before it built the graph
                     table.create_graph(connection, address, found.dim)
-            if encoder_name is not None and found.encoder_name != encoder_name:
-                raise CatalogueError(refusal(found.encoder_name, encoder_name, address.shown))
-            if dim is not None and found.dim != dim:
-                raise CatalogueError(f"{address.shown} holds vectors of width {found.dim}, not {dim}")
+            check_encoder(
+                address.shown, filled_by=found.encoder_name, width=found.dim, encoder_name=encoder_name, dim=dim
+            )
         except BaseException:
             connection.close()
             raise

@@ -70,10 +70,6 @@ class AutoReader:
         ]
         return [part for part in found if len(part.rows)]
 
-    def read_by(self, encoded: EncodedImages) -> list[str]:
-        """Return the name of the bundle that reads each image."""
-        return [self.product.name if product else self.everyday.name for product in self._own(encoded).is_product]
-
     def caption(
         self, encoded: EncodedImages, *, prompt: str = "", count: int = 1, decoding: Decoding = GREEDY
     ) -> list[list[str]]:
