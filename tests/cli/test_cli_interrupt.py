@@ -13,6 +13,7 @@ from catalens.cli import app
 
 PROGRAM = """
 import builtins, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with SIGINT ignored
 load = builtins.__import__
 def interrupted(name, *rest):
     if name == {name!r}:
