@@ -16,6 +16,7 @@ from PIL import Image
 from catalens.core import caching
 from catalens.models import fastest
 from catalens.models.bundle import load_bundle
+from catalens.models.cache import RUNTIMES_FOLDER
 from catalens.models.runtime import Arrays, Graph, Runtime, load_graph
 from tests.support.tiny import tiny_bundle
 
@@ -55,7 +56,7 @@ def test_the_faster_one_is_taken_and_remembered(
     picture = [Image.new("RGB", (12, 16), "red")]
     load_bundle(folder, threads=1, cache=tmp_path).encode_images(picture)
     assert sorted(loaded.names) == ["onnxruntime", "openvino"]
-    [record] = (tmp_path / fastest.FOLDER).iterdir()
+    [record] = (tmp_path / RUNTIMES_FOLDER).iterdir()
     assert json.loads(record.read_text())["runtime"] == fast
     load_bundle(folder, threads=1, cache=tmp_path).encode_images(picture)
     assert loaded.names[2:] == [fast]
@@ -64,7 +65,7 @@ def test_the_faster_one_is_taken_and_remembered(
 @pytest.mark.parametrize("content", ["", "{}", '{"runtime": "tpu"}', "[1]"])
 def test_a_damaged_record_is_measured_again(folder: Path, tmp_path: Path, content: str) -> None:
     load_bundle(folder, threads=1, cache=tmp_path).encode_texts(["a"])
-    [record] = (tmp_path / fastest.FOLDER).iterdir()
+    [record] = (tmp_path / RUNTIMES_FOLDER).iterdir()
     record.write_text(content)
     load_bundle(folder, threads=1, cache=tmp_path).encode_texts(["a"])
     assert json.loads(record.read_text())["runtime"] in ("onnxruntime", "openvino")
@@ -86,4 +87,4 @@ def test_without_a_cache_nothing_is_measured(
 
 def test_a_runtime_that_is_named_is_not_measured(folder: Path, tmp_path: Path) -> None:
     load_bundle(folder, runtime="onnxruntime", threads=1, cache=tmp_path).encode_texts(["a"])
-    assert not (tmp_path / fastest.FOLDER).exists()
+    assert not (tmp_path / RUNTIMES_FOLDER).exists()

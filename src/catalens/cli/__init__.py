@@ -20,6 +20,7 @@ from catalens.cli import (
     demo,
     deploy,
     describe,
+    doctor,
     embed,
     enrich,
     evaluate,
@@ -151,6 +152,7 @@ for commands in (
     package,
     deploy,
     finetune,
+    doctor,
 ):
     commands.register(app)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+RUNTIMES_FOLDER = "runtimes"
+"""Folder of the cache that holds, for each graph and machine, which runtime was the faster one."""
+
 
 def default_cache() -> Path:
     """Return the cache folder for callers that name none; it need not exist, and may not be writable."""

@@ -20,14 +20,14 @@ from typing import TypeAlias
 
 from catalens.core.caching import try_to_keep
 from catalens.core.files import write_atomically
+from catalens.models.cache import RUNTIMES_FOLDER
 from catalens.models.json_files import load_json
+from catalens.models.processor import processor_lines
 from catalens.models.runtime import RUNTIMES, Arrays, Graph, Runtime, choose_runtime, load_graph
 
 Example: TypeAlias = Callable[[Graph], Arrays]
 """Returns inputs of the size that the graph is mostly run with."""
 
-FOLDER = "runtimes"
-"""Folder of the cache that holds a file for each graph and machine."""
 BUDGET_S = 1.0
 """Time for measuring, after each runtime has run the graph once."""
 _ROUNDS = 5
@@ -53,7 +53,7 @@ def load_fastest(
     installed = [name for name in RUNTIMES if find_spec(name)]
     if runtime != "auto" or len(installed) == 1 or cache is None:
         return load_graph(file, choose_runtime(runtime), threads=threads, exact=exact)
-    record = cache / FOLDER / f"{_key(file, installed, threads, exact=exact)}.json"
+    record = cache / RUNTIMES_FOLDER / f"{_key(file, installed, threads, exact=exact)}.json"
     known = _read(record)
     if known in installed:
         return load_graph(file, known, threads=threads, exact=exact)
@@ -109,9 +109,4 @@ def _key(file: Path, installed: Sequence[Runtime], threads: int | None, *, exact
 
 def _processor() -> list[str]:
     """Return what tells kinds of processors apart: architecture, cores, model and instruction sets."""
-    told = [platform.machine(), platform.processor(), str(os.cpu_count())]
-    try:
-        first = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
-    except OSError:
-        return told
-    return told + [line for line in first.splitlines() if line.startswith(("model name", "flags", "Features"))]
+    return [platform.machine(), platform.processor(), str(os.cpu_count()), *processor_lines()]

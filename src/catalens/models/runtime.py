@@ -5,7 +5,6 @@ Which one is faster depends on the machine (`catalens.models.fastest`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.core.errors import InputError, ModelError
+from catalens.models.processor import usable_cores
 
 Runtime = Literal["onnxruntime", "openvino"]
 RUNTIMES: dict[Runtime, str] = {
@@ -105,7 +105,7 @@ def load_graph(file: Path, runtime: Runtime, *, threads: int | None = None, exac
     Raises:
         ModelError: the file is damaged, or not an ONNX graph.
     """
-    count = threads or _cores()
+    count = threads or usable_cores()
     try:
         return _openvino(file, count, exact=exact) if runtime == "openvino" else _onnxruntime(file, count)
     except Exception as error:
@@ -117,11 +117,6 @@ def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     informative = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
     return (informative or lines or [type(error).__name__])[-1]
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _onnxruntime(file: Path, threads: int) -> Graph:
