@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from catalens.cli.evaluate_attributes import EXAMPLES
 from catalens.models.known_readers import KNOWN_READERS
 from catalens.models.readers.registry import SHIPPED
 from tests.support.ran import Run
@@ -171,8 +171,8 @@ def test_flags_that_make_no_sense_are_refused(run: Run, table: Path, arguments: 
     assert message in ran.err
 
 
-def test_the_examples_name_readers_that_there_are() -> None:
-    readers = [words.split()[0] for example in EXAMPLES for words in example.split("--reader ")[1:]]
+def test_the_examples_name_readers_that_there_are(run: Run) -> None:
+    readers = re.findall(r"catalens eval .* --reader ([\w-]+)", run("eval", "attributes", "--help").out)
     assert set(readers) <= {*SHIPPED, *(known.name for known in KNOWN_READERS)}
     assert readers
 

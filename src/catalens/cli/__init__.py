@@ -38,7 +38,7 @@ from catalens.cli import (
     similarity,
     tag,
 )
-from catalens.cli.options import examples
+from catalens.cli.commands import add_commands, examples
 from catalens.core.errors import CatalensError, CatalogueError, InputError, ModelError
 from catalens.settings import KNOWN, Settings
 
@@ -130,31 +130,33 @@ def root(
     Settings.from_env(os.environ)
 
 
-for commands in (
-    demo,
-    tag,
-    learn,
-    attributes,
-    caption,
-    prompt,
-    ask,
-    describe,
-    restyle,
-    index,
-    search,
-    enrich,
-    embed,
-    similarity,
-    evaluate,
-    models,
-    export,
-    serve,
-    package,
-    deploy,
-    finetune,
-    doctor,
-):
-    commands.register(app)
+add_commands(
+    app,
+    demo.demo,
+    tag.tag,
+    learn.learn,
+    attributes.attributes,
+    caption.caption,
+    prompt.prompt,
+    ask.ask,
+    describe.describe,
+    restyle.restyle,
+    search.search,
+    search.learn,
+    enrich.enrich,
+    embed.embed,
+    similarity.similarity,
+    export.export,
+    serve.serve,
+    package.package,
+    deploy.deploy,
+    deploy.transform,
+    deploy.undeploy,
+    deploy.deployments,
+    doctor.doctor,
+)
+for name, group in {"index": index, "eval": evaluate, "models": models, "finetune": finetune}.items():
+    app.add_typer(group.group, name=name)
 
 
 def main() -> None:

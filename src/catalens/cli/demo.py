@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from catalens.cli import inputs, output
-from catalens.cli.options import Json, Model, examples, session_for
+from catalens.cli.commands import command
+from catalens.cli.options import Json, Model, session_for
 from catalens.cli.tally import Tally
 from catalens.demo.folder import CATALOGUE, begin_folder, check_folder, without_folder
 from catalens.demo.report import DemoRun, judge, queries_for, right_first, write_pages
@@ -26,25 +27,13 @@ Truth = Mapping[str, str]
 _HITS = 5
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command(
-        epilog=examples(
-            "catalens demo",
-            "catalens demo --pictures photos/ --out look",
-            "catalens demo --count 200 --json",
-        )
-    )(demo)
-
-
+@command("catalens demo", "catalens demo --pictures photos/ --out look", "catalens demo --count 200 --json")
 def demo(
-    pictures: Annotated[
-        str | None, typer.Option(help="Your own folder or table instead of drawn products.", show_default=False)
-    ] = None,
+    pictures: Annotated[str | None, Option(help="Your own folder or table instead of drawn products.")] = None,
     out: Annotated[
-        Path, typer.Option(help="The folder for everything that is made: new, empty, or an earlier demo's.")
+        Path, Option(help="The folder for everything that is made: new, empty, or an earlier demo's.")
     ] = Path("catalens-demo"),
-    count: Annotated[int, typer.Option(min=1, max=10_000, help="How many products to draw.")] = 68,
+    count: Annotated[int, Option(min=1, max=10_000, help="How many products to draw.")] = 68,
     model: Model = None,
     json: Json = False,
 ) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from catalens.cli import output
-from catalens.cli.options import Json, examples
+from catalens.cli.commands import command
+from catalens.cli.options import Json
 from catalens.core.errors import InputError
 from catalens.deployment.requests import Mode
 
@@ -17,48 +18,37 @@ if TYPE_CHECKING:
     from catalens.deployment.requests import Call
 
 _RUNS_ON = "AWS goes on with {name} and charges for it; `catalens undeploy {name}` ends it"
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the endpoint, its configuration and its model.")]
-Region = Annotated[str | None, typer.Option(help="AWS region; the configured one by itself.", show_default=False)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the requests as JSON; call nothing.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done, or has failed.")]
+Name = Annotated[str, Argument(metavar="NAME", help="Name of the endpoint, its configuration and its model.")]
+Region = Annotated[str | None, Option(help="AWS region; the configured one by itself.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Print the requests as JSON; call nothing.")]
+Wait = Annotated[bool, Option("--wait", help="Wait until it is done, or has failed.")]
 Variables = Annotated[
-    list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="Variable of the container; may be repeated.")
+    list[str] | None, Option("--env", metavar="NAME=VALUE", help="Variable of the container; may be repeated.")
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    where = "--image IMAGE-URI --role ROLE-ARN"
-    app.command(
-        epilog=examples(
-            f"catalens deploy shop out/model.tar.gz --upload s3://bucket/shop {where} --instance-type ml.m5.xlarge",
-            f"catalens deploy shop s3://bucket/model.tar.gz {where} --mode serverless --dry-run",
-        )
-    )(deploy)
-    app.command(
-        epilog=examples("catalens transform shop s3://bucket/photos/ s3://bucket/out/ --instance-type ml.m5.xlarge")
-    )(transform)
-    app.command(epilog=examples("catalens undeploy shop --archive s3://bucket/shop/model.tar.gz"))(undeploy)
-    app.command(epilog=examples("catalens deployments --json"))(deployments)
-
-
+@command(
+    "catalens deploy shop out/model.tar.gz --upload s3://bucket/shop --image IMAGE-URI --role ROLE-ARN "
+    "--instance-type ml.m5.xlarge",
+    "catalens deploy shop s3://bucket/model.tar.gz --image IMAGE-URI --role ROLE-ARN --mode serverless --dry-run",
+)
 def deploy(
     name: Name,
-    archive: Annotated[str, typer.Argument(metavar="ARCHIVE", help="What `catalens package` wrote, or its s3:// key.")],
-    image: Annotated[str, typer.Option(help="Address of the container image.")],
-    role: Annotated[str, typer.Option(help="ARN of the role that the container acts as.")],
+    archive: Annotated[str, Argument(metavar="ARCHIVE", help="What `catalens package` wrote, or its s3:// key.")],
+    image: Annotated[str, Option(help="Address of the container image.")],
+    role: Annotated[str, Option(help="ARN of the role that the container acts as.")],
     to: Annotated[
-        str | None, typer.Option("--upload", metavar="S3", help="s3:// prefix that a local archive goes to.")
+        str | None, Option("--upload", metavar="S3", help="s3:// prefix that a local archive goes to.")
     ] = None,
-    mode: Annotated[Mode, typer.Option(help="Kind of endpoint.")] = "real-time",
-    instance_type: Annotated[str | None, typer.Option(help="Such as ml.m5.xlarge.", show_default=False)] = None,
-    instances: Annotated[int, typer.Option(min=1, help="Number of instances.")] = 1,
-    memory_mb: Annotated[int, typer.Option(help="Memory of a serverless container.")] = 4096,
-    max_concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time; serverless and async.")] = 5,
-    answers: Annotated[str | None, typer.Option("--output", metavar="S3", help="Where async answers go.")] = None,
-    kms_key: Annotated[str | None, typer.Option(help="Key that encrypts volumes or answers.")] = None,
-    subnet: Annotated[list[str] | None, typer.Option(help="Subnet of the VPC; may be repeated.")] = None,
-    security_group: Annotated[list[str] | None, typer.Option(help="Security group; may be repeated.")] = None,
+    mode: Annotated[Mode, Option(help="Kind of endpoint.")] = "real-time",
+    instance_type: Annotated[str | None, Option(help="Such as ml.m5.xlarge.")] = None,
+    instances: Annotated[int, Option(min=1, help="Number of instances.")] = 1,
+    memory_mb: Annotated[int, Option(help="Memory of a serverless container.")] = 4096,
+    max_concurrency: Annotated[int, Option(min=1, help="Requests at a time; serverless and async.")] = 5,
+    answers: Annotated[str | None, Option("--output", metavar="S3", help="Where async answers go.")] = None,
+    kms_key: Annotated[str | None, Option(help="Key that encrypts volumes or answers.")] = None,
+    subnet: Annotated[list[str] | None, Option(help="Subnet of the VPC; may be repeated.")] = None,
+    security_group: Annotated[list[str] | None, Option(help="Security group; may be repeated.")] = None,
     env: Variables = None,
     region: Region = None,
     dry_run: DryRun = False,
@@ -101,16 +91,17 @@ def deploy(
     _waiting(name, wait, lambda: aws.wait_for_endpoint(name, clients, output.say))
 
 
+@command("catalens transform shop s3://bucket/photos/ s3://bucket/out/ --instance-type ml.m5.xlarge")
 def transform(
-    model: Annotated[str, typer.Argument(metavar="NAME", help="Name that was deployed.")],
-    source: Annotated[str, typer.Argument(metavar="S3", help="s3:// prefix of the images.")],
-    answers: Annotated[str, typer.Argument(metavar="OUT", help="s3:// prefix of the answers.")],
-    instance_type: Annotated[str, typer.Option(help="Such as ml.m5.xlarge.")],
-    job: Annotated[str | None, typer.Option(help="Name of the job; the deployment's by itself.")] = None,
-    instances: Annotated[int, typer.Option(min=1, help="Number of instances.")] = 1,
-    content_type: Annotated[str, typer.Option(help="Of each object.")] = "application/x-image",
-    max_payload_mb: Annotated[int, typer.Option(min=1, help="Largest object.")] = 6,
-    max_concurrent: Annotated[int, typer.Option(min=1, help="Requests at a time per instance.")] = 4,
+    model: Annotated[str, Argument(metavar="NAME", help="Name that was deployed.")],
+    source: Annotated[str, Argument(metavar="S3", help="s3:// prefix of the images.")],
+    answers: Annotated[str, Argument(metavar="OUT", help="s3:// prefix of the answers.")],
+    instance_type: Annotated[str, Option(help="Such as ml.m5.xlarge.")],
+    job: Annotated[str | None, Option(help="Name of the job; the deployment's by itself.")] = None,
+    instances: Annotated[int, Option(min=1, help="Number of instances.")] = 1,
+    content_type: Annotated[str, Option(help="Of each object.")] = "application/x-image",
+    max_payload_mb: Annotated[int, Option(min=1, help="Largest object.")] = 6,
+    max_concurrent: Annotated[int, Option(min=1, help="Requests at a time per instance.")] = 4,
     env: Variables = None,
     region: Region = None,
     dry_run: DryRun = False,
@@ -140,10 +131,11 @@ def transform(
     _waiting(name, wait, lambda: aws.wait_for_transform(name, clients, output.say))
 
 
+@command("catalens undeploy shop --archive s3://bucket/shop/model.tar.gz")
 def undeploy(
     name: Name,
     archive: Annotated[
-        str | None, typer.Option(metavar="S3", help="s3:// key of the uploaded archive, to delete it too.")
+        str | None, Option(metavar="S3", help="s3:// key of the uploaded archive, to delete it too.")
     ] = None,
     region: Region = None,
     dry_run: DryRun = False,
@@ -161,6 +153,7 @@ def undeploy(
             output.show(f"{word}: {what}")
 
 
+@command("catalens deployments --json")
 def deployments(region: Region = None, json: Json = False) -> None:
     """List what `catalens deploy` made and is still there."""
     from catalens.deployment import aws

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
 from catalens.cli import output
-from catalens.cli.options import Json, examples, settings
+from catalens.cli.commands import command
+from catalens.cli.options import Json, settings
 
 if TYPE_CHECKING:
     from catalens.pipelines.doctor import Diagnosis
@@ -16,17 +18,10 @@ if TYPE_CHECKING:
 _STYLES = {"error": "red", "warning": "yellow", "slow": "cyan"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(
-        "doctor",
-        epilog=examples("catalens doctor", "catalens doctor --load", "catalens doctor --json > report.json"),
-    )(doctor)
-
-
+@command("catalens doctor", "catalens doctor --load", "catalens doctor --json > report.json")
 def doctor(
     load: Annotated[
-        bool, typer.Option("--load", help="Import torch and other large libraries too, and list their devices.")
+        bool, Option("--load", help="Import torch and other large libraries too, and list their devices.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from catalens.cli import inputs, output
-from catalens.cli.jobs import ColumnsFlag, IfExistsFlag, OutputFlag, RowTable, run_and_tell, run_stages
-from catalens.cli.options import Json, Model, PicturesOrNone, Texts, examples, session_for
-from catalens.cli.remote import ServerFlag, encoder_of
+from catalens.cli.commands import command
+from catalens.cli.flags import RunFlags, TableFlags
+from catalens.cli.jobs import RowTable, run_and_tell, run_stages
+from catalens.cli.options import Json, Model, PicturesOrNone, Server, Texts, session_for
+from catalens.cli.remote import encoder_of
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
@@ -22,29 +24,22 @@ if TYPE_CHECKING:
     from catalens.pipelines.vector_file import VectorFile
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command(
-        epilog=examples(
-            "catalens embed photos/ --out vectors.npz",
-            "catalens embed photos/ --output vectors.parquet",
-            "catalens embed photo.jpg > vector.jsonl",
-            'catalens embed --texts "a red dress, a blue shirt"',
-        )
-    )(embed)
-
-
+@command(
+    "catalens embed photos/ --out vectors.npz",
+    "catalens embed photos/ --output vectors.parquet",
+    "catalens embed photo.jpg > vector.jsonl",
+    'catalens embed --texts "a red dress, a blue shirt"',
+)
 def embed(
     pictures: PicturesOrNone = None,
+    *,
     texts: Texts = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write a NumPy .npz file with `ids`, `vectors` (n, dim) and `encoder`.")
+        Path | None, Option(help="Write a NumPy .npz file with `ids`, `vectors` (n, dim) and `encoder`.")
     ] = None,
-    output_table: OutputFlag = None,
-    columns: ColumnsFlag = None,
-    if_exists: IfExistsFlag = "skip",
+    table: TableFlags,
     model: Model = None,
-    server: ServerFlag = None,
+    server: Server = None,
     json: Json = False,
 ) -> None:
     """Turn pictures and texts into vectors of unit length: near means alike.
@@ -52,7 +47,6 @@ def embed(
     Pictures and texts of one encoder share a space, so the product of two vectors is a cosine. All are of one encoder:
     --model, or the bundled product encoder.
     """
-    from catalens.pipelines.destination import Destination
     from catalens.pipelines.encoding import ENCODER, VECTOR, EmbedStage, EncoderStage, encode_texts
     from catalens.pipelines.routing import warn_of_everyday_pictures
     from catalens.pipelines.vector_file import VectorFile
@@ -60,30 +54,22 @@ def embed(
     words = inputs.words(texts) if texts else []
     if not pictures and not words:
         raise InputError("nothing to embed: give pictures, --texts, or both")
-    if output_table is not None and (words or out is not None):
+    if table.output is not None and (words or out is not None):
         raise InputError("--output is a table of pictures; for texts or an .npz file, leave it out")
     file = None if out is None else VectorFile(out)
     found, session = inputs.entries(pictures or []), session_for(model)
     encoder = session.encoder() if server is None else encoder_of(server)
     stage = EmbedStage() if server is None else EncoderStage(encoder)
-    if output_table is not None:
-        destination = Destination(
-            text=VECTOR,
-            known=(VECTOR, ENCODER),
-            default_columns=(VECTOR, ENCODER),
-            table=output_table,
-            columns=columns,
-            if_exists=if_exists,
-        )
-        if server is None:
-            warn_of_everyday_pictures(session, found)
-        run_stages(found, [stage], session, destination, shown=(), show=RowTable((), _no_rows), json=json)
+    if server is None and found.names:
+        warn_of_everyday_pictures(session, found)
+    if table.output is not None:
+        destination = table.destination(VECTOR, (VECTOR, ENCODER), default_columns=(VECTOR, ENCODER))
+        nothing = RowTable((), lambda _record, _values: ())
+        run_stages(found, [stage], session, destination, RunFlags(json=json), shown=(), show=nothing)
         return
     sink = _Sink(encoder, file, json=json)
     tally = Tally(as_json=sink.as_json)
     if found.names:
-        if server is None:
-            warn_of_everyday_pictures(session, found)
         run_and_tell(found, [stage], session, [], tally, sink.take)
     sink.add(words, encode_texts(words, encoder, session))
     sink.finish()
@@ -121,7 +107,3 @@ class _Sink:
             output.say(f"written: {self._file.path}: {len(self._file)} vectors of {self._encoder.name}")
         if self._rows:
             output.show_rows(self._rows, "item", "dim#", "vector")
-
-
-def _no_rows(_record: Record, _values: Values) -> list[Sequence[object]]:
-    return []

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer import Argument, Option
 
 from catalens.cli import output as out
-from catalens.cli.options import Json, Model, examples, session_for
+from catalens.cli.commands import command
+from catalens.cli.options import Json, Model, session_for
 from catalens.cli.tally import Tally
 
 if TYPE_CHECKING:
@@ -22,132 +24,102 @@ _WHERE, _WHICH, _HOW = "Where results go", "Which pictures", "Models and machine
 _MOST_REASONS = 10
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command(
-        epilog=examples(
-            "catalens enrich photos/ --do tags,captions,vectors --output enriched/",
-            "catalens enrich products.csv --do tags,captions --text '{title}: {caption}, {tags}' --xmp",
-            "catalens enrich 'shards-{000..127}.tar' --do vectors --output vectors/ --rows-per-shard 50000",
-            "catalens enrich s3://shop/photos/ --do tags,attributes --index shop.catalens",
-            "catalens enrich photos/ --do tags,captions --output enriched/ --dry-run",
-            "catalens enrich photos/ --do tags --output enriched/ --print-config > plan.yaml",
-            "catalens enrich --config plan.yaml --engine ray --address auto",
-        )
-    )(enrich)
-
-
+@command(
+    "catalens enrich photos/ --do tags,captions,vectors --output enriched/",
+    "catalens enrich products.csv --do tags,captions --text '{title}: {caption}, {tags}' --xmp",
+    "catalens enrich 'shards-{000..127}.tar' --do vectors --output vectors/ --rows-per-shard 50000",
+    "catalens enrich s3://shop/photos/ --do tags,attributes --index shop.catalens",
+    "catalens enrich photos/ --do tags,captions --output enriched/ --dry-run",
+    "catalens enrich photos/ --do tags --output enriched/ --print-config > plan.yaml",
+    "catalens enrich --config plan.yaml --engine ray --address auto",
+)
 def enrich(
     pictures: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="PICTURES",
             help="Folders, tables, patterns, tar archives such as 'a-{00..99}.tar', or s3://BUCKET/PREFIX.",
-            show_default=False,
         ),
     ] = None,
     do: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="NAMES",
             help="Comma-separated: attributes, tags, captions, answers, prompts, descriptions, vectors.",
-            show_default=False,
         ),
     ] = None,
-    question: Annotated[
-        list[str] | None, typer.Option(help="Question to answer; may be repeated.", show_default=False)
-    ] = None,
+    question: Annotated[list[str] | None, Option(help="Question to answer; may be repeated.")] = None,
     text: Annotated[
         str | None,
-        typer.Option(
-            metavar="TEMPLATE",
-            help="Text that joins {caption}, {tags}, an attribute such as {colour}, and columns.",
-            show_default=False,
+        Option(
+            metavar="TEMPLATE", help="Text that joins {caption}, {tags}, an attribute such as {colour}, and columns."
         ),
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--output",
             "-o",
             metavar="FOLDER",
             help="Folder of shards; or one table: .csv, .tsv, .jsonl, .parquet.",
             rich_help_panel=_WHERE,
-            show_default=False,
         ),
     ] = None,
     format: Annotated[
         Literal["parquet", "jsonl", "csv"] | None,
-        typer.Option(help="Format of the shards. \\[parquet]", rich_help_panel=_WHERE, show_default=False),
+        Option(help="Format of the shards. \\[parquet]", rich_help_panel=_WHERE),
     ] = None,
     rows_per_shard: Annotated[
-        int | None, typer.Option(min=1, help="Rows per shard. \\[10000]", rich_help_panel=_WHERE, show_default=False)
+        int | None, Option(min=1, help="Rows per shard. \\[10000]", rich_help_panel=_WHERE)
     ] = None,
     sidecar: Annotated[
-        str | None,
-        typer.Option(metavar="SUFFIX", help="Text file beside each picture.", rich_help_panel=_WHERE),
+        str | None, Option(metavar="SUFFIX", help="Text file beside each picture.", rich_help_panel=_WHERE)
     ] = None,
     xmp: Annotated[
         bool | None,
-        typer.Option(
-            "--xmp",
-            help="XMP file beside each picture: description, keywords, alt text.",
-            rich_help_panel=_WHERE,
-            show_default=False,
-        ),
+        Option("--xmp", help="XMP file beside each picture: description, keywords, alt text.", rich_help_panel=_WHERE),
     ] = None,
     index: Annotated[
         str | None,
-        typer.Option(metavar="CATALOGUE", help="Catalogue to fill; results become fields.", rich_help_panel=_WHERE),
+        Option(metavar="CATALOGUE", help="Catalogue to fill; results become fields.", rich_help_panel=_WHERE),
     ] = None,
     if_exists: Annotated[
         Literal["skip", "overwrite", "append", "prepend"] | None,
-        typer.Option(help="What to do with files that are there. \\[skip]", rich_help_panel=_WHERE, show_default=False),
+        Option(help="What to do with files that are there. \\[skip]", rich_help_panel=_WHERE),
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Maximum pictures.", rich_help_panel=_WHICH, show_default=False)
-    ] = None,
+    limit: Annotated[int | None, Option(min=1, help="Maximum pictures.", rich_help_panel=_WHICH)] = None,
     sample: Annotated[
         float | None,
-        typer.Option(
+        Option(
             metavar="SHARE",
             help="Share of the pictures, such as 0.01; the same ones each time.",
             rich_help_panel=_WHICH,
-            show_default=False,
         ),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="YAML", help="Plan; flags go before it.", show_default=False)
-    ] = None,
-    print_config: Annotated[bool, typer.Option("--print-config", help="Print the plan, and do nothing.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Try a few pictures, and estimate the time.")] = False,
+    config: Annotated[Path | None, Option(metavar="YAML", help="Plan; flags go before it.")] = None,
+    print_config: Annotated[bool, Option("--print-config", help="Print the plan, and do nothing.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Try a few pictures, and estimate the time.")] = False,
     memory_limit: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="SIZE",
             help="Such as 4GB: one model at a time if needed; refused if one is too large.",
             rich_help_panel=_HOW,
-            show_default=False,
         ),
     ] = None,
     model: Model = None,
     reader: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What captions and answers.", rich_help_panel=_HOW)
+        str | None, Option(metavar="NAME", help="What captions and answers.", rich_help_panel=_HOW)
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Torch device, such as cuda:0.", rich_help_panel=_HOW, show_default=False)
-    ] = None,
+    device: Annotated[str | None, Option(help="Torch device, such as cuda:0.", rich_help_panel=_HOW)] = None,
     engine: Annotated[
-        Literal["local", "ray"] | None,
-        typer.Option(help="Where the work is done. \\[local]", rich_help_panel=_HOW, show_default=False),
+        Literal["local", "ray"] | None, Option(help="Where the work is done. \\[local]", rich_help_panel=_HOW)
     ] = None,
     address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster, such as auto; without it one starts here.", rich_help_panel=_HOW),
+        str | None, Option(help="Ray cluster, such as auto; without it one starts here.", rich_help_panel=_HOW)
     ] = None,
     workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Ray: processes with models. Local: threads that decode.", rich_help_panel=_HOW),
+        int | None, Option(min=1, help="Ray: processes with models. Local: threads that decode.", rich_help_panel=_HOW)
     ] = None,
     json: Json = False,
 ) -> None:

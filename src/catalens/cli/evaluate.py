@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from catalens.cli import evaluate_attributes, evaluate_captions, inputs, output
+from catalens.cli.commands import command, command_group
 from catalens.cli.jobs import encode_all
 from catalens.cli.labelled import read_labelled
-from catalens.cli.options import Calibrated, Columns, Json, Model, Table, examples, session_for
+from catalens.cli.options import Calibrated, Columns, Json, Model, Table, session_for
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
@@ -20,38 +21,14 @@ if TYPE_CHECKING:
     from catalens.training.evaluation import Accuracy
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Measure an encoder, or captions, on a table of yours.",
-        epilog=examples(
-            "catalens eval tags products.csv",
-            "catalens eval search products.csv --text title",
-            "catalens eval captions captions.jsonl --references people.csv",
-        ),
-    )
-    group.command(
-        epilog=examples(
-            "catalens eval tags products.csv",
-            "catalens eval tags products.parquet --column type=articleType --column colour=baseColour",
-            "catalens eval tags products.csv --schema shop.yaml --calibration shop.json --json",
-        )
-    )(tags)
-    group.command(
-        epilog=examples(
-            "catalens eval search products.csv --text title",
-            "catalens eval search photos/ --text name --model path/to/bundle",
-        )
-    )(search)
-    group.command(epilog=examples(*evaluate_attributes.EXAMPLES))(evaluate_attributes.attributes)
-    group.command(epilog=examples(*evaluate_captions.EXAMPLES))(evaluate_captions.captions)
-    app.add_typer(group, name="eval")
-
-
+@command(
+    "catalens eval tags products.csv",
+    "catalens eval tags products.parquet --column type=articleType --column colour=baseColour",
+    "catalens eval tags products.csv --schema shop.yaml --calibration shop.json --json",
+)
 def tags(
     table: Table,
-    schema: Annotated[str, typer.Option(help="The schema: a shipped name or a .yaml file.")] = "fashion",
+    schema: Annotated[str, Option(help="The schema: a shipped name or a .yaml file.")] = "fashion",
     column: Columns = None,
     calibration: Calibrated = None,
     model: Model = None,
@@ -111,9 +88,12 @@ def _accuracy(labelled: Labelled, bank: SchemaBank, name: str) -> Accuracy | Non
     return accuracy(cosines(labelled.vectors[part.rows], bank.banks[name].vectors), part.truth.argmax(axis=1))
 
 
+@command(
+    "catalens eval search products.csv --text title", "catalens eval search photos/ --text name --model path/to/bundle"
+)
 def search(
     table: Table,
-    text: Annotated[str, typer.Option(help="The column whose text should find the row's own picture.")] = "title",
+    text: Annotated[str, Option(help="The column whose text should find the row's own picture.")] = "title",
     model: Model = None,
     json: Json = False,
 ) -> None:
@@ -140,3 +120,12 @@ def search(
         else:
             output.show_rows([tuple(found.values())], *(f"{name.replace('_', ' ')}#" for name in found))
     tally.finish()
+
+
+group = command_group(
+    "Measure an encoder, or captions, on a table of yours.",
+    "catalens eval tags products.csv",
+    "catalens eval search products.csv --text title",
+    "catalens eval captions captions.jsonl --references people.csv",
+    commands=(tags, search, evaluate_attributes.attributes, evaluate_captions.captions),
+)

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from catalens.cli import inputs, output
+from catalens.cli.commands import command
 from catalens.cli.jobs import run_and_tell
 from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Columns, Json, Model, Table, session_for
@@ -23,24 +24,20 @@ if TYPE_CHECKING:
     from catalens.pipelines.stages import Values
     from catalens.tasks.schema import Schema
 
-EXAMPLES = (
+
+@command(
     "catalens eval attributes products.csv --reader blip-vqa",
     "catalens eval attributes products.parquet --column type=articleType --reader starter --save sources.json",
     "catalens attributes photos/ --sources sources.json",
 )
-
-
 def attributes(
     table: Table,
     reader: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The reader that answers: a name, or a model's folder.", show_default=False),
+        str | None, Option(metavar="NAME", help="The reader that answers: a name, or a model's folder.")
     ] = None,
-    schema: Annotated[str, typer.Option(help="The questions: a shipped name or a .yaml file.")] = "fashion",
+    schema: Annotated[str, Option(help="The questions: a shipped name or a .yaml file.")] = "fashion",
     column: Columns = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Write the better source of each attribute here.", show_default=False)
-    ] = None,
+    save: Annotated[Path | None, Option(help="Write the better source of each attribute here.")] = None,
     model: Model = None,
     json: Json = False,
 ) -> None:

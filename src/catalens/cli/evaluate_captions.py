@@ -5,34 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from catalens.cli import inputs, output
+from catalens.cli.commands import command
 from catalens.cli.options import Json
 from catalens.cli.tally import Tally
 
-EXAMPLES = (
+
+@command(
     "catalens eval captions captions.jsonl",
     "catalens eval captions captions.jsonl --references people.csv",
     "catalens eval captions out.csv --caption-column blip --references val.parquet --reference-column captions",
 )
-
-
 def captions(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV, JSON lines or parquet with the captions.")],
+    table: Annotated[Path, Argument(metavar="TABLE", help="CSV, JSON lines or parquet with the captions.")],
     references: Annotated[
-        Path | None,
-        typer.Option(help="Table with reference captions, joined by `id`. \\[the same table]", show_default=False),
+        Path | None, Option(help="Table with reference captions, joined by `id`. \\[the same table]")
     ] = None,
-    caption_column: Annotated[
-        str | None, typer.Option(help="Column with the captions. \\[caption, else captions]", show_default=False)
-    ] = None,
+    caption_column: Annotated[str | None, Option(help="Column with the captions. \\[caption, else captions]")] = None,
     reference_column: Annotated[
         str | None,
-        typer.Option(
-            help="Column with reference captions: a list, or texts separated by semicolons. \\[references]",
-            show_default=False,
-        ),
+        Option(help="Column with reference captions: a list, or texts separated by semicolons. \\[references]"),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -7,10 +7,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from catalens.cli import inputs, output
-from catalens.cli.options import Json, Texts, examples, settings
+from catalens.cli.commands import command
+from catalens.cli.options import Json, Texts, settings
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,40 +25,26 @@ _PROBES = 32
 _EXPORTED = "a pretrained encoder, such as ViT-B-32/openai or the folder of one"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command(
-        epilog=examples(
-            "catalens export ViT-B-32/openai clip-b32",
-            "catalens export openai/clip-vit-large-patch14 clip-l14 --precision int8 --least-cosine 0.99",
-            "catalens export ViT-L-14/openai clip-l14 --pictures shots/ --texts queries.txt",
-            "catalens tag photo.jpg --model clip-b32",
-        )
-    )(export)
-
-
+@command(
+    "catalens export ViT-B-32/openai clip-b32",
+    "catalens export openai/clip-vit-large-patch14 clip-l14 --precision int8 --least-cosine 0.99",
+    "catalens export ViT-L-14/openai clip-l14 --pictures shots/ --texts queries.txt",
+    "catalens tag photo.jpg --model clip-b32",
+)
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A pretrained encoder, as in `catalens models`.")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
+    model: Annotated[str, Argument(metavar="MODEL", help="A pretrained encoder, as in `catalens models`.")],
+    folder: Annotated[Path, Argument(metavar="DIR", help="The folder to make.")],
     precision: Annotated[
         Literal["float32", "float16", "bf16", "int8"],
-        typer.Option(
-            help="float16 is half the size; bf16 is also computed so, where the processor can; int8 a quarter."
-        ),
+        Option(help="float16 is half the size; bf16 is also computed so, where the processor can; int8 a quarter."),
     ] = "bf16",
     least_cosine: Annotated[
         float | None,
-        typer.Option(
-            help="Refuse a bundle whose vectors are further from the model's own; at most 1.", show_default=False
-        ),
+        Option(help="Refuse a bundle whose vectors are further from the model's own; at most 1.", show_default=False),
     ] = None,
-    pictures: Annotated[
-        str | None, typer.Option(help="Pictures to compare with; drawn ones otherwise.", show_default=False)
-    ] = None,
+    pictures: Annotated[str | None, Option(help="Pictures to compare with; drawn ones otherwise.")] = None,
     texts: Texts = None,
-    revision: Annotated[
-        str | None, typer.Option(help="A commit, branch or tag of the hub.", show_default=False)
-    ] = None,
+    revision: Annotated[str | None, Option(help="A commit, branch or tag of the hub.")] = None,
     json: Json = False,
 ) -> None:
     """Write a pretrained encoder as a bundle: a folder that loads without torch and runs faster.

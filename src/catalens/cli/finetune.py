@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import typer
-
 from catalens.cli import finetune_answers, finetune_prepare, finetune_starter
-from catalens.cli.options import examples
+from catalens.cli.commands import command_group
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Fine-tune a model on your own catalogue.",
-        epilog=examples("catalens finetune starter products.csv --labels category --out shop"),
-    )
-    group.command(epilog=examples(*finetune_starter.EXAMPLES))(finetune_starter.starter)
-    group.command(epilog=examples(*finetune_prepare.EXAMPLES))(finetune_prepare.prepare)
-    group.command(epilog=examples(*finetune_answers.EXAMPLES))(finetune_answers.answers)
-    app.add_typer(group, name="finetune")
+group = command_group(
+    "Fine-tune a model on your own catalogue.",
+    "catalens finetune starter products.csv --labels category --out shop",
+    commands=(finetune_starter.starter, finetune_prepare.prepare, finetune_answers.answers),
+)

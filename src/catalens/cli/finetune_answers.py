@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from catalens.cli import inputs, output
+from catalens.cli.commands import command
 from catalens.cli.options import Json, settings
 from catalens.core.errors import InputError
 
@@ -15,38 +16,35 @@ if TYPE_CHECKING:
     from catalens.training.finetune.answers import Tuned
     from catalens.training.finetune.loop import StepNote
 
-EXAMPLES = (
+
+@command(
     "catalens finetune prepare products.csv --out pairs.parquet",
     "catalens finetune answers pairs.parquet --model Salesforce/blip2-flan-t5-xl --out shirts",
     'catalens ask photo.jpg "What is the fabric of the shirt?" --model shirts/merged',
 )
-
-
 def answers(
-    pairs: Annotated[
-        Path, typer.Argument(metavar="PAIRS", help="Parquet table that `catalens finetune prepare` wrote.")
-    ],
+    pairs: Annotated[Path, Argument(metavar="PAIRS", help="Parquet table that `catalens finetune prepare` wrote.")],
     model: Annotated[
-        str, typer.Option("--model", "-m", metavar="NAME", help="BLIP-2 or BLIP VQA: a name, hub id or folder.")
+        str, Option("--model", "-m", metavar="NAME", help="BLIP-2 or BLIP VQA: a name, hub id or folder.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder to write; the same command continues in it.")],
-    epochs: Annotated[int, typer.Option(min=1, help="Maximum passes over the rows.")] = 3,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows per forward pass.")] = 16,
-    accumulate: Annotated[int, typer.Option(min=1, help="Forward passes per step.")] = 1,
-    rate: Annotated[float, typer.Option(min=0.0, help="Learning rate.")] = 5e-4,
-    rank: Annotated[int, typer.Option(min=1, help="Rank of the adapter.")] = 8,
-    alpha: Annotated[int, typer.Option(min=1, help="Scale of the adapter, times its rank.")] = 32,
-    dropout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Dropout of the adapter.")] = 0.05,
+    out: Annotated[Path, Option(help="Folder to write; the same command continues in it.")],
+    epochs: Annotated[int, Option(min=1, help="Maximum passes over the rows.")] = 3,
+    batch_size: Annotated[int, Option(min=1, help="Rows per forward pass.")] = 16,
+    accumulate: Annotated[int, Option(min=1, help="Forward passes per step.")] = 1,
+    rate: Annotated[float, Option(min=0.0, help="Learning rate.")] = 5e-4,
+    rank: Annotated[int, Option(min=1, help="Rank of the adapter.")] = 8,
+    alpha: Annotated[int, Option(min=1, help="Scale of the adapter, times its rank.")] = 32,
+    dropout: Annotated[float, Option(min=0.0, max=0.9, help="Dropout of the adapter.")] = 0.05,
     target_modules: Annotated[
-        str | None, typer.Option(help="Comma-separated layers that get adapters. [query and value]")
+        str | None, Option(help="Comma-separated layers that get adapters. [query and value]")
     ] = None,
-    dora: Annotated[bool, typer.Option("--dora", help="Use DoRA.")] = False,
-    rslora: Annotated[bool, typer.Option("--rslora", help="Use rank-stabilised LoRA.")] = False,
-    patience: Annotated[int, typer.Option(min=1, help="Epochs without a better val loss before it stops.")] = 2,
-    limit: Annotated[int | None, typer.Option(min=1, help="Maximum rows per split.", show_default=False)] = None,
-    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    device: Annotated[str | None, typer.Option(help="Torch device; else the fastest.", show_default=False)] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, or auto.")] = "auto",
+    dora: Annotated[bool, Option("--dora", help="Use DoRA.")] = False,
+    rslora: Annotated[bool, Option("--rslora", help="Use rank-stabilised LoRA.")] = False,
+    patience: Annotated[int, Option(min=1, help="Epochs without a better val loss before it stops.")] = 2,
+    limit: Annotated[int | None, Option(min=1, help="Maximum rows per split.")] = None,
+    seed: Annotated[int, Option(help="Random seed.")] = 0,
+    device: Annotated[str | None, Option(help="Torch device; else the fastest.")] = None,
+    dtype: Annotated[str, Option(help="float32, bfloat16, float16, or auto.")] = "auto",
     json: Json = False,
 ) -> None:
     """Fine-tune the answers of BLIP-2 or BLIP VQA with LoRA, and write the adapter and the merged model.

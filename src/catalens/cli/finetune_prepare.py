@@ -6,35 +6,33 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from catalens.cli import inputs, output
+from catalens.cli.commands import command
 from catalens.cli.options import Json
 
-EXAMPLES = (
+
+@command(
     "catalens finetune prepare products.csv --out pairs.parquet",
     "catalens finetune prepare fashion-dataset/ --questions shirts.yaml --out pairs.parquet",
     "catalens finetune prepare questions.csv --images photos/ --out pairs.parquet",
 )
-
-
 def prepare(
     source: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="SOURCE",
             help="A catalogue (table or folder), or rows of questions: CSV Id,Question,Answer; JSON lines with image, "
             "question and answer; ms-swift; LLaMA-Factory.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Parquet file to write.")] = Path("pairs.parquet"),
+    out: Annotated[Path, Option(help="Parquet file to write.")] = Path("pairs.parquet"),
     questions: Annotated[
-        Path | None,
-        typer.Option(help="Questions about the columns of a catalogue, as YAML; else those of Catalens."),
+        Path | None, Option(help="Questions about the columns of a catalogue, as YAML; else those of Catalens.")
     ] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the images that question rows name.", show_default=False)
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the split.")] = 0,
+    images: Annotated[Path | None, Option(help="Folder of the images that question rows name.")] = None,
+    seed: Annotated[int, Option(help="Random seed of the split.")] = 0,
     json: Json = False,
 ) -> None:
     """Write one table of pairs to fine-tune with, split by product into train, val and test.
@@ -54,10 +52,7 @@ def prepare(
             [(name, row["pairs"], row["classes"], row["majority"]) for name, row in found["attributes"].items()],
             *("attribute", "pairs#", "answers#", "commonest"),
         )
-        output.show_rows(
-            [*found["pairs"].items(), *((name, found[name]) for name in _COUNTS)],
-            *("", "rows#"),
-        )
+        output.show_rows([*found["pairs"].items(), *((name, found[name]) for name in _COUNTS)], *("", "rows#"))
     for row in report.bad[:_SHOWN]:
         output.say(f"failed: {row['row']}: {row['error']}", style="red")
     if report.bad:

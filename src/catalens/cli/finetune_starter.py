@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from catalens.cli import inputs, output
+from catalens.cli.commands import command
 from catalens.cli.options import Columns, Json, Model, Table, session_for
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
@@ -24,32 +25,23 @@ if TYPE_CHECKING:
     from catalens.training.finetune.splits import Split
     from catalens.training.finetune.starter import Adapted, Part
 
-EXAMPLES = (
+
+@command(
     "catalens finetune starter products.csv --labels category --out shop",
     "catalens finetune starter train.parquet --val val.parquet --test test.parquet --schema shop.yaml "
     "--column category=articleType --out shop",
     "catalens attributes photos/ --model shop --schema shop/labels.yaml --calibration shop/labels.calibration.json",
 )
-
-
 def starter(
     table: Table,
-    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
-    labels: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column whose values are the labels.", show_default=False)
-    ] = None,
-    schema: Annotated[
-        str | None, typer.Option(help="Labels as a schema: a bundled name or a .yaml file.", show_default=False)
-    ] = None,
+    out: Annotated[Path, Option(help="Folder of the bundle to write.")],
+    labels: Annotated[str | None, Option(metavar="COLUMN", help="Column whose values are the labels.")] = None,
+    schema: Annotated[str | None, Option(help="Labels as a schema: a bundled name or a .yaml file.")] = None,
     column: Columns = None,
-    val: Annotated[
-        Path | None, typer.Option(help="Table to choose by; else a part of TABLE.", show_default=False)
-    ] = None,
-    test: Annotated[
-        Path | None, typer.Option(help="Table to report on; else a part of TABLE.", show_default=False)
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Maximum rows of TABLE.", show_default=False)] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the split.")] = 0,
+    val: Annotated[Path | None, Option(help="Table to choose by; else a part of TABLE.")] = None,
+    test: Annotated[Path | None, Option(help="Table to report on; else a part of TABLE.")] = None,
+    limit: Annotated[int | None, Option(min=1, help="Maximum rows of TABLE.")] = None,
+    seed: Annotated[int, Option(help="Random seed of the split.")] = 0,
     model: Model = None,
     json: Json = False,
 ) -> None:

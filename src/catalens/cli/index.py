@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from catalens.cli import index_add, index_check, inputs, output
+from catalens.cli.commands import command, command_group
 from catalens.cli.filtering import filter_of, say_unknown_fields
-from catalens.cli.options import Catalogue, Json, Model, Where, examples, session_for
+from catalens.cli.options import Catalogue, Json, Model, Where, session_for
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
@@ -26,51 +27,14 @@ _AT_ONCE = 64
 """Vectors that are written at once."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Make a catalogue, and look after it: records, vectors and words in one file, or on a search server.",
-        epilog=examples("catalens index add shop.catalens photos/", "catalens index info shop.catalens"),
-    )
-    group.command(epilog=examples(*index_add.EXAMPLES))(index_add.add)
-    group.command(epilog=examples("catalens index info shop.catalens"))(info)
-    group.command(
-        "list",
-        epilog=examples(
-            "catalens index list shop.catalens --where 'price > 500' -k 20",
-            "catalens index list shop.catalens > records.jsonl",
-        ),
-    )(list_records)
-    group.command(epilog=examples("catalens index remove shop.catalens 10032.jpg 10033.jpg"))(remove)
-    group.command(
-        epilog=examples(
-            "catalens index duplicates shop.catalens",
-            "catalens index duplicates shop.catalens --min-score 0.99 > pairs.jsonl",
-        )
-    )(duplicates)
-    group.command(epilog=examples("catalens index reencode shop.catalens --model path/to/bundle"))(reencode)
-    group.command(epilog=examples("catalens index graph shop.catalens", "catalens index graph shop.catalens --drop"))(
-        graph
-    )
-    group.command(epilog=examples("catalens index check shop.catalens", "catalens index check shop.catalens --repair"))(
-        index_check.check
-    )
-    app.add_typer(group, name="index")
-
-
+@command("catalens index info shop.catalens")
 def info(catalogue: Catalogue, json: Json = False) -> None:
     """Say what a catalogue holds: records, encoder, and how many records have each field."""
     from catalens.catalogue.opening import scheme_of, shown
 
     with _open(catalogue) as index:
         fields = Counter(name for record in index.records() for name in record.fields)
-        facts = {
-            "catalogue": shown(catalogue),
-            "records": len(index),
-            "encoder": index.encoder_name,
-            "dim": index.dim,
-        }
+        facts = {"catalogue": shown(catalogue), "records": len(index), "encoder": index.encoder_name, "dim": index.dim}
     if scheme_of(catalogue) is None:
         facts["bytes"] = Path(catalogue).stat().st_size
     if output.wants_json(json):
@@ -81,10 +45,15 @@ def info(catalogue: Catalogue, json: Json = False) -> None:
         output.show_rows(fields.most_common(), "field", "records#")
 
 
+@command(
+    "catalens index list shop.catalens --where 'price > 500' -k 20",
+    "catalens index list shop.catalens > records.jsonl",
+    name="list",
+)
 def list_records(
     catalogue: Catalogue,
     where: Where = None,
-    limit: Annotated[int | None, typer.Option("--limit", "-k", min=1, help="At most so many records. [all]")] = None,
+    limit: Annotated[int | None, Option("--limit", "-k", min=1, help="At most so many records. [all]")] = None,
     json: Json = False,
 ) -> None:
     """List records with their fields, in the order in which they were added."""
@@ -110,9 +79,12 @@ def list_records(
     output.show_rows(rows, "id", "fields")
 
 
+@command(
+    "catalens index duplicates shop.catalens", "catalens index duplicates shop.catalens --min-score 0.99 > pairs.jsonl"
+)
 def duplicates(
     catalogue: Catalogue,
-    min_score: Annotated[float, typer.Option(min=0.0, max=1.0, help="How alike pictures must be, as a cosine.")] = 0.98,
+    min_score: Annotated[float, Option(min=0.0, max=1.0, help="How alike pictures must be, as a cosine.")] = 0.98,
     json: Json = False,
 ) -> None:
     """Find pictures that are as good as the same, in groups."""
@@ -134,9 +106,10 @@ def duplicates(
     output.say(f"{len(groups)} groups of near-duplicates")
 
 
+@command("catalens index remove shop.catalens 10032.jpg 10033.jpg")
 def remove(
     catalogue: Catalogue,
-    ids: Annotated[list[str], typer.Argument(metavar="ID", help="Records to forget.")],
+    ids: Annotated[list[str], Argument(metavar="ID", help="Records to forget.")],
     json: Json = False,
 ) -> None:
     """Forget records. Ids that are not there are named, and end the command with 1."""
@@ -154,9 +127,10 @@ def remove(
     tally.finish()
 
 
+@command("catalens index reencode shop.catalens --model path/to/bundle")
 def reencode(
     catalogue: Catalogue,
-    drop: Annotated[bool, typer.Option("--drop", help="Forget records whose picture cannot be read any more.")] = False,
+    drop: Annotated[bool, Option("--drop", help="Forget records whose picture cannot be read any more.")] = False,
     model: Model = None,
     json: Json = False,
 ) -> None:
@@ -213,9 +187,10 @@ def _items(index: EmbeddedIndex) -> Iterator[Entry]:
             yield Outcome(record.id, str(error))
 
 
+@command("catalens index graph shop.catalens", "catalens index graph shop.catalens --drop")
 def graph(
     catalogue: Catalogue,
-    drop: Annotated[bool, typer.Option("--drop", help="Delete the graph: every search is exact again.")] = False,
+    drop: Annotated[bool, Option("--drop", help="Delete the graph: every search is exact again.")] = False,
     json: Json = False,
 ) -> None:
     """Build the graph that keeps large catalogues quick, from about half a million records on.
@@ -257,3 +232,11 @@ def _open_file(catalogue: str) -> EmbeddedIndex:
     if scheme_of(catalogue):
         raise InputError(f"{shown(catalogue)} is on a server, which keeps a graph itself; this is for catalogue files")
     return EmbeddedIndex.open(inputs.existing(catalogue), read_only=False)
+
+
+group = command_group(
+    "Make a catalogue, and look after it: records, vectors and words in one file, or on a search server.",
+    "catalens index add shop.catalens photos/",
+    "catalens index info shop.catalens",
+    commands=(index_add.add, info, list_records, remove, duplicates, reencode, graph, index_check.check),
+)

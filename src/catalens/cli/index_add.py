@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from catalens.cli import inputs, output
+from catalens.cli.commands import command
 from catalens.cli.options import Json, Model, session_for
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from catalens.pipelines.events import Progress
     from catalens.pipelines.ingest import Replaced, Report
 
-EXAMPLES = (
+
+@command(
     "catalens index add shop.catalens photos/",
     "catalens index add shop.catalens a.jpg b.jpg 'shots/*.jpg' more/",
     "catalens index add shop.catalens products.csv --image-column photo --id-column sku",
@@ -27,45 +29,34 @@ EXAMPLES = (
     "catalens index add shop.catalens photos/ --prune",
     "catalens index add opensearch://localhost:9200/shop products.csv",
 )
-
-
 def add(
     catalogue: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="CATALOGUE",
             help="File of the catalogue, or opensearch://HOST/INDEX or postgresql://HOST/DB; created if it is new.",
         ),
     ],
     sources: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             metavar="PICTURES",
             help="Folders, tables, a known data set's folder, files, or patterns such as 'shots/*.jpg'.",
         ),
     ],
-    layout: Annotated[str | None, typer.Option(help="Layout of the source, if it cannot be recognised.")] = None,
-    image_column: Annotated[
-        str | None, typer.Option(help="Column of a table with paths, bytes or data: addresses.")
-    ] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column of a table with unique ids.")] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Encoding of a table that is neither UTF-8 nor Windows-1252.")
-    ] = None,
-    language: Annotated[list[str] | None, typer.Option(help="Preferred languages of texts, best first. \\[en]")] = None,
-    id_prefix: Annotated[
-        str,
-        typer.Option(metavar="TEXT", help="Prefix of every id, where sources share ids.", show_default=False),
-    ] = "",
+    layout: Annotated[str | None, Option(help="Layout of the source, if it cannot be recognised.")] = None,
+    image_column: Annotated[str | None, Option(help="Column of a table with paths, bytes or data: addresses.")] = None,
+    id_column: Annotated[str | None, Option(help="Column of a table with unique ids.")] = None,
+    encoding: Annotated[str | None, Option(help="Encoding of a table that is neither UTF-8 nor Windows-1252.")] = None,
+    language: Annotated[list[str] | None, Option(help="Preferred languages of texts, best first. \\[en]")] = None,
+    id_prefix: Annotated[str, Option(metavar="TEXT", help="Prefix of every id, where sources share ids.")] = "",
     prune: Annotated[
-        bool,
-        typer.Option("--prune", help="Remove records (with that prefix, if one is given) that the source lacks."),
+        bool, Option("--prune", help="Remove records (with that prefix, if one is given) that the source lacks.")
     ] = False,
     prune_more_than: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="Largest share of the records that --prune may remove without refusing."),
+        float, Option(min=0.0, max=1.0, help="Largest share of the records that --prune may remove without refusing.")
     ] = 0.3,
-    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads. \\[one per processor]")] = None,
+    workers: Annotated[int | None, Option(min=1, help="Decoding threads. \\[one per processor]")] = None,
     model: Model = None,
     json: Json = False,
 ) -> None:
@@ -98,12 +89,7 @@ def add(
 
             try:
                 report = ingest(
-                    entries,
-                    encoder,
-                    index,
-                    workers=workers,
-                    prune=prune and prune_more_than,
-                    on_progress=tell,
+                    entries, encoder, index, workers=workers, prune=prune and prune_more_than, on_progress=tell
                 )
             except KeyboardInterrupt as error:
                 raise KeyboardInterrupt(

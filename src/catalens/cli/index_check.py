@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from catalens.cli import inputs, output
+from catalens.cli.commands import command
 from catalens.cli.options import Json, session_for
 
 if TYPE_CHECKING:
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
+@command("catalens index check shop.catalens", "catalens index check shop.catalens --repair")
 def check(
-    catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE", help="File of the catalogue.")],
+    catalogue: Annotated[Path, Argument(metavar="CATALOGUE", help="File of the catalogue.")],
     repair: Annotated[
-        bool, typer.Option("--repair", help="Save sound records into a new file, and encode lost vectors again.")
+        bool, Option("--repair", help="Save sound records into a new file, and encode lost vectors again.")
     ] = False,
     json: Json = False,
 ) -> None:

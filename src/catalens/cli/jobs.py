@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import typer
+from typing import TYPE_CHECKING
 
 from catalens.cli import inputs, output
 from catalens.cli.tally import Tally
 
 if TYPE_CHECKING:
     from catalens.catalogue.sources import Entry
+    from catalens.cli.flags import RunFlags
     from catalens.core.protocols import Encoder
     from catalens.core.types import Record, Vectors
     from catalens.pipelines.destination import Destination
@@ -24,66 +21,6 @@ if TYPE_CHECKING:
     from catalens.pipelines.pictures import NamedEntries
     from catalens.pipelines.session import Session
     from catalens.pipelines.stages import Stage, Values
-
-IfExists = Literal["skip", "overwrite", "append", "prepend"]
-
-_PANEL = "Output"
-
-SidecarFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--sidecar",
-        metavar="SUFFIX",
-        help="Write a text file beside each picture, with this suffix: .txt, .caption …",
-        rich_help_panel=_PANEL,
-        show_default=False,
-    ),
-]
-IntoFlag = Annotated[
-    Path | None,
-    typer.Option(
-        "--into",
-        metavar="FOLDER",
-        help="Write the text files to this folder instead.",
-        rich_help_panel=_PANEL,
-        show_default=False,
-    ),
-]
-OutputFlag = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="TABLE",
-        help="Write a table: .csv, .tsv, .jsonl or .parquet.",
-        rich_help_panel=_PANEL,
-        show_default=False,
-    ),
-]
-ColumnsFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--columns",
-        metavar="NAMES",
-        help="Columns of the table, comma-separated; file_name=image renames one.",
-        rich_help_panel=_PANEL,
-        show_default=False,
-    ),
-]
-IfExistsFlag = Annotated[
-    IfExists,
-    typer.Option("--if-exists", help="What to do with pictures that have a result already.", rich_help_panel=_PANEL),
-]
-MemoryLimitFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--memory-limit",
-        metavar="SIZE",
-        help="Such as 4GB: one model at a time if needed; refused if one alone is too large.",
-        rich_help_panel=_PANEL,
-        show_default=False,
-    ),
-]
 
 Show = Callable[["Record", "Values"], None]
 """Prints one result for a person."""
@@ -107,12 +44,10 @@ def run_stages(
     stages: Sequence[Stage],
     session: Session,
     destination: Destination,
+    run: RunFlags,
     *,
     shown: Sequence[str],
     show: Show | RowTable,
-    json: bool = False,
-    memory_limit: str | None = None,
-    server: str | None = None,
 ) -> None:
     """Run stages over pictures, print what they find or where it was written, and end with 1 if some items failed.
 
@@ -121,11 +56,9 @@ def run_stages(
         stages: what is done to each picture.
         session: the models.
         destination: where results go; nowhere: they are printed.
+        run: memory limit, server, and whether JSON lines are printed also if results are written somewhere.
         shown: the values that JSON lines hold.
         show: prints a result for a person as soon as it is there, or the table of all at the end.
-        json: print JSON lines, also if results are written somewhere.
-        memory_limit: such as 4GB: one model at a time if not all fit.
-        server: address of a service whose models are used instead.
 
     Raises:
         InputError: no pictures, or flags that cannot be followed.
@@ -133,17 +66,17 @@ def run_stages(
     from catalens.pipelines.memory_plan import memory_bytes, predict_memory
     from catalens.pipelines.stages import identity
 
-    if server is not None:
+    if run.server is not None:
         from catalens.cli.remote import stages_at
 
-        stages = stages_at(stages, server)
-    limit = memory_bytes(memory_limit) if memory_limit is not None else None
+        stages = stages_at(stages, run.server)
+    limit = memory_bytes(run.memory_limit) if run.memory_limit is not None else None
     memory = predict_memory(stages, session.config)
     one_at_a_time = limit is not None and (memory.one_at_a_time(limit) or bool(memory.unknown))
     entries = inputs.entries(pictures) if isinstance(pictures, Sequence) else pictures
     outputs = destination.outputs()
     journal = destination.journal(identity(stages, session), entries.names, session.config.cache)
-    as_json = json or (not outputs and output.wants_json(json))
+    as_json = run.json or (not outputs and output.wants_json(run.json))
 
     rows: list[Sequence[object]] = []
 
@@ -217,20 +150,12 @@ def tell_written(destination: Destination, done: int, skipped: int) -> None:
 
 def warn_of_memory(limit: int | None) -> None:
     """Warn if more memory was needed than a limit in bytes."""
-    if limit is not None and (peak := _peak_bytes()) is not None and peak > limit:
+    from catalens.core.memory import peak_bytes
+
+    if limit is not None and (peak := peak_bytes()) is not None and peak > limit:
         output.say(
             f"peak memory was {peak / 1e9:.1f} GB, more than {limit / 1e9:.1f} GB; name a smaller model", style="yellow"
         )
-
-
-def _peak_bytes() -> int | None:
-    """Return the most memory that this process has held; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def encode_all(

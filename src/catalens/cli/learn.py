@@ -5,38 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from catalens.cli import inputs, output
+from catalens.cli.commands import command
 from catalens.cli.labelled import read_labelled
-from catalens.cli.options import Columns, Json, Model, Table, examples, session_for
+from catalens.cli.options import Columns, Json, Model, Table, session_for
 from catalens.core.files import check_writable
 
 if TYPE_CHECKING:
     from catalens.tasks.assessment import GroupReport
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command(
-        "tag learn",
-        epilog=examples(
-            "catalens tag learn products.csv",
-            "catalens tag learn products.csv --column colour=baseColour --column type=articleType",
-            "catalens tag learn products.parquet --schema shop.yaml --precision 0.95 --out shop.json",
-        ),
-    )(learn)
-
-
+@command(
+    "catalens tag learn products.csv",
+    "catalens tag learn products.csv --column colour=baseColour --column type=articleType",
+    "catalens tag learn products.parquet --schema shop.yaml --precision 0.95 --out shop.json",
+    name="tag learn",
+)
 def learn(
     table: Table,
-    schema: Annotated[str, typer.Option(help="The schema: a bundled name or a .yaml file.")] = "fashion",
+    schema: Annotated[str, Option(help="The schema: a bundled name or a .yaml file.")] = "fashion",
     column: Columns = None,
     precision: Annotated[
-        float | None,
-        typer.Option(min=0.0, max=1.0, help="Precision that tags must reach; without it, the best F1."),
+        float | None, Option(min=0.0, max=1.0, help="Precision that tags must reach; without it, the best F1.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="File to write.")] = Path("calibration.json"),
+    out: Annotated[Path, Option(help="File to write.")] = Path("calibration.json"),
     model: Model = None,
     json: Json = False,
 ) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from catalens.cli import output
-from catalens.cli.options import Json, examples, settings
+from catalens.cli.commands import add_commands, command, examples
+from catalens.cli.options import Json, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,34 +18,9 @@ if TYPE_CHECKING:
     from catalens.models.registry import ModelSpec
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="As in `catalens models`, or any other of the hub, also as NAME@REVISION.")
+    str, Argument(metavar="NAME", help="As in `catalens models`, or any other of the hub, also as NAME@REVISION.")
 ]
-Revision = Annotated[
-    str | None, typer.Option(help="A commit, branch or tag of the hub; main by itself.", show_default=False)
-]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    group = typer.Typer(rich_markup_mode="rich", invoke_without_command=True)
-    group.callback(
-        epilog=examples(
-            "catalens models",
-            "catalens models pull ViT-L-14/openai",
-            "catalens tag photo.jpg --model ViT-L-14/openai",
-            "catalens tag photo.jpg --model patrickjohncyh/fashion-clip@main",
-            "catalens tag photo.jpg --model path/to/bundle",
-        )
-    )(models)
-    group.command(
-        epilog=examples(
-            "catalens models pull openai/clip-vit-base-patch32",
-            "catalens models pull hf-hub:Marqo/marqo-fashionSigLIP --revision main",
-            "catalens models pull s3://bucket/models/my-clip",
-        )
-    )(pull)
-    group.command(epilog=examples("catalens models info starter", "catalens models info ViT-B-32/openai"))(info)
-    app.add_typer(group, name="models")
+Revision = Annotated[str | None, Option(help="A commit, branch or tag of the hub; main by itself.")]
 
 
 def models(context: typer.Context, json: Json = False) -> None:
@@ -65,6 +42,11 @@ def models(context: typer.Context, json: Json = False) -> None:
     output.show_rows(rows, "name", "kind", "MB#", "licence", "here", "about")
 
 
+@command(
+    "catalens models pull openai/clip-vit-base-patch32",
+    "catalens models pull hf-hub:Marqo/marqo-fashionSigLIP --revision main",
+    "catalens models pull s3://bucket/models/my-clip",
+)
 def pull(name: Name, revision: Revision = None, json: Json = False) -> None:
     """Fetch a model's files, or what changed of them, so that it works without a network from then on."""
     from catalens.models.hub.loading import find_files
@@ -80,6 +62,7 @@ def pull(name: Name, revision: Revision = None, json: Json = False) -> None:
         output.show(f"{files.place.name} at {files.revision or 'no revision'} is in {files.folder}")
 
 
+@command("catalens models info starter", "catalens models info ViT-B-32/openai")
 def info(name: Name, json: Json = False) -> None:
     """Say what is known of a model without loading it, and without a network."""
     from catalens.models.registry import SHIPPED, describe, find_place
@@ -160,3 +143,16 @@ def _of_bundle(folder: Path) -> dict[str, Any]:
         "source": facts.source,
         "folder": str(folder),
     }
+
+
+group = typer.Typer(rich_markup_mode="rich", invoke_without_command=True)
+group.callback(
+    epilog=examples(
+        "catalens models",
+        "catalens models pull ViT-L-14/openai",
+        "catalens tag photo.jpg --model ViT-L-14/openai",
+        "catalens tag photo.jpg --model patrickjohncyh/fashion-clip@main",
+        "catalens tag photo.jpg --model path/to/bundle",
+    )
+)(models)
+add_commands(group, pull, info)

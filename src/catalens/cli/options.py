@@ -1,4 +1,4 @@
-"""Flags that several commands share, and the one way their help shows examples."""
+"""Flags and arguments that several commands share, each by one name, and the session that they ask for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from catalens.cli import output
 from catalens.settings import Settings
@@ -14,97 +14,51 @@ from catalens.settings import Settings
 if TYPE_CHECKING:
     from catalens.pipelines.session import Session
 
-Pictures = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="PICTURES",
-        help="Files, folders, patterns such as 'shots/*.jpg', tables, or - for bytes from standard input.",
-        show_default=False,
-    ),
-]
-PicturesOrNone = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="PICTURES",
-        help="Files, folders, patterns such as 'shots/*.jpg', tables, or -.",
-        show_default=False,
-    ),
-]
-Texts = Annotated[
-    str | None, typer.Option(help="Comma-separated texts, or a text file with one per line.", show_default=False)
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON lines, also on a terminal.")]
-Calibrated = Annotated[
-    Path | None,
-    typer.Option("--calibration", help="Thresholds that `catalens tag learn` wrote.", show_default=False),
-]
-Catalogue = Annotated[
-    str,
-    typer.Argument(
-        metavar="CATALOGUE", help="File of the catalogue, or opensearch://HOST/INDEX or postgresql://HOST/DB."
-    ),
-]
-Where = Annotated[
-    str | None,
-    typer.Option(
-        help="Only records whose fields pass, such as 'colour = \"Red\" and price < 500'.", show_default=False
-    ),
-]
-Table = Annotated[
-    Path,
-    typer.Argument(metavar="TABLE", help="Table with a picture and its labels in each row."),
-]
+_PICTURES = "Files, folders, patterns such as 'shots/*.jpg', tables, or -"
+_CATALOGUE = "File of the catalogue, or opensearch://HOST/INDEX or postgresql://HOST/DB"
+_READER = "Reader, which captions and answers: a name from `catalens models`, also NAME@REVISION, or a folder."
+_ENCODER = "Encoder: a name from `catalens models`, a hub id, also NAME@REVISION, or a folder."
+
+Pictures = Annotated[list[str], Argument(metavar="PICTURES", help=f"{_PICTURES} for bytes from standard input.")]
+PicturesOrNone = Annotated[list[str] | None, Argument(metavar="PICTURES", help=f"{_PICTURES}.")]
+Texts = Annotated[str | None, Option(help="Comma-separated texts, or a text file with one per line.")]
+Table = Annotated[Path, Argument(metavar="TABLE", help="Table with a picture and its labels in each row.")]
 Columns = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--column",
         metavar="GROUP=COLUMN",
         help="Column with a group's values, if it has another name; may be repeated.",
-        show_default=False,
     ),
 ]
-Model = Annotated[
+Catalogue = Annotated[str, Argument(metavar="CATALOGUE", help=f"{_CATALOGUE}.")]
+NewCatalogue = Annotated[str, Argument(metavar="CATALOGUE", help=f"{_CATALOGUE}; created if it is new.")]
+Where = Annotated[
+    str | None, Option(help="Only records whose fields pass, such as 'colour = \"Red\" and price < 500'.")
+]
+Calibrated = Annotated[Path | None, Option("--calibration", help="Thresholds that `catalens tag learn` wrote.")]
+Model = Annotated[str | None, Option("--model", "-m", metavar="NAME", help=_ENCODER)]
+ReaderModel = Annotated[str | None, Option("--model", "-m", metavar="NAME", help=_READER)]
+Quantise = Annotated[
+    Literal["8bit", "4bit"] | None, Option(help="Quantise the reader's weights; for models that run on torch.")
+]
+Timeout = Annotated[float, Option(min=0.1, help="Timeout of one request to a server, in seconds.")]
+MemoryLimit = Annotated[
     str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        metavar="NAME",
-        help="Encoder: a name from `catalens models`, a hub id, also NAME@REVISION, or a folder.",
+    Option(
+        metavar="SIZE",
+        help="Such as 4GB: one model at a time if needed; refused if one alone is too large.",
+        rich_help_panel="Output",
     ),
 ]
-
-ReaderModel = Annotated[
+Server = Annotated[
     str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        metavar="NAME",
-        help="Reader, which captions and answers: a name from `catalens models`, also NAME@REVISION, or a folder.",
+    Option(
+        metavar="URL",
+        help="Use the models of a `catalens serve`, such as http://host:8080; its key is CATALENS_SERVER_KEY.",
     ),
 ]
-
-TimeoutFlag = Annotated[
-    float,
-    typer.Option("--timeout", min=0.1, help="Timeout of one request to a server, in seconds."),
-]
-QuantiseFlag = Annotated[
-    Literal["8bit", "4bit"] | None,
-    typer.Option(
-        "--quantise",
-        help="Quantise the reader's weights; for models that run on torch.",
-        show_default=False,
-    ),
-]
-
-
-def examples(*commands: str) -> str:
-    """Return the epilog that teaches by example."""
-    return "\n".join(["[bold]Examples:[/]", *(f"  [green]{_plain(command)}[/]" for command in commands)])
-
-
-def _plain(text: str) -> str:
-    """Keep square brackets of an example from being read as markup."""
-    return text.replace("[", "\\[")
+Json = Annotated[bool, Option("--json", help="Print JSON lines, also on a terminal.")]
 
 
 def settings() -> Settings:

@@ -5,40 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from catalens.cli import output
-from catalens.cli.options import Json, examples, settings
+from catalens.cli.commands import command
+from catalens.cli.options import Json, settings
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(
-        "package",
-        epilog=examples(
-            "catalens package sagemaker bundled out/ --task attributes",
-            "catalens package sagemaker path/to/bundle out/model.tar.gz --task embeddings",
-            "catalens package djl bundled out/ --task prompts",
-        ),
-    )(package)
-
-
+@command(
+    "catalens package sagemaker bundled out/ --task attributes",
+    "catalens package sagemaker path/to/bundle out/model.tar.gz --task embeddings",
+    "catalens package djl bundled out/ --task prompts",
+)
 def package(
-    server: Annotated[Literal["sagemaker", "djl"], typer.Argument(help="Model server.")],
+    server: Annotated[Literal["sagemaker", "djl"], Argument(help="Model server.")],
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="bundled, starter, everyday, a folder, a hub id or s3://PREFIX.")
+        str, Argument(metavar="MODEL", help="bundled, starter, everyday, a folder, a hub id or s3://PREFIX.")
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder, or a file that ends in .tar.gz.")],
+    out: Annotated[Path, Argument(metavar="OUT", help="Folder, or a file that ends in .tar.gz.")],
     task: Annotated[
         Literal["tags", "embeddings", "captions", "answers", "prompts", "attributes", "descriptions"],
-        typer.Option(help="What the endpoint does with an image alone."),
+        Option(help="What the endpoint does with an image alone."),
     ] = "captions",
     wheels: Annotated[
-        Path | None,
-        typer.Option("--offline", metavar="FOLDER", help="Wheels to put inside, for networks without an index."),
+        Path | None, Option("--offline", metavar="FOLDER", help="Wheels to put inside, for networks without an index.")
     ] = None,
     model_address: Annotated[
-        str | None, typer.Option(metavar="S3", help="s3:// prefix of the weights, which DJL Serving fetches.")
+        str | None, Option(metavar="S3", help="s3:// prefix of the weights, which DJL Serving fetches.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -53,12 +46,7 @@ def package(
     made = write(server, model, out, options, cache=settings().cache)
     if output.wants_json(json):
         output.emit(
-            {
-                "path": str(made.path),
-                "bytes": made.size,
-                "unpacked_bytes": made.unpacked_size,
-                "files": made.members,
-            }
+            {"path": str(made.path), "bytes": made.size, "unpacked_bytes": made.unpacked_size, "files": made.members}
         )
     else:
         sizes = f"{made.size / 1e6:,.1f} MB, {made.unpacked_size / 1e6:,.1f} MB unpacked"

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Option
 
-from catalens.cli import output as out
-from catalens.cli.jobs import (
-    ColumnsFlag,
-    IfExistsFlag,
-    IntoFlag,
-    MemoryLimitFlag,
-    OutputFlag,
-    SidecarFlag,
-    run_stages,
-)
-from catalens.cli.options import Json, Model, Pictures, examples, session_for
-from catalens.cli.remote import ServerFlag
+from catalens.cli import output
+from catalens.cli.commands import command
+from catalens.cli.flags import RunFlags, SidecarFlags, TableFlags
+from catalens.cli.jobs import run_stages
+from catalens.cli.options import Model, Pictures, session_for
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,94 +20,54 @@ if TYPE_CHECKING:
     from catalens.core.types import Record
     from catalens.pipelines.stages import Values
 
-_CAPTION = "Caption"
-_SEARCH = "Search"
+_caption = partial(Option, rich_help_panel="Caption")
+_search = partial(Option, rich_help_panel="Search")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command(
-        epilog=examples(
-            "catalens prompt photo.jpg",
-            'catalens prompt photo.jpg --caption "a red dress" --mode fast',
-            "catalens prompt photos/ --model ViT-L-14/openai --captioner blip-large --output prompts.csv",
-            "catalens prompt photos/ --sidecar .txt --if-exists append --no-caption",
-            'catalens prompt captions.csv --caption "{caption}" --output prompts.jsonl',
-            "catalens prompt photo.jpg --mode negative --runners-up 3",
-            "catalens prompt photo.jpg --vocabulary my-terms/ --search lazy --check",
-        )
-    )(prompt)
-
-
+@command(
+    "catalens prompt photo.jpg",
+    'catalens prompt photo.jpg --caption "a red dress" --mode fast',
+    "catalens prompt photos/ --model ViT-L-14/openai --captioner blip-large --output prompts.csv",
+    "catalens prompt photos/ --sidecar .txt --if-exists append --no-caption",
+    'catalens prompt captions.csv --caption "{caption}" --output prompts.jsonl',
+    "catalens prompt photo.jpg --mode negative --runners-up 3",
+    "catalens prompt photo.jpg --vocabulary my-terms/ --search lazy --check",
+)
 def prompt(
     pictures: Pictures,
+    *,
     mode: Annotated[
         Literal["best", "fast", "classic", "negative"],
-        typer.Option(help="best: term by term, the nearest whole prompt; negative: what the picture is not."),
+        Option(help="best: term by term, the nearest whole prompt; negative: what the picture is not."),
     ] = "best",
     caption: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Caption to begin with; {title} is a table's column.",
-            rich_help_panel=_CAPTION,
-            show_default=False,
-        ),
+        str | None, _caption(metavar="TEXT", help="Caption to begin with; {title} is a table's column.")
     ] = None,
     captioner: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Reader that captions the picture: a name from `catalens models`.",
-            rich_help_panel=_CAPTION,
-            show_default=False,
-        ),
+        str | None, _caption(metavar="NAME", help="Reader that captions the picture: a name from `catalens models`.")
     ] = None,
-    no_caption: Annotated[
-        bool, typer.Option("--no-caption", help="Begin with the nearest term.", rich_help_panel=_CAPTION)
-    ] = False,
+    no_caption: Annotated[bool, _caption("--no-caption", help="Begin with the nearest term.")] = False,
     vocabulary: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="FOLDER",
             help="Folder of term tables (artists.txt, flavors.txt …), or fashion, or clip-interrogator.",
-            show_default=False,
         ),
     ] = None,
-    max_flavors: Annotated[
-        int | None, typer.Option(min=1, help="Maximum terms. \\[32; classic: 3]", show_default=False)
-    ] = None,
-    runners_up: Annotated[int, typer.Option(min=0, help="Terms of each table to list that came next.")] = 0,
-    token_limit: Annotated[
-        int | None, typer.Option(min=8, help="Maximum tokens. \\[the encoder's context length]", show_default=False)
-    ] = None,
+    max_flavors: Annotated[int | None, Option(min=1, help="Maximum terms. \\[32; classic: 3]")] = None,
+    runners_up: Annotated[int, Option(min=0, help="Terms of each table to list that came next.")] = 0,
+    token_limit: Annotated[int | None, Option(min=8, help="Maximum tokens. \\[the encoder's context length]")] = None,
     search: Annotated[
-        Literal["exact", "lazy"],
-        typer.Option(help="lazy re-scores only the terms that may still win.", rich_help_panel=_SEARCH),
+        Literal["exact", "lazy"], _search(help="lazy re-scores only the terms that may still win.")
     ] = "exact",
-    check: Annotated[
-        bool,
-        typer.Option("--check", help="Also search exactly, and report what lazy lost.", rich_help_panel=_SEARCH),
-    ] = False,
-    min_flavors: Annotated[
-        int, typer.Option(min=0, help="Terms to add even if they do not help.", rich_help_panel=_SEARCH)
-    ] = 8,
-    candidates: Annotated[
-        int, typer.Option(min=1, help="Nearest terms to search among.", rich_help_panel=_SEARCH)
-    ] = 2048,
-    like: Annotated[
-        Literal["clip-interrogator"] | None,
-        typer.Option(help="Reproduce that tool's output exactly.", rich_help_panel=_SEARCH, show_default=False),
-    ] = None,
-    sidecar: SidecarFlag = None,
-    into: IntoFlag = None,
-    output: OutputFlag = None,
-    columns: ColumnsFlag = None,
-    if_exists: IfExistsFlag = "skip",
-    memory_limit: MemoryLimitFlag = None,
+    check: Annotated[bool, _search("--check", help="Also search exactly, and report what lazy lost.")] = False,
+    min_flavors: Annotated[int, _search(min=0, help="Terms to add even if they do not help.")] = 8,
+    candidates: Annotated[int, _search(min=1, help="Nearest terms to search among.")] = 2048,
+    like: Annotated[Literal["clip-interrogator"] | None, _search(help="Reproduce that tool's output exactly.")] = None,
+    sidecars: SidecarFlags,
+    table: TableFlags,
     model: Model = None,
-    server: ServerFlag = None,
-    json: Json = False,
+    run: RunFlags,
 ) -> None:
     """Find the prompt that would make these pictures, for an image generator.
 
@@ -121,7 +75,6 @@ def prompt(
     --model, images are routed to the bundled product or everyday encoder. An interrupted run continues when the same
     command is given again.
     """
-    from catalens.pipelines.destination import Destination
     from catalens.pipelines.prompting import VALUES, PromptStage, prompt_stages
     from catalens.tasks.interrogation import Plan
 
@@ -141,32 +94,13 @@ def prompt(
     )
     stage = PromptStage(plan=plan, vocabulary=vocabulary, caption=caption, check=check)
     stages = prompt_stages(stage, captioner, captions=not no_caption)
-    destination = Destination(
-        text="prompt",
-        known=stage.gives,
-        sidecar=sidecar,
-        into=into,
-        table=output,
-        columns=columns,
-        if_exists=if_exists,
-    )
+    destination = table.destination("prompt", stage.gives, sidecars)
     shown = [*VALUES, *stage.gives[len(VALUES) :]]
-    session = session_for(model)
-    run_stages(
-        pictures,
-        stages,
-        session,
-        destination,
-        shown=shown,
-        show=_show,
-        json=json,
-        memory_limit=memory_limit,
-        server=server,
-    )
+    run_stages(pictures, stages, session_for(model), destination, run, shown=shown, show=_show)
 
 
 def _show(record: Record, values: Values) -> None:
-    out.show(prompt_table(record, values))
+    output.show(prompt_table(record, values))
 
 
 def prompt_table(record: Record, values: Values) -> Table:
@@ -174,7 +108,7 @@ def prompt_table(record: Record, values: Values) -> Table:
     from rich.text import Text
 
     tokens = "" if values["tokens"] is None else f", {values['tokens']} tokens"
-    made = out.table("words", "what", "cosine#", title=record.id)
+    made = output.table("words", "what", "cosine#", title=record.id)
     made.add_row(
         Text(values["prompt"], style="bold"), f"prompt{tokens}, by {values['encoder']}", f"{values['cosine']:.3f}"
     )

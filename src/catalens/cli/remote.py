@@ -1,11 +1,9 @@
-"""The flag `--server`: a job whose models are those of a service."""
+"""What `--server` names: a service whose models do the work."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from catalens.cli.options import settings
 from catalens.core.errors import InputError
@@ -15,15 +13,6 @@ if TYPE_CHECKING:
     from catalens.core.protocols import Encoder
     from catalens.pipelines.stages import Stage
 
-ServerFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--server",
-        metavar="URL",
-        help="Use the models of a `catalens serve`, such as http://host:8080; its key is CATALENS_SERVER_KEY.",
-        show_default=False,
-    ),
-]
 _INSTALL = "--server needs more than the base install: pip install 'catalens[client]'"
 
 

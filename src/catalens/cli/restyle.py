@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Option
 
 from catalens.cli import inputs, output
+from catalens.cli.commands import command
 from catalens.cli.jobs import run_and_tell
-from catalens.cli.options import Json, Pictures, examples, session_for
+from catalens.cli.options import Json, Pictures, session_for
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
@@ -17,114 +20,77 @@ if TYPE_CHECKING:
     from catalens.core.types import Record
     from catalens.pipelines.stages import Values
 
-_WORDS, _PAINTER = "Prompt", "Painter"
+_prompt = partial(Option, rich_help_panel="Prompt")
+_painter = partial(Option, rich_help_panel="Painter")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command(
-        epilog=examples(
-            'catalens restyle photo.jpg --artist "Van Gogh" --work "The Starry Night" --dry-run',
-            'catalens restyle photo.jpg --artist "Van Gogh" --painter stabilityai/stable-diffusion-xl-base-1.0',
-            'catalens restyle photo.jpg --artist Monet --prompt "a boat" --painter models/sdxl --output out.png',
-            "catalens restyle photos/ --artist Hokusai --negative auto --output restyled/ "
-            "--painter bedrock:stability.sd3-5-large-v1:0 --region us-west-2",
-            'catalens restyle photo.jpg --prompt "a boat" --template "{prompt}, watercolour" --painter fake',
-        )
-    )(restyle)
+@dataclass(frozen=True, slots=True)
+class PromptFlags:
+    """What is painted: an artist's style, and the prompt, which is found where none is given."""
 
-
-def restyle(
-    pictures: Pictures,
-    artist: Annotated[str, typer.Option(help="Artist.", show_default=False)] = "",
-    work: Annotated[str, typer.Option(help="Work of that artist.", show_default=False)] = "",
-    prompt: Annotated[
-        str | None,
-        typer.Option(help="What is in the picture. \\[found by the interrogator]", rich_help_panel=_WORDS),
-    ] = None,
-    negative: Annotated[
-        str,
-        typer.Option(
-            help="Negative prompt; auto finds what is farthest from the picture.",
-            rich_help_panel=_WORDS,
-            show_default=False,
-        ),
-    ] = "",
+    artist: Annotated[str, Option(help="Artist.")] = ""
+    work: Annotated[str, Option(help="Work of that artist.")] = ""
+    prompt: Annotated[str | None, _prompt(help="What is in the picture. \\[found by the interrogator]")] = None
+    negative: Annotated[str, _prompt(help="Negative prompt; auto finds what is farthest from the picture.")] = ""
     template: Annotated[
         str | None,
-        typer.Option(
+        _prompt(
             help="The prompt, with {prompt}, {artist} and {work}. "
-            "\\[This scene is a {work} painting with {artist} style, {prompt}]",
-            rich_help_panel=_WORDS,
+            "\\[This scene is a {work} painting with {artist} style, {prompt}]"
         ),
-    ] = None,
-    mode: Annotated[
-        Literal["best", "fast", "classic"], typer.Option(help="Mode of the interrogator.", rich_help_panel=_WORDS)
-    ] = "best",
-    vocabulary: Annotated[
-        str | None,
-        typer.Option(help="The interrogator's tables: a folder, or clip-interrogator.", rich_help_panel=_WORDS),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", metavar="NAME", help="The interrogator's encoder.", rich_help_panel=_WORDS),
-    ] = None,
-    captioner: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Reader that captions the picture first.", rich_help_panel=_WORDS),
-    ] = None,
-    no_caption: Annotated[
-        bool, typer.Option("--no-caption", help="Begin with the nearest term.", rich_help_panel=_WORDS)
-    ] = False,
+    ] = None
+    mode: Annotated[Literal["best", "fast", "classic"], _prompt(help="Mode of the interrogator.")] = "best"
+    vocabulary: Annotated[str | None, _prompt(help="The interrogator's tables: a folder, or clip-interrogator.")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class PainterFlags:
+    """What paints, and how: the attributes of `PaintStage`."""
+
     painter: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="A diffusers model's folder or hub id, bedrock:MODEL-ID, or fake.",
-            rich_help_panel=_PAINTER,
-        ),
-    ] = None,
+        str | None, _painter(metavar="NAME", help="A diffusers model's folder or hub id, bedrock:MODEL-ID, or fake.")
+    ] = None
     strength: Annotated[
-        float,
-        typer.Option(
-            min=0.0, max=1.0, help="Denoising strength: 0 keeps the picture, 1 ignores it.", rich_help_panel=_PAINTER
-        ),
-    ] = 0.6,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 2, help="Random seed.", rich_help_panel=_PAINTER)] = 0,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Denoising steps. \\[the model's]", rich_help_panel=_PAINTER)
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="Guidance scale. \\[the model's]", rich_help_panel=_PAINTER),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(help="Device for diffusers: auto, cpu, cuda or mps.", rich_help_panel=_PAINTER)
-    ] = "auto",
-    dtype: Annotated[
-        Literal["auto", "float32", "float16", "bfloat16"],
-        typer.Option(help="Weight precision.", rich_help_panel=_PAINTER),
-    ] = "auto",
-    region: Annotated[
-        str | None,
-        typer.Option(help="AWS region of Bedrock, such as us-west-2. \\[the environment's]", rich_help_panel=_PAINTER),
-    ] = None,
+        float, _painter(min=0.0, max=1.0, help="Denoising strength: 0 keeps the picture, 1 ignores it.")
+    ] = 0.6
+    seed: Annotated[int, _painter(min=0, max=2**32 - 2, help="Random seed.")] = 0
+    steps: Annotated[int | None, _painter(min=1, help="Denoising steps. \\[the model's]")] = None
+    guidance: Annotated[float | None, _painter(min=0.0, help="Guidance scale. \\[the model's]")] = None
+    device: Annotated[str, _painter(help="Device for diffusers: auto, cpu, cuda or mps.")] = "auto"
+    dtype: Annotated[Literal["auto", "float32", "float16", "bfloat16"], _painter(help="Weight precision.")] = "auto"
+    region: Annotated[str | None, _painter(help="AWS region of Bedrock, such as us-west-2. \\[the environment's]")] = (
+        None
+    )
+
+
+@command(
+    'catalens restyle photo.jpg --artist "Van Gogh" --work "The Starry Night" --dry-run',
+    'catalens restyle photo.jpg --artist "Van Gogh" --painter stabilityai/stable-diffusion-xl-base-1.0',
+    'catalens restyle photo.jpg --artist Monet --prompt "a boat" --painter models/sdxl --output out.png',
+    "catalens restyle photos/ --artist Hokusai --negative auto --output restyled/ "
+    "--painter bedrock:stability.sd3-5-large-v1:0 --region us-west-2",
+    'catalens restyle photo.jpg --prompt "a boat" --template "{prompt}, watercolour" --painter fake',
+)
+def restyle(
+    pictures: Pictures,
+    *,
+    words: PromptFlags,
+    model: Annotated[str | None, _prompt("--model", "-m", metavar="NAME", help="The interrogator's encoder.")] = None,
+    captioner: Annotated[str | None, _prompt(metavar="NAME", help="Reader that captions the picture first.")] = None,
+    no_caption: Annotated[bool, _prompt("--no-caption", help="Begin with the nearest term.")] = False,
+    painting: PainterFlags,
     output_path: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--output",
             "-o",
             help="A .png, .jpg or .webp file, or a folder for several pictures. \\[NAME-restyled.png, here]",
         ),
     ] = None,
-    if_exists: Annotated[
-        Literal["skip", "overwrite"], typer.Option("--if-exists", help="What to do with paintings that exist.")
-    ] = "skip",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="The same as --if-exists overwrite.", hidden=True)
-    ] = False,
+    if_exists: Annotated[Literal["skip", "overwrite"], Option(help="What to do with paintings that exist.")] = "skip",
+    overwrite: Annotated[bool, Option("--overwrite", help="The same as --if-exists overwrite.", hidden=True)] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print each request as JSON, without loading a painter.")
+        bool, Option("--dry-run", help="Print each request as JSON, without loading a painter.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -144,33 +110,19 @@ def restyle(
     )
 
     found = inputs.entries(pictures)
-    if sum((prompt is not None, captioner is not None, no_caption)) > 1:
+    if sum((words.prompt is not None, captioner is not None, no_caption)) > 1:
         raise InputError("--prompt, --captioner and --no-caption exclude each other; give one of them")
-    if painter is None and not dry_run:
+    if painting.painter is None and not dry_run:
         raise InputError(f"no painter is named: give --painter with {ACCEPTED}; or --dry-run, which needs none")
-    words = RestylePrompt(
-        artist=artist,
-        work=work,
-        template=template,
-        prompt=prompt,
-        negative=negative,
-        mode=mode,
-        vocabulary=vocabulary,
-    )
-    paint = PaintStage(
-        painter=None if dry_run else painter,
-        strength=strength,
-        steps=steps,
-        guidance=guidance,
-        seed=seed,
-        dtype=dtype,
-        region=region,
-    )
+    how = asdict(painting)
+    device = how.pop("device")
+    paint = PaintStage(**how | {"painter": None if dry_run else painting.painter})
     files = painting_files(output_path, many=found.are_many, if_exists="overwrite" if overwrite else if_exists)
-    stages = restyle_stages(RestylePromptStage(words=words), paint, captioner, captions=not no_caption)
+    prompts = RestylePromptStage(words=RestylePrompt(**asdict(words)))
+    stages = restyle_stages(prompts, paint, captioner, captions=not no_caption)
     session = session_for(model, device=None if device == "auto" else device)
     if not dry_run:
-        session.painter(paint.painter or "", dtype=dtype, region=region)
+        session.painter(paint.painter or "", dtype=paint.dtype, region=paint.region)
     tally = Tally(as_json=dry_run or output.wants_json(json))
     rows: list[tuple[str, str, str]] = []
 
@@ -178,7 +130,12 @@ def restyle(
         place = str(files.place(record))
         rows.append((record.id, place, values["prompt"]))
         if tally.as_json:
-            row = {"id": record.id, "source": record.source, "output": place, "painter": values["painter"] or painter}
+            row = {
+                "id": record.id,
+                "source": record.source,
+                "output": place,
+                "painter": values["painter"] or painting.painter,
+            }
             output.emit(row | {name: values[name] for name in _SHOWN if name in values})
 
     # A folder may be read while paintings are put into it.

@@ -7,13 +7,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from catalens.cli import inputs, output
+from catalens.cli.commands import command
 from catalens.cli.filtering import filter_of, say_unknown_fields
-from catalens.cli.options import Catalogue, Json, Model, Where, examples, session_for
+from catalens.cli.options import Catalogue, Json, Model, Server, Where, session_for
 from catalens.cli.records import check_picture_file, save_picture
-from catalens.cli.remote import ServerFlag, client_of
+from catalens.cli.remote import client_of
 from catalens.core.errors import InputError
 from catalens.core.files import check_writable
 
@@ -34,58 +35,44 @@ class Mode(StrEnum):
     HYBRID = "hybrid"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command(
-        epilog=examples(
-            'catalens search shop.catalens "red striped t-shirt"',
-            'catalens search shop.catalens "red dress" --minus floral --image like.jpg:2 -k 20',
-            "catalens search shop.catalens --image like.jpg --sheet hits.png",
-            'catalens search shop.catalens dress --where \'price < 500 and colour in ("Red", "Pink")\'',
-            'catalens search shop.catalens "puma sneakers" --mode hybrid',
-            'catalens search shop.catalens "a flying saucer" --cutoff auto',
-        )
-    )(search)
-    app.command(
-        "search learn",
-        epilog=examples(
-            "catalens search learn shop.catalens judged.csv --out cutoff.json",
-            'catalens search shop.catalens "a flying saucer" --cutoff cutoff.json',
-        ),
-    )(learn)
-
-
+@command(
+    'catalens search shop.catalens "red striped t-shirt"',
+    'catalens search shop.catalens "red dress" --minus floral --image like.jpg:2 -k 20',
+    "catalens search shop.catalens --image like.jpg --sheet hits.png",
+    'catalens search shop.catalens dress --where \'price < 500 and colour in ("Red", "Pink")\'',
+    'catalens search shop.catalens "puma sneakers" --mode hybrid',
+    'catalens search shop.catalens "a flying saucer" --cutoff auto',
+)
 def search(
     catalogue: Catalogue,
     texts: Annotated[
-        list[str] | None, typer.Argument(metavar="TEXT", help="What is looked for; 'red dress:2' counts twice.")
+        list[str] | None, Argument(metavar="TEXT", help="What is looked for; 'red dress:2' counts twice.")
     ] = None,
     image: Annotated[
-        list[str] | None, typer.Option(help="A picture that hits should be like; like.jpg:2 counts twice.")
+        list[str] | None, Option(help="A picture that hits should be like; like.jpg:2 counts twice.")
     ] = None,
     minus: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="A text that hits should not be like; floral:0.5 counts half. By keyword, what has all its words "
             "is left out."
         ),
     ] = None,
-    minus_image: Annotated[list[str] | None, typer.Option(help="A picture that hits should not be like.")] = None,
+    minus_image: Annotated[list[str] | None, Option(help="A picture that hits should not be like.")] = None,
     where: Where = None,
-    k: Annotated[int, typer.Option("-k", "--top", min=1, help="At most so many hits.")] = 10,
-    min_score: Annotated[float | None, typer.Option(min=-1.0, max=1.0, help="The lowest cosine wanted.")] = None,
+    k: Annotated[int, Option("-k", "--top", min=1, help="At most so many hits.")] = 10,
+    min_score: Annotated[float | None, Option(min=-1.0, max=1.0, help="The lowest cosine wanted.")] = None,
     cutoff: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="FILE|auto",
             help="Only what stands out for this query: a file from `catalens search learn`, or auto.",
-            show_default=False,
         ),
     ] = None,
-    mode: Annotated[Mode, typer.Option(help="Rank by likeness, by words in the fields, or by both.")] = Mode.VECTOR,
-    sheet: Annotated[Path | None, typer.Option(help="Also write the hits as one picture, such as hits.png.")] = None,
+    mode: Annotated[Mode, Option(help="Rank by likeness, by words in the fields, or by both.")] = Mode.VECTOR,
+    sheet: Annotated[Path | None, Option(help="Also write the hits as one picture, such as hits.png.")] = None,
     model: Model = None,
-    server: ServerFlag = None,
+    server: Server = None,
     json: Json = False,
 ) -> None:
     """Search a catalogue by text, by picture, or by both, with weights and minus terms.
@@ -193,17 +180,22 @@ def _write_sheet(hits: Sequence[Hit], path: Path, *, title: str) -> None:
     save_picture(contact_sheet(cells, title=title), path)
 
 
+@command(
+    "catalens search learn shop.catalens judged.csv --out cutoff.json",
+    'catalens search shop.catalens "a flying saucer" --cutoff cutoff.json',
+    name="search learn",
+)
 def learn(
     catalogue: Catalogue,
     judged: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="JUDGED",
             help="A CSV file with the columns query and id: a row for each record that should be found, "
             "and one with an empty id for a query that should find nothing.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Where to write what was learned.")] = Path("cutoff.json"),
+    out: Annotated[Path, Option(help="Where to write what was learned.")] = Path("cutoff.json"),
     model: Model = None,
     json: Json = False,
 ) -> None:

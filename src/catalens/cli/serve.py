@@ -5,47 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from typer import Option
 
-from catalens.cli.options import examples, settings
+from catalens.cli.commands import command
+from catalens.cli.options import settings
 from catalens.core.errors import InputError
 
 _WHERE = "{} needs more than the base install: pip install 'catalens[serve]'"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(
-        "serve",
-        epilog=examples(
-            "catalens serve",
-            "catalens serve --config serve.yaml",
-            "catalens serve --host 0.0.0.0 --port 8080 --api-key-file key.txt",
-            "catalens serve --task prompt --catalogue shop=shop.catalens --writable",
-            "curl -s localhost:8080/v1/captions -H 'content-type: image/jpeg' --data-binary @photo.jpg",
-        ),
-    )(serve)
-
-
+@command(
+    "catalens serve",
+    "catalens serve --config serve.yaml",
+    "catalens serve --host 0.0.0.0 --port 8080 --api-key-file key.txt",
+    "catalens serve --task prompt --catalogue shop=shop.catalens --writable",
+    "curl -s localhost:8080/v1/captions -H 'content-type: image/jpeg' --data-binary @photo.jpg",
+)
 def serve(
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="YAML configuration.", show_default=False)] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. \\[127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. \\[8080]")] = None,
+    config: Annotated[Path | None, Option(metavar="FILE", help="YAML configuration.")] = None,
+    host: Annotated[str | None, Option(help="Address to listen on. \\[127.0.0.1]")] = None,
+    port: Annotated[int | None, Option(min=0, max=65535, help="Port; 0 takes a free one. \\[8080]")] = None,
     api_key_file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="File with the key that callers must send.", show_default=False),
+        Path | None, Option(metavar="FILE", help="File with the key that callers must send.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Encoder of the served model.")] = None,
-    reader: Annotated[str | None, typer.Option(help="Reader of the served model.")] = None,
+    model: Annotated[str | None, Option("--model", "-m", help="Encoder of the served model.")] = None,
+    reader: Annotated[str | None, Option(help="Reader of the served model.")] = None,
     task: Annotated[
         Literal["caption", "prompt", "tags", "attributes"] | None,
-        typer.Option(help="What /invocations does with a picture alone. \\[caption]", show_default=False),
+        Option(help="What /invocations does with a picture alone. \\[caption]"),
     ] = None,
     catalogue: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=FILE", help="Catalogue to search; may be repeated.")
+        list[str] | None, Option(metavar="NAME=FILE", help="Catalogue to search; may be repeated.")
     ] = None,
-    writable: Annotated[bool, typer.Option("--writable", help="Let requests add and delete records.")] = False,
-    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
+    writable: Annotated[bool, Option("--writable", help="Let requests add and delete records.")] = False,
+    log_json: Annotated[bool, Option("--log-json", help="Log JSON lines.")] = False,
 ) -> None:
     """Serve tags, attributes, captions, answers, prompts, descriptions, embeddings and search over HTTP.
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from catalens.cli import inputs, output
+from catalens.cli.commands import command
 from catalens.cli.jobs import encode_all
-from catalens.cli.options import Json, Model, PicturesOrNone, Texts, examples, session_for
+from catalens.cli.options import Json, Model, PicturesOrNone, Texts, session_for
 from catalens.cli.records import check_picture_file, save_picture
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
@@ -21,22 +22,16 @@ if TYPE_CHECKING:
     from catalens.render.heatmap import Head
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command(
-        epilog=examples(
-            "catalens similarity a.jpg b.jpg",
-            'catalens similarity photos/ --texts "a red dress, a blue shirt"',
-            "catalens similarity photos/ --plot heat.png",
-            'catalens similarity --texts "sneakers, running shoes, a tie"',
-        )
-    )(similarity)
-
-
+@command(
+    "catalens similarity a.jpg b.jpg",
+    'catalens similarity photos/ --texts "a red dress, a blue shirt"',
+    "catalens similarity photos/ --plot heat.png",
+    'catalens similarity --texts "sneakers, running shoes, a tie"',
+)
 def similarity(
     pictures: PicturesOrNone = None,
     texts: Texts = None,
-    plot: Annotated[Path | None, typer.Option(help="Also draw the matrix, such as heat.png.")] = None,
+    plot: Annotated[Path | None, Option(help="Also draw the matrix, such as heat.png.")] = None,
     model: Model = None,
     json: Json = False,
 ) -> None:

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from catalens.cli import inputs
-from catalens.cli.jobs import (
-    ColumnsFlag,
-    IfExistsFlag,
-    IntoFlag,
-    MemoryLimitFlag,
-    OutputFlag,
-    RowTable,
-    SidecarFlag,
-    run_stages,
-)
-from catalens.cli.options import Calibrated, Json, Model, Pictures, examples, session_for
-from catalens.cli.remote import ServerFlag
+from catalens.cli.commands import command
+from catalens.cli.flags import RunFlags, SidecarFlags, TableFlags
+from catalens.cli.jobs import RowTable, run_stages
+from catalens.cli.options import Calibrated, Model, Pictures, session_for
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,61 +18,46 @@ if TYPE_CHECKING:
     from catalens.pipelines.stages import Values
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command(
-        "tag",
-        epilog=examples(
-            "catalens tag photo.jpg",
-            "catalens tag photos/ --top 3 > tags.jsonl",
-            "catalens tag photos/ --output tags.csv",
-            'catalens tag photo.jpg --labels "a photo of cats,a photo of dogs"',
-            'catalens tag photos/ --vocabulary words.txt --template "a photo of {}" --threshold 0.2',
-            "catalens tag photos/ --schema shop.yaml --calibration shop.json",
-            "cat photo.jpg | catalens tag -",
-        ),
-    )(tag)
-
-
+@command(
+    "catalens tag photo.jpg",
+    "catalens tag photos/ --top 3 > tags.jsonl",
+    "catalens tag photos/ --output tags.csv",
+    'catalens tag photo.jpg --labels "a photo of cats,a photo of dogs"',
+    'catalens tag photos/ --vocabulary words.txt --template "a photo of {}" --threshold 0.2',
+    "catalens tag photos/ --schema shop.yaml --calibration shop.json",
+    "cat photo.jpg | catalens tag -",
+)
 def tag(
     pictures: Pictures,
-    labels: Annotated[str | None, typer.Option(help="Comma-separated labels, or a file of labels.")] = None,
+    *,
+    labels: Annotated[str | None, Option(help="Comma-separated labels, or a file of labels.")] = None,
     vocabulary: Annotated[
-        str | None, typer.Option(help="Large list of labels, encoded once: a bundled name or a file.")
+        str | None, Option(help="Large list of labels, encoded once: a bundled name or a file.")
     ] = None,
     schema: Annotated[
-        str | None, typer.Option(help="Groups of labels: a bundled name or a .yaml file. \\[fashion or everyday]")
+        str | None, Option(help="Groups of labels: a bundled name or a .yaml file. \\[fashion or everyday]")
     ] = None,
     template: Annotated[
-        list[str] | None, typer.Option(help="Sentence with {} for the label; several are averaged. \\[{}]")
+        list[str] | None, Option(help="Sentence with {} for the label; several are averaged. \\[{}]")
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Minimum probability of a tag. \\[0; for a schema 0.35]")
+        float | None, Option(min=0.0, max=1.0, help="Minimum probability of a tag. \\[0; for a schema 0.35]")
     ] = None,
     top: Annotated[
-        int,
-        typer.Option("--top", "-k", min=1, help="Maximum tags per picture: the likeliest, or a schema's first."),
+        int, Option("--top", "-k", min=1, help="Maximum tags per picture: the likeliest, or a schema's first.")
     ] = 10,
-    deny: Annotated[
-        str | None, typer.Option(help="Tags to leave out: comma-separated, or a file with one per line.")
-    ] = None,
+    deny: Annotated[str | None, Option(help="Tags to leave out: comma-separated, or a file with one per line.")] = None,
     calibration: Calibrated = None,
-    sidecar: SidecarFlag = None,
-    into: IntoFlag = None,
-    output_table: OutputFlag = None,
-    columns: ColumnsFlag = None,
-    if_exists: IfExistsFlag = "skip",
-    memory_limit: MemoryLimitFlag = None,
+    sidecars: SidecarFlags,
+    table: TableFlags,
     model: Model = None,
-    server: ServerFlag = None,
-    json: Json = False,
+    run: RunFlags,
 ) -> None:
     """Tag pictures: labels that fit, each with its probability.
 
     Without --labels or --model, images are routed to the bundled product or everyday encoder and read with its
     schema. A picture that nothing fits has no tags, or the tag "unknown".
     """
-    from catalens.pipelines.destination import Destination
     from catalens.pipelines.tagging import LABELS, TAGS, TagStage
     from catalens.tasks.vocabularies import load_vocabulary
 
@@ -105,24 +82,6 @@ def tag(
         tags = " · ".join(f"{each['label']} {each['score']:.2f}" for each in values[TAGS])
         return [(record.id, tags or "unknown", values["encoder"])]
 
-    destination = Destination(
-        text=LABELS,
-        known=(TAGS, LABELS, "encoder"),
-        default_columns=(f"tags={LABELS}",),
-        sidecar=sidecar,
-        into=into,
-        table=output_table,
-        columns=columns,
-        if_exists=if_exists,
-    )
-    run_stages(
-        pictures,
-        [stage],
-        session_for(model),
-        destination,
-        shown=(TAGS, "encoder"),
-        show=RowTable(("picture", "tags", "encoder"), row),
-        json=json,
-        memory_limit=memory_limit,
-        server=server,
-    )
+    destination = table.destination(LABELS, (TAGS, LABELS, "encoder"), sidecars, default_columns=(f"tags={LABELS}",))
+    show = RowTable(("picture", "tags", "encoder"), row)
+    run_stages(pictures, [stage], session_for(model), destination, run, shown=(TAGS, "encoder"), show=show)

@@ -1,7 +1,8 @@
-"""Share a budget of bytes between threads, so that large jobs wait for each other and small ones do not."""
+"""Memory: what this process has used, and a budget of bytes that threads share, so that large jobs wait in turn."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,3 +33,13 @@ class ByteBudget:
             with self._released:
                 self._free += count_bytes
                 self._released.notify_all()
+
+
+def peak_bytes() -> int | None:
+    """Return the most memory that this process has held; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -154,6 +154,23 @@ class TableRows:
             raise InputError(f"{self.path} has no rows; a table has one for each product")
 
 
+def described_rows(path: Path, stage: DescribeStage) -> TableRows:
+    """Return the rows of a table that a stage describes.
+
+    Raises:
+        InputError: the table lacks a column that the stage asks for: once, rather than in every row.
+    """
+    from catalens.catalogue.sources.formats import table_columns
+
+    columns_of = {attribute: column for column, attribute in stage.renamed}
+    asked = [*columns_of.values(), *(columns_of.get(name, name) for name in stage.only)]
+    known = table_columns(path) if asked else []
+    for name in asked if known else ():
+        if name not in known:
+            raise InputError(f"{path} has no column {name!r}; it has: {', '.join(known)}")
+    return TableRows(path)
+
+
 def _entry(row: Row) -> Entry:
     id = str(row.values.get("id") or row.place)
     if row.error:

@@ -16,6 +16,7 @@ from PIL.Image import Image
 from catalens.catalogue.sources import Entry, Item, Source, open_source
 from catalens.catalogue.sources.formats import is_table
 from catalens.core.errors import InputError
+from catalens.core.folders import IMAGE_EXTENSIONS
 from catalens.core.images import Source as ImageSource
 from catalens.core.types import Record
 from catalens.pipelines.destination import STANDARD_INPUT
@@ -115,6 +116,23 @@ def exists(name: str) -> bool:
         return glob.has_magic(name) and bool(glob.glob(name, recursive=True))  # noqa: PTH207 - as in expand
     except (OSError, ValueError):
         return False
+
+
+def split_questions(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split pictures from questions: pictures come first, and exist or at least look like files.
+
+    Raises:
+        InputError: the first argument is not a picture.
+    """
+    count = next((place for place, each in enumerate(arguments) if not _may_be_picture(each)), len(arguments))
+    if count == 0:
+        raise InputError(f"there is no picture {arguments[0]!r}; name pictures first, then ask questions in quotes")
+    return list(arguments[:count]), list(arguments[count:])
+
+
+def _may_be_picture(name: str) -> bool:
+    path = Path(name)
+    return name == STANDARD_INPUT or path.suffix.lower() in IMAGE_EXTENSIONS or is_table(path) or exists(name)
 
 
 def is_one(pictures: Pictures) -> bool:

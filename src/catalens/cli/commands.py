@@ -1,0 +1,81 @@
+"""How functions become commands: the examples of their help pages, and flags that come in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Any, TypeVar, get_type_hints
+
+import typer
+
+Command = TypeVar("Command", bound=Callable[..., None])
+_DECLARED: dict[Callable[..., None], tuple[str | None, str]] = {}
+"""Function → its name as a command, where that is another, and its epilog."""
+
+
+def examples(*commands: str) -> str:
+    """Return the epilog that teaches by example."""
+    # Square brackets of an example are not markup.
+    lines = (f"  [green]{command.replace('[', chr(92) + '[')}[/]" for command in commands)
+    return "\n".join(["[bold]Examples:[/]", *lines])
+
+
+def command(*lines: str, name: str | None = None) -> Callable[[Command], Command]:
+    """Declare a function to be a command.
+
+    A parameter may be a group of flags: a dataclass whose attributes are flags, declared as parameters are.
+
+    Args:
+        lines: the examples of its help page.
+        name: its name, where the function has another.
+    """
+
+    def declare(function: Command) -> Command:
+        _DECLARED[function] = (name, examples(*lines))
+        return function
+
+    return declare
+
+
+def add_commands(app: typer.Typer, *functions: Callable[..., None]) -> None:
+    """Add functions that were declared to be commands, in this order."""
+    for function in functions:
+        name, epilog = _DECLARED[function]
+        app.command(name, epilog=epilog)(_ungrouped(function))
+
+
+def _ungrouped(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function with one parameter per flag, which is what Typer reads."""
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    flags = [flag for each in signature(function).parameters.values() for flag in _flags(each, hints[each.name])]
+
+    @wraps(function)
+    def run(**given: Any) -> None:  # noqa: ANN401 - values of flags
+        for name, group in groups.items():
+            given[name] = group(**{each.name: given.pop(each.name) for each in fields(group)})
+        function(**given)
+
+    run.__annotations__ = {each.name: each.annotation for each in flags}
+    vars(run)["__signature__"] = Signature(flags)
+    return run
+
+
+def _flags(parameter: Parameter, hint: Any) -> Iterator[Parameter]:  # noqa: ANN401 - any type
+    """Yield a parameter, or one for each flag of its group."""
+    if not is_dataclass(hint):
+        yield parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hint)
+        return
+    hints = get_type_hints(hint, include_extras=True)
+    for each in fields(hint):
+        default = Parameter.empty if each.default is MISSING else each.default
+        yield Parameter(each.name, Parameter.KEYWORD_ONLY, default=default, annotation=hints[each.name])
+
+
+def command_group(about: str, *lines: str, commands: Sequence[Callable[..., None]]) -> typer.Typer:
+    """Return a group of commands that were declared; `about` and the examples are its help page."""
+    group = typer.Typer(no_args_is_help=True, help=about, epilog=examples(*lines))
+    add_commands(group, *commands)
+    return group

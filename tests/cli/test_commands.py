@@ -1,0 +1,59 @@
+"""Functions as commands: groups of flags are single flags to the user, and one value to the function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+import typer
+from typer import Argument, Option
+from typer.testing import CliRunner
+
+from catalens.cli.commands import add_commands, command
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    size: Annotated[str, Option(help="Size of the paper.", rich_help_panel="Paper")]
+    copies: Annotated[int, Option(min=1, help="Number of copies.", rich_help_panel="Paper")] = 1
+
+
+@command("print-it a.txt --size a4", name="print-it")
+def print_file(
+    file: Annotated[str, Argument()], *, paper: Paper, quiet: Annotated[bool, Option("--quiet")] = False
+) -> None:
+    """Print a file."""
+    typer.echo(f"{file} {paper} {quiet}")
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    made = typer.Typer(rich_markup_mode="rich")
+    made.callback()(lambda: None)
+    add_commands(made, print_file)
+    return made
+
+
+def test_a_group_of_flags_comes_as_one_value(app: typer.Typer) -> None:
+    ran = CliRunner().invoke(app, ["print-it", "a.txt", "--copies", "2", "--size", "a4"])
+    assert (ran.exit_code, ran.output) == (0, "a.txt Paper(size='a4', copies=2) False\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [(["--size", "a4", "--copies", "0"], "--copies"), (["--copies", "2"], "--size")]
+)
+def test_flags_of_a_group_are_checked_and_may_be_required(app: typer.Typer, arguments: list[str], message: str) -> None:
+    ran = CliRunner().invoke(app, ["print-it", "a.txt", *arguments])
+    assert ran.exit_code == 2
+    assert message in ran.output
+
+
+def test_the_help_page_has_each_flag_and_the_example(app: typer.Typer) -> None:
+    help_page = CliRunner().invoke(app, ["print-it", "--help"]).output
+    assert all(words in help_page for words in ("Paper", "--size", "Number of copies.", "--quiet", "a.txt --size a4"))
+
+
+def test_the_function_itself_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_file("a.txt", paper=Paper("a5"))
+    assert capsys.readouterr().out == "a.txt Paper(size='a5', copies=1) False\n"
