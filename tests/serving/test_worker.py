@@ -151,16 +151,6 @@ def test_broken_picture_is_refused_before_it_reaches_the_queue():
     asyncio.run(run())
 
 
-def test_steps_forget_the_ones_that_were_used_longest_ago(monkeypatch: pytest.MonkeyPatch):
-    from catalens.pipelines.tagging import TagStage
-
-    monkeypatch.setattr("catalens.serving.steps._MAX_STEPS", 2)
-    steps = Steps(WorkerSession(SessionConfig(encoder="fake")))
-    for labels in (("a", "b"), ("c", "d"), ("e", "f")):
-        steps.needs(TagStage(labels=labels))
-    assert len(steps._loaded) == 2
-
-
 def test_labels_of_requests_are_never_kept_on_disk(tmp_path):
     from catalens.pipelines.tagging import TagStage
 

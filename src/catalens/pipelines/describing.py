@@ -90,10 +90,12 @@ class DescribeStage:
             return _values(facts, made)
 
         def finish() -> None:
+            nonlocal done, replaced
             if replaced:
                 session.notify(
                     f"{replaced} of {done} texts are the template's: the writer's were not true to the facts"
                 )
+            done = replaced = 0  # the step may be kept for another job
 
         return Step(
             lambda pictures: [one(picture) for picture in pictures],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -12,10 +11,11 @@ from typing import Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cas
 from catalens.core.errors import CatalensError
 from catalens.core.images import Source as ImageSource
 from catalens.pipelines.engine import stream
+from catalens.pipelines.loaded_steps import LoadedSteps
 from catalens.pipelines.pictures import Pictures, encoded_picture, entries_of, is_one
 from catalens.pipelines.results import Result
 from catalens.pipelines.session import Session
-from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Step, Values
+from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Values
 
 One = ImageSource | EncodedPicture
 Many = Iterable["ImageSource | EncodedPicture"]
@@ -38,8 +38,7 @@ class RunsTasks:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._steps: dict[Stage, Step] = {}
-        self._loading = threading.Lock()
+        self._steps = LoadedSteps(session)
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +54,7 @@ class RunsTasks:
         """
         values: dict[str, object] = {}
         for stage in task.stages:
-            (found,) = self._step(stage).run([replace(picture, values=values)])
+            (found,) = self._steps.step(stage).run([replace(picture, values=values)])
             if isinstance(found, CatalensError):
                 raise found
             values.update(found)
@@ -63,7 +62,8 @@ class RunsTasks:
 
     def run_many(self, task: Task[T], pictures: Pictures) -> Iterator[Result[T]]:
         """Run a task over many pictures; results come in the order of the pictures, as they are ready."""
-        for event in stream(entries_of(pictures), task.stages, self.session):
+        stages = [self._steps.kept(stage) for stage in task.stages]
+        for event in stream(entries_of(pictures), stages, self.session):
             found = None if event.values is None else task.made(event.values)
             yield Result(event.record.id, event.record.source, found, event.error)
 
@@ -71,12 +71,6 @@ class RunsTasks:
         """Release the models; they are loaded again when they are next used."""
         self._steps.clear()
         self.session.unload()
-
-    def _step(self, stage: Stage) -> Step:
-        with self._loading:
-            if stage not in self._steps:
-                self._steps[stage] = stage.load(self.session)
-            return self._steps[stage]
 
 
 class _OneOrMany(Protocol[P, T]):

@@ -144,6 +144,7 @@ class Interrogator:
         if self._losses:
             mean, most = sum(self._losses) / len(self._losses), max(self._losses)
             self._session.notify(f"the lazy search lost {mean:.4f} of the cosine on average, {most:.4f} at most")
+        self._losses.clear()  # the step may be kept for another job
 
     def _vocabulary(self, encoder: Encoder) -> Vocabulary:
         from catalens.tasks.interrogation import build_vocabulary, load_tables

@@ -12,7 +12,7 @@ import pickle
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from catalens.catalogue.sources import Entry, Item
@@ -22,9 +22,10 @@ from catalens.core.vectors import batched
 from catalens.pipelines.engine import stream
 from catalens.pipelines.events import Callbacks, Event, JobReport, Progress
 from catalens.pipelines.halving import each_half
+from catalens.pipelines.loaded_steps import LoadedSteps
 from catalens.pipelines.output import Output, OutputRow
 from catalens.pipelines.session import Session, SessionConfig
-from catalens.pipelines.stages import Stage, Step, record_of
+from catalens.pipelines.stages import Stage, record_of
 
 _BATCH = 32
 """Entries that a worker gets at once."""
@@ -73,34 +74,14 @@ class Worker:
     """A process of the cluster: a session, and stages whose models are loaded once."""
 
     def __init__(self, stages: Sequence[Stage], config: SessionConfig) -> None:
-        self._stages = [_LoadedOnce(stage) for stage in stages]
         self._session = Session(config)
+        steps = LoadedSteps(self._session)
+        self._stages = [steps.kept(stage) for stage in stages]
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Return the pickled events of each part of a batch, with the part's number."""
         found = [pickle.dumps(list(stream(pickle.loads(part), self._stages, self._session))) for part in batch["part"]]
         return {"number": list(batch["number"]), "events": found}
-
-
-@dataclass
-class _LoadedOnce:
-    """A stage whose step is kept from batch to batch."""
-
-    stage: Stage
-    _step: Step | None = field(default=None, repr=False)
-
-    @property
-    def name(self) -> str:
-        return self.stage.name
-
-    @property
-    def gives(self) -> tuple[str, ...]:
-        return self.stage.gives
-
-    def load(self, session: Session) -> Step:
-        if self._step is None:
-            self._step = self.stage.load(session)
-        return self._step
 
 
 class _RayJob:

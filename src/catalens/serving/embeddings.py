@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import numpy as np
 from catalens.core.errors import InputError
 from catalens.core.images import picture_format
 from catalens.core.types import Vectors
-from catalens.pipelines.encoding import EmbedStage
+from catalens.core.vectors import batched
+from catalens.pipelines.encoding import ENCODER, VECTOR, EmbedStage
 from catalens.serving.config import ServeConfig
 from catalens.serving.gathering import every
 from catalens.serving.lane import Content
@@ -19,10 +21,12 @@ from catalens.serving.payloads import decode_base64, picture_of
 from catalens.serving.remote import is_address
 from catalens.serving.schemas import EmbeddingsRequest
 from catalens.serving.service import Service
-from catalens.serving.stages import TEXT, TextStage
+from catalens.serving.stages import TEXTS, VECTORS, TextStage
 
 _SHORTEST_PICTURE = 48
 """Characters of base64: a GIF of one pixel has as many."""
+_TEXTS_PER_ITEM = 16
+"""Texts that share a place in the queue: as many cost about as much as one or two pictures."""
 
 
 async def embeddings(asked: EmbeddingsRequest, service: Service) -> dict[str, Any]:
@@ -57,29 +61,35 @@ async def vectors_of(inputs: Sequence[str], service: Service, model: str | None 
     Raises:
         InputError: one of them is empty, too long, or not a picture although it looks like one.
     """
+    found: dict[int, tuple[Vectors, str]] = {}
 
-    async def one(numbered: tuple[int, str]) -> tuple[Vectors, str]:
-        return await vector_of(numbered[1], f"input {numbered[0]}", service, model)
+    async def read_picture(at: int, content: Content) -> None:
+        values = await service.run([EmbedStage()], content, model)
+        found[at] = values[VECTOR], values[ENCODER]
 
-    return await every(one, list(enumerate(inputs)))
+    async def read_texts(places: Sequence[int]) -> None:
+        values = await service.run([TextStage()], None, model, {TEXTS: [inputs[at] for at in places]})
+        found.update((at, (vector, values[ENCODER])) for at, vector in zip(places, values[VECTORS], strict=True))
+
+    jobs: list[Callable[[], Awaitable[None]]] = []
+    words: list[int] = []
+    for at, text in enumerate(inputs):
+        content = await picture_in(text, f"input {at}", service.config)
+        if content is None:
+            _check_text(text, f"input {at}", service.config)
+            words.append(at)
+        else:
+            jobs.append(partial(read_picture, at, content))
+    jobs += [partial(read_texts, places) for places in batched(words, _TEXTS_PER_ITEM)]
+    await every(lambda job: job(), jobs)
+    return [found[at] for at in range(len(inputs))]
 
 
-async def vector_of(text: str, name: str, service: Service, model: str | None = None) -> tuple[Vectors, str]:
-    """Return the vector (dim,) of a text or a picture, and the encoder's name.
-
-    Raises:
-        InputError: it is empty, too long, or not a picture although it looks like one.
-    """
+def _check_text(text: str, name: str, config: ServeConfig) -> None:
     if not text.strip():
         raise InputError(f"{name} is empty")
-    content = await picture_in(text, name, service.config)
-    if content is not None:
-        values = await service.run([EmbedStage()], content, model)
-    else:
-        if len(text) > service.config.max_text_chars:
-            raise InputError(f"{name} has {len(text)} characters; at most {service.config.max_text_chars} are accepted")
-        values = await service.run([TextStage()], None, model, {TEXT: text})
-    return values["vector"], values["encoder"]
+    if len(text) > config.max_text_chars:
+        raise InputError(f"{name} has {len(text)} characters; at most {config.max_text_chars} are accepted")
 
 
 async def picture_in(text: str, name: str, config: ServeConfig) -> Content | None:

@@ -23,7 +23,7 @@ from catalens.core.errors import InputError
 from catalens.pipelines.answering import AnswerStage
 from catalens.serving import capabilities as can
 from catalens.serving import schemas
-from catalens.serving.embeddings import as_json, picture_in, vector_of, vectors_of
+from catalens.serving.embeddings import as_json, picture_in, vectors_of
 from catalens.serving.lane import Content
 from catalens.serving.payloads import Ask, picture_of
 from catalens.serving.service import Service
@@ -134,7 +134,8 @@ async def _of_image(content: Content, asked: Invocation, service: Service) -> An
 async def _of_input(text: str, asked: Invocation, service: Service) -> Any:  # noqa: ANN401
     content = await picture_in(text, "the picture", service.config)
     if content is None:
-        return as_json((await vector_of(text, "inputs", service))[0])
+        ((vector, _),) = await vectors_of([text], service)
+        return as_json(vector)
     labels = asked.parameters.candidate_labels
     if labels is not None:
         named = [each.strip() for each in labels.split(",")] if isinstance(labels, str) else labels

@@ -101,7 +101,8 @@ def serve(config: ServeConfig) -> None:
             timeout_graceful_shutdown=max(1, round(config.drain_s)),
         )
     )
-    failure = asyncio.run(_run(server, guard.service))
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        failure = runner.run(_run(server, guard.service))
     if failure is not None:
         raise failure
     if not server.started:

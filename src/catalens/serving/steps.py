@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from catalens.core.errors import CatalensError, ModelError
 from catalens.pipelines.halving import each_half
+from catalens.pipelines.loaded_steps import LoadedSteps
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Stage, Step, Values
-
-_MAX_STEPS = 64
-"""Steps that are kept: each may hold the vectors of a caller's own labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +40,11 @@ class WorkerSession(Session):
 
 
 class Steps:
-    """The loaded steps of a session, least recently used ones dropped."""
+    """Runs the stages of a session, each loaded when it is first asked for."""
 
     def __init__(self, session: WorkerSession) -> None:
         self._session = session
-        self._loaded: OrderedDict[Stage, Step] = OrderedDict()
+        self._loaded = LoadedSteps(session)
 
     def needs(self, stage: Stage) -> StepNeeds:
         """Load a stage, and return what its pictures must look like.
@@ -72,13 +69,7 @@ class Steps:
 
     def _step(self, stage: Stage) -> Step:
         self._session.keeps_labels = not getattr(stage, "labels", ())
-        if stage in self._loaded:
-            self._loaded.move_to_end(stage)
-            return self._loaded[stage]
-        step = self._loaded[stage] = stage.load(self._session)
-        while len(self._loaded) > _MAX_STEPS:
-            self._loaded.popitem(last=False)
-        return step
+        return self._loaded.step(stage)
 
 
 def _run(step: Step, pictures: Sequence[Picture]) -> list[Values | CatalensError]:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from catalens.core.errors import CatalensError, ModelError
 from catalens.pipelines.session import SessionConfig
 from catalens.pipelines.stages import Picture, Stage, Values
+from catalens.serving.pipe import receive, send
 from catalens.serving.steps import StepNeeds, Steps, WorkerSession
 
 _EXIT_S = 1.0
@@ -145,7 +146,7 @@ class WorkerProcess:
             pipe = self._pipe
             assert pipe is not None
             try:
-                pipe.send((method, arguments))
+                send(pipe, (method, arguments))
             except OSError as error:
                 raise self._lost("the model's worker died") from error
             return self._receive(self._config.batch_timeout_s, "did not answer")
@@ -167,7 +168,7 @@ class WorkerProcess:
         try:
             if not pipe.poll(timeout_s):
                 raise self._lost(f"the model's worker {late} within {timeout_s:g} s and is being replaced")
-            answer = pipe.recv()
+            answer = receive(pipe)
         except (EOFError, OSError) as error:
             raise self._lost("the model's worker died and is being replaced") from error
         if isinstance(answer, CatalensError):
@@ -237,12 +238,12 @@ def _serve(pipe: Connection, config: WorkerConfig) -> None:
     try:
         warm_up(steps, config.warm)
     except CatalensError as error:
-        pipe.send(_portable(error))
+        send(pipe, _portable(error))
         return
-    pipe.send(None)
+    send(pipe, None)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         while True:
-            method, arguments = pipe.recv()
+            method, arguments = receive(pipe)
             try:
                 answer: Any = steps.needs(*arguments) if method == "needs" else steps.run(*arguments)
             except CatalensError as error:
@@ -251,7 +252,7 @@ def _serve(pipe: Connection, config: WorkerConfig) -> None:
                 answer = ModelError(f"{type(error).__name__}: {error}")
             if isinstance(answer, list):
                 answer = [_portable(each) for each in answer]
-            pipe.send(_portable(answer))
+            send(pipe, _portable(answer))
 
 
 def _portable(answer: Any) -> Any:  # noqa: ANN401 - values pass through
