@@ -19,8 +19,8 @@ from catalens.models.readers.reader import Family, TorchReader
 from catalens.models.readers.registry import load_reader
 from catalens.training.finetune.answer_models import AnswerModel, answer_loss, answer_model
 from catalens.training.finetune.answers import Features, Plan, Row, cached_features, open_cache, tune
-from catalens.training.finetune.loop import Recipe, plan_batches, train
-from catalens.training.finetune.lora import Lora, adapter_state, attach
+from catalens.training.finetune.loop import Recipe, plan_batches, train, trained_weights
+from catalens.training.finetune.lora import Lora, attach
 from tests.support.tiny_readers import BUILD, FAMILY, tiny
 
 KINDS = ["blip-vqa", "blip2-opt", "blip2-t5"]
@@ -42,6 +42,7 @@ ROWS = [
     Row(str(at), f"{at:032x}", ("what colour is it?", "which colour?")[at % 2], list(COLOURS)[at // 2 % 2], "colour")
     for at in range(16)
 ]
+SIDES = {"train": ROWS[:12], "val": ROWS[12:]}
 
 
 def fresh(kind: str) -> tuple[Loaded, Family]:
@@ -109,7 +110,7 @@ def _curve(kind: str, features_of: Callable[[AnswerModel, Loaded], Features], fo
     def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
         return answer_loss(side, features(batch), [row.question for row in batch], [row.answer for row in batch])
 
-    return train(tuned, loss_of, ROWS[:12], ROWS[12:], RECIPE, folder).losses
+    return train(tuned, loss_of, SIDES, RECIPE, folder).losses
 
 
 def test_the_cached_loss_curve_is_the_uncached_one(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,8 +146,8 @@ def test_a_killed_run_goes_on_bit_for_bit(kind: str, tmp_path: Path) -> None:
             features = side.features(images(batch))
             return answer_loss(side, features, [row.question for row in batch], [row.answer for row in batch])
 
-        state = train(tuned, loss_of, ROWS[:12], ROWS[12:], RECIPE, folder)
-        return state.losses, adapter_state(tuned)
+        state = train(tuned, loss_of, SIDES, RECIPE, folder)
+        return state.losses, trained_weights(tuned)
 
     losses, whole = run(tmp_path / "whole", None)
     for kill_at in (3, 5):  # inside the first epoch, and again inside the second
@@ -161,7 +162,7 @@ def test_a_loss_that_is_not_finite_names_its_batch(tmp_path: Path) -> None:
     loaded, family = fresh("blip-vqa")
     side = answer_model(loaded, family)
     tuned = attach(loaded.model, Lora(), side.targets)
-    before = adapter_state(tuned)
+    before = trained_weights(tuned)
 
     def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
         features = side.features(images(batch))
@@ -170,8 +171,8 @@ def test_a_loss_that_is_not_finite_names_its_batch(tmp_path: Path) -> None:
         return answer_loss(side, features, [row.question for row in batch], [row.answer for row in batch])
 
     with pytest.raises(ModelError, match=r"batch with .*\b7\b.* is not finite"):
-        train(tuned, loss_of, ROWS[:8], [], Recipe(batch_size=8), tmp_path)
-    assert all(torch.equal(before[name], each) for name, each in adapter_state(tuned).items())
+        train(tuned, loss_of, {"train": ROWS[:8], "val": []}, Recipe(batch_size=8), tmp_path)
+    assert all(torch.equal(before[name], each) for name, each in trained_weights(tuned).items())
 
 
 def test_batches_hold_every_row_once_and_rows_of_like_length() -> None:

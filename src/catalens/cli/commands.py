@@ -9,6 +9,7 @@ from inspect import Parameter, Signature, signature
 from typing import Any, TypeVar, get_type_hints
 
 import typer
+from typer.core import TyperGroup
 
 Command = TypeVar("Command", bound=Callable[..., None])
 _DECLARED: dict[Callable[..., None], tuple[str | None, str]] = {}
@@ -74,8 +75,10 @@ def _flags(parameter: Parameter, hint: Any) -> Iterator[Parameter]:  # noqa: ANN
         yield Parameter(each.name, Parameter.KEYWORD_ONLY, default=default, annotation=hints[each.name])
 
 
-def command_group(about: str, *lines: str, commands: Sequence[Callable[..., None]]) -> typer.Typer:
+def command_group(
+    about: str, *lines: str, commands: Sequence[Callable[..., None]], kind: type[TyperGroup] = TyperGroup
+) -> typer.Typer:
     """Return a group of commands that were declared; `about` and the examples are its help page."""
-    group = typer.Typer(no_args_is_help=True, help=about, epilog=examples(*lines))
+    group = typer.Typer(cls=kind, no_args_is_help=True, help=about, epilog=examples(*lines))
     add_commands(group, *commands)
     return group

@@ -9,12 +9,13 @@ from typer import Argument, Option
 
 from catalens.cli import inputs, output
 from catalens.cli.commands import command
+from catalens.cli.finetune_steps import tell_step
 from catalens.cli.options import Json, settings
 from catalens.core.errors import InputError
+from catalens.training.finetune.metrics import metric_line
 
 if TYPE_CHECKING:
     from catalens.training.finetune.answers import Tuned
-    from catalens.training.finetune.loop import StepNote
 
 
 @command(
@@ -51,6 +52,7 @@ def answers(
 
     The loss counts the answer's tokens alone. What the frozen vision part makes of an image is computed once and kept
     on disk. Killed, the same command continues with the same next batch.
+    On several GPUs: accelerate launch --multi_gpu -m catalens finetune answers ...
     """
     from catalens.models.readers.loading import Wanted, need_libraries
     from catalens.pipelines.tuning_answers import read_pairs, tune_answers
@@ -59,8 +61,10 @@ def answers(
     from catalens.training.finetune.answers import Plan
     from catalens.training.finetune.loop import Recipe
     from catalens.training.finetune.lora import Lora, need_peft
+    from catalens.training.finetune.processes import join_processes
 
     need_peft()
+    processes, own_device = join_processes(device)
     targets = tuple(inputs.words(target_modules)) if target_modules else ()
     plan = Plan(
         base=str(Path(model).resolve()) if Path(model).is_dir() else model,
@@ -73,21 +77,16 @@ def answers(
     if out.is_file():
         raise InputError(f"{out} is a file; name a folder")
     table = read_pairs(inputs.existing(pairs), limit=limit)
-    wanted = Wanted(device=device, dtype=dtype)
-    tuned = tune_answers(table, plan, cache=settings().cache / "features", wanted=wanted, on_step=_tell)
-    _show(tuned, out, as_json=output.wants_json(json))
-
-
-def _tell(note: StepNote) -> None:
-    """Print a line that log readers such as SageMaker's metric definitions can parse."""
-    if note.step == 1 or note.step % _EVERY == 0 or note.step == note.steps:
-        output.say(
-            f"step={note.step}; steps={note.steps}; loss={note.loss:.4f}; samples_per_s={note.rows_per_s:.2f}; "
-            f"left_s={note.left_s:.0f};"
-        )
-
-
-_EVERY = 10
+    tuned = tune_answers(
+        table,
+        plan,
+        cache=settings().cache / "features",
+        wanted=Wanted(device=own_device, dtype=dtype),
+        on_step=tell_step,
+        processes=processes,
+    )
+    if processes.first:
+        _show(tuned, out, as_json=output.wants_json(json))
 
 
 def _show(tuned: Tuned, out: Path, *, as_json: bool) -> None:
@@ -99,8 +98,17 @@ def _show(tuned: Tuned, out: Path, *, as_json: bool) -> None:
     else:
         output.show_rows(rows, "attribute", *(f"{name}#" for name in columns[1:]), title="exact answers on test rows")
     proof = tuned.proof
+    if tuned.scores:
+        output.say(metric_line({"exact_before": _share(tuned, "before"), "exact_after": _share(tuned, "after")}))
+    same = "identical" if proof.same_answers else "not identical"
     output.say(
-        f"val_loss={tuned.state.best:.4f}; merged and adapter: logits within {proof.largest_difference:.2g} on "
-        f"{proof.rows} val rows, answers {'identical' if proof.same_answers else 'not identical'}"
+        f"best validation loss {tuned.state.best:.4g}; merged and adapter: logits within "
+        f"{proof.largest_difference:.2g} on {proof.rows} val rows, answers {same}"
     )
     output.say(f"written: {out}; use it with --model {out / 'merged'}, or --model {out / 'adapter'} beside its base")
+
+
+def _share(tuned: Tuned, name: str) -> float:
+    """Return the share of right answers over all test rows."""
+    right: float = sum(getattr(each, name) * each.rows for each in tuned.scores)
+    return right / sum(each.rows for each in tuned.scores)

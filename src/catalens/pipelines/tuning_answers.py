@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from catalens.training.finetune.answer_models import AnswerModel
     from catalens.training.finetune.answers import Features, Plan, Row, Tuned
     from catalens.training.finetune.loop import StepNote
+    from catalens.training.finetune.processes import Processes
 
 LOSS_PLOT = "loss.png"
 _COLUMNS = ("id", "image", "content", "question", "answer", "attribute", "split")
@@ -78,7 +79,13 @@ def read_pairs(path: Path, *, limit: int | None = None) -> PairTable:
 
 
 def tune_answers(
-    table: PairTable, plan: Plan, *, cache: Path, wanted: Wanted, on_step: Callable[[StepNote], None]
+    table: PairTable,
+    plan: Plan,
+    *,
+    cache: Path,
+    wanted: Wanted,
+    on_step: Callable[[StepNote], None],
+    processes: Processes,
 ) -> Tuned:
     """Fine-tune, and write the adapter, the merged model and a plot of the losses.
 
@@ -87,7 +94,8 @@ def tune_answers(
         plan: where from, where to, and how.
         cache: folder of frozen features.
         wanted: device, dtype and quantisation.
-        on_step: told of each step.
+        on_step: told of each step, in the first process.
+        processes: that train together; the first one writes.
 
     Raises:
         ModelError: the model cannot be loaded or tuned.
@@ -100,8 +108,9 @@ def tune_answers(
 
     def features_of(model: AnswerModel) -> Features:
         store = open_cache(cache, loaded, model, table.load(rows[:1])[0])
-        return cached_features(model, table.load, store, rows)
+        return cached_features(model, table.load, store, rows, processes)
 
-    tuned = tune(loaded, family, table.rows, features_of, plan, on_step)
-    save_image_atomically(loss_plot(tuned.state.losses, tuned.state.val), plan.out / LOSS_PLOT)
+    tuned = tune(loaded, family, table.rows, features_of, plan, on_step, processes=processes)
+    if processes.first:
+        save_image_atomically(loss_plot(tuned.state.losses, tuned.state.val), plan.out / LOSS_PLOT)
     return tuned

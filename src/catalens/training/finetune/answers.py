@@ -23,6 +23,7 @@ from catalens.training.finetune.answer_models import IGNORED, AnswerModel, answe
 from catalens.training.finetune.features import FeatureCache
 from catalens.training.finetune.loop import Recipe, State, StepNote, train
 from catalens.training.finetune.lora import Lora, attach, save_adapter
+from catalens.training.finetune.processes import ALONE, Processes
 
 ADAPTER, MERGED = "adapter", "merged"
 """Folders that are written."""
@@ -124,13 +125,17 @@ class Tuned:
     proof: Proof
 
 
-def cached_features(model: AnswerModel, images: Images, cache: FeatureCache, rows: Sequence[Row]) -> Features:
+def cached_features(
+    model: AnswerModel, images: Images, cache: FeatureCache, rows: Sequence[Row], processes: Processes = ALONE
+) -> Features:
     """Compute the features of all images that the cache lacks, and return what reads them from it."""
     known = cache.known(list({row.content for row in rows}))
+    processes.wait()
     missing = list({row.content: row for row in rows if row.content not in known}.values())
-    for some in batched(missing, _ENCODED_AT_ONCE):
+    for some in batched(processes.share(missing), _ENCODED_AT_ONCE):
         found = model.features(images(some)).float().cpu().numpy()
         cache.put({row.content: each for row, each in zip(some, found, strict=True)})
+    processes.wait()
 
     def features(rows: Sequence[Row]) -> Tensor:
         return torch.from_numpy(cache.get([row.content for row in rows]))
@@ -153,6 +158,8 @@ def tune(
     features_of: Callable[[AnswerModel], Features],
     plan: Plan,
     on_step: Callable[[StepNote], None] = lambda _: None,
+    *,
+    processes: Processes = ALONE,
 ) -> Tuned:
     """Train an adapter, score it on test rows, merge it, prove the merged model, and save both.
 
@@ -162,14 +169,19 @@ def tune(
         rows: train, val and test.
         features_of: returns what gives the frozen features of rows, for the model.
         plan: where from, where to, and how.
-        on_step: told of each step.
+        on_step: told of each step, in the first process.
+        processes: that train together; the first one writes.
 
     Raises:
         ModelError: a loss is not finite, or the merged model is not the model with its adapter.
     """
+
+    def answers() -> list[str]:
+        return processes.gather(_answers(family, loaded, features, processes.share(rows["test"])))
+
     side = answer_model(loaded, family)
     features = features_of(side)
-    before = _answers(family, loaded, features, rows["test"])
+    before = answers()
     torch.manual_seed(plan.recipe.seed)
     tuned = attach(loaded.model, plan.lora, side.targets)
 
@@ -177,11 +189,14 @@ def tune(
         there = features(batch).to(loaded.device, loaded.dtype)
         return answer_loss(side, there, [row.question for row in batch], [row.answer for row in batch])
 
-    state = train(tuned, loss_of, rows["train"], rows["val"], plan.recipe, plan.out, on_step)
-    scores = _scores(rows["test"], before, _answers(family, loaded, features, rows["test"]))
-    save_adapter(tuned, plan.out / ADAPTER, plan.base)
+    state = train(tuned, loss_of, rows, plan.recipe, plan.out, on_step, processes=processes)
+    scores = _scores(rows["test"], before, answers())
+    if processes.first:
+        save_adapter(tuned, plan.out / ADAPTER, plan.base)
     proof = _merge(loaded, family, side, tuned, features, rows["val"] or rows["train"])
-    _save(loaded, plan.out / MERGED, card(plan, rows, state, scores))
+    if processes.first:
+        _save(loaded, plan.out / MERGED, card(plan, rows, state, scores))
+    processes.wait()
     return Tuned(state, scores, proof)
 
 

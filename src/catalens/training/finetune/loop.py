@@ -1,7 +1,8 @@
 """The training loop of adapters: seeded batches of like length, checkpoints, early stopping, and a guard against NaN.
 
 A run that was killed goes on from its checkpoint with the same next batch; on a processor in float32 the result is
-that of an uninterrupted run, bit for bit.
+that of an uninterrupted run, bit for bit. Several processes share each batch and add up their gradients, so that two
+of them do what one does with batches of twice the size.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +19,8 @@ import torch
 from torch import Tensor
 
 from catalens.core.errors import ModelError
-from catalens.training.finetune.lora import adapter_state, set_adapter_state
+from catalens.core.files import write_atomically
+from catalens.training.finetune.processes import ALONE, Processes
 
 CHECKPOINT = "checkpoint.pt"
 _BUCKET = 50
@@ -43,7 +45,7 @@ class Recipe:
 
     Attributes:
         epochs: most passes over the rows.
-        batch_size: rows of a forward pass.
+        batch_size: rows of a forward pass of one process.
         accumulate: forward passes per step.
         rate: learning rate of AdamW; it rises over the first steps and falls to zero along a cosine.
         warmup: share of the steps in which it rises.
@@ -72,10 +74,10 @@ class State:
 
     Attributes:
         step: optimiser steps done.
-        losses: mean loss per token of each step.
-        val: mean loss per token on validation rows after each epoch.
+        losses: mean loss of each step, per token or whatever a loss counts.
+        val: mean loss on validation rows after each epoch.
         best: the least of them.
-        best_adapter: the adapter that had it; None before the first.
+        best_weights: the trained weights that had it; None before the first.
         stopped: whether training has ended early.
     """
 
@@ -83,19 +85,29 @@ class State:
     losses: list[float] = field(default_factory=list)
     val: list[float] = field(default_factory=list)
     best: float = math.inf
-    best_adapter: dict[str, Tensor] | None = None
+    best_weights: dict[str, Tensor] | None = None
     stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StepNote:
-    """What is told after each step."""
+    """What is told after each step.
+
+    Attributes:
+        step: steps done.
+        steps: of the whole run.
+        loss: mean loss of the step.
+        rows_per_s: of all processes.
+        left_s: estimated time until the last step.
+        val_loss: at the last step of an epoch, the loss on validation rows; else None.
+    """
 
     step: int
     steps: int
     loss: float
     rows_per_s: float
     left_s: float
+    val_loss: float | None = None
 
 
 Loss = Callable[[Sequence[Any]], tuple[Tensor, int]]
@@ -105,54 +117,73 @@ Loss = Callable[[Sequence[Any]], tuple[Tensor, int]]
 def train(
     model: Any,
     loss_of: Loss,
-    rows: Sequence[Example],
-    val: Sequence[Example],
+    rows: Mapping[str, Sequence[Example]],
     recipe: Recipe,
     folder: Path,
     on_step: Callable[[StepNote], None] = lambda _: None,
+    *,
+    processes: Processes = ALONE,
 ) -> State:
-    """Train the parameters of a model that are not frozen; the model ends with the best adapter.
+    """Train the parameters of a model that are not frozen; the model ends with the best of their weights.
 
     Args:
-        model: with adapters.
+        model: with adapters, or with whole parts that are trained.
         loss_of: of rows.
-        rows: to train on.
-        val: to stop by, and to choose the adapter by.
+        rows: "train", to train on, and "val", to stop by and to choose the weights by.
         recipe: hyperparameters.
         folder: of the checkpoint; a checkpoint in it is gone on from.
-        on_step: told of each step.
+        on_step: told of each step, in the first process.
+        processes: that train together, each with the same rows.
 
     Raises:
-        ModelError: a loss or gradient is not finite; the message names the batch, and the best adapter so far is in
+        ModelError: a loss or gradient is not finite; the message names the batch, and the best weights so far are in
             the checkpoint.
     """
-    parameters = [each for each in model.parameters() if each.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=recipe.weight_decay)
-    per_step = recipe.batch_size * recipe.accumulate
-    per_epoch = math.ceil(len(rows) / per_step)
+    run = _Run(model, loss_of, recipe, processes)
+    per_step = recipe.batch_size * recipe.accumulate * processes.count
+    per_epoch = math.ceil(len(rows["train"]) / per_step)
     steps = per_epoch * recipe.epochs
-    torch.manual_seed(recipe.seed)
-    state = _load(model, optimiser, folder / CHECKPOINT)
+    torch.manual_seed(recipe.seed + processes.rank)
+    state = run.load(folder / CHECKPOINT)
     started_s, first = time.perf_counter(), state.step
     while state.step < steps and not state.stopped:
         epoch, at = divmod(state.step, per_epoch)
-        batches = plan_batches(rows, per_step, seed=recipe.seed + epoch)[at:]
-        for batch in batches:
-            _set_rate(optimiser, recipe, state.step, steps)
-            state.losses.append(_step(model, loss_of, batch, optimiser, recipe, parameters))
+        for batch in plan_batches(rows["train"], per_step, seed=recipe.seed + epoch)[at:]:
+            run.set_rate(state.step, steps)
+            state.losses.append(run.step(batch))
             state.step += 1
-            if state.step % recipe.checkpoint_steps == 0 and state.step % per_epoch:
-                _save(model, optimiser, state, folder / CHECKPOINT)
-            elapsed_s = time.perf_counter() - started_s
-            done = state.step - first
-            rate = done * per_step / max(elapsed_s, 1e-9)
-            on_step(StepNote(state.step, steps, state.losses[-1], rate, (steps - state.step) * elapsed_s / done))
-        _judge(model, loss_of, val, recipe, state)
-        _save(model, optimiser, state, folder / CHECKPOINT)
-    if state.best_adapter is not None:
-        set_adapter_state(model, state.best_adapter)
+            ends = state.step % per_epoch == 0
+            if ends:
+                run.judge(rows["val"], state)
+            if ends or state.step % recipe.checkpoint_steps == 0:
+                run.save(state, folder / CHECKPOINT)
+            elapsed_s, done = time.perf_counter() - started_s, state.step - first
+            left_s = (steps - state.step) * elapsed_s / done
+            speed = done * per_step / max(elapsed_s, 1e-9)
+            note = StepNote(state.step, steps, state.losses[-1], speed, left_s, state.val[-1] if ends else None)
+            if processes.first:
+                on_step(note)
+    if state.best_weights is not None:
+        set_trained_weights(model, state.best_weights)
     model.eval()
     return state
+
+
+def trained_weights(model: Any) -> dict[str, Tensor]:
+    """Return a copy of the parameters that are not frozen, by name."""
+    return {name: each.detach().clone() for name, each in model.named_parameters() if each.requires_grad}
+
+
+def set_trained_weights(model: Any, weights: dict[str, Tensor]) -> None:
+    """Put weights back that `trained_weights` returned.
+
+    Raises:
+        KeyError: the model trains a parameter that they lack.
+    """
+    with torch.no_grad():
+        for name, each in model.named_parameters():
+            if each.requires_grad:
+                each.copy_(weights[name])
 
 
 def plan_batches(rows: Sequence[Example], size: int, *, seed: int) -> list[list[Example]]:
@@ -168,77 +199,107 @@ def plan_batches(rows: Sequence[Example], size: int, *, seed: int) -> list[list[
     return batches
 
 
-def mean_loss(model: Any, loss_of: Loss, rows: Sequence[Example], batch_size: int) -> float:
+def mean_loss(
+    model: Any, loss_of: Loss, rows: Sequence[Example], batch_size: int, processes: Processes = ALONE
+) -> float:
     """Return the mean loss per token of rows, without dropout."""
     model.eval()
     total, tokens = 0.0, 0
+    mine = processes.share(rows)
     with torch.inference_mode():
-        for start in range(0, len(rows), batch_size):
-            loss, count = loss_of(rows[start : start + batch_size])
+        for start in range(0, len(mine), batch_size):
+            loss, count = loss_of(mine[start : start + batch_size])
             total, tokens = total + float(loss), tokens + count
+    total, tokens = processes.total(torch.tensor([total, tokens], dtype=torch.float64)).tolist()
     return total / max(tokens, 1)
 
 
-def _step(
-    model: Any, loss_of: Loss, batch: Sequence[Example], optimiser: Any, recipe: Recipe, parameters: Sequence[Tensor]
-) -> float:
-    model.train()
-    optimiser.zero_grad(set_to_none=True)
-    total, tokens = 0.0, 0
-    for start in range(0, len(batch), recipe.batch_size):
-        loss, count = loss_of(batch[start : start + recipe.batch_size])
-        loss.backward()
-        total, tokens = total + float(loss.detach()), tokens + count
-    for each in parameters:
-        if each.grad is not None:
-            each.grad.div_(max(tokens, 1))
-    norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
-    if not (math.isfinite(total) and bool(torch.isfinite(norm))):
-        ids = ", ".join(each.id for each in batch[:4])
-        raise ModelError(
-            f"the loss ({total}) or the gradient ({float(norm)}) of the batch with {ids} is not finite; the last good "
-            f"adapter is kept in {CHECKPOINT}; look at these rows, or lower the learning rate"
-        )
-    optimiser.step()
-    return total / max(tokens, 1)
+class _Run:
+    """A model, its optimiser, and the steps of training."""
 
+    def __init__(self, model: Any, loss_of: Loss, recipe: Recipe, processes: Processes) -> None:
+        self._model, self._loss_of, self._recipe, self._processes = model, loss_of, recipe, processes
+        self._parameters = [each for each in model.parameters() if each.requires_grad]
+        self._optimiser = torch.optim.AdamW(self._parameters, lr=recipe.rate, weight_decay=recipe.weight_decay)
 
-def _set_rate(optimiser: Any, recipe: Recipe, step: int, steps: int) -> None:
-    rising = max(1, round(recipe.warmup * steps))
-    share = (step + 1) / rising if step < rising else 0.5 * (1 + math.cos(math.pi * (step - rising) / (steps - rising)))
-    for group in optimiser.param_groups:
-        group["lr"] = recipe.rate * share
+    def step(self, batch: Sequence[Example]) -> float:
+        """Descend one step, and return the mean loss of the batch."""
+        self._model.train()
+        self._optimiser.zero_grad(set_to_none=True)
+        total, tokens = 0.0, 0
+        mine = self._processes.share(batch)
+        for start in range(0, len(mine), self._recipe.batch_size):
+            loss, count = self._loss_of(mine[start : start + self._recipe.batch_size])
+            loss.backward()
+            total, tokens = total + float(loss.detach()), tokens + count
+        total, tokens = self._add_up(total, tokens)
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip)
+        if not (math.isfinite(total) and bool(torch.isfinite(norm))):
+            ids = ", ".join(each.id for each in batch[:4])
+            raise ModelError(
+                f"the loss ({total}) or the gradient ({float(norm)}) of the batch with {ids} is not finite; the last "
+                f"good weights are kept in {CHECKPOINT}; look at these rows, or lower the learning rate"
+            )
+        self._optimiser.step()
+        return total / max(tokens, 1)
 
+    def _add_up(self, total: float, tokens: int) -> tuple[float, int]:
+        """Make gradients those of the mean loss over the tokens of all processes; return the sums of both."""
+        grads = [torch.zeros_like(each) if each.grad is None else each.grad for each in self._parameters]
+        if self._processes.count > 1:
+            sums = torch.tensor([total, tokens], dtype=torch.float32, device=grads[0].device)
+            flat = self._processes.total(torch.cat([*(each.float().flatten() for each in grads), sums]))
+            total, tokens = float(flat[-2]), int(flat[-1])
+            sizes = [each.numel() for each in grads]
+            parts = flat[:-2].split(sizes)
+            grads = [part.view_as(each).to(each.dtype) for part, each in zip(parts, grads, strict=True)]
+        for each, grad in zip(self._parameters, grads, strict=True):
+            each.grad = grad.div_(max(tokens, 1))
+        return total, tokens
 
-def _judge(model: Any, loss_of: Loss, val: Sequence[Example], recipe: Recipe, state: State) -> None:
-    state.val.append(mean_loss(model, loss_of, val, recipe.batch_size) if val else state.losses[-1])
-    if state.val[-1] < state.best:
-        state.best, state.best_adapter = state.val[-1], adapter_state(model)
-    since = len(state.val) - 1 - state.val.index(state.best)
-    state.stopped = since >= recipe.patience
+    def set_rate(self, step: int, steps: int) -> None:
+        """Set the learning rate of a step: a linear rise, then half a cosine down to zero."""
+        rising = max(1, round(self._recipe.warmup * steps))
+        falling = 0.5 * (1 + math.cos(math.pi * (step - rising) / max(steps - rising, 1)))
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._recipe.rate * ((step + 1) / rising if step < rising else falling)
 
+    def judge(self, val: Sequence[Example], state: State) -> None:
+        """Note the validation loss of an epoch, keep the weights if it is the best, and stop if it has not been."""
+        losses = state.val
+        batch_size = self._recipe.batch_size
+        found = mean_loss(self._model, self._loss_of, val, batch_size, self._processes) if val else state.losses[-1]
+        losses.append(found)
+        if found < state.best:
+            state.best, state.best_weights = found, trained_weights(self._model)
+        state.stopped = len(losses) - 1 - losses.index(state.best) >= self._recipe.patience
 
-def _save(model: Any, optimiser: Any, state: State, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    content = {
-        "adapter": adapter_state(model),
-        "optimiser": optimiser.state_dict(),
-        "random": torch.get_rng_state(),
-        "state": {name: getattr(state, name) for name in State.__slots__},
-    }
-    torch.save(content, part)
-    part.replace(file)
+    def save(self, state: State, file: Path) -> None:
+        """Write the checkpoint whole or not at all, in the first process."""
+        random_states = self._processes.gather([torch.get_rng_state()])
+        if self._processes.first:
+            content = {
+                "weights": trained_weights(self._model),
+                "optimiser": self._optimiser.state_dict(),
+                "random": random_states,
+                "state": {name: getattr(state, name) for name in State.__slots__},
+            }
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, lambda part: torch.save(content, part))
+        self._processes.wait()
 
-
-def _load(model: Any, optimiser: Any, file: Path) -> State:
-    if not file.is_file():
-        return State()
-    try:
-        content = torch.load(file, weights_only=True, map_location="cpu")
-        set_adapter_state(model, content["adapter"])
-        optimiser.load_state_dict(content["optimiser"])
-        torch.set_rng_state(content["random"])
-        return State(**content["state"])
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"the checkpoint {file} cannot be gone on from: {error}; delete it to start anew") from error
+    def load(self, file: Path) -> State:
+        """Return the state of a checkpoint, or a new one where there is none."""
+        if not file.is_file():
+            return State()
+        try:
+            content = torch.load(file, weights_only=True, map_location="cpu")
+            set_trained_weights(self._model, content["weights"])
+            self._optimiser.load_state_dict(content["optimiser"])
+            torch.set_rng_state(content["random"][self._processes.rank])
+            return State(**content["state"])
+        except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"the checkpoint {file} cannot be gone on from: {error}; it may be of another recipe or number of "
+                "processes; delete it to start anew"
+            ) from error

@@ -70,18 +70,6 @@ def need_peft() -> Any:
     return peft
 
 
-def adapter_state(model: Any) -> dict[str, Any]:
-    """Return a copy of an adapter's weights by name."""
-    # Embeddings are never adapted; looking whether they were would ask the hub about the base.
-    state = need_peft().get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {name: value.detach().clone() for name, value in state.items()}
-
-
-def set_adapter_state(model: Any, state: dict[str, Any]) -> None:
-    """Put weights back that `adapter_state` returned."""
-    need_peft().set_peft_model_state_dict(model, state)
-
-
 def save_adapter(model: Any, folder: Path, base: str) -> None:
     """Write an adapter's folder, in PEFT's format, which names its base model."""
     model.peft_config["default"].base_model_name_or_path = base
