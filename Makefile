@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --dist worksteal --durations 10
 
 # Extras that constraints.txt pins: what the other extras need is in these.
-LOCKED := dev-models bench bench-models
+LOCKED := dev-models docs bench bench-models
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check fix lint types layers quick test test-models test-hostile test-opensearch bench bench-models bench-serve dist lock starter everyday eval-bundled clean

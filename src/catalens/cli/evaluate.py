@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
@@ -12,19 +13,33 @@ from catalens.cli.commands import command, command_group
 from catalens.cli.jobs import encode_all
 from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Calibrated, Columns, Json, Model, Table, session_for
-from catalens.cli.tally import Tally
+from catalens.cli.tally import Silent, Tally
 from catalens.core.errors import InputError
+from catalens.core.files import check_writable
 
 if TYPE_CHECKING:
-    from catalens.cli.labelled import Labelled
-    from catalens.tasks.attributes import SchemaBank
-    from catalens.training.evaluation import Accuracy
+    from catalens.render.report import Report
+
+ReportFile = Annotated[
+    Path | None,
+    Option(
+        "--report",
+        metavar="FILE.html",
+        help="Write a page with intervals, plots and errors; needs catalens\\[report].",
+        show_default=False,
+    ),
+]
+Against = Annotated[
+    str | None,
+    Option(metavar="NAME", help="Encoder to compare with, in the report.", show_default=False),
+]
 
 
 @command(
     "catalens eval tags products.csv",
     "catalens eval tags products.parquet --column type=articleType --column colour=baseColour",
     "catalens eval tags products.csv --schema shop.yaml --calibration shop.json --json",
+    "catalens eval tags products.csv --report report.html --against ViT-B-32/openai",
 )
 def tags(
     table: Table,
@@ -32,94 +47,110 @@ def tags(
     column: Columns = None,
     calibration: Calibrated = None,
     model: Model = None,
+    report: ReportFile = None,
+    against: Against = None,
     json: Json = False,
 ) -> None:
     """Compare what is read from pictures with what the table says.
 
     Top 1 and top 5 are zero-shot accuracy over all labels, beside the share of the commonest label;
-    precision and recall are of what would be given, with the thresholds in use.
+    precision and recall are of what would be given, with the thresholds in use. The report adds confidence
+    intervals, confusions, calibration, and the worst errors as pictures; with --against, also a paired test.
     """
     from catalens.pipelines.attributes import calibration_for
-    from catalens.tasks.assessment import assess
+    from catalens.pipelines.evaluating import TagEvaluation, evaluate_tags
     from catalens.tasks.attributes import build_schema_bank
     from catalens.tasks.schema import load_schema
 
+    _check_report(report, against)
     path, groups = inputs.existing(table), load_schema(schema)
-    session = session_for(model)
-    encoder = session.encoder()
+    given = inputs.existing(calibration) if calibration else None
     as_json = output.wants_json(json)
-    labelled = read_labelled(path, groups, column or [], encoder, session, as_json=as_json)
-    bank = build_schema_bank(encoder, groups, cache_dir=session.label_cache)
-    learned = calibration_for(encoder, groups.name, inputs.existing(calibration) if calibration else None)
-    rows = []
-    for report in assess(labelled.vectors, labelled.truth, bank, calibration=learned):
-        found = _accuracy(labelled, bank, report.group)
-        row = {
-            "group": report.group,
-            "rows": report.rows,
-            "skipped": report.skipped,
-            "labels": found.labels if found else None,
-            "top1": found.top1 if found else None,
-            "top5": found.top5 if found else None,
-            "majority": found.majority if found else None,
-            "precision": report.counts.precision,
-            "recall": report.counts.recall,
-            "ece": report.ece_after,
-        }
-        rows.append(row)
-        if as_json:
-            output.emit(output.rounded(row))
+
+    def evaluate(name: str | None, learned: Path | None) -> tuple[TagEvaluation, Tally]:
+        session = session_for(name)
+        encoder = session.encoder()
+        labelled = read_labelled(path, groups, column or [], encoder, session, as_json=as_json)
+        bank = build_schema_bank(encoder, groups, cache_dir=session.label_cache)
+        thresholds = calibration_for(encoder, groups.name, learned)
+        return evaluate_tags(labelled.records, labelled.vectors, labelled.truth, bank, thresholds), labelled.tally
+
+    found, tally = evaluate(model, given)
+    rows = [group.row() for group in found.groups]
+    for row in rows if as_json else ():
+        output.emit(output.rounded(row))
     if not as_json:
         heads = ("attribute", *(f"{name}#" for name in list(rows[0])[1:]))
         output.show_rows([tuple(row.values()) for row in rows], *heads)
-    labelled.tally.finish()
+    if report is not None:
+        from catalens.pipelines.evaluation_report import tag_report
 
-
-def _accuracy(labelled: Labelled, bank: SchemaBank, name: str) -> Accuracy | None:
-    """Return the zero-shot accuracy of a group; None where several labels may hold, or no row can be used."""
-    from catalens.tasks.assessment import read_table
-    from catalens.tasks.ranking import cosines
-    from catalens.training.evaluation import accuracy
-
-    group = bank.schema.group(name)
-    part = read_table(group, labelled.truth[name], len(labelled.vectors))
-    if group.kind != "exclusive" or not len(part.rows):
-        return None
-    return accuracy(cosines(labelled.vectors[part.rows], bank.banks[name].vectors), part.truth.argmax(axis=1))
+        _write_report(report, tag_report(table.name, found, evaluate(against, None)[0] if against else None))
+    tally.finish()
 
 
 @command(
-    "catalens eval search products.csv --text title", "catalens eval search photos/ --text name --model path/to/bundle"
+    "catalens eval search products.csv --text title",
+    "catalens eval search photos/ --text name --model path/to/bundle",
+    "catalens eval search products.csv --report report.html",
 )
 def search(
     table: Table,
     text: Annotated[str, Option(help="The column whose text should find the row's own picture.")] = "title",
     model: Model = None,
+    report: ReportFile = None,
+    against: Against = None,
     json: Json = False,
 ) -> None:
     """Search the table's pictures with each row's own text, and see where the right picture comes."""
     from catalens.catalogue.sources import open_source
-    from catalens.pipelines.encoding import encode_texts
+    from catalens.pipelines.evaluating import evaluate_search
     from catalens.pipelines.routing import encoder_for_pictures
-    from catalens.training.evaluation import retrieval
 
+    _check_report(report, against)
     source = open_source(inputs.existing(table))
     session = session_for(model)
     encoder = encoder_for_pictures(session, source)
     tally = Tally(as_json=output.wants_json(json))
     records, vectors = encode_all(source, encoder, session, tally)
-    texts = [(place, str(record.fields[text])) for place, record in enumerate(records) if text in record.fields]
-    if records and not texts:
-        known = ", ".join(sorted({name for record in records for name in record.fields}))
-        raise InputError(f"{table} has no column {text!r}; name one of: {known} with --text")
-    if texts:
-        queries = encode_texts([query for _, query in texts], encoder, session)
-        found = asdict(retrieval(queries, vectors, [place for place, _ in texts])) | {"pictures": len(records)}
-        if tally.as_json:
-            output.emit(output.rounded(found))
-        else:
-            output.show_rows([tuple(found.values())], *(f"{name.replace('_', ' ')}#" for name in found))
+    if not records:
+        tally.finish()
+    found = evaluate_search(records, vectors, text, encoder, session)
+    row = found.row()
+    if tally.as_json:
+        output.emit(output.rounded(row))
+    else:
+        output.show_rows([tuple(row.values())], *(f"{name.replace('_', ' ')}#" for name in row))
+    if report is not None:
+        from catalens.pipelines.evaluation_report import search_report
+
+        second = None
+        if against:
+            other = session_for(against)
+            again = encode_all(source, other.encoder(), other, Silent())
+            second = evaluate_search(*again, text, other.encoder(), other)
+        _write_report(report, search_report(table.name, found, second))
     tally.finish()
+
+
+def _check_report(report: Path | None, against: str | None) -> None:
+    """Refuse, before the work begins, a report that cannot be written."""
+    if report is None:
+        if against is not None:
+            raise InputError("--against is shown in a report: name its file with --report")
+        return
+    check_writable(report)
+    for library in ("matplotlib", "scipy"):
+        if find_spec(library) is None:
+            raise InputError(f'--report needs {library}: pip install "catalens[report]"')
+
+
+def _write_report(path: Path, report: Report) -> None:
+    from catalens.core.files import write_text_atomically
+    from catalens.render.report import render_report
+
+    write_text_atomically(path, render_report(report))
+    output.say(f"written: {path}")
 
 
 group = command_group(

@@ -13,13 +13,13 @@ from catalens.cli.commands import command
 from catalens.cli.jobs import run_and_tell
 from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Columns, Json, Model, Table, session_for
-from catalens.cli.tally import Tally
+from catalens.cli.tally import Silent
 from catalens.core.errors import InputError
 from catalens.core.files import check_writable
 
 if TYPE_CHECKING:
     from catalens.cli.labelled import Labelled
-    from catalens.core.types import Outcome, Record, Scores
+    from catalens.core.types import Record, Scores
     from catalens.pipelines.session import Session
     from catalens.pipelines.stages import Values
     from catalens.tasks.schema import Schema
@@ -99,15 +99,5 @@ def _answered(path: Path, labelled: Labelled, schema: Schema, session: Session) 
             rows[name].append(row)
 
     # Pictures that failed before fail again, so the order is the same; they are counted once.
-    run_and_tell(open_source(path), [GroupAnswerStage(tuple(asked))], session, [], _Silent(), result)
+    run_and_tell(open_source(path), [GroupAnswerStage(tuple(asked))], session, [], Silent(), result)
     return {name: np.stack(found) for name, found in rows.items() if found}
-
-
-class _Silent(Tally):
-    """Counts nothing and reports nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(as_json=False)
-
-    def fail(self, failure: Outcome) -> None:
-        """Ignore a failure that was reported before."""

@@ -45,3 +45,13 @@ class Tally:
         if self.failed:
             output.say(f"{self.failed} of {self.done + self.failed} items failed", style="red")
             raise typer.Exit(1)
+
+
+class Silent(Tally):
+    """Counts nothing and reports nothing, where the same pictures are read again."""
+
+    def __init__(self) -> None:
+        super().__init__(as_json=False)
+
+    def fail(self, failure: Outcome) -> None:
+        """Ignore a failure that was reported before."""

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 from PIL import ImageOps
 
 from catalens.core.errors import ImageError
 from catalens.core.images import Source, read_image
+
+if TYPE_CHECKING:
+    from catalens.render.plots import Plot
 
 _THUMB_WH = (240, 320)
 
@@ -61,6 +65,29 @@ class SearchRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """A chapter of the page.
+
+    Attributes:
+        title: of the chapter.
+        about: a sentence or two under it.
+        plots: drawn by `catalens.render.plots`.
+        tables: such as confusions.
+        pictures: such as errors.
+        pictures_title: over them.
+        searches: queries with their hits.
+    """
+
+    title: str
+    about: str = ""
+    plots: Sequence[Plot] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    pictures_title: str = ""
+    searches: Sequence[SearchRow] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything on the page.
 
@@ -71,6 +98,7 @@ class Report:
         tables: such as the accuracy of each attribute.
         searches: queries with their hits.
         pictures: every picture with its predictions.
+        sections: chapters, after the tables.
     """
 
     title: str
@@ -79,6 +107,7 @@ class Report:
     tables: Sequence[Table] = ()
     searches: Sequence[SearchRow] = ()
     pictures: Sequence[Picture] = ()
+    sections: Sequence[Section] = ()
 
 
 def render_report(report: Report) -> str:
@@ -93,14 +122,42 @@ def render_report(report: Report) -> str:
         f"<h1>{escape(report.title)}</h1>",
         f"<p class='about'>{escape(report.about)}</p>" if report.about else "",
         _numbers(report.numbers),
-        f"<section class='tables'>{''.join(map(_table, report.tables))}</section>" if report.tables else "",
+        _tables(report.tables),
+        *map(_section, report.sections),
         "<h2>Searches</h2>" if report.searches else "",
         *map(_search, report.searches),
         "<h2>Pictures</h2>" if report.pictures else "",
-        f"<section class='grid'>{''.join(map(_card, report.pictures))}</section>" if report.pictures else "",
+        _grid(report.pictures),
         "</main>\n</body>\n</html>\n",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _section(section: Section) -> str:
+    plots = "".join(
+        f"<figure class='plot'>{plot.svg}<figcaption>{escape(plot.caption)}</figcaption></figure>\n"
+        for plot in section.plots
+    )
+    return "\n".join(
+        [
+            f"<section class='chapter'><h2>{escape(section.title)}</h2>",
+            f"<p class='about'>{escape(section.about)}</p>" if section.about else "",
+            f"<div class='plots'>{plots}</div>" if plots else "",
+            _tables(section.tables),
+            f"<h3>{escape(section.pictures_title)}</h3>" if section.pictures and section.pictures_title else "",
+            _grid(section.pictures),
+            *map(_search, section.searches),
+            "</section>",
+        ]
+    )
+
+
+def _tables(tables: Sequence[Table]) -> str:
+    return f"<section class='tables'>{''.join(map(_table, tables))}</section>" if tables else ""
+
+
+def _grid(pictures: Sequence[Picture]) -> str:
+    return f"<section class='grid'>{''.join(map(_card, pictures))}</section>" if pictures else ""
 
 
 def _numbers(numbers: Sequence[tuple[str, str]]) -> str:
@@ -170,7 +227,7 @@ h1 { margin: 0 0 4px; font-size: 30px; } h2 { margin: 40px 0 12px; } h3 { margin
 .tables { display: flex; flex-wrap: wrap; gap: 24px; align-items: flex-start; }
 table { border-collapse: collapse; background: var(--card); border: 1px solid var(--line); }
 caption { text-align: left; font-weight: 600; padding: 6px 0; }
-th, td { padding: 7px 14px; text-align: left; border-bottom: 1px solid var(--line);
+th, td { padding: 6px 11px; text-align: left; border-bottom: 1px solid var(--line);
   font-variant-numeric: tabular-nums; }
 th { color: var(--soft); font-weight: 500; font-size: 13px; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: 14px; }
@@ -186,4 +243,15 @@ li { position: relative; padding: 4px 44px 6px 0; font-size: 13px; }
 li .name { color: var(--soft); } li .percent { position: absolute; right: 0; color: var(--soft); }
 li i { display: block; height: 3px; border-radius: 2px; background: var(--accent); margin-right: -44px; }
 .right i { background: var(--right); } .wrong i { background: var(--wrong); } .wrong small { color: var(--wrong); }
+.chapter { border-top: 1px solid var(--line); margin-top: 40px; } .chapter h2 { margin-top: 24px; }
+.plots { display: flex; flex-wrap: wrap; gap: 16px; align-items: flex-start; margin-bottom: 20px; }
+.plot { max-width: 100%; background: #fff; color: #1c2430; padding: 10px; }
+.plot svg { display: block; max-width: 100%; height: auto; margin: 0 auto; }
+.plot figcaption { color: #4c5665; max-width: 56ch; }
+.chapter .tables { margin-bottom: 20px; } .tables { overflow-x: auto; }
+@media print { :root { color-scheme: light; --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb;
+  --accent: #2f6fde; --right: #1a8754; --wrong: #c2372e; } main { max-width: none; padding: 0; }
+  body { font-size: 11px; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+  figure, tr, .numbers div { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
+  .grid { grid-template-columns: repeat(5, 1fr); } .row { flex-wrap: wrap; overflow: visible; } }
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,80 @@ class GroupTable:
     skipped: int
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What an encoder says of the usable rows of one group, beside the truth.
+
+    Attributes:
+        group: with its m labels.
+        part: the r usable rows and their truth (r, m).
+        scores: (r, m), probabilities of the labels.
+        held: (r, m), the predictions: likelier than "none of these", and above the label's threshold.
+        minima: (m,), the labels' thresholds.
+        temperature: divisor of the logits.
+        ece_before: expected calibration error at temperature 1.
+    """
+
+    group: Group
+    part: GroupTable
+    scores: Scores
+    held: Mask
+    minima: NDArray[np.float64]
+    temperature: float
+    ece_before: float
+
+    def confidences(self) -> tuple[Scores, Mask]:
+        """Return the confidences that calibration is about, and which of them are right, as flat arrays.
+
+        In an exclusive group they are those of each row's likeliest label, in another those of every label.
+        """
+        return _confidences(self.group, self.scores, self.part.truth)
+
+    def report(self) -> GroupReport:
+        """Return the counts and the calibration error."""
+        truth = self.part.truth
+        labels = [
+            LabelReport(label, float(self.minima[at]), _count(self.held[:, at], truth[:, at]))
+            for at, label in enumerate(self.group.label_names)
+        ]
+        return GroupReport(
+            group=self.group.name,
+            rows=len(self.part.rows),
+            skipped=self.part.skipped,
+            temperature=self.temperature,
+            ece_before=self.ece_before,
+            ece_after=expected_calibration_error(*self.confidences()),
+            counts=_count(self.held, truth),
+            labels=tuple(labels),
+        )
+
+
+def judge(
+    vectors: Vectors,
+    table: Mapping[str, Sequence[Truth]],
+    bank: SchemaBank,
+    *,
+    calibration: Calibration | None = None,
+    min_score: float = 0.35,
+) -> list[Judged]:
+    """Predict the groups of a labelled table; arguments and errors are those of `assess`."""
+    if calibration is not None:
+        calibration.check(bank.encoder_name, bank.schema)
+    learned = calibration.groups if calibration is not None else {}
+    found = []
+    for name, column in table.items():
+        group = bank.schema.group(name)
+        part = read_table(group, column, len(vectors))
+        rules = learned.get(name, GroupCalibration())
+        minima = group_minima(group, rules, min_score)
+        at_one, _ = group_probabilities(group, bank.banks[name], vectors[part.rows])
+        scores, unknown = group_probabilities(group, bank.banks[name], vectors[part.rows], rules.temperature)
+        held = held_labels(group, scores, unknown) & (scores >= minima)
+        before = expected_calibration_error(*_confidences(group, at_one, part.truth))
+        found.append(Judged(group, part, scores, held, minima, rules.temperature, before))
+    return found
+
+
 def assess(
     vectors: Vectors,
     table: Mapping[str, Sequence[Truth]],
@@ -120,39 +194,17 @@ def assess(
     Raises:
         InputError: the table names an unknown group or has another length, or the calibration is for another encoder.
     """
-    if calibration is not None:
-        calibration.check(bank.encoder_name, bank.schema)
     learned = calibration.groups if calibration is not None else {}
-    reports = []
-    for name, column in table.items():
-        group = bank.schema.group(name)
-        part = read_table(group, column, len(vectors))
-        rules = learned.get(name, GroupCalibration())
-        at_one, _ = group_probabilities(group, bank.banks[name], vectors[part.rows])
-        scores, unknown = group_probabilities(group, bank.banks[name], vectors[part.rows], rules.temperature)
-        minima = group_minima(group, rules, min_score)
-        holds = held_labels(group, scores, unknown) & (scores >= minima)
-        labels = [
-            LabelReport(label, float(minima[at]), _count(holds[:, at], part.truth[:, at]))
-            for at, label in enumerate(group.label_names)
-        ]
-        reports.append(
-            GroupReport(
-                group=name,
-                rows=len(part.rows),
-                skipped=part.skipped,
-                temperature=rules.temperature,
-                ece_before=_error(group, at_one, part.truth),
-                ece_after=_error(group, scores, part.truth),
-                counts=_count(holds, part.truth),
-                labels=tuple(
-                    each
-                    for each in labels
-                    if each.counts.given or each.counts.there or each.label in rules.label_thresholds
-                ),
-            )
-        )
-    return reports
+    reports = (each.report() for each in judge(vectors, table, bank, calibration=calibration, min_score=min_score))
+    return [_without_idle(each, learned.get(each.group, GroupCalibration())) for each in reports]
+
+
+def _without_idle(report: GroupReport, rules: GroupCalibration) -> GroupReport:
+    """Leave out labels that were not predicted, are not in the table, and have no threshold of their own."""
+    kept = (
+        each for each in report.labels if each.counts.given or each.counts.there or each.label in rules.label_thresholds
+    )
+    return replace(report, labels=tuple(kept))
 
 
 def read_table(group: Group, column: Sequence[Truth], n: int) -> GroupTable:
@@ -187,9 +239,9 @@ def _count(given: Mask, truth: Mask) -> Counts:
     return Counts(int(given.sum()), int((given & truth).sum()), int(truth.sum()))
 
 
-def _error(group: Group, scores: Scores, truth: Mask) -> float:
+def _confidences(group: Group, scores: Scores, truth: Mask) -> tuple[Scores, Mask]:
     if group.kind == "multi":
-        return expected_calibration_error(scores.ravel(), truth.ravel())
+        return scores.ravel(), truth.ravel()
     best = scores.argmax(axis=1)
     every = np.arange(len(scores))
-    return expected_calibration_error(scores[every, best], truth[every, best])
+    return scores[every, best], truth[every, best]

@@ -138,10 +138,33 @@ def expected_calibration_error(confidences: Scores, correct: NDArray[np.bool_]) 
     """
     if len(confidences) == 0:
         return 0.0
+    found = reliability(confidences, correct)
+    return float(np.abs(found.confidences - found.correct).sum() / len(confidences))
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Confidence and accuracy of items in bins of equal width; each array is (bins,).
+
+    Attributes:
+        counts: items of each bin.
+        confidences: the sum of their confidences.
+        correct: how many of them are right.
+    """
+
+    counts: NDArray[np.int64]
+    confidences: NDArray[np.float64]
+    correct: NDArray[np.float64]
+
+
+def reliability(confidences: Scores, correct: NDArray[np.bool_]) -> Reliability:
+    """Sort n items into the bins of `expected_calibration_error` by their confidences."""
     bins = np.clip(np.ceil(np.asarray(confidences, np.float64) * _ECE_BINS).astype(np.int64) - 1, 0, _ECE_BINS - 1)
-    sure = np.bincount(bins, weights=confidences, minlength=_ECE_BINS)
-    right = np.bincount(bins, weights=correct, minlength=_ECE_BINS)
-    return float(np.abs(sure - right).sum() / len(confidences))
+    return Reliability(
+        counts=np.bincount(bins, minlength=_ECE_BINS),
+        confidences=np.bincount(bins, weights=confidences, minlength=_ECE_BINS).astype(np.float64),
+        correct=np.bincount(bins, weights=correct, minlength=_ECE_BINS).astype(np.float64),
+    )
 
 
 def fit_temperature(loss: Callable[[float], float], rows: int) -> float:

@@ -37,6 +37,31 @@ class Retrieval:
     queries: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Where the right column of each of n rows comes.
+
+    Attributes:
+        above: (n,), how many columns score higher.
+        equal: (n,), how many score as much, itself included.
+    """
+
+    above: NDArray[np.integer]
+    equal: NDArray[np.integer]
+
+    @property
+    def middle(self) -> NDArray[np.float64]:
+        """(n,) ranks from 1; of equal scores the middle one."""
+        return np.asarray(self.above + (self.equal - 1) / 2 + 1, dtype=np.float64)
+
+    def within(self, k: int) -> NDArray[np.float64]:
+        """Return (n,): 1 where the right column is among the first k, 0 where not; equal scores share by lot.
+
+        So an encoder that scores everything alike is right as often as chance: not always, and not never.
+        """
+        return np.clip((k - self.above) / self.equal, 0.0, 1.0)
+
+
 def accuracy(cosines: Scores, truth: NDArray[np.int64]) -> Accuracy:
     """Compare the best labels with the true one.
 
@@ -50,13 +75,17 @@ def accuracy(cosines: Scores, truth: NDArray[np.int64]) -> Accuracy:
     >>> accuracy(np.array([[0.9, 0.1], [0.8, 0.2]], np.float32), np.array([0, 1])).top1
     0.5
     """
-    above, equal = _places(cosines, np.asarray(truth))
+    return accuracy_of(rank(cosines, np.asarray(truth)), truth, cosines.shape[1])
+
+
+def accuracy_of(ranks: Ranks, truth: NDArray[np.int64], labels: int) -> Accuracy:
+    """Return the accuracy of n rows whose true labels, at the positions `truth`, were ranked among all labels."""
     return Accuracy(
-        top1=_within(1, above, equal),
-        top5=_within(5, above, equal),
+        top1=float(ranks.within(1).mean()),
+        top5=float(ranks.within(5).mean()),
         majority=float(np.bincount(truth).max() / len(truth)),
         rows=len(truth),
-        labels=cosines.shape[1],
+        labels=labels,
     )
 
 
@@ -71,18 +100,30 @@ def retrieval(queries: Vectors, items: Vectors, wanted: Sequence[int]) -> Retrie
     Raises:
         InputError: there are no queries, a position is not among the items, or a cosine is not finite.
     """
-    above, equal = _places(queries @ items.T, np.asarray(wanted))
+    return retrieval_of(rank(queries @ items.T, np.asarray(wanted)))
+
+
+def retrieval_of(ranks: Ranks) -> Retrieval:
+    """Return the scores of n queries whose wanted items were ranked."""
     return Retrieval(
-        recall_at_1=_within(1, above, equal),
-        recall_at_5=_within(5, above, equal),
-        recall_at_10=_within(10, above, equal),
-        median_rank=float(np.median(above + (equal - 1) / 2) + 1),
-        queries=len(queries),
+        recall_at_1=float(ranks.within(1).mean()),
+        recall_at_5=float(ranks.within(5).mean()),
+        recall_at_10=float(ranks.within(10).mean()),
+        median_rank=float(np.median(ranks.middle)),
+        queries=len(ranks.above),
     )
 
 
-def _places(cosines: Scores, right: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Give, for each row, how many columns score above the right one, and how many as much (itself included)."""
+def rank(cosines: Scores, right: NDArray[np.integer]) -> Ranks:
+    """Return where the right column of each row comes.
+
+    Args:
+        cosines: (n, m).
+        right: (n,) positions of columns.
+
+    Raises:
+        InputError: there are no rows, a position is not among the columns, or a cosine is not finite.
+    """
     if len(right) == 0:
         raise InputError("there are no rows to evaluate; give at least one")
     if cosines.shape[0] != len(right) or right.min() < 0 or right.max() >= cosines.shape[1]:
@@ -93,12 +134,4 @@ def _places(cosines: Scores, right: NDArray[np.integer]) -> tuple[NDArray[np.int
     if not np.isfinite(cosines).all():
         raise InputError("some scores are not finite numbers, so they cannot be ranked")
     of_right = cosines[np.arange(len(right)), right][:, None]
-    return (cosines > of_right).sum(axis=1), (cosines == of_right).sum(axis=1)
-
-
-def _within(k: int, above: NDArray[np.integer], equal: NDArray[np.integer]) -> float:
-    """Return the share of rows whose right column is among the first k, equal scores in an order drawn by lot.
-
-    So an encoder that scores everything alike is right as often as chance: not always, and not never.
-    """
-    return float(np.clip((k - above) / equal, 0.0, 1.0).mean())
+    return Ranks((cosines > of_right).sum(axis=1), (cosines == of_right).sum(axis=1))

@@ -21,12 +21,13 @@ PURPOSES = {
     "opensearch": "catalogues on OpenSearch",
     "postgres": "catalogues in PostgreSQL",
     "ray": "`catalens enrich --engine ray`",
+    "report": "`catalens eval … --report`: plots and confidence intervals",
     "hub": "pretrained models: CLIP, SigLIP, BLIP, BLIP-2, GIT, chat models",
     "finetune": "`catalens finetune answers`",
     "restyle": "`catalens restyle` with diffusion models",
 }
 """Extra → what it is for; "" is the base install."""
-DEVELOPERS = ("dev", "dev-models", "bench", "bench-models", "train")
+DEVELOPERS = ("dev", "dev-models", "bench", "bench-models", "docs", "train")
 """Extras for work on Catalens itself, which are not examined."""
 
 
