@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models docs bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-opensearch bench bench-models bench-serve dist lock starter everyday eval-bundled clean
+.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-opensearch test-deploy bench bench-models bench-serve dist lock starter everyday eval-bundled clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -52,6 +52,9 @@ test-hostile: $(VENV)/.dev  ## attacks: mutated and costly pictures, damaged cat
 
 test-opensearch: $(VENV)/.dev  ## the tests of indexes over a real OpenSearch node (Maven fetches it once; JDK 21 or later)
 	OPENSEARCH_TESTS=1 $(BIN)/python -m pytest -q -m opensearch
+
+test-deploy: $(VENV)/.dev  ## bundles on the engines that serve them (Java; pip and Maven fetch the engines once)
+	DEPLOY_TESTS=1 $(BIN)/python -m pytest -q -m deploy tests/deployment --durations 10
 
 bench: $(VENV)/.bench  ## speed and memory; the last line is one JSON document
 	$(BIN)/python -m benchmarks

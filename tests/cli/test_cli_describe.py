@@ -197,3 +197,20 @@ def test_tags_and_answers_are_measured_and_the_better_one_is_used(run: Run, shop
     body["encoder_name"] = "other@1"
     kept.write_text(json.dumps(body))
     assert "measured with 'other@1'" in run("attributes", shop / "photos", "--sources", kept).err
+
+
+def test_attributes_may_come_from_a_pipe(run: Run) -> None:
+    lines = [
+        {"id": "a", "source": "a.png", "attributes": {"type": "Shirts", "colour": "White"}},
+        {"id": "b", "error": "not a picture"},
+    ]
+    piped = "\n".join(map(json.dumps, lines)).encode()
+    for arguments in (["describe"], ["describe", "--table", "-"], ["describe", "--only", "type,colour"]):
+        ran = run(*arguments, stdin=piped)
+        assert ran.code == 1
+        described, failed = ran.rows
+        assert described["id"] == "a"
+        assert "white" in described["description"]
+        assert described["facts"]["type"] == {"value": "Shirts"}
+        assert "not a picture" in failed["error"]
+    assert run("describe", stdin=b"").code == 2

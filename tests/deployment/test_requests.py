@@ -13,6 +13,7 @@ from botocore import xform_name
 from botocore.validate import validate_parameters
 
 from catalens.core.errors import InputError
+from catalens.deployment.autoscaling import Scaling, deregister_call, scaling_calls
 from catalens.deployment.requests import (
     Call,
     Capacity,
@@ -75,6 +76,30 @@ def test_deployments_are_what_sagemaker_accepts(capacity: Capacity) -> None:
     assert ("ServerlessConfig" in variant) == (capacity.mode == "serverless")
     assert ("InstanceType" in variant) == (capacity.mode != "serverless")
     assert ("AsyncInferenceConfig" in calls[1].request) == (capacity.mode == "async")
+
+
+def test_start_up_times_are_passed_on_and_checked() -> None:
+    call = deploy_calls("shop", CONTAINER, replace(REAL_TIME, startup_s=900))[1]
+    check([call])
+    variant = call.request["ProductionVariants"][0]
+    assert variant["ContainerStartupHealthCheckTimeoutInSeconds"] == 900
+    assert variant["ModelDataDownloadTimeoutInSeconds"] == 900
+    with pytest.raises(InputError, match="60 to 3600 s"):
+        deploy_calls("shop", CONTAINER, replace(REAL_TIME, startup_s=30))
+
+
+def test_autoscaling_is_what_the_service_accepts() -> None:
+    for mode, least in (("real-time", 1), ("async", 0)):
+        calls = scaling_calls("shop", mode, Scaling(least=least, most=4, target=60))  # type: ignore[arg-type]
+        check([*calls, deregister_call("shop")])
+        assert calls[0].request["ResourceId"] == "endpoint/shop/variant/AllTraffic"
+    for text, target in (("4:1", 1.0), ("1", 1.0), ("1:0", 1.0), ("a:b", 1.0), ("1:4", 0.0)):
+        with pytest.raises(InputError, match="give LEAST:MOST"):
+            Scaling.of(text, target)
+    with pytest.raises(InputError, match="keeps at least 1"):
+        scaling_calls("shop", "real-time", Scaling.of("0:2", 60))
+    with pytest.raises(InputError, match="scales by itself"):
+        scaling_calls("shop", "serverless", Scaling.of("1:2", 60))
 
 
 def test_transforms_are_what_sagemaker_accepts() -> None:

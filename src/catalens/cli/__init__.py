@@ -27,6 +27,7 @@ from catalens.cli import (
     export,
     finetune,
     index,
+    invoke,
     learn,
     models,
     output,
@@ -37,6 +38,7 @@ from catalens.cli import (
     serve,
     similarity,
     tag,
+    transform,
 )
 from catalens.cli.commands import add_commands, examples
 from catalens.core.errors import CatalensError, CatalogueError, InputError, ModelError
@@ -150,7 +152,8 @@ add_commands(
     serve.serve,
     package.package,
     deploy.deploy,
-    deploy.transform,
+    invoke.invoke,
+    transform.transform,
     deploy.undeploy,
     deploy.deployments,
     doctor.doctor,

@@ -34,7 +34,9 @@ def describe(
     *,
     table: Annotated[
         Path | None,
-        Option(help="Describe the rows of a table: .csv, .tsv, .jsonl (as `attributes` writes) or .parquet."),
+        Option(
+            help="Describe the rows of a table: .csv, .tsv, .jsonl (as `attributes` writes), .parquet, or - for lines."
+        ),
     ] = None,
     writer: Annotated[
         str, Option(metavar="NAME", help="template, bedrock:MODEL-ID, openai:URL#MODEL, transformers:FOLDER or fake.")
@@ -65,38 +67,42 @@ def describe(
     """Write product descriptions: every known attribute, and nothing else.
 
     A model's text is checked; it is told once what it left out or made up, and then the template writes instead.
-    JSON lines name the facts of each sentence. A server's key is read from OPENAI_API_KEY.
+    Without arguments, JSON lines with attributes come from a pipe: `catalens invoke shop photos/ | catalens describe`.
+    JSON lines of the results name the facts of each sentence. A server's key is read from OPENAI_API_KEY.
     """
     from catalens.pipelines.describing import VALUES, DescribeStage, described_rows
     from catalens.tasks.instruction import Style
 
-    if bool(pictures) == (table is not None):
-        raise InputError("give pictures, or a table of attributes with --table: one of the two")
-    words = tuple(dict.fromkeys(inputs.words(keywords))) if keywords else ()
-    pairs = inputs.pairs(column or (), "--column", "colour=baseColour")
-    stage = DescribeStage(
-        style=Style(tone=tone, length=length, language=language, keywords=words, seed=seed),
-        writer=writer,
-        instruction=inputs.existing(instruction) if instruction else None,
-        only=tuple(inputs.words(only)) if only else (),
-        from_fields=table is not None,
-        renamed=tuple((column, attribute) for attribute, column in pairs),
-        schema=schema,
-    )
-    entries: TableRows | Entries
-    stages: list[Stage]
-    if table is not None:
-        entries, stages = described_rows(inputs.existing(table), stage), [stage]
-    else:
-        entries = inputs.entries(pictures or [])
-        stages = _from_pictures(entries, stage, calibration)
-    destination = results.destination("description", VALUES, sidecars)
+    piped = inputs.piped_lines() if not pictures and table in {None, Path(inputs.STANDARD_INPUT)} else b""
+    with inputs.as_table(piped) as rows:
+        table = rows or table
+        if bool(pictures) == (table is not None):
+            raise InputError("give pictures, or a table of attributes with --table: one of the two")
+        words = tuple(dict.fromkeys(inputs.words(keywords))) if keywords else ()
+        pairs = inputs.pairs(column or (), "--column", "colour=baseColour")
+        stage = DescribeStage(
+            style=Style(tone=tone, length=length, language=language, keywords=words, seed=seed),
+            writer=writer,
+            instruction=inputs.existing(instruction) if instruction else None,
+            only=tuple(inputs.words(only)) if only else (),
+            from_fields=table is not None,
+            renamed=tuple((column, attribute) for attribute, column in pairs),
+            schema=schema,
+        )
+        entries: TableRows | Entries
+        stages: list[Stage]
+        if table is not None:
+            entries, stages = described_rows(inputs.existing(table), stage), [stage]
+        else:
+            entries = inputs.entries(pictures or [])
+            stages = _from_pictures(entries, stage, calibration)
+        destination = results.destination("description", VALUES, sidecars)
 
-    def show(record: Record, values: Values) -> None:
-        output.show(f"{record.id}", f"  {values['description']}")
+        def show(record: Record, values: Values) -> None:
+            output.show(f"{record.id}", f"  {values['description']}")
 
-    run = RunFlags(memory_limit=memory_limit, json=json)
-    run_stages(entries, stages, session_for(model, timeout_s=timeout), destination, run, shown=VALUES, show=show)
+        run = RunFlags(memory_limit=memory_limit, json=json)
+        run_stages(entries, stages, session_for(model, timeout_s=timeout), destination, run, shown=VALUES, show=show)
 
 
 def _from_pictures(entries: Entries, stage: DescribeStage, calibration: Path | None) -> list[Stage]:

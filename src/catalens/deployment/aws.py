@@ -1,41 +1,23 @@
-"""Runs the calls of `requests` with boto3: upload, deploy, watch, list and undeploy."""
+"""Calls to AWS with boto3: its clients and errors, uploading, and making the calls of `requests`."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 from catalens.core.errors import InputError, ModelError
-from catalens.deployment.requests import TAG, Call, split_address, undeploy_calls
+from catalens.deployment.requests import TAG, Call, split_address
 
-_ABSENT = ("could not find", "cannot find", "does not exist")
-_POLL_S = 10.0
-_PENDING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "InProgress", "Stopping"})
+_ABSENT = ("could not find", "cannot find", "does not exist", "no scalable target")
 
 
 class Clients(Protocol):
     """Gives the client of a service by its name, as `boto3.Session.client` does."""
 
-    def __call__(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no static type
+    def __call__(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - boto3's clients have no static type
         """Return the client."""
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What an undeployment did.
-
-    Attributes:
-        removed: what was there and is gone.
-        absent: what was not there.
-        left: what stays, and why.
-    """
-
-    removed: tuple[str, ...]
-    absent: tuple[str, ...]
-    left: tuple[str, ...]
 
 
 def aws_clients(region: str | None) -> Clients:
@@ -52,20 +34,21 @@ def aws_clients(region: str | None) -> Clients:
     return clients
 
 
-def upload(archive: Path, address: str, clients: Clients) -> None:
-    """Upload an archive.
+def upload(archive: Path, address: str, clients: Clients, *, name: str) -> None:
+    """Upload an archive, with the deployment's tag.
 
     Args:
         archive: to upload.
         address: `s3://` address of the object.
         clients: of AWS.
+        name: of the deployment.
 
     Raises:
         ModelError: it cannot be stored.
     """
     bucket, key = split_address(address)
-    with _named(f"{archive} cannot be stored as {address}"):
-        clients("s3").upload_file(str(archive), bucket, key)
+    with named_error(f"{archive} cannot be stored as {address}"):
+        clients("s3").upload_file(str(archive), bucket, key, ExtraArgs={"Tagging": urlencode({TAG: name})})
 
 
 def make(calls: Sequence[Call], clients: Clients, on_call: Callable[[Call], None] = lambda _: None) -> None:
@@ -78,84 +61,12 @@ def make(calls: Sequence[Call], clients: Clients, on_call: Callable[[Call], None
     for call in calls:
         made = f" ({', '.join(done)} succeeded; `catalens undeploy` removes what they made)" if done else ""
         on_call(call)
-        with _named(f"{call.service} refuses {call.operation}{made}"):
+        with named_error(f"{call.service} refuses {call.operation}{made}"):
             getattr(clients(call.service), call.operation)(**call.request)
         done.append(call.operation)
 
 
-def wait_for_endpoint(
-    name: str, clients: Clients, on_state: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
-) -> None:
-    """Wait until an endpoint is in service.
-
-    Raises:
-        ModelError: it failed; the message has AWS's reason.
-    """
-    _wait(lambda client: client.describe_endpoint(EndpointName=name), "EndpointStatus", clients, on_state, sleep)
-
-
-def wait_for_transform(
-    job: str, clients: Clients, on_state: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
-) -> None:
-    """Wait until a batch transform is complete.
-
-    Raises:
-        ModelError: it failed; the message has AWS's reason.
-    """
-    name = "TransformJobStatus"
-    _wait(lambda client: client.describe_transform_job(TransformJobName=job), name, clients, on_state, sleep)
-
-
-def undeploy(name: str, clients: Clients, *, archive: str | None = None) -> Removed:
-    """Remove an endpoint, its configuration, its model and, if its address is given, its archive; safe to repeat.
-
-    Only what carries Catalens' tag for this deployment is removed.
-
-    Raises:
-        ModelError: AWS refuses a call.
-    """
-    removed, absent, left = [], [], []
-    client = clients("sagemaker")
-    for call in undeploy_calls(name):
-        what = call.operation.removeprefix("delete_")
-        arn = _arn_of(what, call, client)
-        if arn is None:
-            absent.append(f"{what} {name}")
-        elif not _is_ours(arn, name, client):
-            left.append(f"{what} {name}: it was not made by `catalens deploy`")
-        else:
-            with _named(f"sagemaker refuses {call.operation}"):
-                getattr(client, call.operation)(**call.request)
-            removed.append(f"{what} {name}")
-    if archive is not None:
-        bucket, key = split_address(archive)
-        with _named(f"s3 refuses to delete {archive}"):
-            clients("s3").delete_object(Bucket=bucket, Key=key)
-        removed.append(archive)
-    return Removed(tuple(removed), tuple(absent), tuple(left))
-
-
-def deployments(clients: Clients) -> Iterator[dict[str, Any]]:
-    """List the endpoints and models that Catalens made, models without an endpoint among them.
-
-    Raises:
-        ModelError: AWS refuses a call.
-    """
-    client = clients("sagemaker")
-    with _named("sagemaker refuses to list"):
-        endpoints = _pages(client, "list_endpoints", "Endpoints")
-        models = _pages(client, "list_models", "Models")
-        served = set()
-        for each in endpoints:
-            if _is_ours(each["EndpointArn"], each["EndpointName"], client):
-                served.add(each["EndpointName"])
-                yield {"name": each["EndpointName"], "state": each["EndpointStatus"], "arn": each["EndpointArn"]}
-        for each in models:
-            if each["ModelName"] not in served and _is_ours(each["ModelArn"], each["ModelName"], client):
-                yield {"name": each["ModelName"], "state": "model without an endpoint", "arn": each["ModelArn"]}
-
-
-class _named:  # noqa: N801 - reads as a function
+class named_error:  # noqa: N801 - reads as a function
     """Turns an error of botocore into one of ours, with AWS's own sentence."""
 
     def __init__(self, what: str) -> None:
@@ -175,46 +86,23 @@ class _named:  # noqa: N801 - reads as a function
             raise ModelError(f"{self._what}: {error}") from error
 
 
-def _arn_of(what: str, call: Call, client: Any) -> str | None:  # noqa: ANN401 - boto3's client
-    """Return the ARN of what a call deletes; None where it is not there."""
-    from botocore.exceptions import ClientError
-
-    with _named(f"sagemaker refuses to describe {what}"):
-        try:
-            found = getattr(client, f"describe_{what}")(**call.request)
-        except ClientError as error:
-            if any(each in str(error).lower() for each in _ABSENT):
-                return None
-            raise
-    return str(next(value for name, value in found.items() if name in {"EndpointArn", "EndpointConfigArn", "ModelArn"}))
+def is_absent(error: Exception) -> bool:
+    """Return whether an error of botocore says that there is no such thing."""
+    return any(each in str(error).lower() for each in _ABSENT)
 
 
-def _is_ours(arn: str, name: str, client: Any) -> bool:  # noqa: ANN401 - boto3's client
-    with _named(f"sagemaker refuses to list the tags of {arn}"):
-        tags = _pages(client, "list_tags", "Tags", ResourceArn=arn)
+def is_tagged(arn: str, name: str, client: Any) -> bool:  # noqa: ANN401 - boto3's client
+    """Return whether something of SageMaker carries the tag of a deployment.
+
+    Raises:
+        ModelError: the tags cannot be listed.
+    """
+    with named_error(f"sagemaker refuses to list the tags of {arn}"):
+        tags = pages(client, "list_tags", "Tags", ResourceArn=arn)
     return {"Key": TAG, "Value": name} in tags
 
 
-def _pages(client: Any, operation: str, key: str, **request: str) -> list[dict[str, Any]]:  # noqa: ANN401
-    pages = client.get_paginator(operation).paginate(**request)
-    return [each for page in pages for each in page[key]]
-
-
-def _wait(
-    describe: Callable[[Any], dict[str, Any]],
-    key: str,
-    clients: Clients,
-    on_state: Callable[[str], None],
-    sleep: Callable[[float], None],
-) -> None:
-    client = clients("sagemaker")
-    while True:
-        with _named("sagemaker refuses to describe what it is asked to wait for"):
-            found = describe(client)
-        state = found[key]
-        on_state(state)
-        if state not in _PENDING:
-            break
-        sleep(_POLL_S)
-    if state not in {"InService", "Completed"}:
-        raise ModelError(f"{state}: {found.get('FailureReason', 'AWS gives no reason; see its log in CloudWatch')}")
+def pages(client: Any, operation: str, key: str, **request: str) -> list[dict[str, Any]]:  # noqa: ANN401
+    """Return what an operation lists, over all its pages."""
+    found = client.get_paginator(operation).paginate(**request)
+    return [each for page in found for each in page[key]]

@@ -6,8 +6,9 @@ Every function returns a `Call`; tests check each against botocore's own descrip
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from catalens.core.errors import InputError
@@ -16,11 +17,14 @@ TAG = "catalens:deployment"
 """Tag of everything that is made; `deployments` and `undeploy` only look at what carries it."""
 VARIANT = "AllTraffic"
 Mode = Literal["real-time", "serverless", "async"]
+Format = Literal["auto", "image", "json", "jsonl"]
+"""How an invocation carries a picture."""
 PAYLOAD_LIMITS: Mapping[Mode, int] = {"real-time": 6_291_456, "serverless": 4 * 2**20, "async": 2**30}
 """Bytes of a request's body: SageMaker's service model (boto3 1.43.11) and its documentation."""
 _NAME = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,62}")
 _S3 = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*)")
 _MEMORY_MB = range(1024, 6145, 1024)
+_STARTUP_S = range(60, 3601)
 _MAX_VARIABLES, _MAX_TRANSFORM_VARIABLES, _MAX_VALUE = 100, 16, 1024
 
 
@@ -76,6 +80,7 @@ class Capacity:
         max_concurrency: most requests at a time, of a serverless endpoint or of an asynchronous instance.
         output: `s3://` prefix of asynchronous answers.
         kms_key: encrypts the volumes, or asynchronous answers.
+        startup_s: how long the model's download and the container's start may each take; not for serverless.
     """
 
     mode: Mode = "real-time"
@@ -85,6 +90,7 @@ class Capacity:
     max_concurrency: int = 5
     output: str | None = None
     kms_key: str | None = None
+    startup_s: int | None = None
 
 
 def deploy_calls(name: str, container: Container, capacity: Capacity) -> list[Call]:
@@ -93,7 +99,7 @@ def deploy_calls(name: str, container: Container, capacity: Capacity) -> list[Ca
     Raises:
         InputError: a value is not what SageMaker accepts.
     """
-    tags = _tags(name)
+    tags = tags_of(name)
     variant = _variant(name, capacity)
     config: dict[str, Any] = {"EndpointConfigName": name, "ProductionVariants": [variant], "Tags": tags}
     if capacity.mode == "async":
@@ -113,8 +119,7 @@ def model_call(name: str, container: Container) -> Call:
     Raises:
         InputError: a value is not what SageMaker accepts.
     """
-    if not _NAME.fullmatch(name):
-        raise InputError(f"{name!r} is not a name for SageMaker; use up to 63 letters, digits and single hyphens")
+    check_name(name)
     split_address(container.model_data)
     _check_variables(container.variables, _MAX_VARIABLES)
     request: dict[str, Any] = {
@@ -125,15 +130,9 @@ def model_call(name: str, container: Container) -> Call:
             "ModelDataUrl": container.model_data,
             "Environment": dict(container.variables),
         },
-        "Tags": _tags(name),
+        "Tags": tags_of(name),
+        **vpc_config(container.subnets, container.security_groups),
     }
-    if bool(container.subnets) != bool(container.security_groups):
-        raise InputError("a VPC needs both --subnet and --security-group")
-    if container.subnets:
-        request["VpcConfig"] = {
-            "Subnets": list(container.subnets),
-            "SecurityGroupIds": list(container.security_groups),
-        }
     return Call("sagemaker", "create_model", request)
 
 
@@ -162,12 +161,22 @@ class Transform:
     variables: Mapping[str, str]
 
 
+def job_name(name: str, now: datetime) -> str:
+    """Return a job's name, which SageMaker never takes twice.
+
+    >>> job_name("shop", datetime(2026, 11, 28, 9, 30, 5))
+    'shop-20261128-093005'
+    """
+    return f"{name[:47]}-{now:%Y%m%d-%H%M%S}"
+
+
 def transform_call(job: str, model: str, transform: Transform) -> Call:
     """Return the call that starts a batch transform; one object is one request, and one answer.
 
     Raises:
         InputError: a value is not what SageMaker accepts.
     """
+    check_name(job)
     for address in (transform.source, transform.output):
         split_address(address)
     _check_variables(transform.variables, _MAX_TRANSFORM_VARIABLES)
@@ -194,7 +203,7 @@ def transform_call(job: str, model: str, transform: Transform) -> Call:
             },
             "TransformOutput": {"S3OutputPath": transform.output, "Accept": "application/json"},
             "TransformResources": {"InstanceType": transform.instance_type, "InstanceCount": transform.instances},
-            "Tags": _tags(model),
+            "Tags": tags_of(model),
         },
     )
 
@@ -246,7 +255,13 @@ def _variant(name: str, capacity: Capacity) -> dict[str, Any]:
         return variant | {"ServerlessConfig": serverless}
     if capacity.instance_type is None:
         raise InputError(f"a {capacity.mode} endpoint needs --instance-type, such as ml.m5.xlarge")
-    return variant | {"InstanceType": capacity.instance_type, "InitialInstanceCount": capacity.instances}
+    variant |= {"InstanceType": capacity.instance_type, "InitialInstanceCount": capacity.instances}
+    if capacity.startup_s is not None:
+        if capacity.startup_s not in _STARTUP_S:
+            raise InputError(f"{capacity.startup_s} s: SageMaker waits 60 to 3600 s for a container to start")
+        variant["ContainerStartupHealthCheckTimeoutInSeconds"] = capacity.startup_s
+        variant["ModelDataDownloadTimeoutInSeconds"] = capacity.startup_s
+    return variant
 
 
 def _async(capacity: Capacity) -> dict[str, Any]:
@@ -262,7 +277,31 @@ def _async(capacity: Capacity) -> dict[str, Any]:
     }
 
 
-def _tags(name: str) -> list[dict[str, str]]:
+def check_name(name: str) -> None:
+    """Refuse what SageMaker takes as no name.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name!r} is not a name for SageMaker; use up to 63 letters, digits and single hyphens")
+
+
+def vpc_config(subnets: Sequence[str], security_groups: Sequence[str]) -> dict[str, Any]:
+    """Return the part of a request that names a VPC; nothing where there is none.
+
+    Raises:
+        InputError: one of the two is missing.
+    """
+    if bool(subnets) != bool(security_groups):
+        raise InputError("a VPC needs both --subnet and --security-group")
+    if not subnets:
+        return {}
+    return {"VpcConfig": {"Subnets": list(subnets), "SecurityGroupIds": list(security_groups)}}
+
+
+def tags_of(name: str) -> list[dict[str, str]]:
+    """Return the tag of everything that a deployment makes."""
     return [{"Key": TAG, "Value": name}]
 
 

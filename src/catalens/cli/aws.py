@@ -1,0 +1,76 @@
+"""What the commands over AWS share: flags, requests as JSON, and waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from catalens.cli import output
+from catalens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from catalens.deployment.aws import Clients
+    from catalens.deployment.requests import Call
+    from catalens.deployment.waiting import Watched
+
+Name = Annotated[str, Argument(metavar="NAME", help="Name of the endpoint, its configuration and its model.")]
+Region = Annotated[str | None, Option(help="AWS region; the configured one by itself.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Print the requests as JSON; call nothing.")]
+Wait = Annotated[bool, Option("--wait", help="Wait until it is done, or has failed.")]
+Variables = Annotated[
+    list[str] | None, Option("--env", metavar="NAME=VALUE", help="Variable of the container; may be repeated.")
+]
+Subnets = Annotated[list[str] | None, Option("--subnet", help="Subnet of the VPC; may be repeated.")]
+SecurityGroups = Annotated[
+    list[str] | None, Option("--security-group", help="Security group of the VPC; may be repeated.")
+]
+KmsKey = Annotated[str | None, Option("--kms-key", help="Key that encrypts volumes and what is written.")]
+
+
+def printed(calls: Sequence[Call], dry_run: bool) -> bool:
+    """Print requests as JSON if that is all that is wanted, and return whether it is."""
+    for call in calls if dry_run else ():
+        output.emit(call.to_dict())
+    return dry_run
+
+
+def waiting(watched: Watched, name: str, clients: Clients, *, wait: bool) -> None:
+    """Wait for something if that is wanted; Ctrl-C says what goes on and costs.
+
+    Raises:
+        ModelError: it failed.
+    """
+    from catalens.deployment.waiting import wait_for
+
+    if not wait:
+        output.say(f"started: {name}; `catalens deployments` shows its state")
+        return
+    try:
+        wait_for(watched, name, clients, output.say)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(watched.after.format(name=name)) from error
+
+
+def needed(value: str | None, flag: str) -> str:
+    """Return the value of a flag that this use of a command cannot do without.
+
+    Raises:
+        InputError: it was not given.
+    """
+    if value is None:
+        raise InputError(f"give {flag}, such as {flag} ml.m5.xlarge")
+    return value
+
+
+def variables_of(given: list[str] | None) -> dict[str, str]:
+    """Return the variables of a container.
+
+    Raises:
+        InputError: one is not NAME=VALUE.
+    """
+    found = dict(each.partition("=")[::2] for each in given or ())
+    if not all(found):
+        raise InputError("--env takes NAME=VALUE, such as ENCODE_TYPE=IMAGE")
+    return found
