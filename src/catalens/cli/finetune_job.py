@@ -39,6 +39,7 @@ class JobOf:
 
 JOBS: Mapping[str, JobOf] = {
     "answers": JobOf("pairs", ("*.parquet",), "merged"),
+    "encoder": JobOf("table", TABLES, "model"),
     "starter": JobOf("table", TABLES, ""),
 }
 """Commands that can be the work of a job."""

@@ -5,11 +5,13 @@ The loaders of transformers and open_clip build them; the torch encoder runs the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tokenizers import Tokenizer
     from torch import nn
 
@@ -67,6 +69,7 @@ class EncoderParts:
         source: origin, in words.
         unknown_texts: texts that mean "none of these", where the model was trained to know them.
         patches: for a tower that keeps the aspect ratio; None for a fixed input size.
+        save: writes the model, with the weights that its towers have by then, into a folder that loads by path.
     """
 
     name: str
@@ -85,3 +88,4 @@ class EncoderParts:
     source: str
     unknown_texts: Sequence[str] = ()
     patches: Patches | None = None
+    save: Callable[[Path], None] | None = None

@@ -159,9 +159,13 @@ def product_keys(table: EncodedTable) -> list[list[str]]:
     """Return what identifies the product of each row: the hash of its image, and its title."""
     keys: list[list[str]] = []
     for record, key in zip(table.records, table.hashes, strict=True):
-        title = next((str(record.fields[name]) for name in TITLES if record.fields.get(name)), "")
-        keys.append([key, " ".join(title.casefold().split())])
+        keys.append([key, " ".join(title_of(record).casefold().split())])
     return keys
+
+
+def title_of(record: Record) -> str:
+    """Return the title of a product; "" where it has none."""
+    return next((str(record.fields[name]) for name in TITLES if record.fields.get(name)), "")
 
 
 def schema_from_column(table: EncodedTable, column: str) -> Schema:

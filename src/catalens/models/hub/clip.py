@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +11,7 @@ from catalens.models.hub.files import check_files, check_vocabulary
 from catalens.models.hub.layout import Layout, licence_of, vocabulary_size
 from catalens.models.hub.preprocessing import transformers_preprocess
 from catalens.models.hub.tokenizing import transformers_tokenizer
-from catalens.models.hub.weights import load_transformers
+from catalens.models.hub.weights import load_transformers, save_transformers
 from catalens.models.parts import EncoderParts
 
 
@@ -66,4 +68,5 @@ def clip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
         logit_bias=None,
         licence=licence_of(layout.folder),
         source="transformers CLIPModel",
+        save=partial(save_transformers, model, layout),
     )

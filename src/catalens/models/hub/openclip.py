@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained
+from open_clip.push_to_hf_hub import save_config_for_hf
 from open_clip.transformer import TextTransformer, text_global_pool
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -194,7 +198,19 @@ def open_clip_parts(recipe: Recipe, folder: Path, name: str, revision: str) -> E
         logit_bias=None if bias is None else float(bias.detach().squeeze()),
         licence=licence_of(folder),
         source=f"open_clip {type(model).__name__}",
+        save=partial(_save, model, recipe, folder),
     )
+
+
+def _save(model: nn.Module, recipe: Recipe, source: Path, folder: Path) -> None:
+    """Write a model in open_clip's layout, with the weights that it has now and the tokenizer's files beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copy2(source / name, folder / name)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    config = {**recipe.config, **({"quick_gelu": True} if recipe.quick_gelu else {})}
+    save_config_for_hf(model, folder / "open_clip_config.json", config)
 
 
 def _tokenizer(text_config: Mapping[str, Any], folder: Path) -> tuple[Tokenizer, int]:

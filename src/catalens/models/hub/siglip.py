@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from catalens.models.hub.layout import Layout, licence_of, read_json
 from catalens.models.hub.naflex import NaflexImage
 from catalens.models.hub.preprocessing import transformers_patches, transformers_preprocess
 from catalens.models.hub.tokenizing import siglip_tokenizer
-from catalens.models.hub.weights import load_transformers
+from catalens.models.hub.weights import load_transformers, save_transformers
 from catalens.models.parts import EncoderParts
 
 
@@ -89,6 +90,7 @@ def _parts(layout: Layout, name: str, revision: str, model: Any, *, family: str,
         logit_bias=float(model.logit_bias.detach()),
         licence=licence_of(layout.folder),
         source=f"transformers {type(model).__name__}",
+        save=partial(save_transformers, model, layout),
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from catalens.core.errors import ModelError
 from catalens.models.hub.files import is_unsafe_pickle, unsafe_pickle
-from catalens.models.hub.layout import Layout
+from catalens.models.hub.layout import DECIDING_FILES, Layout
 from catalens.models.own_code import without_own_code
 
 
@@ -42,6 +44,22 @@ def load_transformers(kind: Any, layout: Layout) -> Any:
         some = ", ".join(sorted(map(str, info["missing_keys"]))[:3])
         raise ModelError(f"{layout.weights[0]} lacks weights of a {kind.__name__}, such as {some}")
     return model.eval().requires_grad_(requires_grad=False)
+
+
+def save_transformers(model: Any, layout: Layout, folder: Path) -> None:
+    """Write a model of transformers with the weights that it has now, and the files beside them as they were.
+
+    Args:
+        model: loaded from the layout.
+        layout: of the model's own folder.
+        folder: to write.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in DECIDING_FILES:
+        if (layout.folder / name).is_file():
+            shutil.copy2(layout.folder / name, folder / name)
+    with _quiet():
+        model.save_pretrained(str(folder))
 
 
 @contextmanager

@@ -52,7 +52,7 @@ class Row:
     attribute: str = ""
 
     @property
-    def length(self) -> int:
+    def bucket(self) -> int:
         """About how many tokens it has."""
         return len(self.question) + len(self.answer)
 

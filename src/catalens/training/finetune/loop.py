@@ -1,4 +1,4 @@
-"""The training loop of adapters: seeded batches of like length, checkpoints, early stopping, and a guard against NaN.
+"""The training loop of adapters: seeded batches of like rows, checkpoints, early stopping, and a guard against NaN.
 
 A run that was killed goes on from its checkpoint with the same next batch; on a processor in float32 the result is
 that of an uninterrupted run, bit for bit. Several processes share each batch and add up their gradients, so that two
@@ -24,7 +24,7 @@ from catalens.training.finetune.processes import ALONE, Processes
 
 CHECKPOINT = "checkpoint.pt"
 _BUCKET = 50
-"""Batches whose rows are sorted by length together."""
+"""Batches whose rows are sorted together."""
 
 
 class Example(Protocol):
@@ -35,8 +35,8 @@ class Example(Protocol):
         """For messages."""
 
     @property
-    def length(self) -> int:
-        """About how many tokens it has."""
+    def bucket(self) -> int:
+        """Rows of like numbers share a batch, such as rows with about as many tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,13 +187,13 @@ def set_trained_weights(model: Any, weights: dict[str, Tensor]) -> None:
 
 
 def plan_batches(rows: Sequence[Example], size: int, *, seed: int) -> list[list[Example]]:
-    """Return the batches of an epoch: a seeded order, in which rows of like length share a batch."""
+    """Return the batches of an epoch: a seeded order, in which rows of like buckets share a batch."""
     order = random.Random(seed)
     places = list(range(len(rows)))
     order.shuffle(places)
     batches: list[list[Example]] = []
     for start in range(0, len(places), size * _BUCKET):
-        bucket = sorted(places[start : start + size * _BUCKET], key=lambda at: rows[at].length)
+        bucket = sorted(places[start : start + size * _BUCKET], key=lambda at: rows[at].bucket)
         batches += [[rows[at] for at in bucket[first : first + size]] for first in range(0, len(bucket), size)]
     order.shuffle(batches)
     return batches

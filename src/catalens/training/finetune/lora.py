@@ -33,8 +33,14 @@ class Lora:
     use_rslora: bool = False
 
 
-def attach(model: Any, lora: Lora, targets: Sequence[str]) -> Any:
+def attach(model: Any, lora: Lora, targets: Sequence[str], *, frozen: str | None = FROZEN) -> Any:
     """Freeze a model and return it with trainable adapters, which replace its layers in place.
+
+    Args:
+        model: of transformers, or any module.
+        lora: settings of the adapter.
+        targets: names of linear layers, where the settings name none.
+        frozen: expression of modules that get no adapter.
 
     Raises:
         ModelError: PEFT is missing, or no layer has such a name.
@@ -45,7 +51,7 @@ def attach(model: Any, lora: Lora, targets: Sequence[str]) -> Any:
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=list(lora.targets or targets),
-        exclude_modules=FROZEN,
+        exclude_modules=frozen,
         use_dora=lora.use_dora,
         use_rslora=lora.use_rslora,
         bias="none",

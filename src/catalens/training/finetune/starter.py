@@ -6,22 +6,18 @@ graph, the schema, and its calibration. Where learning does not help on validati
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from catalens.core.errors import InputError, ModelError
-from catalens.core.files import write_text_atomically
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.models.bundle import BundleEncoder
-from catalens.models.facts import FACTS, GRAPHS
+from catalens.models.facts import GRAPHS
 from catalens.tasks.assessment import GroupReport, Truth, read_table
 from catalens.tasks.attributes import SchemaBank, build_schema_bank
 from catalens.tasks.calibration import save_calibration
@@ -30,6 +26,7 @@ from catalens.tasks.thresholds import learn
 from catalens.training.finetune.label_vectors import Examples, Learned, accuracy, learn_label_vectors
 from catalens.training.finetune.splits import SPLITS, Split
 from catalens.training.finetune.text_graph import write_learned
+from catalens.training.finetune.tuned_bundle import copy_bundle, write_facts
 
 LABELS, CALIBRATION = "labels.yaml", "labels.calibration.json"
 """Files in the written bundle: the schema and its calibration."""
@@ -163,12 +160,12 @@ def write_bundle(
     if folder.exists():
         raise InputError(f"{folder} exists already; name a folder that does not exist yet")
     part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(source, part, ignore=shutil.ignore_patterns("*.calibration.json", "gate.json", "cutoff.json"))
+    copy_bundle(source, part)
     if adapted.improved:
         keys, learned = _texts_and_vectors(base, adapted)
         write_learned(source / GRAPHS[1], part / GRAPHS[1], keys, learned)
-    _write_facts(base, part, folder.name, adapted)
+    about = f"with label vectors learned for {adapted.schema.name}"
+    write_facts(base, part, folder.name, about=about, scores={each.group: each.to_dict() for each in adapted.scores})
     (part / LABELS).write_text(schema_yaml(adapted.schema), encoding="utf-8")
     bank = build_schema_bank(load(part), adapted.schema)
     _check_written(bank, adapted, part)
@@ -236,17 +233,6 @@ def _texts_and_vectors(base: BundleEncoder, adapted: Adapted) -> tuple[Vectors, 
                 for template in group.templates:
                     wanted.setdefault(template.replace("{}", wording), vector)
     return base.encode_texts(list(wanted)), np.stack(list(wanted.values()))
-
-
-def _write_facts(base: BundleEncoder, folder: Path, name: str, adapted: Adapted) -> None:
-    """Describe the new bundle: a name that keeps the base's, a revision by content, and the scores."""
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    facts["sha256"] |= {GRAPHS[1]: sha256((folder / GRAPHS[1]).read_bytes()).hexdigest()}
-    facts["name"] = f"{base.facts.name}+{name.replace('@', '-')}"
-    facts["revision"] = f"{base.facts.revision}.{facts['sha256'][GRAPHS[1]][:8]}"
-    facts["source"] = f"{base.name} with label vectors learned for {adapted.schema.name}; {base.facts.source}"
-    facts["scores"] = {"finetuned": {each.group: each.to_dict() for each in adapted.scores}}
-    write_text_atomically(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
 
 
 def _check_written(bank: SchemaBank, adapted: Adapted, folder: Path) -> None:

@@ -1,12 +1,14 @@
-"""Adds learned vectors of some texts to a text graph, by rewriting the ONNX file's bytes; no library is needed.
+"""Adds what was learned to a graph of a bundle, by rewriting the ONNX file's bytes; no library is needed.
 
-Each learned text is a key in the space of text vectors. A text whose vector has a cosine of 1 with a key gets exactly
-the learned vector; the correction fades linearly and is zero below the cosine `REACH`, so that all other texts keep
-their vectors bit for bit. The corrections are solved for together, because keys may lie within reach of each other.
+`write_map` multiplies all vectors by a matrix. `write_learned` changes the vectors of some texts: each learned text is
+a key in the space of text vectors. A text whose vector has a cosine of 1 with a key gets exactly the learned vector;
+the correction fades linearly and is zero below the cosine `REACH`, so that all other texts keep their vectors bit for
+bit. The corrections are solved for together, because keys may lie within reach of each other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,12 +58,40 @@ def write_learned(source: Path, file: Path, keys: Vectors, learned: Vectors) -> 
         _node("MatMul", ("learned.weights", "learned.deltas"), "learned.corrections"),
         _node("Add", (_INNER, "learned.corrections"), _OUTPUT),
     ]
+    _append(source, file, nodes, parts)
+
+
+def write_map(source: Path, file: Path, matrix: Vectors) -> None:
+    """Write a copy of an image or text graph whose vectors are multiplied by a matrix.
+
+    Args:
+        source: a graph of a bundle, with the output `vectors`.
+        file: the graph to write.
+        matrix: (dim, dim); rows of vectors are multiplied from the left.
+
+    Raises:
+        ModelError: the source has no such output, or cannot be read.
+    """
+    _append(
+        source,
+        file,
+        [_node("MatMul", (_INNER, "learned.map"), _OUTPUT)],
+        [_tensor("learned.map", np.ascontiguousarray(matrix, dtype=np.float32))],
+    )
+
+
+def _append(source: Path, file: Path, nodes: Sequence[bytes], tensors: Sequence[bytes]) -> None:
+    """Write a copy of a graph in which new nodes make the output `vectors` of `vectors.pretrained`, the old one."""
     try:
         model = source.read_bytes()
+        if _INNER.encode() in model:
+            raise ModelError(f"{source} was fine-tuned already; start from the bundle that it was made from")
         renamed = b"".join(_model_field(number, value) for number, value in fields(model))
     except (OSError, ValueError) as error:
         raise ModelError(f"{source} cannot be read as an ONNX graph: {error}") from error
-    added = b"".join([*(_bytes(_GRAPH_NODE, each) for each in nodes), *(_bytes(_GRAPH_TENSOR, each) for each in parts)])
+    added = b"".join(
+        [*(_bytes(_GRAPH_NODE, each) for each in nodes), *(_bytes(_GRAPH_TENSOR, each) for each in tensors)]
+    )
     # A message that occurs twice is merged by every parser; the new nodes follow the old ones.
     write_bytes_atomically(file, renamed + _bytes(_MODEL_GRAPH, added))
 
