@@ -1,7 +1,8 @@
 """The HTTP service: a real process and real sockets on this machine, beside the offline pipeline and a plain endpoint.
 
 The plain endpoint is FastAPI over the same encoder, one call per request: what a service without batching costs. The
-clients run in this process, so they and the service share the cores. The last line is one JSON document.
+clients run in this process, so they and the service share the cores. Where sentence-transformers and LitServe are
+installed (`catalens[bench-models]`), the same checkpoint is served by them too. The last line is one JSON document.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -60,6 +62,10 @@ def main() -> None:
     with plain(options.model) as url:
         document["plain_endpoint"] = measured(url, raw("/embed", contents), options.seconds)
         document["plain_single"] = measured(url, raw("/embed", contents), options.seconds / 2, clients=1)
+    if find_spec("litserve") is not None and find_spec("sentence_transformers") is not None:
+        from benchmarks.serve_peers import measure_peers
+
+        document["peers"] = measure_peers(contents, options.seconds)
     document["embeddings_to_offline"] = ratio(document["embeddings"], document["offline"]["encode_per_s"])
     document["tags_to_offline"] = ratio(document["tags"], document["offline"]["tag_per_s"])
     document["texts_to_offline"] = ratio(document["texts"], document["offline"]["texts_per_s"])
@@ -144,27 +150,33 @@ def tags(contents: Sequence[bytes]) -> Ask:
 
 def raw(path: str, contents: Sequence[bytes]) -> Ask:
     """Return a caller that sends the picture as the body."""
-    return _post(path, contents, "image/jpeg")
+    return post(path, contents, "image/jpeg")
 
 
 def embeddings(contents: Sequence[bytes]) -> Ask:
     """Return a caller of /v1/embeddings with one picture each."""
-    bodies = [_body(f"data:image/jpeg;base64,{base64.b64encode(each).decode()}") for each in contents]
-    return _post("/v1/embeddings", bodies, "application/json")
+    return post("/v1/embeddings", [_body(each) for each in data_addresses(contents)], "application/json")
+
+
+def data_addresses(contents: Sequence[bytes]) -> list[str]:
+    """Return JPEGs as `data:` addresses."""
+    return [f"data:image/jpeg;base64,{base64.b64encode(each).decode()}" for each in contents]
 
 
 def texts(per_request: int) -> Ask:
     """Return a caller of /v1/embeddings with some texts each."""
     sentences = sentences_of(512)
     bodies = [_body(sentences[at : at + per_request]) for at in range(0, len(sentences), per_request)]
-    return _post("/v1/embeddings", bodies, "application/json")
+    return post("/v1/embeddings", bodies, "application/json")
 
 
 def _body(given: str | list[str]) -> bytes:
     return json.dumps({"input": given, "encoding_format": "base64"}).encode()
 
 
-def _post(path: str, bodies: Sequence[bytes], content_type: str) -> Ask:
+def post(path: str, bodies: Sequence[bytes], content_type: str) -> Ask:
+    """Return a caller that posts the bodies in turn."""
+
     async def ask(client: aiohttp.ClientSession, at: int) -> int:
         async with client.post(path, data=bodies[at % len(bodies)], headers={"content-type": content_type}) as response:
             await response.read()
@@ -265,11 +277,11 @@ def resident_mb(pid: int) -> float:
 
 
 @contextmanager
-def serving(model: str) -> Iterator[tuple[str, int, float]]:
+def serving(model: str, *flags: str) -> Iterator[tuple[str, int, float]]:
     """Run `catalens serve`; gives its address, process id and the seconds until it was ready."""
     with tempfile.TemporaryFile("w+") as log:
         started_s = time.perf_counter()
-        command = [sys.executable, "-m", "catalens", "serve", "--port", "0", "--model", model]
+        command = [sys.executable, "-m", "catalens", "serve", "--port", "0", "--model", model, *flags]
         process = subprocess.Popen(command, stderr=log)
         try:
             yield _address(process, log), process.pid, time.perf_counter() - started_s
