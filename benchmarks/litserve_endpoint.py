@@ -17,7 +17,7 @@ def serve(checkpoint: str, port: int) -> None:
     litserve.LitServer(api, accelerator="cpu").run(host="127.0.0.1", port=port, generate_client_file=False)
 
 
-class Embeddings(litserve.LitAPI):  # type: ignore[misc]  # its types are partial
+class Embeddings(litserve.LitAPI):
     """One vector per picture, in dynamic batches by the same rules as ours."""
 
     def __init__(self, checkpoint: str) -> None:

@@ -32,7 +32,7 @@ from PIL.Image import Image as Picture
 from catalens.core.errors import ModelError
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
-from catalens.models.facts import FACTS, FILES, GRAPHS, BundleFacts, read_facts
+from catalens.models.facts import FACTS, FILES, GRAPHS, LABELS, BundleFacts, read_facts
 from catalens.models.fastest import load_fastest
 from catalens.models.fitting import fit_all
 from catalens.models.once import Once
@@ -79,6 +79,8 @@ class BundleEncoder:
         self.logit_scale = facts.logit_scale
         self.logit_bias = facts.logit_bias
         self.unknown_texts: Sequence[str] = facts.unknown_texts
+        self.label_folder: Path | None = None
+        """Vectors of labels that came with the bundle, as `build_bank` keeps them; None where there are none."""
         self._tokens = Once(
             lambda: Tokens(tokenizer(), max_tokens=facts.max_tokens, pad_id=facts.pad_id, end_id=facts.end_id)
         )
@@ -243,13 +245,16 @@ def load_bundle(
     causal = "past" in text.inputs
     _check_graph(image_file, facts, read_onnx(image_file), *_IMAGE)
     _check_graph(text_file, facts, text, *((a | b for a, b in zip(_TEXT, _CAUSAL, strict=True)) if causal else _TEXT))
-    return (CausalBundleEncoder if causal else BundleEncoder)(
+    encoder = (CausalBundleEncoder if causal else BundleEncoder)(
         facts,
         lambda: _load_tokenizer(folder / "tokenizer.json", facts),
         lambda: load(image_file, partial(_example_images, facts), exact=exact),
         # Texts share rows, and rounding would make a vector depend on its batch-mates: always float32.
         lambda: load(text_file, partial(_example_texts, facts), exact=True),
     )
+    if (folder / LABELS).is_dir():
+        encoder.label_folder = folder / LABELS
+    return encoder
 
 
 def _example_images(facts: BundleFacts, _: Graph) -> Arrays:

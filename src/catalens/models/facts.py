@@ -16,6 +16,8 @@ from catalens.models.parts import Preprocess, Resample, Resize
 
 FORMAT = "catalens-bundle/3"
 FACTS = "bundle.json"
+LABELS = "labels"
+"""Folder of label vectors, each file named after all that it depends on, with a checksum of its own."""
 GRAPHS = ("image.onnx", "text.onnx")
 FILES = (*GRAPHS, "tokenizer.json")
 

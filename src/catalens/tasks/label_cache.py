@@ -32,6 +32,12 @@ def fingerprint_of(encoder: Encoder) -> str:
     return str(getattr(encoder, "fingerprint", encoder.name))
 
 
+def shipped_with(encoder: Encoder) -> Path | None:
+    """Return the folder of label vectors that came with an encoder; None where none did."""
+    folder: Path | None = getattr(encoder, "label_folder", None)
+    return folder
+
+
 def cache_file(folder: Path, fingerprint: str, labels: Sequence[str], about: object) -> Path:
     """Return the path for these labels: the file name is the sha256 of everything the vectors depend on.
 

@@ -13,7 +13,7 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import batched, unit_rows
-from catalens.tasks.label_cache import cache_file, fingerprint_of, read_vectors, write_vectors
+from catalens.tasks.label_cache import cache_file, fingerprint_of, read_vectors, shipped_with, write_vectors
 from catalens.tasks.ranking import Halves, check_k, cosines, top_k
 from catalens.tasks.schema import DEFAULT_TEMPLATES, check_templates
 
@@ -100,7 +100,7 @@ def build_bank(
     cache_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> LabelBank:
-    """Encode labels, or load their vectors from the cache.
+    """Encode labels, or load their vectors from what came with the encoder or from the cache.
 
     The vector of a label is the mean of the unit vectors of all its wordings in all templates, made unit again.
 
@@ -125,17 +125,17 @@ def build_bank(
     # The texts for "none of these" are whole sentences that mean one thing: wordings of one more label.
     unknown_texts = tuple(encoder.unknown_texts)
     rows = len(labels) + bool(unknown_texts)
-    path = None
+    about = [list(templates), {key: list(value) for key, value in sorted(wordings.items())}, list(unknown_texts)]
     stored: Halves | None = None
-    if cache_dir is not None:
-        about = [list(templates), {key: list(value) for key, value in sorted(wordings.items())}, list(unknown_texts)]
-        path = cache_file(cache_dir, fingerprint_of(encoder), labels, about)
-        stored = read_vectors(path, (rows, encoder.dim), np.float16)
+    for folder in (shipped_with(encoder), cache_dir):
+        if stored is None and folder is not None:
+            path = cache_file(folder, fingerprint_of(encoder), labels, about)
+            stored = read_vectors(path, (rows, encoder.dim), np.float16)
     if stored is None:
         owners = _texts_and_owners(labels, templates, wordings, unknown_texts)
         stored = _encode(encoder, owners, rows, progress).astype(np.float16)
-        if path is not None:
-            write_vectors(path, stored)
+        if cache_dir is not None:
+            write_vectors(cache_file(cache_dir, fingerprint_of(encoder), labels, about), stored)
     vectors, unknown = stored[: len(labels)], stored[len(labels) :]
     return LabelBank(encoder.name, labels, vectors, unknown, encoder.logit_scale, encoder.logit_bias)
 
