@@ -11,9 +11,7 @@ loaded when they are first used, so `import catalens` costs nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # of typing, whose import would delay the command's handling of Ctrl-C
 if TYPE_CHECKING:
     from catalens.catalogue.filters import parse_filter
     from catalens.catalogue.index import EmbeddedIndex
@@ -116,6 +114,8 @@ def __getattr__(name: str) -> object:
     """Load the module that a public name lives in."""
     if name not in _HOMES:
         raise AttributeError(f"module 'catalens' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"catalens.{_HOMES[name]}"), name)
 
 

@@ -6,21 +6,19 @@ the middle of them is an interrupt, not a fault.
 
 from __future__ import annotations
 
-import os
-import sys
+from catalens.core.process import end_interrupted, hold_standard_streams, interrupts
 
 
 def main() -> None:
     """Run the command line; Ctrl-C at any moment ends it with 130 and one line."""
+    interrupts.install()
+    hold_standard_streams()
     try:
         from catalens.cli import main as run
 
         run()
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        sys.stderr.flush()
-        # Libraries that were being imported may wait for their threads, or fail, in an orderly exit.
-        os._exit(130)
+        end_interrupted()
 
 
 if __name__ == "__main__":

@@ -74,14 +74,14 @@ def check_rows(catalens: Drive, folder: Path, *arguments: object) -> None:
     assert ran.peak_mb <= PEAK_MB
 
 
-def check_index(catalens: Drive, folder: Path, catalogue: Path, *arguments: object) -> int:
-    """Run ``index add``, check its report and return the peak memory in MB."""
-    ran = catalens("index", "add", catalogue, folder, "--json", *arguments).check(0, 1)
+def check_index(catalens: Drive, folder: Path, catalogue: Path, *arguments: object, **options: Any) -> None:
+    """Run ``index add`` and check its report and its peak memory."""
+    ran = catalens("index", "add", catalogue, folder, "--json", *arguments, **options).check(0, 1)
     files = len(list(folder.iterdir()))
     report = next(row for row in ran.rows if "records" in row)
     assert report["added"] + report["failed"] == files
     assert report["added"] == report["records"]
-    return ran.peak_mb
+    assert ran.peak_mb <= PEAK_MB
 
 
 class TestBundled:
@@ -92,7 +92,7 @@ class TestBundled:
         check_rows(catalens, broken_folder, "embed", broken_folder, "--json")
 
     def test_mutated_through_index_add(self, catalens: Drive, broken_folder: Path, tmp_path: Path) -> None:
-        assert check_index(catalens, broken_folder, tmp_path / "a.catalens") <= PEAK_MB
+        check_index(catalens, broken_folder, tmp_path / "a.catalens")
 
     def test_costly_through_tag(self, catalens: Drive, costly_folder: Path) -> None:
         check_rows(catalens, costly_folder, "tag", costly_folder, "--json")
@@ -107,12 +107,13 @@ class TestHub:
     def test_mutated_through_embed(self, catalens: Drive, broken_folder: Path, tiny_clip: Path) -> None:
         check_rows(catalens, broken_folder, "embed", broken_folder, "--json", "--model", tiny_clip)
 
+    @pytest.mark.parametrize("runtime", ["auto", "torch"])
     def test_costly_through_index_add(
-        self, catalens: Drive, costly_folder: Path, tiny_clip: Path, tmp_path: Path
+        self, catalens: Drive, costly_folder: Path, tiny_clip: Path, tmp_path: Path, runtime: str
     ) -> None:
-        peak_mb = check_index(catalens, costly_folder, tmp_path / "a.catalens", "--model", tiny_clip)
-        if peak_mb > PEAK_MB:  # an open fault: importing torch and transformers alone takes about 900 MB
-            pytest.xfail(f"peak memory {peak_mb} MB, above {PEAK_MB} MB")
+        """Importing torch and transformers takes 0.9 GB by itself."""
+        variables = {"CATALENS_RUNTIME": runtime}
+        check_index(catalens, costly_folder, tmp_path / "a.catalens", "--model", tiny_clip, environment=variables)
 
 
 def test_no_picture_takes_long(rounds: int, record_property: Callable[[str, object], None]) -> None:

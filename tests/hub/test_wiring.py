@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from PIL.Image import Image
 from safetensors.torch import load_file, save_file
 
 from catalens.core.errors import InputError, ModelError
+from catalens.models import compiling
 from catalens.models.bundle import BundleEncoder
 from catalens.models.export import write_bundle
 from catalens.models.hub.encoder import TorchEncoder
@@ -44,6 +46,34 @@ def test_on_a_processor_it_is_compiled_and_kept(
     monkeypatch.setitem(sys.modules, "transformers", None)
     again = load_encoder(folder, runtime="onnxruntime", device="cpu", cache=tmp_path)
     assert np.allclose(again.encode_texts(texts), encoder.encode_texts(texts), atol=1e-5)
+
+
+def test_compiling_brings_no_torch_into_the_process(tiny: Tiny, tmp_path: Path) -> None:
+    program = (
+        "import sys; from catalens.models.registry import load_encoder; "
+        "load_encoder(sys.argv[1], runtime='onnxruntime', device='cpu', cache=sys.argv[2]).encode_texts(['a']); "
+        "print({'torch', 'transformers'} & set(sys.modules))"
+    ).replace("sys.argv[2]", "__import__('pathlib').Path(sys.argv[2])")
+    run = [sys.executable, "-c", program, str(tiny("clip")), str(tmp_path)]
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == "set()\n"
+    assert list(tmp_path.glob("compiled/*/bundle.json"))
+
+
+def test_a_model_that_cannot_be_compiled_runs_on_torch(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(compiling.sys, "executable", "/bin/false")
+    encoder = load_encoder(str(tiny("clip")), runtime="onnxruntime", device="cpu", cache=tmp_path)
+    assert isinstance(encoder, TorchEncoder)
+    [notice] = caplog.messages
+    assert "cannot be compiled, so torch runs it: its compiler ended with 1" in notice
+
+
+def test_what_is_wrong_with_a_model_is_said_by_the_compiler_too(tiny: Tiny, tmp_path: Path) -> None:
+    folder = copied(tiny, "clip", tmp_path / "mine")
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(ModelError, match="mine cannot be loaded as a CLIPModel"):
+        load_encoder(str(folder), runtime="onnxruntime", device="cpu", cache=tmp_path)
 
 
 def test_a_type_is_torch_s(tiny: Tiny, tmp_path: Path) -> None:
@@ -161,16 +191,6 @@ def test_revisions_are_the_hub_s(tiny: Tiny, tmp_path: Path) -> None:
         load_encoder(str(tiny("clip")), revision="main", cache=tmp_path)
     with pytest.raises(ModelError, match="blip-base is a reader"):
         load_encoder("blip-base", cache=tmp_path)
-
-
-def test_what_cannot_be_compiled_runs_on_torch_and_says_so(
-    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    encoder = load_encoder(str(tiny("siglip2")), runtime="onnxruntime", device="cpu", cache=tmp_path)
-    assert isinstance(encoder, TorchEncoder)
-    assert encoder.encode_texts(["a red shirt"]).shape == (1, 32)
-    assert "siglip2 cannot be compiled, so torch runs it" in caplog.text
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps:7", "cpu:1"])

@@ -60,6 +60,7 @@ def drive(
     stdin: Path | None = None,
     largest_file: int | None = None,
     kill_after_s: float | None = None,
+    interrupt_after_s: float | None = None,
     stdout: Path | None = None,
     environment: dict[str, str] | None = None,
 ) -> Driven:
@@ -71,6 +72,7 @@ def drive(
         stdin: what to read from.
         largest_file: bytes after which every write fails, as on a full disk.
         kill_after_s: when to kill it with SIGKILL; None leaves it alone.
+        interrupt_after_s: when to press Ctrl-C; None does not.
         stdout: a file or device for standard output; None keeps it in `Driven.stdout`.
         environment: more variables.
     """
@@ -78,6 +80,7 @@ def drive(
     variables |= {"CATALENS_CACHE": str(cache), "PYTHONPATH": os.pathsep.join(sys.path), **(environment or {})}
 
     def limit() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background starts with it ignored
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
 
@@ -93,6 +96,9 @@ def drive(
         )
         with ThreadPoolExecutor(2) as pool:
             written = [pool.submit(_drain, stream) for stream in (process.stdout, process.stderr)]
+            if interrupt_after_s is not None:
+                time.sleep(interrupt_after_s)
+                process.send_signal(signal.SIGINT)
             status, usage = _wait(process.pid, started_s + (kill_after_s or _TIMEOUT_S))
             process.returncode = os.waitstatus_to_exitcode(status)
             out, err = (each.result() for each in written)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import typer
@@ -42,6 +44,7 @@ from catalens.cli import (
 )
 from catalens.cli.commands import add_commands, examples
 from catalens.core.errors import CatalensError, CatalogueError, InputError, ModelError
+from catalens.core.process import INTERRUPTED, STANDARD_OUTPUT, end_interrupted, interrupts
 from catalens.settings import KNOWN, Settings
 
 Click: TypeAlias = Any
@@ -49,8 +52,6 @@ Click: TypeAlias = Any
 EXIT_CODES: tuple[tuple[type[CatalensError], int], ...] = ((InputError, 2), (ModelError, 3), (CatalogueError, 3))
 FAULT = 4
 """The exit code of a fault in the program: Python's own, 1, would say that some items failed."""
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
 
 class _Edge(TyperGroup):
@@ -61,26 +62,61 @@ class _Edge(TyperGroup):
         joined = " ".join(args[:2])
         return super().resolve_command(ctx, [joined, *args[2:]] if joined in self.commands else args)
 
+    def make_context(self, *args: Any, **options: Any) -> Click:  # noqa: ANN401 - Click's own arguments
+        with _edge():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: Click) -> Click:
-        try:
-            return super().invoke(ctx)
-        except CatalensError as error:
-            if _debugging():
-                raise
-            output.say(f"error: {error}", style="red")
-            raise typer.Exit(_exit_code(error)) from error
-        except KeyboardInterrupt as error:
-            output.say(str(error) or "interrupted", style="yellow")
-            raise typer.Exit(INTERRUPTED) from error
-        except BrokenPipeError as error:
-            # The reader (`| head -1`) has what it wanted; the null device takes what Python flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from error
-        except OSError as error:
-            if _debugging() or error.filename is None:
-                raise
-            output.say(f"error: {error.filename}: {(error.strerror or str(error)).lower()}", style="red")
+        with _edge():
+            try:
+                interrupts.allow(raising=True)
+                return super().invoke(ctx)
+            finally:
+                interrupts.allow(raising=False)
+
+
+@contextmanager
+def _edge() -> Iterator[None]:
+    """Turn the program's own errors, Ctrl-C and outputs that cannot be written into a sentence and an exit code."""
+    try:
+        yield
+    except CatalensError as error:
+        if _debugging():
+            raise
+        output.say(f"error: {error}", style="red")
+        raise typer.Exit(_exit_code(error)) from error
+    except KeyboardInterrupt as error:
+        output.say(str(error) or "interrupted", style="yellow")
+        raise typer.Exit(INTERRUPTED) from error
+    except BrokenPipeError as error:
+        # The reader (`| head -1`) has what it wanted.
+        output.discard_output()
+        raise typer.Exit(0) from error
+    except OSError as error:
+        if error.filename == STANDARD_OUTPUT:
+            output.discard_output()
+            output.say(f"error: {output.UNWRITABLE.format(reason=_reason(error))}", style="red")
             raise typer.Exit(2) from error
+        if _debugging() or error.filename is None:
+            raise
+        output.say(f"error: {error.filename}: {_reason(error)}", style="red")
+        raise typer.Exit(2) from error
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _unwritable() -> InputError | None:
+    """Return what is wrong with standard output, if what waits there cannot be written."""
+    try:
+        with output.standard_output():
+            sys.stdout.flush()
+    except BrokenPipeError:
+        output.discard_output()
+    except InputError as error:
+        return error
+    return None
 
 
 def _exit_code(error: Exception) -> int:
@@ -164,11 +200,24 @@ for name, group in {"index": index, "eval": evaluate, "models": models, "finetun
 
 def main() -> None:
     """Run the command line; a fault of the program shows its traceback and has an exit code of its own."""
+    code = _run()
+    if (failure := _unwritable()) is not None:
+        output.say(f"error: {failure}", style="red")
+        code = 2
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
     try:
         app()
+    except SystemExit as ended:
+        return 0 if isinstance(ended.__context__, BrokenPipeError) else ended.code  # rich makes it 1
     except Exception as error:  # noqa: BLE001 - whatever it is, no script may take it for items that failed
+        if interrupts.seen:  # libraries turn it into errors of their own
+            end_interrupted()
         traceback.print_exc()
         code = _exit_code(error)
         if code == FAULT:
             output.say("error: this is a fault of Catalens; please report it with the lines above", style="red")
-        sys.exit(code)
+        return code
+    return 0

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """C0 but for tabs and line ends, DEL, C1, what turns the direction of text around, and bytes that are not text."""
+
+
+UNWRITABLE = "standard output cannot be written: {reason}"
 
 
 class Update(Protocol):
@@ -58,7 +61,7 @@ def emit(row: Mapping[str, Any]) -> None:
         InputError: standard output cannot be written, such as to a full disk.
     """
     line = printable(json.dumps(row, ensure_ascii=not _is_utf8(sys.stdout.encoding)))
-    with _standard_output():
+    with standard_output():
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
@@ -70,8 +73,9 @@ def messages() -> Console:
 
 
 def say(text: str, *, style: str = "") -> None:
-    """Print a message, which is not a result, to standard error."""
-    messages().print(printable(text), style=style, markup=False, soft_wrap=True)
+    """Print a message, which is not a result, to standard error; where that cannot be written, nobody reads it."""
+    with suppress(OSError):
+        messages().print(printable(text), style=style, markup=False, soft_wrap=True)
 
 
 class _Notes(logging.Handler):
@@ -108,7 +112,7 @@ def show(*things: Table | str) -> None:
     from rich.markup import escape
 
     console = _console(stderr=False)
-    with _standard_output():
+    with standard_output():
         for thing in things:
             console.print(escape(printable(thing)) if isinstance(thing, str) else thing)
         sys.stdout.flush()
@@ -179,17 +183,25 @@ def _console(*, stderr: bool) -> Console:
 
 
 @contextmanager
-def _standard_output() -> Iterator[None]:
-    """Name standard output where it cannot be written; a reader that left is not an error here."""
+def standard_output() -> Iterator[None]:
+    """Name standard output where it cannot be written; a reader that left is not an error here.
+
+    Raises:
+        InputError: it is full, closed or cannot be written.
+    """
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        # The null device takes what Python flushes at exit, which would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         reason = (error.strerror or str(error)).lower()
-        raise InputError(f"standard output cannot be written: {reason}") from error
+        raise InputError(UNWRITABLE.format(reason=reason)) from error
+
+
+def discard_output() -> None:
+    """Let the null device take what Python still flushes at exit, which would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _is_utf8(encoding: str | None) -> bool:

@@ -22,7 +22,7 @@ from catalens.core.content import Limits, read_content
 from catalens.core.errors import ImageError
 from catalens.core.image_structure import bounded_structure, jpeg_coefficients
 from catalens.core.libtiff import silence_libtiff
-from catalens.core.memory import ByteBudget
+from catalens.core.memory import ByteBudget, return_freed_memory
 from catalens.core.pixels import array_to_image, missing_rows, reduced, swaps_sides, to_rgb
 
 __all__ = ["ACCEPTED", "DEFAULT_LIMITS", "Limits", "Source", "picture_format", "read_image"]
@@ -49,11 +49,15 @@ _JPEGS = ("JPEG", "MPO")
 
 DEFAULT_LIMITS = Limits()
 
-_DECODING_BYTES = 2**30
+_DECODING_BYTES = 640_000_000
 """What all threads together may use to decode: large pictures take their turns, small ones do not wait."""
 _BYTES_PER_PIXEL = {"WEBP": 16, "JPEG": 8, "MPO": 8}
 """Peak memory of decoding, by format, as measured with Pillow 13; an image of it alone takes 4."""
 _OTHER_BYTES_PER_PIXEL = 12
+_SHARE_OF_PIXELS = {"JPEG": 4, "WEBP": 0.8}
+"""Pixels that a format may have, as a share of the limit: a JPEG is decoded at half its size, a WebP takes the most."""
+_LARGE_BYTES = 200_000_000
+"""Cost of decoding from which freed memory is returned to the system at once; a 24-megapixel JPEG stays below."""
 
 _budget = ByteBudget(_DECODING_BYTES)
 _log = logging.getLogger(__name__)
@@ -78,7 +82,7 @@ def read_image(
         at_least: (width, height) that is enough. The picture of a file may then come back smaller, a JPEG
             several times sooner too, but never smaller than this on either side unless it was.
         limits: bytes, pixels and aspect ratio allowed. A JPEG of up to four times the pixels is decoded at a half of
-            its size or less.
+            its size or less; a WebP may have four fifths of them, for its decoder needs the most memory.
         name: what messages call a picture that is given as bytes; paths name themselves.
 
     Raises:
@@ -132,9 +136,15 @@ def _read_file(content: bytes, at_least: tuple[int, int] | None, limits: Limits,
         coefficients = jpeg_coefficients(content)
         _decode_smaller(image, at_least or image.size, limits)
     per_pixel = _BYTES_PER_PIXEL.get(str(image.format), _OTHER_BYTES_PER_PIXEL)
-    with _budget.reserve(image.width * image.height * per_pixel + 2 * coefficients):
+    cost_bytes = image.width * image.height * per_pixel + 2 * coefficients
+    with _budget.reserve(cost_bytes):
         decoded = _decode(image, name)
-        return decoded if at_least is None else reduced(decoded, at_least)
+        del image  # the decoder's own copy goes before the next large picture begins
+        result = decoded if at_least is None else reduced(decoded, at_least)
+        del decoded
+        if cost_bytes >= _LARGE_BYTES:
+            return_freed_memory()
+        return result
 
 
 def _open(content: bytes, name: str, limits: Limits) -> Image.Image:
@@ -152,7 +162,7 @@ def _open(content: bytes, name: str, limits: Limits) -> Image.Image:
         raise ImageError(f"{name}: over the limit of {limits.max_pixels:,} pixels ({error})") from error
     except Exception as error:  # Pillow's parsers promise no kind of error over broken bytes
         raise ImageError(f"{name}: begins as {kind}, but its header is broken or cut short") from error
-    _check_size(image.size, name, limits, limits.max_pixels * (4 if kind == "JPEG" else 1))
+    _check_size(image.size, name, limits, int(limits.max_pixels * _SHARE_OF_PIXELS.get(kind, 1)))
     return image
 
 

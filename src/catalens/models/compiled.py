@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalens.core.caching import try_to_keep
-from catalens.models.bundle import BundleEncoder, load_bundle
+from catalens.models.bundle import load_bundle
 from catalens.models.facts import FACTS, FORMAT, GRAPHS, Precision
 from catalens.models.runtime import Graph, choose_runtime, load_graph
 
@@ -67,41 +66,34 @@ def is_compiled(folder: Path) -> bool:
     return (folder / FACTS).is_file()
 
 
-def compiled_encoder(
-    parts: EncoderParts, folder: Path, runtime: str, threads: int | None, cache: Path | None = None
-) -> BundleEncoder | None:
-    """Compile a model, cache it and load it; return None, with a notice, where the cache cannot be written.
+def compile_bundle(parts: EncoderParts, folder: Path, runtime: str, threads: int | None) -> None:
+    """Compile a model into its folder of the cache.
 
     Args:
         parts: the model.
         folder: from `compiled_folder`.
         runtime: "auto", "onnxruntime" or "openvino".
         threads: processor threads; None uses every core.
-        cache: as for `load_bundle`.
 
     Raises:
         InputError: the runtime is unknown.
-        ModelError: the model cannot be compiled, or what was kept is damaged.
+        ModelError: the model cannot be compiled.
+        OSError: the cache cannot be written.
     """
     from catalens.models.export import beside, settle, write_bundle
 
-    def compile_and_keep() -> None:
-        made = beside(folder)
-        try:
-            write_bundle(parts, made, PRECISION)
-            _try_bytes(parts, made, runtime, threads)
-            load_bundle(made, runtime=runtime, threads=threads).check()
-            settle(made, folder)
-        except OSError:
-            # Another process may have been sooner: its bundle is as good as ours.
-            if not is_compiled(folder):
-                raise
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-
-    if not try_to_keep(compile_and_keep, folder.parent):
-        return None
-    return load_bundle(folder, runtime=runtime, threads=threads, cache=cache)
+    made = beside(folder)
+    try:
+        write_bundle(parts, made, PRECISION)
+        _try_bytes(parts, made, runtime, threads)
+        load_bundle(made, runtime=runtime, threads=threads).check()
+        settle(made, folder)
+    except OSError:
+        # Another process may have been sooner: its bundle is as good as ours.
+        if not is_compiled(folder):
+            raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _try_bytes(parts: EncoderParts, folder: Path, runtime: str, threads: int | None) -> None:

@@ -199,26 +199,20 @@ def load_encoder(
 
 def _compiled(files: Files, cache: Path, runtime: str, threads: int | None) -> Encoder:
     """Run a pretrained model in compiled form, compiled now if it is not in the cache."""
-    from catalens.models.compiled import compiled_encoder, compiled_folder, is_compiled
-    from catalens.models.hub.loading import load_parts
+    from catalens.models.compiled import compiled_folder, is_compiled
+    from catalens.models.compiling import compile_and_keep
+    from catalens.models.hub.loading import keeps_aspect, load_parts
     from catalens.models.runtime import choose_runtime
 
     choose_runtime(runtime)
     folder = compiled_folder(cache, files.place.name, files.revision)
-    if is_compiled(folder):
+    if not is_compiled(folder) and keeps_aspect(files):
+        _log.debug("%s keeps the aspect ratio of images, which a graph cannot: torch runs it", files.place.name)
+    elif is_compiled(folder) or compile_and_keep(files, folder, runtime, threads):
         return _bundle(folder, runtime, threads, cache)
-    parts = load_parts(files)
     from catalens.models.hub.causal_encoder import torch_encoder
 
-    if parts.patches is not None:
-        _log.debug("%s keeps the aspect ratio of images, which a graph cannot: torch runs it", parts.name)
-        return torch_encoder(parts, device="cpu")
-    try:
-        found = compiled_encoder(parts, folder, runtime, threads, cache)
-    except ModelError as error:
-        _log.warning("%s cannot be compiled, so torch runs it: %s", files.place.name, error)
-        found = None
-    return found or torch_encoder(parts, device="cpu")
+    return torch_encoder(load_parts(files), device="cpu")
 
 
 def _bundle(folder: Path, runtime: str, threads: int | None, cache: Path) -> Encoder:

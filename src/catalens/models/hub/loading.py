@@ -102,6 +102,11 @@ def load_parts(files: Files) -> EncoderParts:
         raise ModelError(f"{files.place.name} needs libraries that are not installed ({error}): {INSTALL}") from error
 
 
+def keeps_aspect(files: Files) -> bool:
+    """Return whether a model takes images of any shape (NaFlex), whose size a graph could not know."""
+    return files.layout is not None and files.layout.config.get("model_type") == "siglip2"
+
+
 def _open_clip_parts(files: Files) -> EncoderParts:
     from catalens.models.hub.openclip import folder_recipe, open_clip_parts, zoo_recipe
 
