@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models docs bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-opensearch test-deploy bench bench-models bench-serve dist lock starter everyday eval-bundled clean
+.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-hostile-full test-opensearch test-deploy bench bench-models bench-serve dist lock starter everyday eval-bundled clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -47,8 +47,11 @@ test-models: $(VENV)/.dev-models  ## the tests of training and of pretrained mod
 	$(PYTEST) tests/training tests/hub
 
 ROUNDS ?= 1
-test-hostile: $(VENV)/.dev  ## attacks: mutated and costly pictures, damaged catalogues, full disks, kills (ROUNDS=20 for a long run)
+test-hostile: $(VENV)/.dev  ## attacks: mutated and costly pictures, damaged catalogues, full disks, kills (ROUNDS=5 for five times as many)
 	$(BIN)/python -m pytest -q tests/hostile --rounds $(ROUNDS)
+
+test-hostile-full: $(VENV)/.dev-models  ## 10,000 mutated pictures per command and encoder, 300 damaged catalogues, 200 kills (an hour)
+	$(BIN)/python -m pytest -q tests/hostile --full
 
 test-opensearch: $(VENV)/.dev  ## the tests of indexes over a real OpenSearch node (Maven fetches it once; JDK 21 or later)
 	OPENSEARCH_TESTS=1 $(BIN)/python -m pytest -q -m opensearch

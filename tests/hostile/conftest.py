@@ -1,7 +1,8 @@
-"""The hostile suite runs by itself: `make test-hostile`, or `pytest tests/hostile --rounds 20` for a long one."""
+"""The hostile suite runs by itself: `make test-hostile`, and `make test-hostile-full` for the amounts of a release."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,37 @@ import pytest
 from tests.support.drive import Drive, Driven, drive
 
 
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much of each attack is made.
+
+    Attributes:
+        pictures: mutated pictures through each command and encoder.
+        catalogues: damaged catalogues.
+        kills: of runs, shared between the commands.
+        moments: at which each command is interrupted.
+    """
+
+    pictures: int = 160
+    catalogues: int = 15
+    kills: int = 5
+    moments: int = 4
+
+
+FULL = Amounts(pictures=10_000, catalogues=300, kills=200, moments=40)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rounds", type=int, default=1, help="how many times as many inputs and kills as usual")
+    parser.addoption("--full", action="store_true", help=f"the amounts of a release: {FULL}")
 
 
 @pytest.fixture(scope="session")
-def rounds(request: pytest.FixtureRequest) -> int:
-    return int(request.config.getoption("rounds"))
+def amounts(request: pytest.FixtureRequest) -> Amounts:
+    if request.config.getoption("full"):
+        return FULL
+    rounds, usual = int(request.config.getoption("rounds")), Amounts()
+    return Amounts(*(rounds * getattr(usual, each.name) for each in fields(usual)))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from catalens.demo.drawn import draw_catalogue
+from tests.hostile.conftest import Amounts
 from tests.support.drive import Drive
 
 
@@ -37,7 +38,7 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
     return bytes(broken)
 
 
-def test_damage_is_noticed(catalens: Drive, photos: Path, tmp_path: Path, rounds: int) -> None:
+def test_damage_is_noticed(catalens: Drive, photos: Path, tmp_path: Path, amounts: Amounts) -> None:
     if catalens("index", "check", "--help").code != 0:
         pytest.skip("this version keeps no checksums: there is no `catalens index check`")
     whole = tmp_path / "whole.catalens"
@@ -45,7 +46,7 @@ def test_damage_is_noticed(catalens: Drive, photos: Path, tmp_path: Path, rounds
     right = catalens("search", whole, "a red dress", "-k", 5, "--json").check(0).rows
     rng, content, path = random.Random(17), whole.read_bytes(), tmp_path / "damaged.catalens"
     noticed = 0
-    for _ in range(15 * rounds):
+    for _ in range(amounts.catalogues):
         for left in tmp_path.glob("damaged*"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         path.write_bytes(damaged(content, rng))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from catalens.demo.drawn import draw_catalogue
+from tests.hostile.conftest import Amounts
 from tests.support.drive import Drive
 
 
@@ -79,9 +80,9 @@ class TestFullDisk:
 
 
 class TestKills:
-    def test_index_add_goes_on(self, catalens: Drive, photos: Path, tmp_path: Path, rounds: int) -> None:
+    def test_index_add_goes_on(self, catalens: Drive, photos: Path, tmp_path: Path, amounts: Amounts) -> None:
         rng, whole_s = random.Random(15), catalens("index", "add", tmp_path / "timed.catalens", photos).elapsed_s
-        for place in range(3 * rounds):
+        for place in range(amounts.kills - amounts.kills * 2 // 5):
             path = tmp_path / f"{place}.catalens"
             catalens("index", "add", path, photos, kill_after_s=rng.uniform(0.5, 1.0) * whole_s)
             ran = catalens("index", "add", path, photos, "--json").check(0)
@@ -89,10 +90,10 @@ class TestKills:
             with sqlite3.connect(path) as connection:
                 assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
 
-    def test_captions_go_on(self, catalens: Drive, photos: Path, tmp_path: Path, rounds: int) -> None:
+    def test_captions_go_on(self, catalens: Drive, photos: Path, tmp_path: Path, amounts: Amounts) -> None:
         rng, out = random.Random(16), tmp_path / "whole.jsonl"
         whole_s = catalens("caption", photos, "--output", out).check(0).elapsed_s
-        for place in range(2 * rounds):
+        for place in range(amounts.kills * 2 // 5):
             path = tmp_path / f"{place}.jsonl"
             catalens("caption", photos, "--output", path, kill_after_s=rng.uniform(0.5, 1.0) * whole_s)
             catalens("caption", photos, "--output", path).check(0)

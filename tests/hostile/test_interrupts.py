@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from catalens.demo.drawn import draw_catalogue
+from tests.hostile.conftest import Amounts
 from tests.support.drive import Drive
 
 COMMANDS = {
@@ -43,9 +44,9 @@ def python_starts_in_s() -> float:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_interrupt_is_130_and_one_line(
-    name: str, catalens: Drive, places: dict[str, Path], tmp_path: Path, rounds: int
+    name: str, catalens: Drive, places: dict[str, Path], tmp_path: Path, amounts: Amounts
 ) -> None:
-    moments, first_s = 4 * rounds, 3 * python_starts_in_s()
+    moments, first_s = amounts.moments, 3 * python_starts_in_s()
     for place in range(moments):
         moment_s = first_s * (LAST_S / first_s) ** (place / (moments - 1)) if first_s < LAST_S else first_s
         named = {**places, "NEW": tmp_path / f"{place}.catalens"}

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain, cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from catalens.core.errors import ImageError
 from catalens.core.images import read_image
+from tests.hostile.conftest import Amounts
 from tests.support.drive import Drive
 from tests.support.hostile_images import costly_images, encoded, mutated, scene
 
@@ -43,13 +45,11 @@ def originals() -> list[tuple[str, bytes]]:
     return found
 
 
-@pytest.fixture
-def broken_folder(tmp_path: Path, rounds: int) -> Path:
-    """160 mutated pictures for every round."""
-    rng, folder = random.Random(13), tmp_path / "broken"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def broken_folder(tmp_path_factory: pytest.TempPathFactory, amounts: Amounts) -> Path:
+    rng, folder = random.Random(13), tmp_path_factory.mktemp("broken")
     sources = originals()
-    for place in range(160 * rounds):
+    for place in range(amounts.pictures):
         ending, content = sources[place % len(sources)]
         (folder / f"{place:05}.{ending}").write_bytes(mutated(content, rng))
     return folder
@@ -104,8 +104,17 @@ class TestBundled:
 class TestHub:
     """A CLIP of transformers, which resizes by the shorter side."""
 
+    def test_mutated_through_tag(self, catalens: Drive, broken_folder: Path, tiny_clip: Path) -> None:
+        labels = ("--labels", "red, blue", "--model", tiny_clip)
+        check_rows(catalens, broken_folder, "tag", broken_folder, "--json", *labels)
+
     def test_mutated_through_embed(self, catalens: Drive, broken_folder: Path, tiny_clip: Path) -> None:
         check_rows(catalens, broken_folder, "embed", broken_folder, "--json", "--model", tiny_clip)
+
+    def test_mutated_through_index_add(
+        self, catalens: Drive, broken_folder: Path, tiny_clip: Path, tmp_path: Path
+    ) -> None:
+        check_index(catalens, broken_folder, tmp_path / "a.catalens", "--model", tiny_clip)
 
     @pytest.mark.parametrize("runtime", ["auto", "torch"])
     def test_costly_through_index_add(
@@ -116,11 +125,12 @@ class TestHub:
         check_index(catalens, costly_folder, tmp_path / "a.catalens", "--model", tiny_clip, environment=variables)
 
 
-def test_no_picture_takes_long(rounds: int, record_property: Callable[[str, object], None]) -> None:
+def test_no_picture_takes_long(amounts: Amounts, record_property: Callable[[str, object], None]) -> None:
     rng = random.Random(14)
-    broken = [(kind, mutated(content, rng)) for kind, content in originals() * (20 * rounds)]
+    sources = originals()
+    broken = ((kind, mutated(content, rng)) for kind, content in islice(cycle(sources), 2 * amounts.pictures))
     seconds: dict[str, float] = {}
-    for name, content in [*costly_images(), *broken]:
+    for name, content in chain(costly_images(), broken):
         started_s = time.thread_time()  # of this thread alone, so that a loaded machine changes little
         with suppress(ImageError):
             read_image(content, at_least=(224, 224), name=name)

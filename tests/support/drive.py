@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-_TIMEOUT_S = 240
+_TIMEOUT_S = 1800  # ten thousand pictures on a loaded machine
 
 
 @dataclass(frozen=True, slots=True)
