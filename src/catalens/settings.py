@@ -18,6 +18,7 @@ KNOWN = {
     "CATALENS_CACHE": "the folder for things that can be made again, such as encoded labels",
     "CATALENS_RUNTIME": "what runs the encoder: auto, onnxruntime or openvino",
     "CATALENS_MAX_PIXELS": "the largest picture that is decoded, in pixels (width times height)",
+    "CATALENS_ROOT": "the only folder that pictures, tables and sources are read from; see --root",
     "CATALENS_DEBUG": "1: show the traceback behind an error",
     "CATALENS_DATA": "the folder of the product tables that training and some tests read",
     "CATALENS_SERVE_*": "settings of `catalens serve`, such as CATALENS_SERVE_PORT; see docs/serve.md",
@@ -38,6 +39,7 @@ class Settings:
         cache: a folder that may be deleted at any time.
         runtime: what runs the encoder's graphs.
         max_pixels: the largest picture that is decoded; None is the default limit.
+        root: the only folder that pictures, tables and sources are read from; None allows every file.
         debug: whether errors show their traceback.
         data: the folder of the product tables, or None.
         api_key: for servers of chat completions; None sends none.
@@ -50,6 +52,7 @@ class Settings:
     reader: str = "starter"
     runtime: str = "auto"
     max_pixels: int | None = None
+    root: Path | None = None
     debug: bool = False
     data: Path | None = None
     api_key: str | None = field(default=None, repr=False)
@@ -76,6 +79,7 @@ class Settings:
             reader=env.get("CATALENS_READER") or "starter",
             runtime=env.get("CATALENS_RUNTIME") or "auto",
             max_pixels=_count("CATALENS_MAX_PIXELS", env.get("CATALENS_MAX_PIXELS", "")),
+            root=Path(env["CATALENS_ROOT"]).expanduser() if env.get("CATALENS_ROOT") else None,
             debug=_flag("CATALENS_DEBUG", env.get("CATALENS_DEBUG", "")),
             data=Path(data) if data else None,
             api_key=env.get("OPENAI_API_KEY") or None,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from catalens.core.content import confine, read_content, read_stream
+from catalens.core.confinement import confine
+from catalens.core.content import read_content, read_stream
 from catalens.core.errors import ImageError, InputError
 
 MB = 2**20

@@ -16,7 +16,6 @@ from PIL.Image import Image
 from safetensors.torch import load_file, save_file
 
 from catalens.core.errors import InputError, ModelError
-from catalens.models import compiling
 from catalens.models.bundle import BundleEncoder
 from catalens.models.export import write_bundle
 from catalens.models.hub.encoder import TorchEncoder
@@ -62,7 +61,7 @@ def test_compiling_brings_no_torch_into_the_process(tiny: Tiny, tmp_path: Path) 
 def test_a_model_that_cannot_be_compiled_runs_on_torch(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(compiling.sys, "executable", "/bin/false")
+    monkeypatch.setattr("catalens.models.compiling.sys.executable", "/bin/false")
     encoder = load_encoder(str(tiny("clip")), runtime="onnxruntime", device="cpu", cache=tmp_path)
     assert isinstance(encoder, TorchEncoder)
     [notice] = caplog.messages

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import typer
@@ -43,6 +44,7 @@ from catalens.cli import (
     transform,
 )
 from catalens.cli.commands import add_commands, examples
+from catalens.core.confinement import restrict_reading
 from catalens.core.errors import CatalensError, CatalogueError, InputError, ModelError
 from catalens.core.process import INTERRUPTED, STANDARD_OUTPUT, end_interrupted, interrupts
 from catalens.settings import KNOWN, Settings
@@ -61,6 +63,16 @@ class _Edge(TyperGroup):
         """Let `tag learn` be a command beside `tag PICTURES`."""
         joined = " ".join(args[:2])
         return super().resolve_command(ctx, [joined, *args[2:]] if joined in self.commands else args)
+
+    def parse_args(self, ctx: Click, args: list[str]) -> list[str]:
+        """Let `--root` stand behind a command too: it is about all that is read."""
+        until = args.index("--") if "--" in args else len(args)
+        for place, word in enumerate(args[:until]):
+            if word == "--root" or word.startswith("--root="):
+                end = place + 2 if word == "--root" else place + 1
+                args = [*args[place:end], *args[:place], *args[end:]]
+                break
+        return super().parse_args(ctx, args)
 
     def make_context(self, *args: Any, **options: Any) -> Click:  # noqa: ANN401 - Click's own arguments
         with _edge():
@@ -161,11 +173,19 @@ app = typer.Typer(
 
 
 @app.callback()
-def root(
+def every_command(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),  # noqa: ARG001 - its callback acts
+    root: Path | None = typer.Option(
+        None,
+        "--root",
+        metavar="FOLDER",
+        help="Read pictures, tables and sources inside this folder only, whatever a table names; "
+        "also behind a command.",
+        show_default=False,
+    ),
 ) -> None:
     """Pictures into words that can be used: tags, captions, answers, prompts, descriptions, a catalogue to search."""
-    Settings.from_env(os.environ)
+    restrict_reading(root or Settings.from_env(os.environ).root)
 
 
 add_commands(

@@ -76,6 +76,7 @@ def session_for(
     workers: int | None = None,
 ) -> Session:
     """Return a session of the models that flags name, or the environment; messages go to the terminal."""
+    from catalens.core.confinement import allowed_root
     from catalens.core.content import Limits
     from catalens.pipelines.session import Session, SessionConfig
 
@@ -89,6 +90,7 @@ def session_for(
         runtime=now.runtime,
         quantise=quantise,
         limits=Limits() if now.max_pixels is None else Limits(max_pixels=now.max_pixels),
+        root=allowed_root(),
         cache=now.cache,
         api_key=now.api_key,
         timeout_s=timeout_s,

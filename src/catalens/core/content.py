@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
+from catalens.core.confinement import check_allowed, shown_path
 from catalens.core.errors import ImageError, InputError
 
 _SHORTEST_BASE64 = 40  # a GIF of one pixel is 35 bytes, so 48 letters; shorter texts are mistyped paths
 _LONGEST_PATH = 2**15  # of any system; splitting a longer text into the parts of a path takes memory
-_LONGEST_SHOWN = 200
 _WHITE_SPACE = b" \t\r\n\v\f"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
@@ -89,31 +89,6 @@ def read_stream(stream: BinaryIO, *, max_bytes: int) -> bytes:
     return stream.read(max_bytes + 1)
 
 
-def confine(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> Path:
-    """Return the resolved path of a file that must lie inside a folder, for paths that strangers name.
-
-    Symbolic links are followed first. Between this check and the reading, whoever can write inside the folder may
-    still swap a file for a link; give the folder to nobody who must not read the rest.
-
-    Args:
-        path: absolute, or relative to the root.
-        root: the folder.
-
-    Raises:
-        InputError: the path leads out of the folder, or cannot be a path.
-    """
-    shown = _shown(os.fspath(path))
-    try:
-        inside = Path(root).resolve(strict=True)
-        found = (inside / path).resolve()
-    except (OSError, ValueError, RuntimeError) as error:  # a loop of links is a RuntimeError before Python 3.13
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{shown!r} cannot be looked up in {os.fspath(root)} ({reason})") from error
-    if not found.is_relative_to(inside):
-        raise InputError(f"{shown}: outside {os.fspath(root)}, which is all that may be read; move it there")
-    return found
-
-
 def _exists(path: str) -> bool:
     try:
         return len(path) <= _LONGEST_PATH and Path(path).exists()
@@ -121,14 +96,14 @@ def _exists(path: str) -> bool:
         return False
 
 
-def _shown(path: str) -> str:
-    return path if len(path) <= _LONGEST_SHOWN else f"{path[:_LONGEST_SHOWN]}…"
-
-
 def _from_file(path: str, max_bytes: int) -> bytes:
-    shown = _shown(path)
+    shown = shown_path(path)
     if len(path) > _LONGEST_PATH:
         raise ImageError(f"{shown}: no such file, nor is it base64 text or a data: address of a picture")
+    try:
+        check_allowed(path)
+    except InputError as error:
+        raise ImageError(str(error)) from error
     try:
         status = Path(path).stat()
         if stat.S_ISDIR(status.st_mode):

@@ -180,8 +180,10 @@ def load_encoder(
 
         return FakeEncoder()
     folder = shipped(name) if name in SHIPPED else Path(name).expanduser()
-    if name in SHIPPED or (folder / "bundle.json").is_file():
+    if name in SHIPPED:
         return _bundle(folder, runtime, threads, cache or default_cache())
+    if (folder / "bundle.json").is_file():
+        return _foreign_bundle(folder, runtime, threads, cache or default_cache())
     if known_reader(name):
         raise ModelError(f"{name} is a reader, which captions and answers; name an encoder, such as starter")
     from catalens.models.hub.loading import find_files, load_parts
@@ -189,7 +191,7 @@ def load_encoder(
     place, accelerated = find_place(name), _accelerated(device)
     files = find_files(place, cache=cache or default_cache(), revision=revision)
     if files.layout is None and files.weights is None:
-        return _bundle(files.folder, runtime, threads, cache or default_cache())
+        return _foreign_bundle(files.folder, runtime, threads, cache or default_cache())
     if runtime == "torch" or dtype is not None or accelerated:
         from catalens.models.hub.causal_encoder import torch_encoder
 
@@ -219,6 +221,15 @@ def _bundle(folder: Path, runtime: str, threads: int | None, cache: Path) -> Enc
     from catalens.models.bundle import load_bundle
 
     return load_bundle(folder, runtime=runtime, threads=threads, cache=cache)
+
+
+def _foreign_bundle(folder: Path, runtime: str, threads: int | None, cache: Path) -> Encoder:
+    """Open a bundle that did not come with the package, after it passed a trial once."""
+    from catalens.models.probing import probe
+
+    encoder = _bundle(folder, runtime, threads, cache)
+    probe(folder, runtime=runtime, cache=cache)
+    return encoder
 
 
 def _accelerated(device: str | None) -> bool:

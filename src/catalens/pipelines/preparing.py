@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from catalens.catalogue.sources import Item, open_source
+from catalens.core.confinement import check_allowed
 from catalens.core.content import read_content
 from catalens.core.errors import ImageError, InputError
 from catalens.core.files import write_atomically
@@ -139,6 +140,7 @@ def _question_rows(path: Path) -> Iterator[tuple[str, Fields | str]] | None:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Fields | str]]:
+    check_allowed(path)
     text = path.read_text(encoding="utf-8-sig")
     if path.suffix.lower() == ".json":
         try:
@@ -159,6 +161,7 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Fields | str]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, Fields | str]]:
+    check_allowed(path)
     with path.open(encoding="utf-8-sig", newline="") as file:
         delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
         reader = csv.DictReader(file, delimiter=delimiter)
@@ -178,21 +181,25 @@ def _from_questions(
         except InputError as error:
             report.refuse(place, str(error))
             continue
-        file = _find(folder, name or "")
-        if file is None:
-            report.refuse(place, f"there is no image {name!r} in {folder}", image=True)
+        try:
+            file = _find(folder, name or "")
+            encoded = read_content(file, max_bytes=_MAX_BYTES)[0]
+        except InputError as error:
+            report.refuse(place, str(error), image=True)
             continue
         title = next((str(row[each]) for each in TITLES if row.get(each)), "")
-        content = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+        content = hashlib.blake2b(encoded, digest_size=16).hexdigest()
         for pair in pairs:
             yield Prepared(str(name), title, None, str(file), content, pair)
 
 
-def _find(folder: Path, name: str) -> Path | None:
-    if not name:
-        return None
-    tries = (place / f"{name}{ending}" for place in (folder, folder / "images") for ending in _ENDINGS)
-    return next((file.absolute() for file in tries if file.is_file()), None)
+def _find(folder: Path, name: str) -> Path:
+    tries = (place / f"{name}{ending}" for place in (folder, folder / "images") for ending in _ENDINGS if name)
+    for file in tries:
+        check_allowed(file)
+        if file.is_file():
+            return file.absolute()
+    raise InputError(f"there is no image {name!r} in {folder}")
 
 
 def _from_catalogue(path: Path, templates: Sequence[Template], report: PrepareReport) -> Iterator[Prepared]:

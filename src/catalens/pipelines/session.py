@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from catalens.core.confinement import restrict_reading
 from catalens.core.images import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class SessionConfig:
         threads: processor threads of a model; None uses every core.
         workers: threads that decode pictures; None is one per processor.
         limits: what a picture may cost, in bytes and pixels.
+        root: the only folder that pictures, tables and sources are read from, in the whole process; None allows
+            every file, unless `restrict_reading` said otherwise.
         cache: folder for what can be made again, such as label vectors; None keeps nothing of tasks on disk.
         api_key: for servers of chat completions; None sends none.
         timeout_s: longest wait for one answer of a server.
@@ -50,6 +53,7 @@ class SessionConfig:
     threads: int | None = None
     workers: int | None = None
     limits: Limits = DEFAULT_LIMITS
+    root: Path | None = None
     cache: Path | None = None
     api_key: str | None = field(default=None, repr=False)
     timeout_s: float = 60.0
@@ -67,6 +71,8 @@ class Session:
     ) -> None:
         """Take what models to use, and who is told of long preparations and of what is worth knowing."""
         self.config = config
+        if config.root is not None:
+            restrict_reading(config.root)
         self.on_progress = on_progress
         self._on_notice = on_notice
         self._loaded: dict[tuple[Any, ...], Any] = {}

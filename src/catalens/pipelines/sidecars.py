@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Literal, get_args
 
 from catalens.catalogue.sources.formats import COMPRESSED, SUFFIXES
+from catalens.core.confinement import check_allowed
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
 from catalens.core.folders import IMAGE_EXTENSIONS
@@ -62,6 +63,7 @@ class Sidecars:
             path = self._folder.joinpath(*inside).with_suffix(self._ending)
         elif os.path.isfile(record.source):  # noqa: PTH113 - never raises, whatever the source says
             path = Path(record.source).with_suffix(self._ending)
+            check_allowed(path)
         else:
             raise InputError(
                 "the picture is no file of its own, so nothing can lie beside it; name a folder or a table"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalens.catalogue.sources.items import Row
+from catalens.core.confinement import check_allowed
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise InputError('reading parquet needs pyarrow: pip install "catalens[parquet]"') from error
+    check_allowed(path)
     try:
         # One row group may be the whole file: it must be read piece by piece, and not ahead.
         return pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True)

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from catalens.catalogue.sources.arrow import parquet_cell
 from catalens.catalogue.sources.items import Row
 from catalens.catalogue.sources.text import text_rows
+from catalens.core.confinement import check_allowed
 from catalens.core.content import Limits, read_content
 from catalens.core.errors import InputError
 from catalens.core.folders import IMAGE_EXTENSIONS
@@ -84,6 +85,7 @@ def read_picture(source: str) -> Path | bytes:
         return Path(source)
     path, column, row = Path(cell["path"]), cell["column"], int(cell["row"])
     try:
+        check_allowed(path)
         with path.open("rb") as file:
             is_parquet = file.read(len(_PARQUET_MARK)) == _PARQUET_MARK
         value = parquet_cell(path, column, row) if is_parquet else _last_table.values(path, row).get(column)

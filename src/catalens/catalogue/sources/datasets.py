@@ -17,6 +17,7 @@ from catalens.catalogue.sources.arrow import picture_columns
 from catalens.catalogue.sources.cells import each_picture
 from catalens.catalogue.sources.items import Row, Source
 from catalens.catalogue.sources.table import choose_columns
+from catalens.core.confinement import check_allowed
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _open(path: Path) -> pa.RecordBatchStreamReader:
         import pyarrow as pa
     except ImportError as error:
         raise InputError('reading Arrow files needs pyarrow: pip install "catalens[parquet]"') from error
+    check_allowed(path)
     try:
         return pa.ipc.open_stream(pa.memory_map(str(path)))
     except (pa.ArrowException, OSError) as error:

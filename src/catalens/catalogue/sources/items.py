@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path, PureWindowsPath
 
+from catalens.core.confinement import check_allowed
 from catalens.core.errors import InputError
 from catalens.core.folders import Missed
 from catalens.core.images import Source as ImageSource
@@ -148,6 +149,7 @@ def local_file(text: str, folder: Path) -> Path:
             "or as data: addresses into JSON lines"
         )
     path = folder / text
+    check_allowed(path)
     if "\\" in text and not os.path.exists(path):  # noqa: PTH110 - never raises
         path = folder / PureWindowsPath(text).as_posix()
     return plain_file(path)
@@ -159,6 +161,7 @@ def plain_file(path: Path) -> Path:
     Raises:
         InputError: nothing there, a folder, a pipe, or a name that no file can have.
     """
+    check_allowed(path)
     if not os.path.isfile(path):  # noqa: PTH113 - unlike Path.is_file it never raises, whatever the name
         if os.path.exists(path):  # noqa: PTH110 - never raises
             raise InputError(f"{path} is a folder, pipe or device; a picture is a plain file")

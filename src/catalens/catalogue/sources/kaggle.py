@@ -16,6 +16,7 @@ from pathlib import Path
 from catalens.catalogue.sources.items import Item, Row, Source, flat_fields, plain_file
 from catalens.catalogue.sources.numbers import Notation, number_columns, typed
 from catalens.catalogue.sources.text import csv_header, csv_rows
+from catalens.core.confinement import check_allowed
 from catalens.core.errors import InputError
 
 _STYLE_COLUMNS = ("brandName", "ageGroup", "price")
@@ -66,6 +67,7 @@ def _build(row: Row, id: str, numbers: Mapping[str, Notation]) -> Item:
 
 def _style_fields(path: Path) -> dict[str, object]:
     """Read what the product's own JSON adds: attributes by name, descriptions without HTML."""
+    check_allowed(path)
     try:
         data = dict(json.loads(path.read_bytes())["data"])
     except FileNotFoundError:

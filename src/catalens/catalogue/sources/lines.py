@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
+from catalens.core.confinement import check_allowed
+
 BROKEN_FILE = (OSError, EOFError, zlib.error)
 """What reading a damaged file raises."""
 
@@ -57,6 +59,7 @@ def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
 
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file, unpacked if its name ends in .gz."""
+    check_allowed(path)
     if path.suffix.lower() == ".gz":
         return cast(BinaryIO, gzip.open(path, "rb"))
     return path.open("rb", buffering=_PEEKED)

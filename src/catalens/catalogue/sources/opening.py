@@ -15,6 +15,7 @@ from catalens.catalogue.sources.formats import SUFFIXES, is_table, table_kind
 from catalens.catalogue.sources.items import Source
 from catalens.catalogue.sources.kaggle import is_kaggle, kaggle_source
 from catalens.catalogue.sources.table import csv_source, json_source, parquet_source
+from catalens.core.confinement import check_allowed
 from catalens.core.errors import InputError
 from catalens.core.folders import find_images
 
@@ -57,6 +58,7 @@ def open_source(
     """
     full = Path(path).expanduser().absolute()
     chosen, full = (layout, full) if layout and os.path.exists(full) else _recognise(full)  # noqa: PTH110 - never raises
+    check_allowed(full)
     _check_fits(chosen, image_column or id_column, encoding)
     if chosen in ("csv", "jsonl") and full.is_dir():
         raise InputError(f"{full} is a folder, and the layout {chosen!r} is of a file; give the file, or no layout")

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from catalens.catalogue.sources.items import Item, Row, Source, flat_fields
+from catalens.core.confinement import check_allowed
 from catalens.core.content import Limits
 from catalens.core.errors import InputError
 from catalens.core.folders import IMAGE_EXTENSIONS
@@ -39,6 +40,7 @@ def tar_source(path: Path) -> Source:
     Raises:
         InputError: there is no such archive.
     """
+    check_allowed(path)
     if not path.is_file():
         raise InputError(f"there is no archive {path}")
     stem = path.name.partition(".")[0]
