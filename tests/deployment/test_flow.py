@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from catalens.catalogue.opening import open_index
 from catalens.core.types import Record
 from tests.deployment.conftest import BUCKET
 from tests.support.gateway import Account
+from tests.support.http_double import Reply, serving
+from tests.support.model_server import ROOT
 from tests.support.ran import Run
 
 pytestmark = pytest.mark.deploy
@@ -24,6 +29,12 @@ WHERE = [
     *("--image", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/serve:1"),
     *("--role", "arn:aws:iam::123456789012:role/serve-endpoints"),
 ]
+CONVERSE = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "A garment."}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
+    "metrics": {"latencyMs": 1},
+}
 REAL_TIME = [*WHERE, "--instance-type", "ml.m5.xlarge"]
 
 
@@ -147,3 +158,43 @@ def test_an_endpoint_that_is_not_there_ends_the_command(run: Run, aws_account: A
     assert done.code == 3
     assert "the endpoint nowhere cannot be described" in done.err
     assert run("invoke", "nowhere").code == 2
+
+
+def test_the_script_of_the_whole_flow_runs_and_leaves_nothing(
+    aws_account: Account, photos: list[Path], tmp_path: Path
+) -> None:
+    before = everything(aws_account)
+    _, image, _, role = WHERE
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CATALENS_")}
+    with serving() as bedrock:
+        bedrock.answer = lambda _: Reply(200, CONVERSE)
+        own = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT / "src"),
+            "CATALENS_CACHE": str(tmp_path / "cache"),
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": bedrock.address,
+            **aws_account.variables,
+            "IMAGE": image,
+            "ROLE": role,
+            "BUCKET": BUCKET,
+            "NAME": "flow",
+            "WRITER": "bedrock:maker.model-v1",
+        }
+        script = [ROOT / "scripts" / "sagemaker_flow.sh", photos[0]]
+        done = subprocess.run(script, env=kept | own, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    package, labels, prompt, restyled, described = rows[0], rows[1], rows[2], rows[3], rows[-1]
+    assert package["bytes"] > 1_000_000
+    assert sum(labels["probabilities"]) == pytest.approx(1, abs=1e-5)
+    assert prompt["prompt"]
+    assert "Van Gogh" in json.dumps(restyled)
+    assert prompt["prompt"].split(",")[0] in json.dumps(restyled)
+    assert described["description"]
+    (path, body, _), *_ = bedrock.asked
+    assert path == "/model/maker.model-v1/converse"
+    told = body["messages"][0]["content"][0]["text"]
+    assert described["facts"]
+    assert all(f'{{"fact": "{name}"' in told for name in described["facts"])
+    assert "removed: endpoint flow" in done.stdout
+    assert everything(aws_account) == before

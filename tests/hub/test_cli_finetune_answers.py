@@ -17,6 +17,11 @@ COLOURS = {"red": (220, 20, 20), "blue": (20, 20, 220)}
 
 @pytest.fixture
 def pairs(run: Run, tmp_path: Path) -> Path:
+    return write_pairs(run, tmp_path)
+
+
+def write_pairs(run: Run, tmp_path: Path) -> Path:
+    """Write sixty pictures of one colour each, and the table of pairs that is prepared from them."""
     rng = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     with (tmp_path / "products.csv").open("w", encoding="utf-8", newline="") as file:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -37,13 +38,21 @@ vmargs=-Xmx256m
 """
 
 
-def environment(name: str, lines: tuple[str, ...], requirements: Path | None = None) -> Path:
+def environment(
+    name: str, lines: tuple[str, ...], requirements: Path | None = None, *, borrowing: bool = False
+) -> Path:
     """Return a virtual environment with some requirements, which is made once and kept.
+
+    Args:
+        name: of the folder's beginning.
+        lines: requirements.
+        requirements: file of more.
+        borrowing: see the libraries of this interpreter too, after its own; torch is too large to have twice.
 
     Raises:
         RuntimeError: pip cannot install them.
     """
-    asked = "\n".join((*lines, requirements.read_text() if requirements else "", sys.version))
+    asked = "\n".join((*lines, requirements.read_text() if requirements else "", sys.version, str(borrowing)))
     folder = ENVIRONMENTS / f"{name}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}"
     if (folder / "complete").exists():
         return folder
@@ -61,6 +70,9 @@ def environment(name: str, lines: tuple[str, ...], requirements: Path | None = N
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"pip cannot install {', '.join(lines)}: {done.stderr[-2000:]}")
+    if borrowing:
+        (site,) = folder.glob("lib/*/site-packages")
+        (site / "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     (folder / "complete").touch()
     return folder
 
@@ -74,12 +86,18 @@ def need_java() -> None:
 class ModelServer:
     """A container without the container: the server over one unpacked archive, in a session of its own."""
 
-    def __init__(self, model: Path, folder: Path, variables: Mapping[str, str] | None = None) -> None:
-        """Take an unpacked archive, a folder for logs and sockets, and the container's variables."""
+    def __init__(
+        self, model: Path, folder: Path, variables: Mapping[str, str] | None = None, *, borrowing: bool = False
+    ) -> None:
+        """Take an unpacked archive, a folder for logs and sockets, and the container's variables.
+
+        The libraries are those that the archive requires; or, `borrowing`, this interpreter's.
+        """
         numpy = f"numpy=={metadata.version('numpy')}"  # the containers' own, which a bundle does not pin
-        self._home = environment("mms", (*SERVER, numpy), model / "code" / "requirements.txt")
+        own = None if borrowing else model / "code" / "requirements.txt"
+        self._home = environment("mms", (*SERVER, numpy), own, borrowing=borrowing)
         self._model, self._folder, self._variables = model, folder, dict(variables or {})
-        self._port, management = _free_port(), _free_port()
+        self._port, management = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tmp").mkdir(exist_ok=True)
@@ -169,7 +187,7 @@ def _command_line(pid: int) -> bytes:
         return b""
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port of this machine that nothing listens on; the server takes none above 32767."""
     for port in random.SystemRandom().sample(range(20_000, 32_000), 50):
         with socket.socket() as bound:

@@ -41,6 +41,7 @@ from catalens.cli import (
     serve,
     similarity,
     tag,
+    train,
     transform,
 )
 from catalens.cli.commands import add_commands, examples
@@ -210,6 +211,7 @@ add_commands(
     deploy.deploy,
     invoke.invoke,
     transform.transform,
+    train.train,
     deploy.undeploy,
     deploy.deployments,
     doctor.doctor,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -36,19 +36,19 @@ def printed(calls: Sequence[Call], dry_run: bool) -> bool:
     return dry_run
 
 
-def waiting(watched: Watched, name: str, clients: Clients, *, wait: bool) -> None:
-    """Wait for something if that is wanted; Ctrl-C says what goes on and costs.
+def waiting(watched: Watched, name: str, clients: Clients, *, wait: bool) -> dict[str, Any] | None:
+    """Wait for something if that is wanted, and return its description; Ctrl-C says what goes on and costs.
 
     Raises:
-        ModelError: it failed.
+        ModelError: it failed; the message has the log's last lines.
     """
     from catalens.deployment.waiting import wait_for
 
     if not wait:
         output.say(f"started: {name}; `catalens deployments` shows its state")
-        return
+        return None
     try:
-        wait_for(watched, name, clients, output.say)
+        return wait_for(watched, name, clients, output.say)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(watched.after.format(name=name)) from error
 

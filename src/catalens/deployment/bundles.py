@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -123,7 +124,7 @@ def bundle_members(server: Server, weights: Weights, options: BundleOptions) -> 
     members["endpoint.json"] = _text(json.dumps(endpoint, indent=1, sort_keys=True))
     members["LICENCES.txt"] = _text(f"catalens: Apache-2.0\nmodel weights: {weights.licence}")
     wheel_folder = "wheels" if server == "sagemaker" else "requirements"
-    lines = requirements(needs_torch=weights.needs_torch)
+    lines = requirements((*_IMPORTED, *_IMPORTED_FOR_TORCH) if weights.needs_torch else _IMPORTED)
     if options.wheels is not None:
         members |= _wheels(options.wheels, f"{code}{wheel_folder}")
         if server == "sagemaker":
@@ -155,18 +156,16 @@ def properties(options: BundleOptions) -> str:
     return "\n".join(f"{name}={value}" for name, value in lines.items())
 
 
-def requirements(*, needs_torch: bool) -> list[str]:
-    """Return what the bundle's code imports as requirements, pinned to the versions that are installed here.
+def requirements(names: Iterable[str]) -> list[str]:
+    """Return libraries as requirements, pinned to the versions that are installed here.
 
     Raises:
         InputError: one of them is not installed, so that nobody has tried the bundle with it.
     """
-    names = (*_IMPORTED, *_IMPORTED_FOR_TORCH) if needs_torch else _IMPORTED
     try:
         return sorted(f"{name}=={metadata.version(name)}" for name in names)
     except metadata.PackageNotFoundError as error:
-        extras = "serve,hub" if needs_torch else "serve"
-        raise InputError(f"a bundle pins {error.name}, which is missing: pip install 'catalens[{extras}]'") from error
+        raise InputError(f"a bundle pins {error.name}, which is missing here: pip install {error.name}") from error
 
 
 def _wheels(folder: Path, prefix: str) -> dict[str, Path]:

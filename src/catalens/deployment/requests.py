@@ -17,6 +17,8 @@ TAG = "catalens:deployment"
 """Tag of everything that is made; `deployments` and `undeploy` only look at what carries it."""
 VARIANT = "AllTraffic"
 Mode = Literal["real-time", "serverless", "async"]
+TrainingCommand = Literal["answers", "starter"]
+"""What a training job runs: a command of `catalens finetune`."""
 Format = Literal["auto", "image", "json", "jsonl"]
 """How an invocation carries a picture."""
 PAYLOAD_LIMITS: Mapping[Mode, int] = {"real-time": 6_291_456, "serverless": 4 * 2**20, "async": 2**30}
