@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from catalens.cli import output
+from catalens.core import printing
 
 EVIL = "x\x1b]0;owned\x07\x9b31m\u202egpj\r\x7f"
 
@@ -39,7 +40,7 @@ def colours_gone(content: bytes) -> str:
 
 
 def is_clean(text: str) -> bool:
-    return not output._CONTROL.search(text.replace("\n", ""))
+    return not printing._CONTROL.search(text.replace("\n", ""))
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def test_a_bar_escapes_its_notes() -> None:
 
 
 def test_lines_and_tabs_stay() -> None:
-    assert output.printable("a\tb\nc é 衣 🙂") == "a\tb\nc é 衣 🙂"
+    assert printing.printable("a\tb\nc é 衣 🙂") == "a\tb\nc é 衣 🙂"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8", "utf-16"])
@@ -112,6 +113,7 @@ def test_a_full_disk_behind_standard_output_is_named(call: str) -> None:
         pytest.skip("no /dev/full here")
     program = f"""
 from catalens.cli import output
+from catalens.core import printing
 from catalens.core.errors import InputError
 try:
     output.{call}

@@ -237,7 +237,7 @@ def _run() -> int | str | None:
     except Exception as error:  # noqa: BLE001 - whatever it is, no script may take it for items that failed
         if interrupts.seen:  # libraries turn it into errors of their own
             end_interrupted()
-        traceback.print_exc()
+        output.say(traceback.format_exc().rstrip())
         code = _exit_code(error)
         if code == FAULT:
             output.say("error: this is a fault of Catalens; please report it with the lines above", style="red")

@@ -10,7 +10,6 @@ import codecs
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,15 +17,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from catalens.core.errors import InputError
+from catalens.core.printing import printable
+from catalens.core.redaction import redact
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""C0 but for tabs and line ends, DEL, C1, what turns the direction of text around, and bytes that are not text."""
-
-
+_SECRETS = (
+    *("OPENAI_API_KEY", "CATALENS_SERVER_KEY", "CATALENS_SERVE_API_KEY", "HF_TOKEN", "PGPASSWORD"),
+    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+)
+"""Variables whose values are in no message."""
 UNWRITABLE = "standard output cannot be written: {reason}"
 
 
@@ -37,13 +39,9 @@ class Update(Protocol):
         """Take the items done, the total if it is known, and a note to show beside them."""
 
 
-def printable(text: str) -> str:
-    r"""Escape control characters, so that text from strangers cannot drive a terminal.
-
-    >>> printable("red\x1b[31m \x9b1m ok")
-    'red\\u001b[31m \\u009b1m ok'
-    """
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+def message(text: str) -> str:
+    """Return a message as it may be shown: without credentials and control characters, whoever wrote it."""
+    return printable(redact(text, (os.environ.get(name, "") for name in _SECRETS)))
 
 
 def wants_json(flag: bool) -> bool:
@@ -75,7 +73,7 @@ def messages() -> Console:
 def say(text: str, *, style: str = "") -> None:
     """Print a message, which is not a result, to standard error; where that cannot be written, nobody reads it."""
     with suppress(OSError):
-        messages().print(printable(text), style=style, markup=False, soft_wrap=True)
+        messages().print(message(text), style=style, markup=False, soft_wrap=True)
 
 
 class _Notes(logging.Handler):

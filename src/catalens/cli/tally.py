@@ -27,7 +27,7 @@ class Tally:
         self.failed += 1
         output.say(f"failed: {failure.error}", style="red")
         if self.as_json:
-            output.emit({"id": failure.id, "error": failure.error})
+            output.emit({"id": failure.id, "error": output.message(failure.error or "")})
 
     def report(self, failures: Sequence[Outcome]) -> None:
         """Report several failures."""

@@ -12,6 +12,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from catalens.core.errors import CatalensError
+from catalens.core.printing import printable
+from catalens.core.redaction import redact
 from catalens.serving.app import create_app
 from catalens.serving.config import ServeConfig
 from catalens.serving.service import Service
@@ -74,8 +76,9 @@ class _Formatter(logging.Formatter):
             row = {"time": self.formatTime(record), "level": record.levelname, "message": record.getMessage(), **about}
             if record.exc_info:
                 row["traceback"] = self.formatException(record.exc_info)
-            return json.dumps(row)
-        return super().format(record) + "".join(f" {name}={value}" for name, value in about.items())
+            return redact(json.dumps(row))
+        text = super().format(record) + "".join(f" {name}={value}" for name, value in about.items())
+        return printable(redact(text))
 
 
 def serve(config: ServeConfig) -> None:

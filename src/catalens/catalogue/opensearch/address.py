@@ -80,12 +80,12 @@ def parse_address(uri: str) -> Address:
     >>> address.shown, address.base, address.settings.engine, address.settings.m
     ('opensearch://127.0.0.1:9200/shop', 'http://127.0.0.1:9200', 'faiss', 32)
     """
-    parts = urlsplit(uri)
-    host, index = parts.hostname or "", unquote(parts.path.strip("/"))
     try:
-        port = parts.port
+        parts = urlsplit(uri)
+        host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise InputError(f"{parts.scheme}://{host}: {error}") from error
+        raise InputError(f"the address of an OpenSearch server cannot be read: {error}") from error
+    index = unquote(parts.path.strip("/"))
     place = f"[{host}]" if ":" in host else host
     shown = f"{parts.scheme}://{place}{f':{port}' if port else ''}/{index}"
     if not host or not _INDEX_NAME.fullmatch(index):

@@ -50,7 +50,10 @@ def parse_address(uri: str) -> Address:
     >>> address.shown, address.database
     ('postgresql://localhost/shop?table=shoes', 'postgresql://me:secret@localhost/shop?sslmode=require')
     """
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise InputError(f"the address of a PostgreSQL server cannot be read: {error}") from error
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
     table = given.pop("table", _DEFAULT_TABLE)
     host = parts.netloc.rpartition("@")[2]

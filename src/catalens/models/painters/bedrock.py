@@ -18,9 +18,9 @@ from PIL import Image
 
 from catalens.core.errors import AnswerError, ImageError, ModelError
 from catalens.core.images import read_image
+from catalens.core.redaction import redact
 from catalens.core.types import PaintRequest
 from catalens.models.painters.sizes import fit_limits
-from catalens.models.remote.redaction import redact
 
 INSTALL = 'pip install "catalens[aws]"'
 _TIMEOUT_S = 300

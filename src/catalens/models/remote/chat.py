@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from catalens.core.errors import AnswerError, InputError, ModelError
+from catalens.core.redaction import redact
 from catalens.models.addresses import shown
-from catalens.models.remote.redaction import redact
 from catalens.models.remote.replies import Choice, error_message, read_choice
 from catalens.models.remote.retry import BusyError, retry_after_s, with_retry
 from catalens.models.remote.transport import MAX_BODY_BYTES, DeadlineError, Response, TooLargeError, parse, post

@@ -19,7 +19,7 @@ from botocore.exceptions import (
 )
 
 from catalens.core.errors import AnswerError, ModelError
-from catalens.models.remote.redaction import redact
+from catalens.core.redaction import redact
 from catalens.models.remote.replies import without_reasoning
 from catalens.models.remote.retry import BusyError, with_retry
 

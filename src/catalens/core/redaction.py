@@ -17,6 +17,15 @@ _PATTERNS = (
     re.compile(r"\bsk-[A-Za-z0-9_-]{16,}"),
 )
 """Credentials by their form: bearer and basic authentication, AWS keys, signatures and session tokens, API keys."""
+_IN_ADDRESS = (
+    (re.compile(r"(?<=://)[^\s/?#'\"]+(?=@)"), REDACTED),
+    (
+        re.compile(r"(?i)([?&][\w.-]*(?:key|token|secret|passw|pwd|signature|credential)[\w.-]*=)[^\s&#'\"]+"),
+        rf"\1{REDACTED}",
+    ),
+    (re.compile(r"(?i)(\b(?:x-api-key|password|passwd|pwd)['\"]?\s*[:=]\s*['\"]?)[^\s'\",}&]+"), rf"\1{REDACTED}"),
+)
+"""Users and passwords of addresses, keys among their parameters, and passwords of connection strings."""
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -24,10 +33,14 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     >>> redact("wrong key 'hunter2' in Authorization: Bearer abc.def", ["hunter2"])
     "wrong key '[redacted]' in Authorization: Bearer [redacted]"
+    >>> redact("https://me:hunter2@host/v1?api_key=hunter3&n=1 refuses password=hunter4")
+    'https://[redacted]@host/v1?api_key=[redacted]&n=1 refuses password=[redacted]'
     """
     for secret in sorted({each for each in secrets if len(each) >= _SHORTEST}, key=len, reverse=True):
         for form in {secret, repr(secret)[1:-1]}:
             text = text.replace(form, REDACTED)
     for pattern in _PATTERNS:
         text = pattern.sub(REDACTED, text)
+    for pattern, instead in _IN_ADDRESS:
+        text = pattern.sub(instead, text)
     return text
