@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models docs bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-hostile-full test-opensearch test-deploy bench bench-models bench-serve dist lock starter everyday eval-bundled clean
+.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-hostile-full test-opensearch test-deploy bench bench-models bench-serve docs dist dist-check lock starter everyday eval-bundled clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -65,11 +65,18 @@ bench: $(VENV)/.bench  ## speed and memory; the last line is one JSON document
 bench-models: $(VENV)/.bench-models  ## speed of pretrained models beside the libraries they come from (random weights)
 	$(BIN)/python -m benchmarks.models
 
+RUN ?= 1
+docs: $(VENV)/.docs  ## build the documentation into build/site: links checked, examples and tutorials run (RUN=0 runs nothing)
+	NO_MKDOCS_2_WARNING=1 DOCS_RUN=$(RUN) PYTHONPATH=. $(BIN)/mkdocs build --quiet
+
 dist: $(VENV)/.dev  ## build the wheel and the source archive, and check both
 	rm -rf dist
 	$(BIN)/python -m build --quiet --no-isolation
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
+
+dist-check: dist  ## install the wheel and the source archive, each into a clean environment, and use what was installed
+	PYTHON="$(PYTHON)" scripts/check_dist.sh dist/*.whl dist/*.tar.gz
 
 bench-serve: $(VENV)/.bench  ## the HTTP service under load, beside the offline pipeline and a plain endpoint
 	$(BIN)/python -m benchmarks.serve

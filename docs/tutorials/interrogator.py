@@ -1,0 +1,47 @@
+# %% [markdown]
+# # From a picture back to its prompt
+#
+# CLIP Interrogator asks which words would make an image generator paint this picture: a caption by BLIP, and the terms
+# that bring the whole nearest to the picture by CLIP. Here the bundled reader and encoder do both;
+# `cl.load(encoder="ViT-L-14/openai", reader="blip-large")` is what the original uses.
+
+# %%
+from PIL import Image
+
+import catalens as cl
+
+lens = cl.load()
+picture = lens.encode_image("photo.jpg")  # encoded once, asked many times
+print(lens.caption(picture).text)
+Image.open("photo.jpg")
+
+# %% [markdown]
+# ## Four modes
+#
+# `best` adds term after term as long as the whole comes nearer; `fast` joins the nearest terms; `classic` takes one
+# of each table; `negative` says what the picture is not.
+
+# %%
+for mode in ("best", "fast", "classic", "negative"):
+    found = lens.prompt(picture, mode=mode)
+    print(f"{mode:9} cosine {found.cosine:.3f}: {found.text[:150]}")
+
+# %% [markdown]
+# The terms, each with its own cosine with the picture:
+
+# %%
+found = lens.prompt(picture, mode="best")
+for term in found.terms[:5]:
+    print(f"{term['cosine']:.3f}  {term['kind']:9} {term['term']}")
+
+# %% [markdown]
+# ## The same scene by another hand
+#
+# The prompt goes into a template with an artist and a work, and with the picture to a text-to-image model. A dry run
+# shows the request; `painter="stabilityai/stable-diffusion-xl-base-1.0"` (extra `catalens[restyle]`) or
+# `painter="bedrock:MODEL-ID"` paints. The shipped stand-in, "fake", only tints the picture, to try the plumbing.
+
+# %%
+painted = lens.restyle("photo.jpg", artist="Van Gogh", work="The Starry Night", prompt=found.caption, painter="fake")
+print(painted.prompt)
+painted.image
