@@ -233,7 +233,7 @@ def test_a_table_of_somebody_s_own_gets_a_column_and_keeps_everything(picture: R
     table.write([OutputRow(picture, caption("a shirt"))])
     table.finish()
     assert path.read_text() == (
-        'sku;image;title;caption\n001;photos/shirt.front.jpg;"Shirt; red";a shirt\n002;photos/gone.jpg;Hat;\n;;;\n'
+        'sku;image;title;caption\n001;./photos/shirt.front.jpg;"Shirt; red";a shirt\n002;photos/gone.jpg;Hat;\n;;;\n'
     )
 
 
@@ -260,7 +260,7 @@ def test_rows_may_be_told_apart_by_id(tmp_path: Path) -> None:
     assert [table.holds(Record(id, "x")) for id in ("7", "8", "9")] == [False, True, False]
     table.write([OutputRow(Record("7", "x"), caption("new"))])
     table.finish()
-    assert rows_of(path) == [{"sku": "7", "text": "new"}, {"sku": 8, "text": "known"}]
+    assert rows_of(path) == [{"sku": 7, "text": "new"}, {"sku": 8, "text": "known"}]
 
 
 @pytest.mark.parametrize(

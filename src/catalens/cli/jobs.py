@@ -145,6 +145,7 @@ def tell_written(destination: Destination, done: int, skipped: int) -> None:
     if where:
         there = f"; {skipped} pictures had one already" if skipped else ""
         what = destination.text if destination.text.isidentifier() else "result"
+        what = what.removesuffix("s")
         output.say(f"{' and '.join(where)}: {done} {what}{'' if done == 1 else 's'} written{there}")
 
 

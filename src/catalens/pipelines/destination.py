@@ -84,7 +84,7 @@ class Destination:
             return None
         paths = [str(Path(name).absolute()) for name in pictures]
         digest = hashlib.sha256(json.dumps([about, paths]).encode()).hexdigest()[:32]
-        return Journal(cache / "jobs" / f"{digest}.part", about)
+        return Journal(cache / "jobs" / f"{digest}.part", about, in_cache=True)
 
     def _columns(self) -> dict[str, str]:
         own = self.default_columns or (self.text,)

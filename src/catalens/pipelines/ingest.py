@@ -196,7 +196,10 @@ def _prune(index: Index, met: set[str], source: Iterable[Entry], share: float) -
 def _report(job: JobReport, output: IndexOutput, removed: int, plan: Pruning, source: Iterable[Entry]) -> Report:
     notices = [source.missed.notice] if isinstance(source, Source) and source.missed.notice else []
     if plan.kept:
-        notices.append(f"{len(plan.kept)} records were kept, since the folder of their pictures could not be listed")
+        notices.append(
+            f"{len(plan.kept)} records were kept: the folder of their pictures could not be listed, or is empty as "
+            "without its drive; delete the empty folder to forget them"
+        )
     return Report(
         added=output.counts["added"],
         updated=output.counts["updated"],

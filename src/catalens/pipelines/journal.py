@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from catalens.core.caching import try_to_keep
 from catalens.core.errors import InputError
 from catalens.core.files import write_error
 
@@ -37,14 +38,16 @@ class Journal:
     A line that was cut off by a kill is dropped, and its item done again.
     """
 
-    def __init__(self, path: Path, job: object) -> None:
+    def __init__(self, path: Path, job: object, *, in_cache: bool = False) -> None:
         """Name the file and the job.
 
         Args:
             path: made when there is the first thing to note, deleted when the job is complete.
             job: everything that the results depend on (model, options …), as JSON values.
+            in_cache: the file is a convenience, so the job goes on without it where it cannot be written.
         """
         self.path = path
+        self._in_cache, self._given_up = in_cache, False
         self._job = json.loads(json.dumps(job, default=str))
         self._file: TextIO | None = None
 
@@ -76,10 +79,19 @@ class Journal:
         """Note how far some items are; they are on the disk when this returns.
 
         Raises:
-            InputError: the file cannot be written.
+            InputError: the file cannot be written, and is not in the cache.
         """
-        if not notes:
+        if not notes or self._given_up:
             return
+        if self._in_cache:
+            self._given_up = not try_to_keep(lambda: self._append(notes), self.path.parent)
+            return
+        try:
+            self._append(notes)
+        except OSError as error:
+            raise write_error(error, self.path) from error
+
+    def _append(self, notes: Sequence[tuple[Key, Note]]) -> None:
         try:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,11 +101,11 @@ class Journal:
             self._file.write("".join(_line([*key, *note]) for key, note in notes))
             self._file.flush()
             os.fsync(self._file.fileno())
-        except OSError as error:
+        except OSError:
             with suppress(OSError):  # what is still buffered cannot be written either
                 self.close()
             self._file = None
-            raise write_error(error, self.path) from error
+            raise
 
     def close(self) -> None:
         """Close the file; what it holds stays."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -22,6 +23,7 @@ from catalens.core.types import Record
 from catalens.pipelines.destination import STANDARD_INPUT
 from catalens.pipelines.stages import EncodedPicture
 
+_log = logging.getLogger(__name__)
 Pictures: TypeAlias = ImageSource | EncodedPicture | Source | Iterable["ImageSource | EncodedPicture | Item"]
 """One picture, a folder, table or pattern of them, or any number one by one."""
 
@@ -48,10 +50,16 @@ class Entries:
 
     names: Sequence[str]
     given: bytes = b""
+    _told: set[str] = field(default_factory=set, compare=False)
 
     def __iter__(self) -> Iterator[Entry]:
-        """Return the entries of every name."""
-        return (entry for name in self.names for entry in _entries_of(name, self.given))
+        """Return the entries of every name; the log tells, once, which images of a folder are not read."""
+        for name in self.names:
+            yield from (entries := _entries_of(name, self.given))
+            notice = entries.missed.notice if isinstance(entries, Source) else None
+            if notice and name not in self._told:
+                self._told.add(name)
+                _log.warning("%s: %s", name, notice)
 
     @property
     def are_many(self) -> bool:
@@ -222,11 +230,10 @@ def _record(item: Item | None, name: str) -> Record:
     return Record(name, name) if item is None else Record(item.id, item.source, item.fields)
 
 
-def _entries_of(name: str, given: bytes) -> Iterator[Entry]:
+def _entries_of(name: str, given: bytes) -> Iterable[Entry]:
     path = Path(name)
     if name == STANDARD_INPUT:
-        yield Item(id=STANDARD_INPUT, picture=given, source="standard input")
-    elif path.is_dir() or is_table(path):
-        yield from open_source(path)
-    else:
-        yield Item(id=name, picture=path, source=name)
+        return [Item(id=STANDARD_INPUT, picture=given, source="standard input")]
+    if path.is_dir() or is_table(path):
+        return open_source(path)
+    return [Item(id=name, picture=path, source=name)]

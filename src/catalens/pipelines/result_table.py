@@ -1,32 +1,36 @@
 """A table of results (CSV, TSV, JSON lines, parquet), written whole at the end of a job.
 
-A table that is there is kept: its rows get the new values, and pictures that it lacks are added. The picture's path
-is written from the table's folder, so that the table can be read as a source again.
+A table that is there is kept as it is written, but for the values that are new: `csv_form` and `json_form` put them
+into its own text. Pictures that it lacks are added; their path is written from the table's folder, so that the table
+can be read as a source again.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from catalens.catalogue.sources.arrow import open_parquet
 from catalens.catalogue.sources.items import Row
+from catalens.catalogue.sources.lines import read_lines
 from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
 from catalens.core.spreadsheet import guard_formula, unguard_formula
 from catalens.core.types import Record
+from catalens.pipelines.csv_form import CsvForm, Line, read_form
+from catalens.pipelines.json_form import edited_line, whole_line
 from catalens.pipelines.output import OutputRow
 from catalens.pipelines.sidecars import IfExists, merged
 from catalens.pipelines.stages import Values
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
 """Of the tables that can be written."""
@@ -75,7 +79,10 @@ class Table:
         self._columns = dict(columns)
         self._folder = path.absolute().parent
         self._delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        self._encoding, self._line_end = "utf-8", "\n"
+        self._form: CsvForm | None = None
+        self._lines: list[str] = []
+        self._arrow: pa.Schema | None = None
+        self._original: list[Mapping[str, Any]] = []
         self._order: dict[str, None] = {}
         self._rows: list[dict[str, Any]] = []
         self._of: dict[object, list[dict[str, Any]]] = {}  # the rows of each picture, which several products may share
@@ -103,6 +110,8 @@ class Table:
             json.dumps(row, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             raise InputError("its name is not readable text, which no table can hold; rename the file") from error
+        if self._form is not None:
+            self._check_encoding(self._form, row)
         key = self._key(row)
         if key not in self._of:
             self._add({}, key)
@@ -152,17 +161,21 @@ class Table:
         suffix = self._path.suffix.lower()
         if suffix == ".parquet":
             table = open_parquet(self._path).read()
-            self._order = dict.fromkeys(table.schema.names)
+            self._order, self._arrow = dict.fromkeys(table.schema.names), table.schema
             rows: Iterable[Mapping[str, Any]] = table.to_pylist()
         elif suffix == ".jsonl":
             rows = [_checked(row) for row in json_rows(self._path)]
+            self._lines = [line for line in read_lines(self._path) if line.strip()]
         else:
             names, self._delimiter = csv_header(self._path)
-            self._encoding, self._line_end = _text_form(self._path)
             self._order = dict.fromkeys(names)
             rows = [self._unguarded(_checked(row)) for row in csv_rows(self._path)]
+            self._form = read_form(self._path, self._delimiter)
         for row in rows:
+            self._original.append(dict(row))
             self._add(dict(row), self._key(row))
+        if self._form is not None and len(list(self._form.filled_rows())) != len(self._original):
+            self._form, self._original = None, []  # quotes so careless that only the reader of tables follows them
 
     def _unguarded(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a row of CSV as it was before `_cell`."""
@@ -173,42 +186,61 @@ class Table:
         self._rows.append(row)
         self._of.setdefault(key, []).append(row)
 
+    def _check_encoding(self, form: CsvForm, row: Mapping[str, Any]) -> None:
+        for column in row:
+            try:
+                form.cell(text := self._text(row, column))
+            except UnicodeEncodeError as error:
+                raise InputError(
+                    f"{text[:60]!r} cannot be written in {form.encoding}, in which {self._path.name} is; save the "
+                    "table as UTF-8, or name another to write to"
+                ) from error
+
+    def _text(self, row: Mapping[str, Any], column: str) -> str:
+        """Return the text of a row's cell."""
+        value = _cell(row.get(column), joined=column not in self._lists, guarded=column in self._columns)
+        return "" if value is None else str(value)
+
     def _write_csv(self, file: BinaryIO) -> None:
-        text = io.TextIOWrapper(file, self._encoding, newline="")
-        writer = csv.writer(text, delimiter=self._delimiter, lineterminator=self._line_end)
-        writer.writerow(self._order)
-        writer.writerows(
-            [
-                _cell(row.get(column), joined=column not in self._lists, guarded=column in self._columns)
-                for column in self._order
-            ]
-            for row in self._rows
-        )
-        text.flush()
-        text.detach()
+        form, names = self._form, list(self._order)
+        if form is None:
+            form = CsvForm(self._delimiter, "utf-8", "", Line((), "\n"))
+        old = len(form.header.cells)
+        form.edit_header([form.cell(name) for name in names[old:]])
+        for at, row, before in zip(form.filled_rows(), self._rows, self._original, strict=False):
+            changed = {
+                names.index(column): form.cell(self._text(row, column))
+                for column in self._columns
+                if column in names[:old] and column not in self._keys and row.get(column) != before.get(column)
+            }
+            form.edit(at, changed, [form.cell(self._text(row, name)) for name in names[old:]])
+        for row in self._rows[len(self._original) :]:
+            form.append([form.cell(self._text(row, name)) for name in names])
+        file.write(form.content())
 
     def _write_json(self, file: BinaryIO) -> None:
-        file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n".encode() for row in self._rows)
+        for at, row in enumerate(self._rows):
+            known = at < len(self._lines)
+            line = edited_line(self._lines[at], self._original[at], row, self._keys) if known else whole_line(row)
+            file.write(line.encode("utf-8", "surrogateescape"))
 
     def _write_parquet(self, file: BinaryIO) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
-            columns = {column: [row.get(column) for row in self._rows] for column in self._order}
-            pq.write_table(pa.table(columns), file)
+            kinds = {} if self._arrow is None else {each.name: each.type for each in self._arrow}
+            columns = {
+                column: pa.array(
+                    [row.get(column) for row in self._rows],
+                    None if column in self._columns and column not in self._keys else kinds.get(column),
+                )
+                for column in self._order
+            }
+            table = pa.table(columns)
+            pq.write_table(table.replace_schema_metadata(self._arrow and self._arrow.metadata), file)
         except pa.ArrowException as error:
             raise InputError(f"{self._path} cannot be written as parquet: {error}") from error
-
-
-def _text_form(path: Path) -> tuple[str, str]:
-    """Return the encoding and the line end of a CSV file, so that it is written back in the form it had."""
-    with path.open("rb") as file:
-        mark = file.read(3)
-    marked = "utf-16" if mark[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
-    encoding = "utf-8-sig" if mark == codecs.BOM_UTF8 else marked
-    with path.open(encoding=encoding, errors="replace", newline="") as text:
-        return encoding, "\r\n" if text.readline().endswith("\r\n") else "\n"
 
 
 def _plain(value: object) -> str:
