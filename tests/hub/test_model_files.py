@@ -77,7 +77,33 @@ def test_the_image_preparation_of_another_family_is_refused(
 ) -> None:
     folder = copied(family)
     shutil.copy(tiny(other) / "preprocessor_config.json", folder)
-    with pytest.raises(ModelError, match=r"preprocessor_config\.json is of another model: it prepares images by "):
+    with pytest.raises(ModelError, match=r"preprocessor_config\.json has the image preprocessing of another model: "):
+        load(folder)
+
+
+@pytest.mark.parametrize("family", ["siglip", "siglip2"])
+def test_patches_for_a_fixed_size_are_refused(copied: Callable[[str], Path], tiny: Tiny, family: str) -> None:
+    folder = copied(family)
+    shutil.copy(tiny("siglip2 NaFlex") / "preprocessor_config.json", folder)
+    with pytest.raises(ModelError, match=r"Siglip2ImageProcessor, where the model needs SiglipImageProcessor"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        (("tokenizer_config.json",), r"half a tokenizer: tokenizer_config\.json is missing"),
+        (TOKENIZERS, r"has no tokenizer: none of tokenizer\.json.*copy the tokenizer's files of tiny/tiny"),
+    ],
+)
+def test_an_open_clip_folder_without_its_tokenizer_is_refused(
+    copied: Callable[[str], Path], gone: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    folder = copied("open_clip SigLIP")
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    with pytest.raises(ModelError, match=said):
         load(folder)
 
 

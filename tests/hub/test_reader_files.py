@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from catalens.core.errors import ModelError
 from catalens.models.readers import load_reader
@@ -56,3 +58,62 @@ def test_an_adapter_of_a_reader_is_named(folder: Path) -> None:
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "Salesforce/blip-vqa-base"}))
     with pytest.raises(ModelError, match=r"an adapter of PEFT .* merge it into Salesforce/blip-vqa-base"):
         load(folder)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    root = tmp_path_factory.mktemp("built")
+
+    def build(name: str) -> Path:
+        return root / name if (root / name).is_dir() else BUILD[name](root / name)
+
+    return build
+
+
+def with_processor_of(other: Path, folder: Path) -> Path:
+    shutil.copy(other / "processor_config.json", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("blip", "git"), ("git", "blip"), ("blip2-opt", "git"), ("blip2-t5", "llava")]
+)
+def test_the_image_preprocessing_of_another_family_is_refused(
+    built: Callable[[str], Path], tmp_path: Path, name: str, other: str
+) -> None:
+    folder = with_processor_of(built(other), Path(shutil.copytree(built(name), tmp_path / name)))
+    with pytest.raises(ModelError, match=r"has the image preprocessing of another model: \w+, where the model needs"):
+        load(folder)
+
+
+@pytest.mark.parametrize(("name", "other"), [("llava", "qwen2-vl"), ("qwen2.5-vl", "llava"), ("gemma3", "smolvlm")])
+def test_the_processor_of_another_chat_model_is_refused(
+    built: Callable[[str], Path], tmp_path: Path, name: str, other: str
+) -> None:
+    folder = with_processor_of(built(other), Path(shutil.copytree(built(name), tmp_path / name)))
+    with pytest.raises(ModelError, match="has the processor of another model"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["blip", "git", "blip2-opt", "llava"])
+def test_a_reader_with_a_fraction_of_its_tokens_is_refused(
+    built: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(built(name), tmp_path / name))
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    model = tokenizer["model"]
+    model["vocab"] = dict(sorted(model["vocab"].items(), key=lambda pair: pair[1])[:12])
+    if "merges" in model:
+        model["merges"] = []
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ModelError, match="has the tokenizer of another model"):
+        load(folder)
+
+
+def test_what_a_library_raises_over_files_that_do_not_fit_is_an_error_of_the_model(
+    built: Callable[[str], Path], tmp_path: Path
+) -> None:
+    reader = load_reader(str(built("blip")), device="cpu")
+    reader._family.encode_images = lambda _: (_ for _ in ()).throw(ValueError("expected 4, got 5"))  # type: ignore[attr-defined]
+    with pytest.raises(ModelError, match=r"could not encode the images \(expected 4, got 5\)"):
+        reader.encode_images([Image.new("RGB", (8, 8))])

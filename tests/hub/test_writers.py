@@ -137,6 +137,34 @@ def test_folders_that_hold_no_chat_model_are_named(tmp_path: Path) -> None:
         load_writer(f"transformers:{tmp_path}")
 
 
+def test_a_writer_without_its_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
+    bare = Path(shutil.copytree(folder, tmp_path / "bare"))
+    (bare / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"has no tokenizer: none of tokenizer\.json.*AutoTokenizer"):
+        load_writer(f"transformers:{bare}")
+
+
+def test_the_end_of_a_turn_is_known_without_a_generation_config(folder: Path, tmp_path: Path) -> None:
+    end = end_at(folder, MESSAGES, 12)
+    made = tmp_path / "ending"
+    save_chat_model_ending(folder, made, end)
+    expected, _ = generated(folder, MESSAGES, 40, end)
+    last = AutoTokenizer.from_pretrained(folder).decode([end])  # a special token now, and so not part of the text
+    written = load_writer(f"transformers:{made}").write("be brief", "say a red tee", max_tokens=40)
+    assert written == expected.removesuffix(last).strip()
+
+
+def save_chat_model_ending(folder: Path, made: Path, end: int) -> None:
+    """A model whose own configuration has another end than its tokenizer, and no generation_config.json."""
+    shutil.copytree(folder, made)
+    tokenizer = AutoTokenizer.from_pretrained(made)
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
+    tokenizer.save_pretrained(made)
+    (made / "generation_config.json").unlink()
+    config = json.loads((made / "config.json").read_text())
+    (made / "config.json").write_text(json.dumps(config | {"eos_token_id": 0}))
+
+
 def test_cut_weights_are_named_and_missing_ones_are_never_made_up(folder: Path, tmp_path: Path) -> None:
     cut, deeper = (Path(shutil.copytree(folder, tmp_path / name)) for name in ("cut", "deeper"))
     weights = cut / "model.safetensors"

@@ -195,7 +195,7 @@ def open_clip_siglip(folder: Path) -> Path:
     vision = {"image_size": 160, "timm_model_name": "test_vit", "timm_model_pretrained": False}
     text = {
         "context_length": 16,
-        "vocab_size": 200,
+        "vocab_size": 100,
         "width": 32,
         "heads": 2,
         "layers": 2,

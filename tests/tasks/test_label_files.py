@@ -86,3 +86,16 @@ def test_what_is_a_file_and_what_are_labels(tmp_path: Path) -> None:
     assert not is_label_file("a cup, " * 10_000)
     with pytest.raises(InputError, match="is an empty list"):
         load_labels(" , ")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.jsonl", '{"label": "cup"}\n"a, b"\n\n'),
+        ("labels.yaml", "- cup\n- a, b\n"),
+        ("labels.yml", "labels:\n- name: cup\n- 'a, b'\n"),
+    ],
+)
+def test_json_lines_and_yaml(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    assert load_labels(str(tmp_path / name)) == ["cup", "a, b"]

@@ -15,6 +15,9 @@ from catalens.core.errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+LFS_POINTER = b"version https://git-lfs"
+"""What a file holds that Git LFS has not fetched."""
+IS_POINTER = "is a Git LFS pointer and not the file itself; run `git lfs pull`"
 _LONGEST_NAME = 255
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space, or name a file on another disk",
@@ -53,6 +56,15 @@ def check_writable(path: Path) -> None:
         raise InputError(f"{path} cannot be written: it is not a file; give the name of one")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise InputError(f"{path} cannot be written: there is no permission; name another file or folder")
+
+
+def is_pointer(path: Path) -> bool:
+    """Return whether a file is what Git LFS left in place of it; False where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(LFS_POINTER)) == LFS_POINTER
+    except (OSError, ValueError):
+        return False
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -18,8 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
-from catalens.core.caching import try_to_keep
-from catalens.core.files import write_atomically
+from catalens.core.caching import keep_file, try_to_keep
 from catalens.models.cache import RUNTIMES_FOLDER
 from catalens.models.json_files import load_json
 from catalens.models.processor import processor_lines
@@ -63,7 +62,7 @@ def load_fastest(
     taken_s = measure(graphs, example)
     fastest = min(installed, key=lambda name: taken_s[name])
     body = {"runtime": fastest, "graph": file.name, "ms": {name: each * 1e3 for name, each in taken_s.items()}}
-    try_to_keep(lambda: write_atomically(record, lambda out: out.write(json.dumps(body).encode())), record.parent)
+    keep_file(record, lambda out: out.write(json.dumps(body).encode()))
     return graphs[fastest]
 
 

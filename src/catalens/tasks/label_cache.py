@@ -9,15 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalens.core.caching import try_to_keep
+from catalens.core.caching import keep_file
 from catalens.core.protocols import Encoder
 
 F = TypeVar("F", np.float16, np.float32)
@@ -75,21 +74,12 @@ def write_vectors(path: Path, vectors: NDArray[F]) -> None:
 
     The file appears under its name when it is whole.
     """
-    try_to_keep(lambda: _write(path, vectors), path.parent)
 
+    def write(file: BinaryIO) -> None:
+        np.save(file, vectors, allow_pickle=False)
+        file.write(_checksum(vectors))
 
-def _write(path: Path, vectors: NDArray[F]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            np.save(file, vectors, allow_pickle=False)
-            file.write(_checksum(vectors))
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    keep_file(path, write)
 
 
 def _checksum(vectors: NDArray[F]) -> bytes:

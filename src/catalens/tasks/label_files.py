@@ -8,13 +8,13 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from catalens.core.errors import InputError
 from catalens.tasks.yaml_files import shown
 
-SUFFIXES = (".txt", ".csv", ".tsv", ".json")
+SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".yaml", ".yml")
 """Endings by which a value is taken for a file, whether it exists or not."""
 MOST_BYTES = 64 * 1024 * 1024
 
@@ -45,7 +45,8 @@ def load_labels(value: str) -> list[str]:
     - A CSV or TSV table has its labels in the column named label, name, tag, class, term, word or text, or in the one
       column that is not numbers; one row without such a header is a list of labels. Of WD14's `selected_tags.csv`
       ratings are left out and underscores become spaces, as that tagger itself prints its tags.
-    - A JSON file holds a list of texts, or of objects with one of those keys, or an object with such a list.
+    - A JSON or YAML file holds a list of texts, or of objects with one of those keys, or an object with such a list;
+      JSON lines hold one text or object a line.
 
     Args:
         value: "a, b, c", or the path of a file.
@@ -64,8 +65,7 @@ def load_labels(value: str) -> list[str]:
     else:
         path = Path(value)
         text = _text_of(path)
-        read = {".csv": _from_table, ".tsv": _from_table, ".json": _from_json}.get(path.suffix.lower(), _from_lines)
-        labels = [label.strip() for label in read(text, value)]
+        labels = [label.strip() for label in _READERS.get(path.suffix.lower(), _from_lines)(text, value)]
     if found := [label for label in labels if label]:
         return found
     raise InputError(f"{shown(value)} is an empty list; separate labels by commas, or name a file with one a line")
@@ -133,10 +133,30 @@ def _column_of_words(rows: Sequence[Sequence[str]], name: str) -> list[str]:
 
 
 def _from_json(text: str, name: str) -> list[str]:
+    return _listed(_json(text, name), name)
+
+
+def _from_json_lines(text: str, name: str) -> list[str]:
+    return [_label_in(_json(line, name), name) for line in text.splitlines() if line.strip()]
+
+
+def _from_yaml(text: str, name: str) -> list[str]:
+    import yaml
+
     try:
-        body = json.loads(text)
+        return _listed(yaml.safe_load(text), name)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{name} is not readable YAML: {error}") from error
+
+
+def _json(text: str, name: str) -> object:
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name} is not readable JSON: {error}") from error
+
+
+def _listed(body: object, name: str) -> list[str]:
     if isinstance(body, dict):
         body = next((body[key] for key in _COLUMNS if isinstance(body.get(key), list)), body)
     if not isinstance(body, list):
@@ -150,3 +170,15 @@ def _label_in(item: object, name: str) -> str:
     if not isinstance(item, str):
         raise InputError(f'{name} lists {shown(item)}, which is not a text; a label is, such as "cup"')
     return item
+
+
+_READERS: Mapping[str, Callable[[str, str], list[str]]] = {
+    ".csv": _from_table,
+    ".tsv": _from_table,
+    ".json": _from_json,
+    ".jsonl": _from_json_lines,
+    ".ndjson": _from_json_lines,
+    ".yaml": _from_yaml,
+    ".yml": _from_yaml,
+}
+"""By suffix: from a file's text and its name to the labels."""

@@ -59,6 +59,11 @@ def captioned(server: Server, *bodies: dict[str, Any], max_tokens: int = 40) -> 
         ("Here's a one-sentence description of the image: A cat on a *sofa*.", {}),
         ("```\nA cat on a sofa.\n```", {}),
         ("# A cat on a sofa.", {}),
+        ("◁think▷The user wants…◁/think▷A cat on a sofa.", {}),
+        ("[THINK]A cat?[/THINK]A cat on a sofa.", {}),
+        ("<seed:think>A cat?</seed:think>A cat on a sofa.", {}),
+        ("<|channel|>analysis<|message|>A cat?<|end|><|channel|>final<|message|>A cat on a sofa.", {}),
+        ("Here are two options:\n\n1. A cat on a sofa.\n2. A sofa with a cat.", {}),
     ],
 )
 def test_a_caption_is_the_caption_alone(server: Server, content: object, more: dict[str, object]) -> None:
@@ -72,9 +77,19 @@ def test_a_plain_text_stays_as_it_is(text: str) -> None:
     assert plain_reply(text) == text
 
 
-@pytest.mark.parametrize("cut", ["<think>The user wants a", "A cat on a so", ""])
-def test_a_text_that_was_cut_is_asked_for_once_more_with_more_tokens(server: Server, cut: str) -> None:
-    assert captioned(server, completion(cut, "length"), completion("A cat on a sofa.")) == "A cat on a sofa."
+@pytest.mark.parametrize(
+    ("cut", "reason"),
+    [
+        ("<think>The user wants a", "length"),
+        ("A cat on a so", "length"),
+        ("", "length"),
+        ("A cat on a so", "max_tokens"),
+        ("<think>The user wants a", "stop"),
+        ("<|channel|>analysis<|message|>The user", "stop"),
+    ],
+)
+def test_a_text_that_was_cut_is_asked_for_once_more_with_more_tokens(server: Server, cut: str, reason: str) -> None:
+    assert captioned(server, completion(cut, reason), completion("A cat on a sofa.")) == "A cat on a sofa."
     assert [body["max_tokens"] for _, body, _ in server.asked] == [40, 1024]
 
 

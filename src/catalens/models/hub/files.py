@@ -6,10 +6,12 @@ nothing. Encoders and readers use the same checks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from catalens.core.errors import ModelError
+from catalens.core.files import IS_POINTER, is_pointer
 from catalens.models.json_files import load_json
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
@@ -18,9 +20,8 @@ PREPROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 """One of these says how images are prepared."""
 ADAPTER = "adapter_config.json"
 """PEFT's configuration of an adapter."""
-_POINTER = b"version https://git-lfs"
 _PADDED_TOKENS, _LEAST_COVERED = 1024, 0.9
-"""Embeddings may be padded by 1024 rows, or by a tenth of a large vocabulary."""
+"""Embeddings may be padded by 1024 rows, or by a tenth of a large vocabulary, but never to twice their number."""
 
 
 def refuse_adapter(folder: Path) -> None:
@@ -55,15 +56,8 @@ def refuse_pointers(files: Iterable[Path]) -> None:
         ModelError: a file is a pointer; the message holds the command that fetches its content.
     """
     for file in files:
-        try:
-            with file.open("rb") as stream:
-                begins = stream.read(len(_POINTER))
-        except OSError:
-            continue  # reported when it is loaded
-        if begins == _POINTER:
-            raise ModelError(
-                f"{file} is a Git LFS pointer and not the file itself; run `git lfs pull` in {file.parent}"
-            )
+        if is_pointer(file):
+            raise ModelError(f"{file} {IS_POINTER} in {file.parent}")
 
 
 def check_files(folder: Path, *, base: str = "the model it was made from") -> None:
@@ -77,15 +71,28 @@ def check_files(folder: Path, *, base: str = "the model it was made from") -> No
         ModelError: a file is missing, as after `model.save_pretrained` alone; the message names it and the cure.
     """
     cure = f"copy it from {base}, or save it: AutoProcessor.from_pretrained(…).save_pretrained({str(folder)!r})"
+    check_tokenizer(folder, cure)
+    if not any((folder / name).is_file() for name in PREPROCESSOR_FILES):
+        raise ModelError(
+            f"{folder} does not say how images are prepared: {' or '.join(PREPROCESSOR_FILES)} is missing; {cure}"
+        )
+
+
+def check_tokenizer(folder: Path, cure: str) -> None:
+    """Check that a folder has a tokenizer, and all of it.
+
+    Args:
+        folder: of the model.
+        cure: what brings the files, for the message.
+
+    Raises:
+        ModelError: a file is missing; the message names it.
+    """
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ModelError(f"{folder} has no tokenizer: none of {', '.join(TOKENIZER_FILES)} is there; {cure}")
     names = [name for name in TOKENIZER_FILES if (folder / name).is_file()]
     if names == ["vocab.json"] and not (folder / "merges.txt").is_file():
         raise ModelError(f"{folder} has half a tokenizer: merges.txt is missing beside vocab.json; {cure}")
-    if not any((folder / name).is_file() for name in PREPROCESSOR_FILES):
-        raise ModelError(
-            f"{folder} does not say how images are prepared: {' or '.join(PREPROCESSOR_FILES)} is missing; {cure}"
-        )
 
 
 def check_vocabulary(folder: Path, tokens: int, embedded: int) -> None:
@@ -99,10 +106,33 @@ def check_vocabulary(folder: Path, tokens: int, embedded: int) -> None:
     Raises:
         ModelError: the tokenizer has more tokens than the model, or far fewer.
     """
-    if tokens > embedded or tokens < _LEAST_COVERED * embedded - _PADDED_TOKENS:
+    if tokens > embedded or tokens < max(_LEAST_COVERED * embedded - _PADDED_TOKENS, embedded / 2):
+        config = folder / "tokenizer_config.json"
+        without = "" if config.is_file() else f" (without {config.name}, which may name its special tokens)"
         raise ModelError(
-            f"{folder} has the tokenizer of another model: it has {tokens} tokens, and the model has {embedded}; copy "
-            "the tokenizer's files from the model it was made from"
+            f"{folder} has the tokenizer of another model{without}: it has {tokens} tokens, and the model has "
+            f"{embedded}; copy the tokenizer's files from the model it was made from"
+        )
+
+
+def check_image_processor(folder: Path, kind: str, family: str) -> None:
+    """Check that images are prepared as a family of models was trained.
+
+    Args:
+        folder: of the model, or the file that names the processor.
+        kind: name of the image processor's class.
+        family: how its name begins, such as "CLIP".
+
+    Raises:
+        ModelError: it belongs to another family; the vectors or captions would mean nothing.
+
+    >>> check_image_processor(Path("model"), "CLIPImageProcessorFast", "CLIP")
+    """
+    begins = re.split("imageprocessor|featureextractor", kind, flags=re.IGNORECASE)[0]
+    if begins.lower() != family.lower():
+        raise ModelError(
+            f"{folder} has the image preprocessing of another model: {kind}, where the model needs "
+            f"{family}ImageProcessor; copy preprocessor_config.json from the model it was made from"
         )
 
 

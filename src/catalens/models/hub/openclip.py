@@ -34,6 +34,8 @@ from catalens.models.hub.preprocessing import open_clip_preprocess
 from catalens.models.hub.tokenizing import open_clip_hub_tokenizer, open_clip_tokenizer
 from catalens.models.parts import EncoderParts
 
+_TOKENIZER_CONFIG = "tokenizer_config.json"
+
 
 class OpenClipImage(nn.Module):
     """Normalised pixels (n, 3, height, width) → (n, dim), for any image tower."""
@@ -222,7 +224,18 @@ def _tokenizer(text_config: Mapping[str, Any], folder: Path) -> tuple[Tokenizer,
     if not named:
         return open_clip_tokenizer(), 0
     if not any((folder / each).is_file() for each in TOKENIZER_FILES):
-        folder = cached_tokenizer(named) or fetch(named, weights=NO_WEIGHTS)
+        try:
+            folder = cached_tokenizer(named) or fetch(named, weights=NO_WEIGHTS)
+        except ModelError as error:
+            raise ModelError(
+                f"{folder} has no tokenizer: none of {', '.join(TOKENIZER_FILES)} is there; copy the tokenizer's files "
+                f"of {named}, which its configuration names, into it: {error}"
+            ) from error
+    elif not (folder / _TOKENIZER_CONFIG).is_file():
+        raise ModelError(
+            f"{folder} has half a tokenizer: {_TOKENIZER_CONFIG} is missing, which names its class and special tokens; "
+            f"copy it from {named}"
+        )
     return open_clip_hub_tokenizer(folder, text_config)
 
 

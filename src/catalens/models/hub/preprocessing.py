@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from catalens.core.errors import ModelError
+from catalens.models.hub.files import check_image_processor
 from catalens.models.hub.layout import read_json
 from catalens.models.parts import Patches, Preprocess
 
@@ -31,9 +32,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {"clip": _CLIP, "siglip": _SIGLIP, "
 """Defaults of transformers' image processors."""
 
 
-_PROCESSORS: Mapping[str, tuple[str, ...]] = {"clip": ("clip",), "siglip": ("siglip",), "siglip2": ("siglip2",)}
-"""How names of image processors of a family begin, in lower case; SigLIP 2 of a fixed size has SigLIP's."""
-_NAMES = {"clip": "CLIPImageProcessor", "siglip": "SiglipImageProcessor", "siglip2": "Siglip2ImageProcessor"}
+_PROCESSORS: Mapping[str, str] = {"clip": "CLIP", "siglip": "Siglip", "siglip2": "Siglip2"}
+"""How names of a family's image processors begin; SigLIP 2 of a fixed size has SigLIP's."""
 
 
 def transformers_preprocess(folder: Path, family: str) -> Preprocess:
@@ -104,17 +104,10 @@ def _facts(folder: Path, family: str) -> tuple[Path, dict[str, Any]]:
     else:
         file = folder / "processor_config.json"
         said = read_json(file).get("image_processor") or {}
-    _check_family(file, said, family)
-    return file, {**DEFAULTS[family], **{key: value for key, value in said.items() if value is not None}}
-
-
-def _check_family(file: Path, said: Mapping[str, Any], family: str) -> None:
     kind = said.get("image_processor_type") or said.get("feature_extractor_type")
-    if isinstance(kind, str) and not kind.lower().startswith(_PROCESSORS[family]):
-        raise ModelError(
-            f"{file} is of another model: it prepares images by {kind}, and a {family} model's by "
-            f"{_NAMES[family]}; copy the file from the model it was made from"
-        )
+    if isinstance(kind, str):
+        check_image_processor(file, kind, _PROCESSORS[family])
+    return file, {**DEFAULTS[family], **{key: value for key, value in said.items() if value is not None}}
 
 
 def _resizing(facts: Mapping[str, Any]) -> tuple[tuple[int, int], Literal["crop", "squash"]]:

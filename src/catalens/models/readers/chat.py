@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from PIL.Image import Image
+from PIL.Image import new as new_image
 from torch import Tensor
 
 from catalens.core.errors import ModelError
@@ -26,13 +27,14 @@ from catalens.models.readers.kv_cache import (
     forward_causal,
     pad_left,
 )
-from catalens.models.readers.loading import Loaded
+from catalens.models.readers.loading import Loaded, first_line
 from catalens.models.readers.reader import TorchImages
 from catalens.models.readers.tokens import check_fits, end_token_ids, plain_ids
 
 DESCRIBE = "Describe this picture in one sentence."
 """The instruction that makes a chat model write a caption."""
 
+_SMALL_WH = (64, 64)
 _PROBE = "x"
 """Any question: the tokens before it are the same for all."""
 
@@ -69,13 +71,16 @@ class Chat:
         self._placeholder: str = getattr(self._processor, "image_token", None) or "<image>"
         text_config: Any = self._model.config.get_text_config()
         self._max_positions: int = getattr(text_config, "max_position_embeddings", None) or 1 << 20
-        self.end_ids = end_token_ids(self._model.generation_config.eos_token_id) or (self.tokenizer.eos_token_id,)
+        # Without generation_config.json the model's own end may not be that of a turn, which the tokenizer knows.
+        ends = (*end_token_ids(self._model.generation_config.eos_token_id), self.tokenizer.eos_token_id)
+        self.end_ids = tuple(dict.fromkeys(each for each in ends if each is not None))
         self._caches_all = _caches_all_layers(self._model)
         if not self._caches_all and "mm_encoder_outputs" not in inspect.signature(self._model.forward).parameters:
             raise ModelError(
                 f"{self.name} neither caches all layers nor accepts encoded images, so it cannot be run here"
             )
         self.answer_prefix = self._reply_prefix()
+        self._check_processor()
 
     def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Run the vision tower, and the language model over the prefix where it is cached; see `Family`."""
@@ -94,6 +99,25 @@ class Chat:
     def prefill_answers(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Prefill]:
         """Ask each question at the end of the conversation; see `Family`."""
         return self._prefill(encoded, [self._tail(self._conversation(each, history)) for each in questions])
+
+    def _check_processor(self) -> None:
+        """Check, without running the model, that the processor makes the tokens that images are put in for.
+
+        Raises:
+            ModelError: it belongs to another model.
+        """
+        image_id = getattr(self._model.config, "image_token_id", None)
+        try:
+            ids = self._prepare(new_image("RGB", _SMALL_WH)).ids
+            if image_id in (None, *ids):
+                return
+            reason = f"it writes no token {image_id} for an image"
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            reason = first_line(error)
+        raise ModelError(
+            f"{self.name} has the processor of another model ({reason}); copy the processor's and tokenizer's files "
+            "from the model it was made from"
+        )
 
     def _reply_prefix(self) -> str:
         """Return the whitespace that the template puts before a reply."""

@@ -15,7 +15,13 @@ from PIL.Image import Image
 from catalens.core.errors import InputError, ModelError
 from catalens.models.allocator import keep_memory
 from catalens.models.device import choose_device, choose_dtype
-from catalens.models.hub.files import check_files, check_vocabulary, is_unsafe_pickle, unsafe_pickle
+from catalens.models.hub.files import (
+    check_files,
+    check_image_processor,
+    check_vocabulary,
+    is_unsafe_pickle,
+    unsafe_pickle,
+)
 from catalens.models.own_code import without_own_code
 
 if TYPE_CHECKING:
@@ -23,6 +29,8 @@ if TYPE_CHECKING:
 
 INSTALL = 'pip install "catalens[hub]"'
 Quantise = Literal["8bit", "4bit"]
+_IMAGE_PROCESSORS = {"blip": "Blip", "blip-2": "Blip", "git": "CLIP"}
+"""Model type → how its image processor's name begins; those of chat models differ from one model to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +101,7 @@ def read_config(folder: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{folder} has no configuration that transformers knows: {_first_line(error)}") from error
+        raise ModelError(f"{folder} has no configuration that transformers knows: {first_line(error)}") from error
 
 
 def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
@@ -135,6 +143,8 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     if missing := sorted(info["missing_keys"]):
         raise ModelError(f"{folder} lacks {len(missing)} weights of {model_class}, {missing[0]} among them")
     check_vocabulary(folder, len(processor.tokenizer), model.config.get_text_config().vocab_size)
+    if family := _IMAGE_PROCESSORS.get(model.config.model_type):
+        check_image_processor(folder, type(processor.image_processor).__name__, family)
     exact_on_cpu = device.type == "cpu" and dtype == torch.float32 and not wanted.quantise
     return Loaded(
         name=name,
@@ -150,8 +160,8 @@ def _translated(error: Exception, folder: Path, name: str) -> ModelError:
     if is_unsafe_pickle(error):
         return unsafe_pickle(folder)
     if isinstance(error, ImportError):
-        return ModelError(f"{name} needs another library: {_first_line(error)}")
-    return ModelError(f"{name} cannot be loaded from {folder}: {_first_line(error)}")
+        return ModelError(f"{name} needs another library: {first_line(error)}")
+    return ModelError(f"{name} cannot be loaded from {folder}: {first_line(error)}")
 
 
 def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:
@@ -186,5 +196,6 @@ def _quiet(transformers: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its name."""
     return str(error).strip().split("\n")[0] or type(error).__name__

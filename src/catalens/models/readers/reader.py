@@ -5,7 +5,8 @@ A family prefills the decoder; generating and scoring are the same for all of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -13,13 +14,15 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
-from catalens.core.errors import InputError, ModelError
+from catalens.core.errors import AnswerError, CatalensError, InputError, ModelError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.models.readers.checks import FOREIGN, check_answers, check_decoding, check_questions
 from catalens.models.readers.generate import generate
 from catalens.models.readers.kv_cache import CachedState, Prefill, pad_right
+from catalens.models.readers.loading import first_line
 from catalens.models.readers.tokens import decode_ids, plain_ids
+from catalens.models.remote.replies import without_reasoning
 
 _ROWS = 64
 """Answers scored in one batch: more would cost memory and gain no speed."""
@@ -91,8 +94,12 @@ class TorchReader:
         return self._name
 
     def encode_images(self, images: Sequence[Image]) -> EncodedImages:
-        """Run the vision tower over n RGB images, once."""
-        with torch.inference_mode():
+        """Run the vision tower over n RGB images, once.
+
+        Raises:
+            ModelError: it failed.
+        """
+        with self._running("encode the images"):
             return self._open.encode_images(images) if images else TorchImages([])
 
     def caption(
@@ -114,11 +121,11 @@ class TorchReader:
         family, images = self._open, self._own(encoded)
         if not len(images):
             return []
-        with torch.inference_mode():
+        with self._running("caption"):
             prefills = family.prefill_captions(images, prompt)
             texts = [text for prefill in prefills for text in generate(prefill, decoding, family.end_ids, count)]
         prompt_ids = plain_ids(family.tokenizer, prompt)
-        return [[decode_ids(family.tokenizer, [*prompt_ids, *ids]) for ids in group] for group in texts]
+        return [[self._decoded([*prompt_ids, *ids]) for ids in group] for group in texts]
 
     def answer(
         self,
@@ -145,10 +152,10 @@ class TorchReader:
         family, images = self._open, self._own(encoded)
         if not len(images) or not questions:
             return [[] for _ in range(len(images))]
-        with torch.inference_mode():
+        with self._running("answer"):
             prefills = family.prefill_answers(images, questions, history)
             generated = [ids for prefill in prefills for (ids,) in generate(prefill, decoding, family.end_ids)]
-        texts = [decode_ids(family.tokenizer, ids) for ids in generated]
+        texts = [self._decoded(ids) for ids in generated]
         return [texts[at : at + len(questions)] for at in range(0, len(texts), len(questions))]
 
     def score(
@@ -168,7 +175,7 @@ class TorchReader:
         if not len(images) or not answers:
             return np.zeros((len(images), len(answers)), dtype=np.float32)
         ids = [plain_ids(family.tokenizer, f"{family.answer_prefix}{answer}") for answer in answers]
-        with torch.inference_mode():
+        with self._running("score answers"):
             prefills = family.prefill_answers(images, [question], history)
             return np.concatenate([score_answers(prefill, ids, family.end_ids) for prefill in prefills])
 
@@ -183,6 +190,32 @@ class TorchReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _decoded(self, ids: Sequence[int]) -> str:
+        """Return the text of generated tokens, without reasoning.
+
+        Raises:
+            AnswerError: there is nothing but reasoning.
+        """
+        raw = decode_ids(self._open.tokenizer, ids)
+        text = without_reasoning(raw)
+        if raw and not text:
+            raise AnswerError(f"{self._name} was cut off within its reasoning; allow more tokens, or use another model")
+        return text
+
+    @contextmanager
+    def _running(self, task: str) -> Iterator[None]:
+        """Run the model in inference mode; what torch and transformers raise becomes a `ModelError`."""
+        try:
+            with torch.inference_mode():
+                yield
+        except CatalensError:
+            raise
+        except Exception as error:  # each library has its own kinds for files that do not fit together
+            raise ModelError(
+                f"{self._name} could not {task} ({first_line(error)}); if memory was left, its files may be of "
+                "different models"
+            ) from error
 
     def _own(self, encoded: EncodedImages) -> TorchImages:
         if not isinstance(encoded, TorchImages):

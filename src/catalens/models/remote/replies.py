@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_THINKING = "think|thinking|thought|reasoning"
-_CLOSED = re.compile(rf"(?is)<({_THINKING})>.*?</\1>")
-_BEFORE_END = re.compile(rf"(?is)^.*</(?:{_THINKING})>")
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+"""Finish reasons of a text that ended at the token limit."""
+_NAME = "(?:seed:)?(?:think|thinking|thought|reasoning)"
+_OPENED, _CLOSED = (rf"(?:<{slash}{_NAME}>|◁{slash}{_NAME}▷|\[{slash}{_NAME}\])" for slash in ("", "/"))
+"""Tags around reasoning: `<think>` of most models, `◁think▷` of Kimi-VL, `[THINK]` of Magistral."""
+_WHOLE = re.compile(rf"(?is){_OPENED}.*?{_CLOSED}")
+_BEFORE_END = re.compile(rf"(?is)^.*{_CLOSED}")
 """Templates that open the reasoning within the prompt leave the closing tag alone in the reply."""
-_UNCLOSED = re.compile(rf"(?is)<(?:{_THINKING})>.*$")
+_UNCLOSED = re.compile(rf"(?is)(?:{_OPENED}|<\|channel\|>\s*analysis).*$")
+_FINAL = re.compile(r"(?s)^.*<\|channel\|>\s*final\s*<\|message\|>")
+"""gpt-oss writes its reasoning and its text into channels."""
 _REFUSAL = re.compile(
     r"""(?ix)^(?:(?:i['’]?m|i\ am)\ (?:so\ )?sorry|sorry|i\ apologi[sz]e|unfortunately)?[,.;!]?\s*(?:but\ )?
     (?:as\ an\ ai[^,.]{0,40},\s*)?
@@ -28,6 +34,8 @@ _LEAD_IN = re.compile(
 _AGREEMENT = re.compile(r"(?i)^(?:sure|certainly|of course|absolutely|okay|ok)(?: thing)?[!.]+\s+")
 _FENCE = re.compile(r"(?s)^```[\w-]*\n(.*?)\n?```$")
 _HEADING = re.compile(r"(?m)^(?:#{1,6}|[-*•])\s+")
+_OPTIONS = re.compile(r"(?s)^1[.)]\s+(.+?)\s*\n\s*2[.)]\s.*$")
+"""Several texts where one was asked for."""
 _BOLD = re.compile(r"(?s)(\*\*|__|(?<!\w)[*_](?=\S))(.+?)\1(?!\w)")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "«": "»"}
 
@@ -69,7 +77,8 @@ def read_choice(raw: object) -> Choice:
     if refusal is None and _REFUSAL.match(text):
         refusal = text
     refused = None if refusal is None else str(refusal).strip()
-    return Choice(text, refused, reason == "length", reason, raw.get("logprobs"))
+    is_cut = str(reason).lower() in _CUT or (not text and _UNCLOSED.search(whole) is not None)
+    return Choice(text, refused, is_cut, reason, raw.get("logprobs"))
 
 
 def without_reasoning(text: str) -> str:
@@ -78,7 +87,7 @@ def without_reasoning(text: str) -> str:
     >>> [without_reasoning(text) for text in ("<think>A cat?</think> A cat.", "hm</think>A cat.", "<think>A")]
     ['A cat.', 'A cat.', '']
     """
-    return _UNCLOSED.sub("", _BEFORE_END.sub("", _CLOSED.sub("", text))).strip()
+    return _UNCLOSED.sub("", _BEFORE_END.sub("", _WHOLE.sub("", _FINAL.sub("", text)))).strip()
 
 
 def plain_reply(text: str) -> str:
@@ -88,11 +97,13 @@ def plain_reply(text: str) -> str:
     'A red knitted hat.'
     >>> plain_reply("Sure.")
     'Sure.'
+    >>> plain_reply("Here are two options:\n1. A red hat.\n2. A knitted hat.")
+    'A red hat.'
     """
     plain = text.strip()
     for _ in range(3):  # quotes within bold, a lead-in within a code fence
         before = plain
-        plain = _HEADING.sub("", _FENCE.sub(r"\1", plain)).strip()
+        plain = _HEADING.sub("", _OPTIONS.sub(r"\1", _FENCE.sub(r"\1", plain))).strip()
         plain = _BOLD.sub(r"\2", plain)
         plain = _AGREEMENT.sub("", _LEAD_IN.sub("", plain)).strip() or before
         if len(plain) > 1 and _QUOTES.get(plain[0]) == plain[-1] and plain[-1] not in plain[1:-1]:

@@ -16,7 +16,9 @@ from transformers import (
 
 from catalens.core.errors import AnswerError, ModelError
 from catalens.models.device import choose_device
+from catalens.models.hub.files import check_tokenizer, check_vocabulary
 from catalens.models.own_code import without_own_code
+from catalens.models.readers.tokens import end_token_ids
 from catalens.models.remote.replies import without_reasoning
 
 
@@ -27,8 +29,9 @@ class LocalWriter:
         self.name = name
         self._model: PreTrainedModel | None = model
         self._tokenizer = tokenizer
-        ends = model.generation_config.eos_token_id or tokenizer.eos_token_id
-        self._ends = frozenset(ends if isinstance(ends, list) else [ends])
+        # Without generation_config.json the model's own end may not be that of a turn, which the tokenizer knows.
+        ends = (*end_token_ids(model.generation_config.eos_token_id), tokenizer.eos_token_id)
+        self._ends = frozenset(each for each in ends if each is not None)
 
     def write(self, system: str, instruction: str, *, max_tokens: int = 400) -> str:
         """Return the model's text.
@@ -48,6 +51,7 @@ class LocalWriter:
                     **inputs,
                     max_new_tokens=max_tokens,
                     do_sample=False,
+                    eos_token_id=sorted(self._ends),
                     temperature=None,
                     top_p=None,
                     top_k=None,
@@ -95,6 +99,8 @@ def load_local(folder: Path) -> LocalWriter:
     name = f"transformers:{folder.name}"
     if not folder.is_dir():
         raise ModelError(f"{str(folder)!r} is not a folder; transformers:FOLDER takes the folder of a chat model")
+    if (folder / "config.json").is_file():
+        check_tokenizer(folder, f"save it: AutoTokenizer.from_pretrained(…).save_pretrained({str(folder)!r})")
     try:
         with without_own_code():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -111,6 +117,7 @@ def load_local(folder: Path) -> LocalWriter:
     if missing := sorted(info["missing_keys"]):
         kind = type(model).__name__
         raise ModelError(f"{str(folder)!r} lacks {len(missing)} weights of {kind}, {missing[0]} among them")
+    check_vocabulary(folder, len(tokenizer), model.config.get_text_config().vocab_size)
     if not tokenizer.chat_template:
         raise ModelError(f"{str(folder)!r} has no chat template, so it is not a chat model; use an instruct variant")
     return LocalWriter(model.to(choose_device()).eval(), tokenizer, name)
