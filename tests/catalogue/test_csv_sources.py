@@ -280,5 +280,10 @@ class TestCsv:
         named = [entry for entry in found if isinstance(entry, Item)]
         assert [entry.picture for entry in named[:2]] == [tmp_path / "images" / "1.png", tmp_path / "images" / "2.png"]
         assert named[1].fields == {"title": "Tee"}
-        path = self.write(tmp_path, "image,title\nimages/1.png|images/2.png,Tee\n")
-        assert [item.id for item in items(open_source(path))] == ["images/1.png", "images/2.png"]
+        for cell in (
+            "images/1.png|images/2.png",
+            '"images/1.png, images/2.png"',
+            '"[""images/1.png"", ""images/2.png""]"',
+        ):
+            path = self.write(tmp_path, f"image,title\n{cell},Tee\n")
+            assert [item.id for item in items(open_source(path))] == ["images/1.png", "images/2.png"]

@@ -49,3 +49,16 @@ def test_reading_stops_as_soon_as_the_filter_is_known_to_be_sound() -> None:
         raise AssertionError("read on")
 
     assert hints(records(), parse_filter("price < 20 or title like 'T%'")) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "end"),
+    [
+        ("price = '12,50'", "never matches; write the value without quotes, 12.5"),
+        ("price >= 'a'", "never matches"),
+        ("size > 10", "never matches"),
+    ],
+)
+def test_only_a_cure_that_means_the_same_is_offered(where: str, end: str) -> None:
+    (found,) = hints(RECORDS, parse_filter(where))
+    assert found.endswith(end)

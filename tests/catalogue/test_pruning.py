@@ -25,6 +25,12 @@ def test_below_a_folder_that_could_not_be_listed_nothing_goes() -> None:
     assert pruning == Pruning(gone=("p/subway.jpg",), kept=("p/sub/a.jpg", "p/sub/deep/b.jpg"))
 
 
+def test_below_an_empty_folder_nothing_goes() -> None:
+    known = ["p/mount/a.jpg", "p/mount/deep/b.jpg", "p/c.jpg", "p/d.jpg"]
+    pruning = plan_pruning(known, {"p/d.jpg"}, Missed(empty=["mount"]), prefix="p/", max_share=1.0)
+    assert pruning == Pruning(gone=("p/c.jpg",), kept=("p/mount/a.jpg", "p/mount/deep/b.jpg"))
+
+
 def test_a_large_share_goes_only_when_it_is_allowed() -> None:
     refused = plan_pruning(KNOWN, set(KNOWN[40:]))
     assert refused.gone == ()

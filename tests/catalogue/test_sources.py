@@ -32,14 +32,14 @@ class TestFolder:
         assert [item.id for item in items(open_source(tmp_path))] == ["e3b0c44298fc"]
 
     def test_images_that_are_not_read_are_counted(self, tmp_path: Path) -> None:
-        for name in ("a.jxl", "b.JXL", "sub/c.jp2", "notes.txt"):
+        for name in ("a.psd", "b.PSD", "sub/c.exr", "notes.txt"):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).touch()
         draw(tmp_path / "a.png")
         source = open_source(tmp_path)
         for _ in range(2):  # counted anew each time
             assert len(items(source)) == 1
-            assert source.missed.notice == "3 files passed over: .jxl 2, .jp2 1"
+            assert source.missed.notice == "3 files passed over: .psd 2, .exr 1"
 
     def test_a_folder_that_cannot_be_listed_is_an_outcome_and_missed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

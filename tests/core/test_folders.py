@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from catalens.core.errors import ImageError, InputError
-from catalens.core.folders import IMAGE_EXTENSIONS, find_images
+from catalens.core.folders import IMAGE_EXTENSIONS, Missed, find_images
 from catalens.core.images import read_image
 
 
@@ -31,6 +31,15 @@ def test_sorted_by_name_within_each_folder(tmp_path: Path) -> None:
 def test_every_extension_is_found_in_any_case(tmp_path: Path) -> None:
     grow(tmp_path, *(f"x{end}" for end in IMAGE_EXTENSIONS), *(f"Y{end.upper()}" for end in IMAGE_EXTENSIONS))
     assert len(names(tmp_path)) == 2 * len(IMAGE_EXTENSIONS)
+
+
+def test_folders_with_nothing_in_them_are_named(tmp_path: Path) -> None:
+    grow(tmp_path, "a/1.jpg", "hidden/.keep", "b/c/2.jpg")
+    for name in ("mount", "b/other"):
+        (tmp_path / name).mkdir()
+    missed = Missed()
+    assert len(list(find_images(tmp_path, missed=missed))) == 2
+    assert missed.empty == ["b/other", "mount"]
 
 
 def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image, features
 
 from catalens.core.errors import ImageError, InputError
+from catalens.core.folders import decodes
 from catalens.core.images import Limits, picture_format, read_image
 from tests.support.hostile_images import scene
 
@@ -177,6 +178,29 @@ class TestModes:
     def test_floats_are_scaled_to_the_range_that_holds_them(self, top: float) -> None:
         result = read_image(Image.fromarray(np.array([[0, top / 2, top, -top, np.nan]], dtype=np.float32)))
         assert [pixel for pixel, *_ in np.asarray(result)[0].tolist()] == pytest.approx([0, 128, 255, 0, 0], abs=1)
+
+    def test_depths_below_zero_are_not_all_black(self) -> None:
+        depths = Image.fromarray(np.array([[-300, -172.5, -45, np.nan]], dtype=np.float32))
+        assert np.asarray(read_image(encode(depths, "TIFF")))[0, :3, 0].tolist() == [0, 128, 255]
+
+    @pytest.mark.parametrize(("white", "shown"), [(1023, 255), (4095, 255), (4096, 16), (65535, 255), (200, 1)])
+    def test_a_tiff_of_few_bits_is_not_black(self, white: int, shown: int) -> None:
+        grey = Image.fromarray(np.array([[0, white]], dtype=np.uint16))
+        assert np.asarray(read_image(encode(grey, "TIFF")))[0, :, 0].tolist() == [0, shown]
+
+    def test_jpeg_2000_is_read(self) -> None:
+        colours = Image.new("RGB", (40, 30), (200, 30, 60))
+        assert np.abs(np.asarray(read_image(encode(colours, "JPEG2000"))).astype(int) - (200, 30, 60)).max() <= 2
+
+    def test_jpeg_xl_names_its_plug_in(self) -> None:
+        if decodes("jxl"):
+            pytest.skip("the plug-in is installed")
+        with pytest.raises(ImageError, match="JXL pictures need a plug-in here: pip install pillow-jxl-plugin"):
+            read_image(b"\xff\x0a" + bytes(90))
+
+    def test_a_pointer_of_git_lfs_is_named(self) -> None:
+        with pytest.raises(ImageError, match="is a Git LFS pointer and not the file itself; run `git lfs pull`"):
+            read_image(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
 
     @pytest.mark.parametrize("white", [1, 255, 3000, 65535, 10**6, 2**31 - 1])
     def test_32_bit_grey_is_scaled_to_the_range_that_holds_it(self, white: int) -> None:

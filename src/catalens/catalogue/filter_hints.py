@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
+from catalens.catalogue.sources.numbers import cell_value
 from catalens.core.filters import Compare, Filter, Kind, Leaf, Like, OneOf, kind_of, leaves_of
 from catalens.core.types import FieldValue, Record
 
@@ -79,12 +80,19 @@ def _across(leaf: Leaf, kinds: set[Kind], held: _Held) -> str:
     kind, example = next(iter(held.examples.items()))
     has = f"{leaf.field!r} holds {' and '.join(_NAMES[each] for each in held.examples)}, such as {example!r}"
     needs = " or ".join(_NAMES[each] for each in sorted(kinds))
-    cure = {
-        "text": f'write the value in quotes, "{_shown(leaf)}"',
-        "number": f"write the value without quotes, {_shown(leaf)}",
-        "truth": "write true or false without quotes",
-    }[kind]
-    return f"{has}, and is compared with {needs}, which never matches; {cure}"
+    cure = _cure(leaf, kind)
+    return f"{has}, and is compared with {needs}, which never matches{f'; {cure}' if cure else ''}"
+
+
+def _cure(leaf: Leaf, kind: Kind) -> str | None:
+    """Return how to compare with values of a kind; None where that would mean something else."""
+    if kind == "truth":
+        return "write true or false without quotes"
+    if kind == "text":
+        in_order = isinstance(leaf, Compare) and leaf.operator not in ("=", "!=")
+        return None if in_order else f'write the value in quotes, "{_shown(leaf)}"'
+    number = cell_value(str(_shown(leaf)), "point")
+    return None if number is None or isinstance(number, str) else f"write the value without quotes, {number}"
 
 
 def _shown(leaf: Leaf) -> FieldValue:

@@ -5,6 +5,7 @@ Every module here imports what is heavy inside its commands, so that help pages 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -222,6 +223,9 @@ for name, group in {"index": index, "eval": evaluate, "models": models, "finetun
 
 def main() -> None:
     """Run the command line; a fault of the program shows its traceback and has an exit code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # help and tables lose a letter rather than fail
+            stream.reconfigure(errors="replace")
     code = _run()
     if (failure := _unwritable()) is not None:
         output.say(f"error: {failure}", style="red")

@@ -6,6 +6,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from catalens.core.errors import InputError
@@ -22,6 +24,8 @@ OTHER_IMAGE_EXTENSIONS = frozenset(
 )
 """Endings, in lower case, of image files that are not read; a walk counts what it passes over."""
 
+_CODECS = {".jxl": "jxl", ".jp2": "jpeg2000", ".j2k": "jpeg2000", ".jpx": "jpeg2000"}
+"""Endings that are read where Pillow, or a plug-in of it, decodes them."""
 _SNIFFED = 16
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _BOXED = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
@@ -33,10 +37,12 @@ class Missed:
 
     Attributes:
         folders: sub-folders that could not be listed, relative to the root, with / between their parts.
+        empty: sub-folders with nothing in them, as a mount point is while its drive is missing.
         passed_over: number of image files of each ending that is not read.
     """
 
     folders: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -55,6 +61,7 @@ class Missed:
     def clear(self) -> None:
         """Reset before another walk."""
         self.folders.clear()
+        self.empty.clear()
         self.passed_over.clear()
 
 
@@ -105,6 +112,8 @@ class _Walk:
                 try:
                     identity = _identity(path)
                     children = [] if identity in self.seen else _sorted_entries(path)
+                    if not children and not any(path.iterdir()):
+                        self.missed.empty.append(path.relative_to(self.root).as_posix())
                 except OSError:
                     self.missed.folders.append(path.relative_to(self.root).as_posix())
                     yield path
@@ -114,9 +123,21 @@ class _Walk:
 
     def _is_image(self, path: Path) -> bool:
         ending = path.suffix.lower()
+        if ending in _CODECS and decodes(_CODECS[ending]):
+            return True
         if ending in OTHER_IMAGE_EXTENSIONS:
             self.missed.passed_over[ending] += 1
         return ending in IMAGE_EXTENSIONS or (not ending and _starts_like_an_image(path))
+
+
+@cache
+def decodes(codec: str) -> bool:
+    """Return whether an optional codec is installed: "jpeg2000" of Pillow itself, or the plug-in for "jxl"."""
+    if codec == "jxl":
+        return find_spec("pillow_jxl") is not None
+    from PIL import features
+
+    return features.check_codec("jpg_2000")
 
 
 def _starts_like_an_image(path: Path) -> bool:

@@ -11,6 +11,8 @@ import math
 import os
 import threading
 import warnings
+from contextlib import suppress
+from importlib import import_module
 from io import BytesIO
 from typing import Any, TypeAlias
 
@@ -20,6 +22,8 @@ from PIL import Image
 
 from catalens.core.content import Limits, read_content
 from catalens.core.errors import ImageError
+from catalens.core.files import IS_POINTER, LFS_POINTER
+from catalens.core.folders import decodes
 from catalens.core.image_structure import bounded_structure, jpeg_coefficients
 from catalens.core.libtiff import silence_libtiff
 from catalens.core.memory import ByteBudget, return_freed_memory
@@ -42,9 +46,18 @@ _SIGNATURES = (
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JXL"),
+    (b"\xff\x0a", "JXL"),
 )
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
-_MISSING_PLUGIN = {"HEIF": 'pip install "catalens[heif]"', "AVIF": 'pip install "pillow>=11.3"'}
+_MISSING_PLUGIN = {
+    "HEIF": 'pip install "catalens[heif]"',
+    "AVIF": 'pip install "pillow>=11.3"',
+    "JXL": "pip install pillow-jxl-plugin",
+    "JPEG2000": "a Pillow with OpenJPEG",
+}
 _JPEGS = ("JPEG", "MPO")
 
 DEFAULT_LIMITS = Limits()
@@ -152,6 +165,8 @@ def _open(content: bytes, name: str, limits: Limits) -> Image.Image:
     if not content:
         raise ImageError(f"{name}: empty (0 bytes); a picture is {ACCEPTED}")
     kind = picture_format(content[:32])
+    if kind is None and content.startswith(LFS_POINTER):
+        raise ImageError(f"{name} {IS_POINTER}")
     if kind is None:
         raise ImageError(f"{name}: not a picture; a picture is {ACCEPTED}")
     _require_plugin(kind, name)
@@ -176,9 +191,12 @@ def _require_plugin(kind: str, name: str) -> None:
             pass
         else:
             pillow_heif.register_heif_opener()
+    if kind == "JXL" and kind not in Image.OPEN:
+        with suppress(ImportError):
+            import_module("pillow_jxl")  # registers itself
     if kind in _MISSING_PLUGIN and kind not in Image.OPEN:
         Image.init()
-        if kind not in Image.OPEN:
+        if kind not in Image.OPEN or (kind == "JPEG2000" and not decodes("jpeg2000")):
             raise ImageError(f"{name}: {kind} pictures need a plug-in here: {_MISSING_PLUGIN[kind]}")
 
 

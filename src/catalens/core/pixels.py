@@ -189,11 +189,16 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         return image
     array = np.asarray(image)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        return Image.fromarray(_scaled(array, 65535))
+        # 10 and 12 bits in a 16-bit TIFF, as cameras of microscopes write, would come out black.
+        few = [full for full in (1023, 4095) if image.format == "TIFF" and 255 < array.max() <= full]
+        return Image.fromarray(_scaled(array, few[0] if few else 65535))
     if image.mode == "I" and _is_unsigned(image):
         array = array.view(np.uint32)
     # Nothing in such a file states what white is: 1 and 255 are usual, beyond them it is the brightest pixel.
-    brightest = float(np.nanmax(array, initial=0))
+    finite = array[np.isfinite(array)]
+    if finite.size and finite.min() < finite.max() <= 0:  # depths, logarithms: nothing but black otherwise
+        array, finite = array - finite.min(), finite - finite.min()
+    brightest = float(finite.max(initial=0))
     return Image.fromarray(_scaled(array, next((full for full in (1, 255) if brightest <= full), brightest)))
 
 

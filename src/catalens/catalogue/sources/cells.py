@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
 
@@ -43,7 +45,7 @@ def held_picture(value: object) -> bytes | None:
 
 
 def each_picture(rows: Iterable[Row], column: str) -> Iterator[Row]:
-    """Return a row for each picture where a cell has several: a list, or file names between ; or |."""
+    """Return a row for each picture where a cell has several: a list, a JSON list, or file names between ; | or ,."""
     for row in rows:
         pictures = _pictures(row.values.get(column))
         if len(pictures) < 2:
@@ -57,8 +59,11 @@ def _pictures(value: object) -> Sequence[object]:
     """Return the pictures of a cell that has a list of them; nothing for any other cell."""
     if isinstance(value, list):
         return [each for each in value if each not in (None, "", b"")]
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(ValueError):
+            return _pictures(json.loads(value))
     if isinstance(value, str) and not is_data_address(value):
-        for mark in ";|":
+        for mark in ";|,":
             parts = [part.strip() for part in value.split(mark) if part.strip()]
             if len(parts) > 1 and all(PurePath(part).suffix.lower() in IMAGE_EXTENSIONS for part in parts):
                 return parts

@@ -12,6 +12,7 @@ from catalens.catalogue.sources.items import Row
 from catalens.catalogue.sources.json_text import json_rows
 from catalens.catalogue.sources.text import csv_header, csv_rows
 from catalens.core.errors import InputError
+from catalens.core.files import IS_POINTER, is_pointer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,6 +86,8 @@ def table_kind(path: Path) -> Kind:
     Raises:
         InputError: the suffix is that of no table, or of a table that is not read from .gz.
     """
+    if is_pointer(path):
+        raise InputError(f"{path} {IS_POINTER}")
     kind = SUFFIXES.get(table_suffix(path))
     if kind is None:
         raise InputError(f"{path} is not a table that can be read; accepted are {', '.join(SUFFIXES)}")

@@ -20,7 +20,7 @@ class Pruning:
 
     Attributes:
         gone: ids to remove.
-        kept: ids that were not met, but lie below a folder that could not be listed.
+        kept: ids that were not met, but lie below a folder that could not be listed, or is empty.
         refusal: why nothing is removed, as one sentence; None where `gone` can be.
     """
 
@@ -42,13 +42,13 @@ def plan_pruning(
     Args:
         known: ids of the index.
         met: ids that the source had, those of failed items too; an empty id stands for a row without a readable one.
-        missed: what the source could not look into; records below such a folder are kept.
+        missed: what the source could not look into, and its empty folders; records below such a folder are kept.
         prefix: put before every id of the source; records without it belong to another source.
         max_share: largest share of the records with the prefix that may go, in [0, 1]; ten may always go.
     """
     ours = [one for one in known if one.startswith(prefix)]
     absent = [one for one in ours if one not in met]
-    hidden = tuple(f"{prefix}{folder}/" for folder in (missed.folders if missed else ()))
+    hidden = tuple(f"{prefix}{folder}/" for folder in ([*missed.folders, *missed.empty] if missed else ()))
     kept = tuple(one for one in absent if hidden and one.startswith(hidden))
     gone = tuple(one for one in absent if not (hidden and one.startswith(hidden)))
     if not gone:
