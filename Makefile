@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models docs bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-hostile-full test-opensearch test-deploy bench bench-models bench-serve docs dist dist-check lock starter everyday eval-bundled clean
+.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-hostile-full test-opensearch test-deploy test-ui bench bench-models bench-serve docs dist dist-check lock starter everyday eval-bundled clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -58,6 +58,9 @@ test-opensearch: $(VENV)/.dev  ## the tests of indexes over a real OpenSearch no
 
 test-deploy: $(VENV)/.dev  ## bundles on the engines that serve them (Java; pip and Maven fetch the engines once)
 	DEPLOY_TESTS=1 $(BIN)/python -m pytest -q -m deploy tests/deployment --durations 10
+
+test-ui: $(VENV)/.dev  ## the tests of the page in headless Chromium (the system's, or CHROMIUM=path)
+	$(BIN)/python -m pytest -q -rs tests/ui
 
 bench: $(VENV)/.bench  ## speed and memory; the last line is one JSON document
 	$(BIN)/python -m benchmarks

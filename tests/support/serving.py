@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 from catalens.serving.app import create_app
 from catalens.serving.config import load_config
+from catalens.serving.guard import App
 from catalens.serving.server import TimedProtocol
 from catalens.serving.worker import LocalRunner, Runner, WorkerConfig
 
@@ -34,11 +35,15 @@ def b64(content: bytes) -> str:
 
 
 @contextmanager
-def listening(runner: Callable[[WorkerConfig], Runner] = LocalRunner, **settings: Any) -> Iterator[str]:
+def listening(
+    runner: Callable[[WorkerConfig], Runner] = LocalRunner,
+    around: Callable[[App], App] = lambda app: app,
+    **settings: Any,
+) -> Iterator[str]:
     """Serve fake models on a port of this machine, in a thread; gives the address."""
     settings.setdefault("models", {"default": FAKE})
     app = create_app(load_config(flags=settings), runner)
-    config = uvicorn.Config(app, port=0, log_config=None, http=TimedProtocol, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(around(app), port=0, log_config=None, http=TimedProtocol, timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

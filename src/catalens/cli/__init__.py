@@ -44,6 +44,7 @@ from catalens.cli import (
     tag,
     train,
     transform,
+    ui,
 )
 from catalens.cli.commands import add_commands, examples
 from catalens.core.confinement import restrict_reading
@@ -208,6 +209,7 @@ add_commands(
     similarity.similarity,
     export.export,
     serve.serve,
+    ui.ui,
     package.package,
     deploy.deploy,
     invoke.invoke,

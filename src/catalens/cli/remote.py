@@ -26,7 +26,7 @@ def stages_at(stages: Sequence[Stage], url: str) -> list[Stage]:
         from catalens.client.stages import at_server
     except ModuleNotFoundError as error:
         raise InputError(_INSTALL) from error
-    return at_server(stages, _checked(url), settings().server_key)
+    return at_server(stages, checked_address(url), settings().server_key)
 
 
 def client_of(url: str) -> Client:
@@ -39,7 +39,7 @@ def client_of(url: str) -> Client:
         from catalens.client import Client
     except ModuleNotFoundError as error:
         raise InputError(_INSTALL) from error
-    return Client(_checked(url), api_key=settings().server_key)
+    return Client(checked_address(url), api_key=settings().server_key)
 
 
 def encoder_of(url: str) -> Encoder:
@@ -54,7 +54,12 @@ def encoder_of(url: str) -> Encoder:
     return RemoteEncoder(client)
 
 
-def _checked(url: str) -> str:
+def checked_address(url: str) -> str:
+    """Return the address back.
+
+    Raises:
+        InputError: it is none.
+    """
     if not url.startswith(("http://", "https://")):
         raise InputError(f"--server is {url!r}; it is an address such as http://host:8080")
     return url

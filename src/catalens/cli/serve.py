@@ -38,6 +38,7 @@ def serve(
         list[str] | None, Option(metavar="NAME=FILE", help="Catalogue to search; may be repeated.")
     ] = None,
     writable: Annotated[bool, Option("--writable", help="Let requests add and delete records.")] = False,
+    pictures: Annotated[bool, Option("--pictures", help="Let requests see the pictures of records.")] = False,
     log_json: Annotated[bool, Option("--log-json", help="Log JSON lines.")] = False,
 ) -> None:
     """Serve tags, attributes, captions, answers, prompts, descriptions, embeddings and search over HTTP.
@@ -54,10 +55,11 @@ def serve(
     flags = {
         "host": host,
         "port": port,
-        "api_key": _key(api_key_file),
+        "api_key": key_from(api_key_file),
         "task": task,
         "catalogues": _catalogues(catalogue or []) or None,
         "writable": writable or None,
+        "pictures": pictures or None,
         "log_json": log_json or None,
         "cache": None if "cache" in now.serve else now.cache,
         "max_pixels": None if "max_pixels" in now.serve else now.max_pixels,
@@ -71,8 +73,8 @@ def _model(encoder: str | None, reader: str | None, configured: bool) -> dict[st
     return {"default": given} if given and not configured else None
 
 
-def _key(path: Path | None) -> str | None:
-    """Read the key from a file: flags are seen by everybody on the machine."""
+def key_from(path: Path | None) -> str | None:
+    """Read a key from a file: flags are seen by everybody on the machine."""
     if path is None:
         return None
     key = path.read_text(encoding="utf-8").strip()

@@ -118,6 +118,16 @@ class Catalogue:
         with self._session.lock(encoder.name):
             return search(index, encoder, query, k=k, min_score=min_score)
 
+    def like(self, id: str, *, where: str | None = None, k: int = 10) -> list[Hit]:
+        """Return the k records whose pictures are most like a record's, best first, without the record itself.
+
+        Raises:
+            InputError: there is no record of that id, or the filter cannot be read.
+        """
+        index = self._open()
+        hits = index.query(index.vectors([id]), k + 1, None if where is None else parse_filter(where))[0]
+        return [hit for hit in hits if hit.record.id != id][:k]
+
     def get(self, id: str) -> Record | None:
         """Return a record; None where there is none of that id."""
         return self._open().get([id])[0]

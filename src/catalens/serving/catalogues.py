@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from functools import partial
+from typing import Any
 
-from fastapi import FastAPI, Path, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
+from catalens.serving.browsing import Id, Name, add_browsing_routes, count_records
 from catalens.serving.payloads import Ask, read_ask
 from catalens.serving.problems import ProblemError
 from catalens.serving.schemas import RecordRequest, SearchRequest, SearchResponse
 from catalens.serving.service import Service, UnknownNameError
 from catalens.serving.stages import CatalogueJob
-
-Name = Annotated[str, Path(max_length=200)]
-Id = Annotated[str, Path(max_length=500)]
 
 
 def add_catalogue_routes(
@@ -33,8 +32,12 @@ def add_catalogue_routes(
     @app.get("/v1/catalogues", tags=["catalogues"])
     async def catalogues() -> dict[str, Any]:
         """List the catalogues, with their numbers of records."""
-        counts = {name: await service.catalogue(name, CatalogueJob("count")) for name in service.config.catalogues}
-        return {"catalogues": [{"name": name, "records": count} for name, count in counts.items()]}
+        names = service.config.catalogues
+        counts = [await service.in_thread(partial(count_records, service.catalogue_path(name))) for name in names]
+        return {
+            "catalogues": [{"name": name, "records": count} for name, count in zip(names, counts, strict=True)],
+            "pictures": service.config.pictures,
+        }
 
     @app.get("/v1/catalogues/{catalogue}/records/{id:path}", tags=["catalogues"], responses=problems)
     async def record(catalogue: Name, id: Id) -> dict[str, Any]:
@@ -44,6 +47,7 @@ def add_catalogue_routes(
             raise UnknownNameError("there is no record of that id")
         return found
 
+    add_browsing_routes(app, service, problems)
     if service.config.writable:
         _add_writing(app, bodies, service, problems)
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -16,10 +17,11 @@ from catalens.core.printing import printable
 from catalens.core.redaction import redact
 from catalens.serving.app import create_app
 from catalens.serving.config import ServeConfig
+from catalens.serving.guard import App
 from catalens.serving.service import Service
 
 _HEADER_TIMEOUT_S = 10.0
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _log = logging.getLogger("catalens.serving")
 
 
@@ -81,19 +83,39 @@ class _Formatter(logging.Formatter):
         return printable(redact(text))
 
 
-def serve(config: ServeConfig) -> None:
+def serve(config: ServeConfig, around: Callable[[App], App] = lambda app: app) -> None:
     """Serve until SIGTERM or SIGINT; then drain.
+
+    Args:
+        config: of the service.
+        around: puts something before the service, such as a page.
 
     Raises:
         CatalensError: an eager model cannot be loaded.
     """
-    _log_to_stderr(as_json=config.log_json)
-    if config.host not in _LOOPBACK and config.api_key is None:
-        _log.warning("listening on %s without a key: whoever reaches this port can use it", config.host)
+    prepare(config)
     guard = create_app(config)
-    server = uvicorn.Server(
+    server = server_of(config, around(guard))
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        failure = runner.run(_run(server, guard.service))
+    if failure is not None:
+        raise failure
+    if not server.started:
+        raise SystemExit(2)  # uvicorn has said why: the port is taken
+
+
+def prepare(config: ServeConfig) -> None:
+    """Begin to log, and warn where strangers may call."""
+    _log_to_stderr(as_json=config.log_json)
+    if config.host not in LOOPBACK and config.api_key is None:
+        _log.warning("listening on %s without a key: whoever reaches this port can use it", config.host)
+
+
+def server_of(config: ServeConfig, app: App) -> uvicorn.Server:
+    """Return uvicorn's server of an application, with the limits of this service."""
+    return uvicorn.Server(
         uvicorn.Config(
-            guard,
+            app,
             host=config.host,
             port=config.port,
             http=TimedProtocol,
@@ -104,17 +126,26 @@ def serve(config: ServeConfig) -> None:
             timeout_graceful_shutdown=max(1, round(config.drain_s)),
         )
     )
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        failure = runner.run(_run(server, guard.service))
-    if failure is not None:
-        raise failure
-    if not server.started:
-        raise SystemExit(2)  # uvicorn has said why: the port is taken
+
+
+async def announce(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    """Say where a server listens, as soon as it does."""
+    while not (server.started or serving.done()):
+        await asyncio.wait([serving], timeout=0.02)
+    if server.started:
+        _log.info("listening on %s", _address_of(server))
+
+
+def _address_of(server: uvicorn.Server) -> str:
+    sockets = [each for found in server.servers for each in found.sockets]
+    host, port = sockets[0].getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 async def _run(server: uvicorn.Server, service: Service) -> CatalensError | None:
     """Serve, and stop where an eager model cannot be had."""
     serving = asyncio.create_task(server.serve())
+    await announce(server, serving)
     announced = False
     while not serving.done():
         await asyncio.wait([serving], timeout=0.1)
@@ -122,9 +153,7 @@ async def _run(server: uvicorn.Server, service: Service) -> CatalensError | None
             server.should_exit = True
         if server.started and not announced and service.is_ready:
             announced = True
-            sockets = [each for found in server.servers for each in found.sockets]
-            host, port = sockets[0].getsockname()[:2]
-            _log.info("ready on http://%s:%d", host, port)
+            _log.info("ready on %s", _address_of(server))
     await serving
     return service.failure
 

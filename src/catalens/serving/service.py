@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from catalens.core.errors import CatalensError, InputError, ModelError
 from catalens.pipelines.answering import AnswerStage
@@ -24,8 +24,11 @@ from catalens.serving.metrics import Metrics
 from catalens.serving.stages import CatalogueJob, CatalogueStage
 from catalens.serving.worker import Runner, WorkerConfig, WorkerProcess
 
+T = TypeVar("T")
+
 Kind = Literal["encoder", "reader", "writer"]
 _WATCH_S = 0.25
+_CATALOGUE_THREADS = 4
 _WARM: Mapping[Kind, tuple[Stage, ...]] = {
     "encoder": (TagStage(schema="fashion"), TagStage(), EmbedStage()),
     "reader": (CaptionStage(),),
@@ -53,6 +56,7 @@ class Service:
         self.failure: CatalensError | None = None
         """Why an eager model could not be loaded."""
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+        self._readers = ThreadPoolExecutor(_CATALOGUE_THREADS, thread_name_prefix="catalogue")
         self._lanes: dict[tuple[str, Kind], Lane] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._make = runner
@@ -77,6 +81,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*(lane.stop(self.config.drain_s) for lane in self._lanes.values()))
         self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._readers.shutdown(wait=False, cancel_futures=True)
 
     @property
     def is_ready(self) -> bool:
@@ -120,14 +125,25 @@ class Service:
         Raises:
             UnknownNameError: there is no such catalogue.
         """
+        path = self.catalogue_path(name)
+        values = await self.run([CatalogueStage(path)], content, None, {"job": job})
+        return values["found"]
+
+    def catalogue_path(self, name: str) -> str:
+        """Return where a configured catalogue is.
+
+        Raises:
+            UnknownNameError: there is no such catalogue.
+        """
         path = self.config.catalogues.get(name)
         if path is None:
             known = ", ".join(self.config.catalogues) or "none"
             raise UnknownNameError(f"there is no catalogue {name[:100]!r}; there is: {known}")
-        if job.action == "count" and "://" not in path and not Path(path).exists():
-            return 0
-        values = await self.run([CatalogueStage(path)], content, None, {"job": job})
-        return values["found"]
+        return path
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run work on a catalogue that needs no model, beside the threads that decode."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
     def _lane(self, name: str, kind: Kind) -> Lane:
         model = self.config.models[name]

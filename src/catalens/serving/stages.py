@@ -10,7 +10,7 @@ import numpy as np
 
 from catalens.core.errors import CatalensError, InputError
 from catalens.core.protocols import Encoder
-from catalens.core.types import Vectors
+from catalens.core.types import Hit, Vectors
 from catalens.pipelines.catalogue import Catalogue
 from catalens.pipelines.encoding import BATCH_SIZE, ENCODER, encode_pictures, encode_texts
 from catalens.pipelines.session import Session
@@ -59,11 +59,11 @@ class CatalogueJob:
         k: maximum hits.
         mode: by likeness, by words, or by both.
         min_score: lowest cosine.
-        ids: of records to get or to remove.
+        ids: of records to get, to remove, or to find others like.
         fields: of a record to add.
     """
 
-    action: Literal["search", "get", "add", "remove", "count"]
+    action: Literal["search", "like", "get", "add", "remove"]
     text: tuple[str, ...] = ()
     minus: tuple[str, ...] = ()
     where: str | None = None
@@ -112,15 +112,19 @@ def _do(catalogue: Catalogue, picture: Picture) -> Any:  # noqa: ANN401 - JSON v
             mode=job.mode,
             min_score=job.min_score,
         )
-        return [{"id": hit.record.id, "score": round(hit.score, 4), "fields": dict(hit.record.fields)} for hit in hits]
+        return _rows(hits)
+    if job.action == "like":
+        return _rows(catalogue.like(job.ids[0], where=job.where, k=job.k))
     if job.action == "get":
         record = catalogue.get(job.ids[0])
         return None if record is None else {"id": record.id, "fields": dict(record.fields)}
     if job.action == "remove":
         return catalogue.remove(job.ids)
-    if job.action == "add":
-        return _add(catalogue, job, content)
-    return len(catalogue)
+    return _add(catalogue, job, content)
+
+
+def _rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    return [{"id": hit.record.id, "score": round(hit.score, 4), "fields": dict(hit.record.fields)} for hit in hits]
 
 
 def _add(catalogue: Catalogue, job: CatalogueJob, content: Any) -> str:  # noqa: ANN401 - any picture

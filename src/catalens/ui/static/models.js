@@ -1,0 +1,47 @@
+// Which models the service has, and the field that chooses one.
+
+import { call } from "./api.js";
+import { h } from "./dom.js";
+
+let models = [];
+
+/** Ask the service for its models, once. */
+export async function loadModels() {
+  models = (await call("/v1/models")).data;
+  return models;
+}
+
+/** Return the models that are known. */
+export function knownModels() {
+  return models;
+}
+
+/** Return a model's name for people. */
+export function modelLabel({ id, encoder }) {
+  return encoder === null ? "Chosen by the picture" : id === encoder ? id : `${id} (${encoder})`;
+}
+
+/** Return the flags of the command line that choose a model. */
+export function modelFlag(id) {
+  const encoder = models.find((each) => each.id === id)?.encoder;
+  return encoder ? ["--model", encoder] : [];
+}
+
+let chosen = null;
+
+/** Return the field that chooses the model of the Picture tab, and the choice so far. */
+export function modelField(onchange) {
+  if (models.length < 2) return { field: null, value: models[0]?.id ?? null };
+  const value = chosen ?? models[0].id;
+  const field = modelSelect("Encoder of tags and attributes", value, (picked) => {
+    chosen = picked;
+    onchange();
+  });
+  return { field, value };
+}
+
+/** Return a labelled list of the models. */
+export function modelSelect(label, value, onchange) {
+  const options = models.map((each) => h("option", { value: each.id, selected: each.id === value }, modelLabel(each)));
+  return h("label", { class: "field" }, label, h("select", { onchange: (event) => onchange(event.target.value) }, options));
+}
