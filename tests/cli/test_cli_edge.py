@@ -40,10 +40,18 @@ def environment(**more: str) -> dict[str, str]:
 def test_all_commands_are_there() -> None:
     assert {name.split()[0] for name in EVERY_COMMAND} == {
         *("demo", "tag", "attributes", "describe", "caption", "ask", "prompt", "restyle"),
-        *("index", "search", "embed", "similarity", "eval", "models", "export", "enrich", "finetune"),
+        *("index", "search", "embed", "similarity", "eval", "models", "export", "enrich", "finetune", "review"),
         *("doctor", "serve", "ui", "package", "deploy", "transform", "undeploy", "deployments"),
     }
-    assert {"tag learn", "search learn", "index add", "eval tags"} <= set(EVERY_COMMAND)
+    assert {
+        "tag learn",
+        "search learn",
+        "index add",
+        "eval tags",
+        "review fill",
+        "review decide",
+        "review export",
+    } <= set(EVERY_COMMAND)
 
 
 @pytest.mark.parametrize("name", EVERY_COMMAND)

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from catalens.catalogue import hnsw, storage, tables
+from catalens.catalogue import hnsw, review_tables, storage, tables
 from catalens.catalogue.index import EmbeddedIndex
 from catalens.catalogue.records import words_of
 from catalens.catalogue.storage import DamageError, State, errors_named
@@ -77,7 +78,7 @@ def check_index(path: str | Path) -> Check:
             state = storage.check_file(file, path, None)
         except (DamageError, sqlite3.DatabaseError) as error:
             return Check(0, (str(error),))
-        problems = [*_structure(file), *_graph(path, state)]
+        problems = [*_structure(file), *_graph(path, state), *islice(review_tables.problems_of(file), _MAX_REPORTED)]
         sound = 0
         for row in _rows(file, state.dim, _last_row(file, state)):
             sound += not row.problems
@@ -117,6 +118,7 @@ def repair_index(path: str | Path, *, encoder_name: str | None = None) -> Repair
                     if len(waiting) == _BATCH:
                         _add(index, waiting)
                 _add(index, waiting)
+            _keep_review(file, fresh)
         except BaseException:
             for ending in ("", "-wal", "-shm"):
                 fresh.with_name(fresh.name + ending).unlink(missing_ok=True)
@@ -128,6 +130,14 @@ def repair_index(path: str | Path, *, encoder_name: str | None = None) -> Repair
     fresh.replace(path)
     hnsw.delete_others(path, None)
     return Repair(kept, tuple(lost), unreadable, damaged)
+
+
+def _keep_review(file: sqlite3.Connection, fresh: Path) -> None:
+    with (
+        closing(storage.open_file(fresh, read_only=False, may_create=False, wait_s=10)) as copy,
+        storage.writing(copy),
+    ):
+        review_tables.copy_sound(file, copy)
 
 
 def _add(index: EmbeddedIndex, rows: list[_Row]) -> None:

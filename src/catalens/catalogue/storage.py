@@ -25,8 +25,10 @@ from catalens.core.errors import CatalogueError
 APPLICATION_ID = 0x0CA7A1E5
 SCHEMA_VERSION = 2
 """Version 1 had neither checksums nor the number of records; it is read as it is, and brought up by the first write."""
+REVIEWED_VERSION = 3
+"""The version of files with a review; see review_tables.py."""
 
-_READABLE = (1, SCHEMA_VERSION)
+_READABLE = (1, SCHEMA_VERSION, REVIEWED_VERSION)
 
 _TABLES = (
     """CREATE TABLE state (
@@ -162,7 +164,7 @@ def check_file(connection: sqlite3.Connection, path: Path, made_by: tuple[str, i
         raise CatalogueError(f"{path} is a database of another program, not a Catalens catalogue")
     if version not in _READABLE:
         raise CatalogueError(
-            f"{path} has schema version {version} and this Catalens reads version {SCHEMA_VERSION}; "
+            f"{path} has schema version {version} and this Catalens reads version {REVIEWED_VERSION}; "
             "use the release that wrote it, or index the pictures again"
         )
     if version == 1:

@@ -163,7 +163,7 @@ def upgrade(connection: sqlite3.Connection) -> None:
     """Bring the tables of version 1 to this version, inside a write: checksums of what is there, and a count."""
     for view in ("state", "record", "vector"):
         connection.execute(f"DROP VIEW IF EXISTS temp.{view}")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+    if connection.execute("PRAGMA user_version").fetchone()[0] >= SCHEMA_VERSION:
         return  # another process was quicker
     connection.execute("ALTER TABLE state ADD COLUMN records INTEGER")
     connection.execute("ALTER TABLE record ADD COLUMN checksum INTEGER")

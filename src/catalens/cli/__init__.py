@@ -38,6 +38,7 @@ from catalens.cli import (
     package,
     prompt,
     restyle,
+    review,
     search,
     serve,
     similarity,
@@ -219,7 +220,7 @@ add_commands(
     deploy.deployments,
     doctor.doctor,
 )
-for name, group in {"index": index, "eval": evaluate, "models": models, "finetune": finetune}.items():
+for name, group in {"index": index, "review": review, "eval": evaluate, "models": models, "finetune": finetune}.items():
     app.add_typer(group.group, name=name)
 
 

@@ -1,0 +1,280 @@
+"""`catalens review …`: what models are unsure of, decided by people, one key per decision."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import io
+import json as json_lines
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer import Argument, Option
+
+from catalens.cli import inputs, output
+from catalens.cli.commands import command, command_group
+from catalens.cli.options import Json, Where, session_for
+from catalens.core.errors import InputError
+from catalens.core.files import check_writable, write_text_atomically
+from catalens.core.spreadsheet import guard_formula
+
+if TYPE_CHECKING:
+    from catalens.catalogue.review import Review
+    from catalens.catalogue.review_tables import Decision, Item
+
+CatalogueFile = Annotated[str, Argument(metavar="CATALOGUE", help="File of the catalogue.")]
+Reviewer = Annotated[str | None, Option(metavar="NAME", help="Who decides. \\[the user of this machine]")]
+_KEYS = "1-9 choose · y keep · u unknown · s skip · b undo · q stop, or write another value"
+
+
+@command(
+    "catalens review fill shop.catalens",
+    "catalens review fill shop.catalens --groups colour,type --unsure 200 --disagreements 0",
+    "catalens review fill shop.catalens --where 'price > 500' --no-answers",
+)
+def fill(
+    catalogue: CatalogueFile,
+    schema: Annotated[str | None, Option(help="The schema: a bundled name or a .yaml file. \\[the encoder's]")] = None,
+    groups: Annotated[str | None, Option(help="Comma-separated groups of the schema. \\[all]")] = None,
+    unsure: Annotated[int, Option(min=0, help="Questions in which the tags are least sure.")] = 50,
+    disagreements: Annotated[
+        int, Option(min=0, help="Questions in which tags, the record's field and the reader's answer differ.")
+    ] = 50,
+    sample: Annotated[int, Option(min=0, help="Questions drawn at random.")] = 20,
+    look_at: Annotated[int, Option(min=1, help="Records to look at, drawn at random.")] = 1000,
+    answers: Annotated[bool, Option("--answers/--no-answers", help="Ask the reader too, which takes longer.")] = True,
+    seed: Annotated[int, Option(help="Random seed.")] = 0,
+    where: Where = None,
+    json: Json = False,
+) -> None:
+    """Put questions about a catalogue's records into its review. What was asked before is not asked again."""
+    from catalens.core.types import Outcome
+    from catalens.pipelines.reviewing import Wanted, fill_review
+
+    wanted = Wanted(
+        schema=schema,
+        groups=tuple(inputs.words(groups)) if groups else (),
+        where=where,
+        unsure=unsure,
+        disagreements=disagreements,
+        sample=sample,
+        look_at=look_at,
+        answers=answers,
+        seed=seed,
+    )
+    filled = fill_review(inputs.existing(catalogue), session_for(), wanted)
+    failures: Sequence[Outcome] = filled.failures
+    for failure in failures:
+        output.say(f"failed: {failure.id}: {failure.error}", style="red")
+    counts = {str(reason): count for reason, count in filled.added.items()}
+    row = {"looked_at": filled.looked_at, **counts, "failed": len(failures)}
+    if output.wants_json(json):
+        output.emit(row)
+    else:
+        output.show_rows([tuple(row.values())], *(f"{name}#" for name in row))
+    if failures:
+        raise typer.Exit(1)
+
+
+@command("catalens review decide shop.catalens", "catalens review decide shop.catalens --reviewer ana")
+def decide(catalogue: CatalogueFile, reviewer: Reviewer = None) -> None:
+    """Decide one question after the other: one line each, from the terminal or from standard input."""
+    from catalens.catalogue.review import Review, ReviewConflictError
+
+    name = reviewer or getpass.getuser()
+    with Review(inputs.existing(catalogue)) as review:
+        lines = _typed()
+        item = review.take(name)
+        while item is not None:
+            _ask(review, item)
+            line = next(lines, "q").strip()
+            if line == "q":
+                break
+            try:
+                item = _act(review, item, name, line) or review.take(name)
+            except ReviewConflictError as error:
+                output.say(str(error), style="yellow")
+                item = review.take(name)
+            except InputError as error:
+                output.say(f"{error}; {_KEYS}", style="red")
+        progress = review.progress()
+    output.say(f"{progress.decided} of {progress.total} questions decided")
+
+
+def _act(review: Review, item: Item, reviewer: str, line: str) -> Item | None:
+    """Do what a line says; return the question that is to be asked next, if it is a certain one."""
+    token = secrets.token_hex(16)
+    if line == "b":
+        undone = review.undo(reviewer)
+        if undone is None:
+            output.say("there is nothing to undo")
+        return undone or item
+    if line == "y":
+        review.decide(reviewer, item.number, "accepted", None, token=token)
+    elif line == "u":
+        review.decide(reviewer, item.number, "unknown", None, token=token)
+    elif line == "s":
+        review.decide(reviewer, item.number, "skipped", None, token=token)
+    else:
+        value = _value(review, item, line)
+        review.decide(reviewer, item.number, "corrected", value, token=token)
+    return None
+
+
+def _value(review: Review, item: Item, line: str) -> str:
+    """Return the label that a number or a text means.
+
+    Raises:
+        InputError: it means none.
+    """
+    labels = review.questions()[item.question].labels
+    if line.isdecimal():
+        if not 1 <= int(line) <= len(item.candidates):
+            raise InputError(f"there is no candidate {line}")
+        return item.candidates[int(line) - 1][0]
+    found = next((each for each in labels if each.casefold() == line.casefold()), None)
+    if found is None:
+        raise InputError(f"{line!r} is no label of {item.question}")
+    return found
+
+
+def _ask(review: Review, item: Item) -> None:
+    from catalens.catalogue.opening import open_index
+
+    with open_index(review.path, read_only=True) as index:
+        (record,) = index.get([item.id])
+    rows = [(at, label, share) for at, (label, share) in enumerate(item.candidates, start=1)]
+    words = review.questions()[item.question].words
+    output.say(f"\n{item.id}  {record.source if record else ''}\n{words}  now: {item.before or 'nothing'}")
+    for at, label, share in rows:
+        output.say(f"  {at}  {label}  {share:.2f}")
+    output.say(_KEYS)
+
+
+def _typed() -> Iterator[str]:
+    """Yield lines until the input ends."""
+    while line := sys.stdin.readline():
+        yield line
+
+
+@command("catalens review status shop.catalens", "catalens review status shop.catalens --json")
+def status(catalogue: CatalogueFile, json: Json = False) -> None:
+    """Say how far a review is: by question, how often the value before was right; and by reviewer."""
+    from catalens.catalogue.review import Review
+
+    with Review(inputs.existing(catalogue)) as review:
+        progress = review.progress()
+    if output.wants_json(json):
+        questions = {name: {"decided": n, "kept": kept} for name, (n, kept) in progress.questions.items()}
+        output.emit(
+            {
+                "total": progress.total,
+                "decided": progress.decided,
+                "leased": progress.leased,
+                "reviewers": progress.reviewers,
+                "questions": questions,
+            }
+        )
+        return
+    output.say(f"{progress.decided} of {progress.total} questions decided, {progress.leased} on somebody's screen")
+    rows = [(name, n, kept) for name, (n, kept) in progress.questions.items()]
+    output.show_rows(rows, "question", "decided#", "kept#")
+    output.show_rows(progress.reviewers.items(), "reviewer", "decided#")
+
+
+@command(
+    "catalens review export shop.catalens --labelled labelled.csv",
+    "catalens review export shop.catalens --pairs corrections.jsonl",
+)
+def export(
+    catalogue: CatalogueFile,
+    labelled: Annotated[
+        Path | None, Option(metavar="FILE", help="Table with a row per record, for `tag learn` and `eval tags`.")
+    ] = None,
+    pairs: Annotated[
+        Path | None, Option(metavar="FILE", help="Questions with answers as JSON lines, for `finetune prepare`.")
+    ] = None,
+) -> None:
+    """Write what was decided: labelled rows, training pairs, or, without a file, every decision as JSON lines."""
+    from catalens.catalogue.opening import open_index
+    from catalens.catalogue.review import Review
+
+    path = inputs.existing(catalogue)
+    for file in (labelled, pairs):
+        if file is not None:
+            check_writable(file)
+    with Review(path) as review, open_index(path, read_only=True) as index:
+        decisions = [each for each in review.decisions() if each.after is not None]
+        ids = list(dict.fromkeys(each.item.id for each in decisions))
+        sources = {record.id: record.source for record in index.get(ids) if record is not None}
+        words = {name: each.words for name, each in review.questions().items()}
+        if labelled is None and pairs is None:
+            for each in review.decisions(withdrawn=True):
+                output.emit(_row(each))
+            return
+    held = [each for each in decisions if each.item.id in sources]
+    if not held:
+        raise InputError(f"{catalogue} has no decision with a value; make some: catalens review decide {catalogue}")
+    if labelled is not None:
+        write_text_atomically(labelled, _labelled(held, sources))
+        output.say(f"written: {labelled}; learn from it with: catalens tag learn {labelled}")
+    if pairs is not None:
+        rows = (_pair(each, sources[each.item.id], words[each.item.question]) for each in held)
+        write_text_atomically(pairs, "".join(json_lines.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        output.say(f"written: {pairs}; train on it with: catalens finetune prepare {pairs} --out pairs.parquet")
+
+
+def _row(decision: Decision) -> dict[str, object]:
+    item = decision.item
+    return {
+        "id": item.id,
+        "question": item.question,
+        "reason": item.reason,
+        "reviewer": decision.reviewer,
+        "decided_at": decision.decided_at,
+        "verdict": decision.verdict,
+        "before": decision.before,
+        "after": decision.after,
+        "withdrawn": decision.withdrawn,
+    }
+
+
+def _labelled(decisions: Sequence[Decision], sources: dict[str, str]) -> str:
+    """Return a table with one row per record and one column per question."""
+    questions = list(dict.fromkeys(each.item.question for each in decisions))
+    rows: dict[str, dict[str, str]] = {}
+    for each in decisions:
+        row = rows.setdefault(each.item.id, {"image": sources[each.item.id], "id": guard_formula(each.item.id)})
+        row[each.item.question] = guard_formula(each.after or "")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["image", "id", *questions], restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows.values())
+    return text.getvalue()
+
+
+def _pair(decision: Decision, source: str, words: str) -> dict[str, object]:
+    """Return a training pair; a correction also says what was rejected."""
+    row: dict[str, object] = {
+        "id": decision.item.id,
+        "image": source,
+        "attribute": decision.item.question,
+        "question": words,
+        "answer": decision.after,
+    }
+    if decision.verdict == "corrected" and decision.before is not None:
+        row["rejected"] = decision.before
+    return row | {"reviewer": decision.reviewer, "decided_at": decision.decided_at}
+
+
+group = command_group(
+    "Review a catalogue: people decide what models are unsure of, and models learn from it.",
+    "catalens review fill shop.catalens",
+    "catalens review decide shop.catalens",
+    "catalens ui shop.catalens",
+    commands=(fill, decide, status, export),
+)
