@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import catalens
+from catalens.catalogue.opening import open_index
+from catalens.catalogue.review import Review
+from catalens.catalogue.review_tables import Item, Question
 from catalens.ui.page import Page
 from tests.support.serving import listening, picture
 
@@ -70,6 +74,26 @@ def address(catalogue: Path) -> Iterator[str]:
         around=lambda app: Page(app, "127.0.0.1"), models=models, catalogues={"shop": str(catalogue)}, pictures=True
     ) as found:
         yield found
+
+
+@pytest.fixture
+def reviewed(catalogue: Path, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Return where the page is served over a catalogue with four questions, and that catalogue."""
+    path = tmp_path / "shop.catalens"
+    with sqlite3.connect(catalogue) as file:
+        file.execute("VACUUM INTO ?", (str(path),))
+    file.close()
+    with open_index(path, read_only=True) as index:
+        ids = [record.id for record in index.records()][:4]
+    items = [
+        Item(each, "colour", (("red", 0.5), ("blue", 0.3)), "red", "unsure", 1 - at / 9) for at, each in enumerate(ids)
+    ]
+    with Review(path) as review:
+        review.fill([Question("colour", "what colour is it?", COLOURS)], items)
+    with listening(
+        around=lambda app: Page(app, "127.0.0.1"), catalogues={"shop": str(path)}, pictures=True, reviews=True
+    ) as found:
+        yield found, path
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ def serve(
     ] = None,
     writable: Annotated[bool, Option("--writable", help="Let requests add and delete records.")] = False,
     pictures: Annotated[bool, Option("--pictures", help="Let requests see the pictures of records.")] = False,
+    reviews: Annotated[bool, Option("--reviews", help="Let requests decide the questions of a review.")] = False,
     log_json: Annotated[bool, Option("--log-json", help="Log JSON lines.")] = False,
 ) -> None:
     """Serve tags, attributes, captions, answers, prompts, descriptions, embeddings and search over HTTP.
@@ -60,6 +61,7 @@ def serve(
         "catalogues": _catalogues(catalogue or []) or None,
         "writable": writable or None,
         "pictures": pictures or None,
+        "reviews": reviews or None,
         "log_json": log_json or None,
         "cache": None if "cache" in now.serve else now.cache,
         "max_pixels": None if "max_pixels" in now.serve else now.max_pixels,

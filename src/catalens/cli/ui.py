@@ -67,6 +67,7 @@ def ui(
         "models": models_named(encoders, reader or now.reader),
         "catalogues": catalogues_named(catalogues or []) or None,
         "pictures": True,
+        "reviews": True,
         "cache": None if "cache" in now.serve else now.cache,
         "max_pixels": None if "max_pixels" in now.serve else now.max_pixels,
     }

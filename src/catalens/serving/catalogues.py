@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from catalens.serving.browsing import Id, Name, add_browsing_routes, count_records
 from catalens.serving.payloads import Ask, read_ask
 from catalens.serving.problems import ProblemError
+from catalens.serving.reviewing import add_review_routes
 from catalens.serving.schemas import RecordRequest, SearchRequest, SearchResponse
 from catalens.serving.service import Service, UnknownNameError
 from catalens.serving.stages import CatalogueJob
@@ -37,6 +38,7 @@ def add_catalogue_routes(
         return {
             "catalogues": [{"name": name, "records": count} for name, count in zip(names, counts, strict=True)],
             "pictures": service.config.pictures,
+            "reviews": service.config.reviews,
         }
 
     @app.get("/v1/catalogues/{catalogue}/records/{id:path}", tags=["catalogues"], responses=problems)
@@ -48,6 +50,8 @@ def add_catalogue_routes(
         return found
 
     add_browsing_routes(app, service, problems)
+    if service.config.reviews:
+        add_review_routes(app, bodies, service, problems)
     if service.config.writable:
         _add_writing(app, bodies, service, problems)
 

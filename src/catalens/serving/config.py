@@ -84,6 +84,7 @@ class ServeConfig(_Section):
     cache: Path | None = Field(default=None, description="Folder for what can be made again, such as label vectors.")
     writable: bool = Field(default=False, description="Whether requests may add and delete records.")
     pictures: bool = Field(default=False, description="Whether requests may see the pictures of records.")
+    reviews: bool = Field(default=False, description="Whether requests may decide the questions of a review.")
     allowed_hosts: Names = Field(default=(), description="Hosts that pictures may be fetched from.")
     cors_origins: Names = Field(default=(), description="Origins that browsers may call from.")
     max_body_bytes: int = Field(default=32 * 2**20, ge=1024, description="Maximum request body.")

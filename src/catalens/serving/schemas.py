@@ -190,6 +190,28 @@ class RecordRequest(Schema):
     fields: dict[str, str | int | float | bool] = Field(default={}, max_length=100, description="What else is known.")
 
 
+class ReviewerRequest(Schema):
+    """Who reviews."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"reviewer": "ana"}]}
+    )
+    reviewer: str = Field(min_length=1, max_length=100, description="The reviewer's name.")
+
+
+class DecisionRequest(ReviewerRequest):
+    """A decision of a review."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"reviewer": "ana", "item": 1, "verdict": "accepted", "token": "9f2c"}]},
+    )
+    item: int = Field(ge=1, lt=2**63, description="Number of the question.")
+    verdict: Literal["accepted", "corrected", "unknown", "skipped"] = Field(description="What is decided.")
+    value: str | None = Field(default=None, max_length=500, description="The value of a correction.")
+    token: str = Field(min_length=1, max_length=100, description="New for each decision; sent again, it counts once.")
+
+
 class TagValue(Schema):
     """A label and its probability."""
 

@@ -2,10 +2,13 @@
 
 import { call } from "./api.js";
 import { loadModels } from "./models.js";
+import * as batch from "./batch.js";
+import * as compare from "./compare.js";
 import * as picture from "./picture.js";
+import * as review from "./review.js";
 import * as search from "./search.js";
 
-const TABS = { picture, search };
+const TABS = { picture, search, review, batch, compare };
 const names = Object.keys(TABS);
 
 for (const name of names) {
@@ -31,7 +34,6 @@ function choose(name) {
     document.getElementById(each).hidden = each !== name;
   }
   if (location.hash.slice(1) !== name) history.replaceState(null, "", `#${name}`);
-  TABS[name].shown?.();
 }
 
 addEventListener("hashchange", () => names.includes(location.hash.slice(1)) && choose(location.hash.slice(1)));
@@ -80,5 +82,8 @@ async function watch() {
 }
 
 watch();
-loadModels().catch(() => {});
-call("/v1/catalogues").then(search.offer, search.refused);
+loadModels().then(() => compare.offer(document.getElementById("compare")), () => {});
+call("/v1/catalogues").then(
+  (found) => [search, review].forEach((tab) => tab.offer(found)),
+  (error) => [search, review].forEach((tab) => tab.refused(error)),
+);
