@@ -117,5 +117,5 @@ def test_command_and_health_check_run_without_a_container(service: tuple[subproc
         assert time.monotonic() < end_s
         time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) in (0, -signal.SIGTERM)  # uvicorn ends by the signal once it has drained
     assert healthy(port) != 0
