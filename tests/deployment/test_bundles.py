@@ -155,6 +155,14 @@ def test_properties_leave_nothing_for_the_server_to_choose() -> None:
     assert (lines["minWorkers"], lines["batch_size"]) == ("2", "8")
 
 
+def test_batches_of_djl_are_flags(run: Run, tmp_path: Path) -> None:
+    done = run("package", "djl", "fake", tmp_path, "--batch-size", 4, "--batch-delay", 25)
+    assert done.code == 0, done.err
+    folder = unpacked(tmp_path / "model.tar.gz", tmp_path / "model")
+    lines = (folder / "serving.properties").read_text().splitlines()
+    assert {"batch_size=4", "max_batch_delay=25"} <= set(lines)
+
+
 def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
     first = tmp_path / "first.tar.gz"

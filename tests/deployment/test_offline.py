@@ -28,20 +28,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert content is not None
         lines = content.read().decode().split()
     numpy = f"numpy=={metadata.version('numpy')}"
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--only-binary",
-        ":all:",
-        "-d",
-        folder,
-        *lines,
-        numpy,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "-d", folder]
+    done = subprocess.run([*pip, *lines, numpy], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -56,7 +44,7 @@ def test_wheels_in_a_bundle_are_all_that_pip_needs(server: str, wheels: Path, tm
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "home"], check=True)
     # DJL Serving adds these flags where DJL_OFFLINE is set; for SageMaker they are in the file.
     flags = ["--no-index", "-f", str(code / "requirements")] if server == "djl" else []
-    pip = [tmp_path / "home" / "bin" / "pip", "install", "--disable-pip-version-check", *flags]
+    pip: list[str | Path] = [tmp_path / "home" / "bin" / "pip", "install", "--disable-pip-version-check", *flags]
     done = subprocess.run(
         [*pip, "-r", code / "requirements.txt"],
         env=os.environ | NOWHERE,

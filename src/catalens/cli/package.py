@@ -33,6 +33,10 @@ def package(
     model_address: Annotated[
         str | None, Option(metavar="S3", help="s3:// prefix of the weights, which DJL Serving fetches.")
     ] = None,
+    batch_size: Annotated[int, Option(min=1, help="Requests that DJL Serving joins at most.")] = 8,
+    batch_delay: Annotated[
+        int, Option(min=0, help="Milliseconds that DJL Serving waits for more; a lone request waits them all.")
+    ] = 10,
     json: Json = False,
 ) -> None:
     """Write a model, the code that serves it and its pinned requirements as one archive.
@@ -42,7 +46,13 @@ def package(
     from catalens.deployment.bundles import BundleOptions
     from catalens.deployment.bundles import package as write
 
-    options = BundleOptions(task=task, wheels=wheels, model_address=model_address)
+    options = BundleOptions(
+        task=task,
+        wheels=wheels,
+        model_address=model_address,
+        batch_size=batch_size,
+        max_batch_delay_ms=batch_delay,
+    )
     made = write(server, model, out, options, cache=settings().cache)
     if output.wants_json(json):
         output.emit(
