@@ -8,6 +8,7 @@ ranges, their lifts do not.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.core.errors import CatalogueError, InputError
-from catalens.core.files import write_text_atomically
+from catalens.core.files import read_text, write_text_atomically
 from catalens.core.protocols import Index, LocalIndex
 from catalens.core.types import Scores, Vectors
 
@@ -91,6 +92,31 @@ def scoring(index: Index) -> LocalIndex:
             "use a minimum score instead, or a catalogue in a file"
         )
     return cast(LocalIndex, index)
+
+
+def read_judged(path: Path) -> dict[str, set[str]]:
+    """Read judged queries: query → ids of its relevant records, none for a query that should find nothing.
+
+    Args:
+        path: CSV with the columns query and id; a row with an empty id is a query without relevant records.
+
+    Raises:
+        InputError: it cannot be read, or lacks a column.
+    """
+    lines = [f"{line}\n" for line in read_text(path).split("\n")]
+    answers: dict[str, set[str]] = {}
+    try:
+        table = csv.DictReader(lines, strict=True)
+        if not {"query", "id"} <= set(table.fieldnames or ()):
+            raise InputError(
+                f"{path} needs the columns query and id; it has {', '.join(table.fieldnames or ()) or 'none'}"
+            )
+        for row in table:
+            relevant = answers.setdefault(row["query"], set())
+            relevant |= {row["id"]} if row["id"] else set()
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read as CSV ({error}); is a quote left open?") from error
+    return answers
 
 
 def learn_cutoff(index: LocalIndex, judged: Sequence[Judged]) -> Cutoff:

@@ -40,10 +40,10 @@ def ask(
     ] = None,
     unknown_below: Annotated[
         float | None,
-        Option(min=0.0, max=1.0, help='With --answers: answer "unknown" where the likeliest is less probable.'),
+        Option(min=0.0, max=1.0, help='With --answers: answer "unknown" below this probability.'),
     ] = None,
     chat: Annotated[
-        bool, Option("--chat", help="Keep asking about one picture; an empty line or the end of input ends it.")
+        bool, Option("--chat", help="Chat about one picture, until an empty line or the end of input.")
     ] = False,
     decoding: DecodingFlags,
     sidecars: SidecarFlags,
@@ -53,8 +53,8 @@ def ask(
 ) -> None:
     """Ask questions about pictures; each picture is encoded once, however many questions there are.
 
-    With --answers the reader's own likelihood chooses, so that nothing else can be answered.
-    With --chat further questions are read line by line, and a model that can keeps the conversation.
+    With --answers the reader scores each allowed answer by its likelihood, so that nothing else can be answered.
+    With --chat further questions are read line by line, and models that support it see the conversation so far.
     """
     from catalens.pipelines.answering import ANSWERS, AnswerStage
     from catalens.pipelines.pictures import split_questions

@@ -30,23 +30,24 @@ def attributes(
     pictures: Pictures,
     *,
     schema: Annotated[
-        str | None, Option(help="The groups: a bundled name or a .yaml file. \\[fashion or everyday]")
+        str | None, Option(help="Schema: a bundled name or a .yaml file. \\[fashion or everyday]")
     ] = None,
     threshold: Annotated[
-        float | None, Option(min=0.0, max=1.0, help="Minimum probability of a value where none was learned.")
+        float | None, Option(min=0.0, max=1.0, help="Minimum probability of a value without a learned threshold.")
     ] = None,
     calibration: Calibrated = None,
     sources: Annotated[
-        Path | None, Option(help="File of `catalens eval attributes`: its reader answers where it was better.")
+        Path | None,
+        Option(help="Sources from `catalens eval attributes`: its reader answers where that was more accurate."),
     ] = None,
     table: TableFlags,
     model: Model = None,
     run: RunFlags,
 ) -> None:
-    """Read attributes: one value for each question that makes sense, or "unknown".
+    """Read attributes: a value, or "unknown", for each group of a schema that applies.
 
-    A question may depend on another's answer: only garments with sleeves are asked for their length.
-    Each value names its source: tags, or the answers of a reader where those were measured to be better.
+    A group may depend on another: sleeve length is read only for garments with sleeves. Each value names its source:
+    tags, or the answers of a reader where those were measured to be more accurate.
     """
     from catalens.pipelines.attributes import ATTRIBUTES, AttributeStage, group_names
 

@@ -32,11 +32,11 @@ class TemplateFlags:
             help="Text to write, with {caption}, {tags}, an attribute such as {colour}, or a column. \\[{caption}]"
         ),
     ] = None
-    prefix: Annotated[str, _template(help="Fixed text before.", show_default=False)] = ""
-    suffix: Annotated[str, _template(help="Fixed text after.", show_default=False)] = ""
+    prefix: Annotated[str, _template(help="Fixed text before it.", show_default=False)] = ""
+    suffix: Annotated[str, _template(help="Fixed text after it.", show_default=False)] = ""
     labels: Annotated[str | None, _template(help="Tags to choose from: comma-separated, or a file.")] = None
     schema: Annotated[
-        str | None, _template(help="Source of tags and attributes, without labels. \\[fashion or everyday]")
+        str | None, _template(help="Schema of tags and attributes, if there are no labels. \\[fashion or everyday]")
     ] = None
     top: Annotated[int, _template(min=1, help="Maximum tags per picture.")] = 10
     threshold: Annotated[float | None, _template(min=0.0, max=1.0, help="Minimum probability of a tag. \\[0.35]")] = (
@@ -75,7 +75,7 @@ class TemplateFlags:
 def caption(
     pictures: Pictures,
     *,
-    prompt: Annotated[str, Option(help="Prompt for the caption to continue.")] = "",
+    prompt: Annotated[str, Option(help="Prompt that the caption continues.")] = "",
     count: Annotated[
         int, Option(min=1, help="Captions per picture: one per line in a text file, a list in a table.")
     ] = 1,
@@ -86,10 +86,10 @@ def caption(
     reader: ReaderFlags,
     run: RunFlags,
 ) -> None:
-    """Caption pictures, without loops and stock phrases.
+    """Caption pictures, without repetitions and stock phrases.
 
-    Without --sidecar and --output the captions are printed. An interrupted run continues when the same command is
-    given again; a picture that cannot be read is named, and the others go on.
+    Without --sidecar and --output the captions are printed. The same command resumes an interrupted run. A picture
+    that cannot be read is reported, and the run continues.
     """
     from catalens.pipelines.captioning import CaptionStage, caption_stages
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,44 +10,50 @@ from typer import Option
 from catalens.cli import inputs, output
 from catalens.cli.commands import command
 from catalens.cli.options import Json, Model, session_for
+from catalens.cli.records import save_picture
 from catalens.cli.tally import Tally
 from catalens.demo.folder import CATALOGUE, begin_folder, check_folder, without_folder
-from catalens.demo.report import DemoRun, judge, queries_for, right_first, write_pages
+from catalens.demo.report import DemoRun, judge, right_first, write_pages
 
 if TYPE_CHECKING:
-    from catalens.catalogue.sources import Source
-    from catalens.pipelines.session import Session
-
-Truth = Mapping[str, str]
-"""Group name → what is true of one picture."""
-
-_HITS = 5
+    from catalens.pipelines.ingest import Report
 
 
 @command("catalens demo", "catalens demo --pictures photos/ --out look", "catalens demo --count 200 --json")
 def demo(
-    pictures: Annotated[str | None, Option(help="Your own folder or table instead of drawn products.")] = None,
-    out: Annotated[
-        Path, Option(help="The folder for everything that is made: new, empty, or an earlier demo's.")
-    ] = Path("catalens-demo"),
-    count: Annotated[int, Option(min=1, max=10_000, help="How many products to draw.")] = 68,
+    pictures: Annotated[str | None, Option(help="Folder or table to use instead of drawn products.")] = None,
+    out: Annotated[Path, Option(help="Output folder: new, empty, or of an earlier demo.")] = Path("catalens-demo"),
+    count: Annotated[int, Option(min=1, max=10_000, help="Number of products to draw.")] = 68,
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Draw a small catalogue, index it, tag it, search it, and say how often that was right; then look at photographs.
+    """Draw a small catalogue, then index, tag and search it and measure the accuracy; then tag and caption photographs.
 
-    What is on a drawn product is known, so every answer can be judged. The photographs are those that scikit-image
-    carries, where it is installed, or your own.
+    The attributes of a drawn product are known, so every answer can be checked. The photographs are those that come
+    with scikit-image, if it is installed, or your own.
     """
     from catalens.catalogue.sources import open_source
+    from catalens.demo.running import run_demo, write_products
 
     own = without_folder(open_source(inputs.existing(pictures)), out) if pictures is not None else None
     check_folder(out)
     session = session_for(model)
     begin_folder(out)
-    source, truths = (own, {}) if own is not None else draw(count, out)
+    if own is None:
+        output.say(f"drawing {count} products into {out / 'pictures'}")
+    source, truths = (own, {}) if own is not None else write_products(count, out)
     tally = Tally(as_json=json)
-    seen = _look(source, truths, session, out / CATALOGUE, tally)
+
+    def indexed(report: Report) -> None:
+        tally.done = report.added
+        tally.report(report.failures)
+        rate = f"{report.items_per_s:.0f} a second; {report.limited_by} took longest"
+        output.say(f"indexed {report.added} pictures, {rate}")
+
+    with output.progress("indexing", source.total) as update:
+        seen = run_demo(
+            source, truths, session, out / CATALOGUE, on_progress=lambda now: update(now.done), on_indexed=indexed
+        )
     if seen.records:
         _show(seen, as_json=json)
         for page in write_pages(seen, out):
@@ -59,67 +62,32 @@ def demo(
         output.say(f'  catalens search {out / CATALOGUE} "{seen.searches[0].query if seen.searches else "red dress"}"')
         output.say(f"  catalens attributes {seen.records[0].source}")
     if own is None and not json:
-        _look_at_photos(out)
+        _show_photos(out)
     tally.finish()
 
 
-def _look_at_photos(out: Path) -> None:
-    from catalens.cli.demo_photos import demo_photos, show_photos
+def _show_photos(out: Path) -> None:
+    """Print the tags and the caption of each photograph, and write them on a contact sheet."""
+    from catalens.demo.photos import demo_photos, read_photos
+    from catalens.render.contact_sheet import Cell, contact_sheet
 
-    if files := demo_photos():
-        show_photos(files, out)
-    else:
+    files = demo_photos()
+    if not files:
         output.say('for real photographs: pip install "catalens[demo]", or catalens tag photo.jpg')
-
-
-def draw(count: int, out: Path) -> tuple[Source, dict[str, Truth]]:
-    """Write drawn products as a shop would have them, pictures and a table; give the source and the truth by id."""
-    from catalens.catalogue.sources import open_source
-    from catalens.demo.drawn import draw_catalogue
-
-    folder = out / "pictures"
-    output.say(f"drawing {count} products into {folder}")
-    folder.mkdir(parents=True, exist_ok=True)
-    truths: dict[str, Truth] = {}
-    with (out / "products.csv").open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["id", "image", "title", "type", "colour", "pattern", "sleeve_length"])
-        for product in draw_catalogue(count):
-            known = (product.article_type, product.colour, product.pattern, product.sleeve_length)
-            name = f"pictures/{product.id}.png"
-            product.picture.save(out / name)
-            table.writerow([product.id, name, product.title, *(value or "" for value in known)])
-            pairs = zip(("type", "colour", "pattern", "sleeve_length"), known, strict=True)
-            truths[product.id] = {group: value for group, value in pairs if value}
-    return open_source(out / "products.csv"), truths
-
-
-def _look(source: Source, truths: Mapping[str, Truth], session: Session, catalogue: Path, tally: Tally) -> DemoRun:
-    """Index a source into a new catalogue, read every picture's attributes, and search for what is there."""
-    from catalens.catalogue.opening import open_index
-    from catalens.catalogue.search import Query, Weighted, search
-    from catalens.pipelines.attributes import schema_reader
-    from catalens.pipelines.ingest import ingest
-
-    encoder = session.encoder()
-    read = schema_reader(encoder, "fashion", session)
-    with open_index(catalogue, encoder_name=encoder.name, dim=encoder.dim) as index:
-        with output.progress("indexing", source.total) as update:
-            report = ingest(source, encoder, index, on_progress=lambda now: update(now.done))
-        tally.done = report.added
-        tally.report(report.failures)
-        output.say(
-            f"indexed {report.added} pictures, {report.items_per_s:.0f} a second; {report.limited_by} took longest"
+        return
+    found = read_photos(files, session_for())
+    rows = [
+        (
+            Path(record.source).name,
+            " · ".join(f"{each['label']} {each['score']:.2f}" for each in values["tags"]) or "unknown",
+            values["caption"],
+            values["encoder"],
         )
-        records = list(index.records())
-        answers = read(index.vectors([record.id for record in records])) if records else []
-        known = [truths.get(record.id, {}) for record in records]
-        read_values = [{name: each.value for name, each in row.items() if each.values} for row in answers]
-        searches = [
-            replace(asked, hits=search(index, encoder, Query((Weighted(asked.query),)), k=_HITS))
-            for asked in queries_for(known if truths else read_values)
-        ]
-    return DemoRun(encoder.name, records, answers, known, searches)
+        for record, values in found
+    ]
+    output.show_rows(rows, "photograph", "tags", "caption", "encoder", title="Photographs")
+    cells = [Cell(Path(record.source), values["caption"]) for record, values in found]
+    save_picture(contact_sheet(cells, title="Photographs and their captions", columns=3), out / "photographs.png")
 
 
 def _show(seen: DemoRun, *, as_json: bool) -> None:

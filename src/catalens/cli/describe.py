@@ -41,13 +41,15 @@ def describe(
     writer: Annotated[
         str, Option(metavar="NAME", help="template, bedrock:MODEL-ID, openai:URL#MODEL, transformers:FOLDER or fake.")
     ] = "template",
-    tone: Annotated[str, Option(help="plain, friendly or formal; a model takes other words too.")] = "plain",
+    tone: Annotated[str, Option(help="plain, friendly or formal; a language model takes any word.")] = "plain",
     length: Annotated[Literal["short", "medium", "long"], Option(help="Length of the text.")] = "medium",
-    language: Annotated[str, Option(help="The template writes English; a model may write others.")] = "English",
-    keywords: Annotated[str | None, Option(help="Search words to use: comma-separated, or a text file.")] = None,
-    seed: Annotated[int, Option(help="Random seed of the template's sentences.")] = 0,
+    language: Annotated[
+        str, Option(help="Language of the text; other than English only with a language model.")
+    ] = "English",
+    keywords: Annotated[str | None, Option(help="Keywords to include: comma-separated, or a text file.")] = None,
+    seed: Annotated[int, Option(help="Random seed of the template.")] = 0,
     instruction: Annotated[
-        Path | None, Option(help="File with your own instruction to the model, with {facts} in it.")
+        Path | None, Option(help="File with a prompt template for the language model, with {facts} in it.")
     ] = None,
     only: Annotated[str | None, Option(help="Attributes to describe, comma-separated. \\[all]")] = None,
     column: Annotated[
@@ -64,11 +66,11 @@ def describe(
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Write product descriptions: every known attribute, and nothing else.
+    """Write product descriptions that state every known attribute, and nothing else.
 
-    A model's text is checked; it is told once what it left out or made up, and then the template writes instead.
+    A language model's text is checked against the facts; it may correct itself once, after which the template is used.
     Without arguments, JSON lines with attributes come from a pipe: `catalens invoke shop photos/ | catalens describe`.
-    JSON lines of the results name the facts of each sentence. A server's key is read from OPENAI_API_KEY.
+    JSON lines of the results name the facts of each sentence. The API key is read from OPENAI_API_KEY.
     """
     from catalens.pipelines.describing import VALUES, DescribeStage, described_rows
     from catalens.tasks.instruction import Style

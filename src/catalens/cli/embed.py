@@ -42,9 +42,9 @@ def embed(
     server: Server = None,
     json: Json = False,
 ) -> None:
-    """Turn pictures and texts into vectors of unit length: near means alike.
+    """Encode pictures and texts as vectors of unit length.
 
-    Pictures and texts of one encoder share a space, so the product of two vectors is a cosine. All are of one encoder:
+    Pictures and texts share one vector space: the dot product of two vectors is their cosine similarity. The encoder is
     --model, or the bundled product encoder.
     """
     from catalens.pipelines.encoding import ENCODER, VECTOR, EmbedStage, EncoderStage, encode_texts

@@ -26,12 +26,11 @@ ReportFile = Annotated[
         "--report",
         metavar="FILE.html",
         help="Write a page with intervals, plots and errors; needs catalens\\[report].",
-        show_default=False,
     ),
 ]
 Against = Annotated[
     str | None,
-    Option(metavar="NAME", help="Encoder to compare with, in the report.", show_default=False),
+    Option(metavar="NAME", help="Encoder to compare with, in the report."),
 ]
 
 
@@ -43,7 +42,7 @@ Against = Annotated[
 )
 def tags(
     table: Table,
-    schema: Annotated[str, Option(help="The schema: a shipped name or a .yaml file.")] = "fashion",
+    schema: Annotated[str, Option(help="Schema: a bundled name or a .yaml file.")] = "fashion",
     column: Columns = None,
     calibration: Calibrated = None,
     model: Model = None,
@@ -51,10 +50,10 @@ def tags(
     against: Against = None,
     json: Json = False,
 ) -> None:
-    """Compare what is read from pictures with what the table says.
+    """Evaluate tags against the labels of a table.
 
-    Top 1 and top 5 are zero-shot accuracy over all labels, beside the share of the commonest label;
-    precision and recall are of what would be given, with the thresholds in use. The report adds confidence
+    Top 1 and top 5 are zero-shot accuracy over all labels, beside the share of the most frequent label;
+    precision and recall are those of the tags that pass the thresholds in use. The report adds confidence
     intervals, confusions, calibration, and the worst errors as pictures; with --against, also a paired test.
     """
     from catalens.pipelines.attributes import calibration_for
@@ -76,12 +75,7 @@ def tags(
         return evaluate_tags(labelled.records, labelled.vectors, labelled.truth, bank, thresholds), labelled.tally
 
     found, tally = evaluate(model, given)
-    rows = [group.row() for group in found.groups]
-    for row in rows if as_json else ():
-        output.emit(output.rounded(row))
-    if not as_json:
-        heads = ("attribute", *(f"{name}#" for name in list(rows[0])[1:]))
-        output.show_rows([tuple(row.values()) for row in rows], *heads)
+    output.report([group.row() for group in found.groups], as_json=as_json, heads={"group": "attribute"})
     if report is not None:
         from catalens.pipelines.evaluation_report import tag_report
 
@@ -96,13 +90,13 @@ def tags(
 )
 def search(
     table: Table,
-    text: Annotated[str, Option(help="The column whose text should find the row's own picture.")] = "title",
+    text: Annotated[str, Option(help="Column with the text query of each row.")] = "title",
     model: Model = None,
     report: ReportFile = None,
     against: Against = None,
     json: Json = False,
 ) -> None:
-    """Search the table's pictures with each row's own text, and see where the right picture comes."""
+    """Evaluate text-to-image retrieval: search for each row's picture with the row's own text."""
     from catalens.catalogue.sources import open_source
     from catalens.pipelines.evaluating import evaluate_search
     from catalens.pipelines.routing import encoder_for_pictures
@@ -116,11 +110,7 @@ def search(
     if not records:
         tally.finish()
     found = evaluate_search(records, vectors, text, encoder, session)
-    row = found.row()
-    if tally.as_json:
-        output.emit(output.rounded(row))
-    else:
-        output.show_rows([tuple(row.values())], *(f"{name.replace('_', ' ')}#" for name in row))
+    output.report([found.row()], as_json=tally.as_json)
     if report is not None:
         from catalens.pipelines.evaluation_report import search_report
 
@@ -154,7 +144,7 @@ def _write_report(path: Path, report: Report) -> None:
 
 
 group = command_group(
-    "Measure an encoder, or captions, on a table of yours.",
+    "Evaluate an encoder, or captions, on a labelled table.",
     "catalens eval tags products.csv",
     "catalens eval search products.csv --text title",
     "catalens eval captions captions.jsonl --references people.csv",

@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 def attributes(
     table: Table,
     reader: Annotated[
-        str | None, Option(metavar="NAME", help="The reader that answers: a name, or a model's folder.")
+        str | None, Option(metavar="NAME", help="Reader that answers: a name, or a model's folder.")
     ] = None,
-    schema: Annotated[str, Option(help="The questions: a shipped name or a .yaml file.")] = "fashion",
+    schema: Annotated[str, Option(help="Schema: a bundled name or a .yaml file.")] = "fashion",
     column: Columns = None,
-    save: Annotated[Path | None, Option(help="Write the better source of each attribute here.")] = None,
+    save: Annotated[Path | None, Option(help="File to write with the better source of each attribute.")] = None,
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Compare two ways to read attributes: the encoder's tags, and a reader's answers to closed questions.
+    """Compare two sources of attributes: the encoder's tags, and a reader's answers to closed questions.
 
-    Both numbers are the share of pictures whose likeliest label is the table's, beside that of the commonest label.
-    An attribute that fewer than 20 pictures have keeps the tags.
+    Reported are the top-1 accuracy of both, beside that of the most frequent label. An attribute that fewer than 20
+    pictures have keeps the tags.
     """
     from catalens.tasks.attribute_sources import FEWEST_ROWS, AttributeSources, measure_sources, save_sources
     from catalens.tasks.attributes import build_schema_bank
@@ -63,11 +63,7 @@ def attributes(
     if not measured:
         raise InputError(f"{table} has no value that schema {groups.name!r} knows, so there is nothing to compare")
     rows = [{"group": name} | asdict(found) for name, found in measured.items()]
-    for row in rows if as_json else ():
-        output.emit(output.rounded(row))
-    if not as_json:
-        heads = ("attribute", "better", *(f"{name}#" for name in list(rows[0])[2:]))
-        output.show_rows([tuple(row.values()) for row in rows], *heads)
+    output.report(rows, as_json=as_json, heads={"group": "attribute", "source": "better"})
     few = [f"{name} ({found.rows})" for name, found in measured.items() if found.rows < FEWEST_ROWS]
     if few:
         output.say(f"tags are kept where fewer than {FEWEST_ROWS} rows were measured: {', '.join(few)}", style="yellow")

@@ -30,10 +30,10 @@ def captions(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Score captions against what people said: BLEU-1 to 4, CIDEr-D and ROUGE-L, as the COCO evaluation counts.
+    """Score captions against reference captions: BLEU-1 to 4, CIDEr-D and ROUGE-L, as in the COCO evaluation.
 
-    CIDEr learns from these very references which words are rare, so it compares models on one table, not tables.
-    Of several captions of a picture, the first is scored.
+    CIDEr takes its document frequencies from these references: it compares models on one table, not across tables.
+    If a picture has several captions, the first one is scored.
     """
     from catalens.pipelines.caption_pairs import caption_pairs
     from catalens.tasks.caption_metrics import bleu, cider, rouge_l
@@ -48,8 +48,5 @@ def captions(
     candidates, people = [caption for caption, _ in said], [texts for _, texts in said]
     scores = {f"bleu{n}": score for n, score in enumerate(bleu(candidates, people), start=1)}
     row = {"captions": len(said), **scores, "cider": cider(candidates, people), "rouge_l": rouge_l(candidates, people)}
-    if tally.as_json:
-        output.emit(output.rounded(row))
-    else:
-        output.show_rows([tuple(row.values())], *(f"{name}#" for name in row))
+    output.report([row], as_json=tally.as_json)
     tally.finish()

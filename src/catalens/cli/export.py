@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,17 +11,9 @@ from typer import Argument, Option
 from catalens.cli import inputs, output
 from catalens.cli.commands import command
 from catalens.cli.options import Json, Texts, settings
-from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from catalens.models.parity import Parity
-    from catalens.models.parts import EncoderParts
-
-_PROBES = 32
-"""Pictures, and texts, that are compared."""
-_EXPORTED = "a pretrained encoder, such as ViT-B-32/openai or the folder of one"
 
 
 @command(
@@ -32,82 +23,56 @@ _EXPORTED = "a pretrained encoder, such as ViT-B-32/openai or the folder of one"
     "catalens tag photo.jpg --model clip-b32",
 )
 def export(
-    model: Annotated[str, Argument(metavar="MODEL", help="A pretrained encoder, as in `catalens models`.")],
-    folder: Annotated[Path, Argument(metavar="DIR", help="The folder to make.")],
+    model: Annotated[str, Argument(metavar="MODEL", help="Pretrained encoder, as in `catalens models`.")],
+    folder: Annotated[Path, Argument(metavar="DIR", help="Folder to create.")],
     precision: Annotated[
         Literal["float32", "float16", "bf16", "int8"],
-        Option(help="float16 is half the size; bf16 is also computed so, where the processor can; int8 a quarter."),
+        Option(
+            help="float16 and bf16 halve the size (bf16 also computes so where the processor can); int8 quarters it."
+        ),
     ] = "bf16",
     least_cosine: Annotated[
         float | None,
-        Option(help="Refuse a bundle whose vectors are further from the model's own; at most 1.", show_default=False),
+        Option(
+            help="Minimum cosine similarity to the model's own vectors; below it, nothing is written.",
+            show_default=False,
+        ),
     ] = None,
-    pictures: Annotated[str | None, Option(help="Pictures to compare with; drawn ones otherwise.")] = None,
+    pictures: Annotated[str | None, Option(help="Pictures for the comparison. \\[drawn ones]")] = None,
     texts: Texts = None,
-    revision: Annotated[str | None, Option(help="A commit, branch or tag of the hub.")] = None,
+    revision: Annotated[str | None, Option(help="Commit, branch or tag of the hub. \\[main]")] = None,
     json: Json = False,
 ) -> None:
     """Write a pretrained encoder as a bundle: a folder that loads without torch and runs faster.
 
     Its vectors are compared with the model's own, over pictures and texts, and the speed of both is measured.
     """
+    from catalens.demo.drawn import draw_catalogue
     from catalens.models.parity import check_cosine
+    from catalens.pipelines.exporting import PROBES, find_parts, read_probes
 
     if least_cosine is not None:
         check_cosine(least_cosine)
-    parts = _parts(model, revision)
+    parts = find_parts(model, revision, settings().cache)
     from catalens.models.export import export as write
 
-    shown, said = _probes(parts, pictures, texts)
+    drawn = list(draw_catalogue(PROBES))
+    images = [product.picture for product in drawn]
+    if pictures:
+        images, failures = read_probes(pictures, parts.preprocess.size_wh)
+        for failure in failures:
+            output.say(f"failed: {failure.error}", style="red")
     output.say(f"writing {parts.name} as {precision} into {folder} ...")
     parity = write(
         parts,
         folder,
         precision=precision,
         least_cosine=least_cosine,
-        pictures=shown,
-        texts=said,
+        pictures=images,
+        texts=inputs.words(texts)[:PROBES] if texts else [product.title for product in drawn],
         runtime=settings().runtime,
     )
     _report(folder, parity, as_json=output.wants_json(json))
-
-
-def _parts(model: str, revision: str | None) -> EncoderParts:
-    from catalens.models.hub.loading import find_files, load_parts
-    from catalens.models.registry import SHIPPED, find_place, known_reader, shipped
-
-    folder = shipped(model) if model in SHIPPED else Path(model).expanduser()
-    if (folder / "bundle.json").is_file():
-        raise InputError(
-            f"{model} is a bundle already, with the precision it was made with: copy the folder {folder} as it is; "
-            f"another precision can be made of {_EXPORTED}"
-        )
-    if known_reader(model):
-        raise InputError(f"{model} is a reader, which captions and answers; what is exported is {_EXPORTED}")
-    return load_parts(find_files(find_place(model), cache=settings().cache, revision=revision))
-
-
-def _probes(parts: EncoderParts, pictures: str | None, texts: str | None) -> tuple[list[Image], list[str]]:
-    from catalens.demo.drawn import draw_catalogue
-
-    drawn = list(draw_catalogue(_PROBES))
-    shown = _read(pictures, parts.preprocess.size_wh) if pictures else [product.picture for product in drawn]
-    return shown, inputs.words(texts)[:_PROBES] if texts else [product.title for product in drawn]
-
-
-def _read(pictures: str, size_wh: tuple[int, int]) -> list[Image]:
-    from catalens.core.types import Outcome
-    from catalens.pipelines.prefetch import read_item
-
-    entries = islice(inputs.entries([pictures]), _PROBES)
-    found = [each if isinstance(each, Outcome) else read_item(each, size_wh) for each in entries]
-    for each in found:
-        if isinstance(each, Outcome):
-            output.say(f"failed: {each.error}", style="red")
-    images = [each for each in found if each is not None and not isinstance(each, Outcome)]
-    if not images:
-        raise InputError(f"{pictures} holds no pictures to compare with")
-    return images
 
 
 def _report(folder: Path, parity: Parity, *, as_json: bool) -> None:

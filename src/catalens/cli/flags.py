@@ -31,14 +31,12 @@ class DecodingFlags:
     max_tokens: Annotated[int, _decoding(min=1, help="Maximum new tokens.")] = 40
     min_tokens: Annotated[int, _decoding(min=0, help="Minimum new tokens.")] = 0
     beams: Annotated[int, _decoding(min=1, help="Beam width.")] = 1
-    temperature: Annotated[
-        float | None, _decoding(help="Sampling temperature; without one, the likeliest token is taken.")
-    ] = None
+    temperature: Annotated[float | None, _decoding(help="Sampling temperature. \\[greedy or beam search]")] = None
     top_p: Annotated[
         float, _decoding(help="Nucleus sampling: probability mass to sample from, with a temperature.")
     ] = 1.0
     seed: Annotated[int, _decoding(min=0, help="Random seed, with a temperature.")] = 0
-    repetition_penalty: Annotated[float, _decoding(help="Penalty on repeated tokens; 1 is none.")] = 1.0
+    repetition_penalty: Annotated[float, _decoding(help="Repetition penalty; 1 is none.")] = 1.0
 
     def decoding(self, count: int = 1) -> Decoding:
         """Return how to decode `count` texts per picture.
@@ -100,7 +98,7 @@ class TableFlags:
     columns: Annotated[
         str | None, _output(metavar="NAMES", help="Columns of the table, comma-separated; file_name=image renames one.")
     ] = None
-    if_exists: Annotated[IfExists, _output(help="What to do with pictures that have a result already.")] = "skip"
+    if_exists: Annotated[IfExists, _output(help="What to do with pictures that already have a result.")] = "skip"
 
     def destination(
         self,

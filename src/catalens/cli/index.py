@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,18 +18,12 @@ from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
     from catalens.catalogue.index import EmbeddedIndex
-    from catalens.catalogue.sources import Entry
-    from catalens.core.protocols import Encoder, Index
-    from catalens.core.types import Vectors
-    from catalens.pipelines.session import Session
-
-_AT_ONCE = 64
-"""Vectors that are written at once."""
+    from catalens.core.protocols import Index
 
 
 @command("catalens index info shop.catalens")
 def info(catalogue: Catalogue, json: Json = False) -> None:
-    """Say what a catalogue holds: records, encoder, and how many records have each field."""
+    """Show what a catalogue holds: records, encoder, and the number of records with each field."""
     from catalens.catalogue.opening import scheme_of, shown
 
     with _open(catalogue) as index:
@@ -53,7 +47,7 @@ def info(catalogue: Catalogue, json: Json = False) -> None:
 def list_records(
     catalogue: Catalogue,
     where: Where = None,
-    limit: Annotated[int | None, Option("--limit", "-k", min=1, help="At most so many records. [all]")] = None,
+    limit: Annotated[int | None, Option("--limit", "-k", min=1, help="Maximum number of records. [all]")] = None,
     json: Json = False,
 ) -> None:
     """List records with their fields, in the order in which they were added."""
@@ -84,10 +78,10 @@ def list_records(
 )
 def duplicates(
     catalogue: Catalogue,
-    min_score: Annotated[float, Option(min=0.0, max=1.0, help="How alike pictures must be, as a cosine.")] = 0.98,
+    min_score: Annotated[float, Option(min=0.0, max=1.0, help="Minimum cosine similarity of near-duplicates.")] = 0.98,
     json: Json = False,
 ) -> None:
-    """Find pictures that are as good as the same, in groups."""
+    """Find near-duplicates, in groups."""
     from catalens.catalogue.display import fields_line
     from catalens.catalogue.duplicates import find_duplicates
 
@@ -109,10 +103,10 @@ def duplicates(
 @command("catalens index remove shop.catalens 10032.jpg 10033.jpg")
 def remove(
     catalogue: Catalogue,
-    ids: Annotated[list[str], Argument(metavar="ID", help="Records to forget.")],
+    ids: Annotated[list[str], Argument(metavar="ID", help="Ids of the records to remove.")],
     json: Json = False,
 ) -> None:
-    """Forget records. Ids that are not there are named, and end the command with 1."""
+    """Remove records. Unknown ids are reported, and the exit code is then 1."""
     from catalens.catalogue.opening import shown
     from catalens.core.types import Outcome
 
@@ -130,12 +124,13 @@ def remove(
 @command("catalens index reencode shop.catalens --model path/to/bundle")
 def reencode(
     catalogue: Catalogue,
-    drop: Annotated[bool, Option("--drop", help="Forget records whose picture cannot be read any more.")] = False,
+    drop: Annotated[bool, Option("--drop", help="Remove records whose picture can no longer be read.")] = False,
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Encode every picture again, with another encoder or a newer revision; until that is done, nothing changes."""
+    """Re-encode every picture with another encoder or a newer revision; nothing changes until that is complete."""
     from catalens.pipelines.catalogue import catalogue_encoder
+    from catalens.pipelines.reencode import reencode as encode
 
     session = session_for(model)
     encoder = catalogue_encoder(catalogue, session)
@@ -143,48 +138,16 @@ def reencode(
     with _open_file(catalogue) as index:
         if index.encoder_name == encoder.name:
             raise InputError(f"{catalogue} is of {encoder.name} already; name another encoder with --model")
-        index.reencode(encoder.name, encoder.dim, _fresh(index, encoder, session, tally, drop=drop))
+        with output.progress("encoding", len(index)) as update:
+
+            def done(count: int) -> None:
+                tally.done += count
+                update(tally.done + tally.failed)
+
+            encode(index, encoder, session, drop=drop, on_failure=tally.fail, on_done=done)
         facts = {"encoder": encoder.name, "encoded": tally.done, "failed": tally.failed, "records": len(index)}
     _show(catalogue, facts, as_json=tally.as_json)
     tally.finish()
-
-
-def _fresh(
-    index: EmbeddedIndex, encoder: Encoder, session: Session, tally: Tally, *, drop: bool
-) -> Iterator[tuple[Sequence[str], Vectors]]:
-    """Return the ids and vectors of the records, a few at a time; what failed is reported, and dropped if wanted."""
-    import numpy as np
-
-    from catalens.core.types import Outcome
-    from catalens.core.vectors import batched
-    from catalens.pipelines.encoding import VECTOR, EncoderStage
-    from catalens.pipelines.engine import stream
-
-    with output.progress("encoding", len(index)) as update:
-        for some in batched(stream(_items(index), [EncoderStage(encoder)], session), _AT_ONCE):
-            good = [event for event in some if event.values is not None]
-            failed = [Outcome(event.record.id, event.error) for event in some if event.values is None]
-            if failed and drop:
-                index.remove([failure.id for failure in failed])
-            tally.done += len(good)
-            tally.report(failed)
-            update(tally.done + tally.failed)
-            if good:
-                yield (
-                    [event.record.id for event in good],
-                    np.stack([event.values[VECTOR] for event in good if event.values]),
-                )
-
-
-def _items(index: EmbeddedIndex) -> Iterator[Entry]:
-    from catalens.catalogue.sources import Item, read_picture
-    from catalens.core.types import Outcome
-
-    for record in index.records():
-        try:
-            yield Item(record.id, read_picture(record.source), record.source, record.fields)
-        except InputError as error:
-            yield Outcome(record.id, str(error))
 
 
 @command("catalens index graph shop.catalens", "catalens index graph shop.catalens --drop")
@@ -193,9 +156,9 @@ def graph(
     drop: Annotated[bool, Option("--drop", help="Delete the graph: every search is exact again.")] = False,
     json: Json = False,
 ) -> None:
-    """Build the graph that keeps large catalogues quick, from about half a million records on.
+    """Build an HNSW graph, which keeps search fast from about half a million records.
 
-    Searches with it are nearly exact; those with --where stay exact.
+    Search with it is approximate, with high recall; search with --where stays exact.
     """
     with _open_file(catalogue) as index:
         if drop:
@@ -211,11 +174,7 @@ def _show(catalogue: str, facts: Mapping[str, object], *, as_json: bool) -> None
     """Print what became of a catalogue."""
     from catalens.catalogue.opening import shown
 
-    row = {"catalogue": shown(catalogue), **facts}
-    if as_json:
-        output.emit(row)
-    else:
-        output.show_rows([tuple(row.values())], *(f"{name}#" if isinstance(row[name], int) else name for name in row))
+    output.report([{"catalogue": shown(catalogue), **facts}], as_json=as_json)
 
 
 def _open(catalogue: str, *, write: bool = False) -> Index:
@@ -235,7 +194,7 @@ def _open_file(catalogue: str) -> EmbeddedIndex:
 
 
 group = command_group(
-    "Make a catalogue, and look after it: records, vectors and words in one file, or on a search server.",
+    "Create and maintain a catalogue: records, vectors and keywords in one file, or on a search server.",
     "catalens index add shop.catalens photos/",
     "catalens index info shop.catalens",
     commands=(index_add.add, info, list_records, remove, duplicates, reencode, graph, index_check.check),

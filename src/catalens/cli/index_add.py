@@ -44,17 +44,20 @@ def add(
             help="Folders, tables, a known data set's folder, files, or patterns such as 'shots/*.jpg'.",
         ),
     ],
-    layout: Annotated[str | None, Option(help="Layout of the source, if it cannot be recognised.")] = None,
+    layout: Annotated[str | None, Option(help="Layout of the source, if it is not recognised.")] = None,
     image_column: Annotated[str | None, Option(help="Column of a table with paths, bytes or data: addresses.")] = None,
     id_column: Annotated[str | None, Option(help="Column of a table with unique ids.")] = None,
     encoding: Annotated[str | None, Option(help="Encoding of a table that is neither UTF-8 nor Windows-1252.")] = None,
     language: Annotated[list[str] | None, Option(help="Preferred languages of texts, best first. \\[en]")] = None,
     id_prefix: Annotated[str, Option(metavar="TEXT", help="Prefix of every id, where sources share ids.")] = "",
     prune: Annotated[
-        bool, Option("--prune", help="Remove records (with that prefix, if one is given) that the source lacks.")
+        bool,
+        Option(
+            "--prune", help="Remove records that are no longer in the source (only those with --id-prefix, if given)."
+        ),
     ] = False,
     prune_more_than: Annotated[
-        float, Option(min=0.0, max=1.0, help="Largest share of the records that --prune may remove without refusing.")
+        float, Option(min=0.0, max=1.0, help="Maximum fraction of the records that --prune may remove.")
     ] = 0.3,
     workers: Annotated[int | None, Option(min=1, help="Decoding threads. \\[one per processor]")] = None,
     model: Model = None,
@@ -62,8 +65,8 @@ def add(
 ) -> None:
     """Bring a catalogue up to date: pictures into vectors, columns into fields.
 
-    Unchanged pictures are skipped, so an interrupted run continues where it was. A picture that cannot be read is
-    named, and the others go on. Without --model, a new catalogue gets the bundled encoder that suits most pictures.
+    Unchanged pictures are skipped, so an interrupted run resumes. A picture that cannot be read is reported, and the
+    run continues. Without --model, a new catalogue uses the bundled encoder that suits most of the pictures.
     """
     from catalens.catalogue.opening import open_index, shown
     from catalens.pipelines.catalogue import catalogue_encoder

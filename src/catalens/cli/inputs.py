@@ -85,20 +85,6 @@ def words(value: str) -> list[str]:
     return load_labels(value)
 
 
-def text_of(path: Path) -> str:
-    """Read a text file.
-
-    Raises:
-        InputError: it is not UTF-8; the message names the line.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        byte = error.object[error.start]
-        raise InputError(f"{path} is not UTF-8 text (byte 0x{byte:02x} in line {line}); save it as UTF-8") from error
-
-
 def pairs(values: Sequence[str], flag: str, example: str) -> list[tuple[str, str]]:
     """Return the (name, value) pairs of a flag that is given as NAME=VALUE, several times.
 

@@ -22,21 +22,19 @@ _ENCODER = "Encoder: a name from `catalens models`, a hub id, also NAME@REVISION
 Pictures = Annotated[list[str], Argument(metavar="PICTURES", help=f"{_PICTURES} for bytes from standard input.")]
 PicturesOrNone = Annotated[list[str] | None, Argument(metavar="PICTURES", help=f"{_PICTURES}.")]
 Texts = Annotated[str | None, Option(help="Comma-separated texts, or a text file with one per line.")]
-Table = Annotated[Path, Argument(metavar="TABLE", help="Table with a picture and its labels in each row.")]
+Table = Annotated[Path, Argument(metavar="TABLE", help="Table with a picture and its labels per row.")]
 Columns = Annotated[
     list[str] | None,
     Option(
         "--column",
         metavar="GROUP=COLUMN",
-        help="Column with a group's values, if it has another name; may be repeated.",
+        help="Column of a group that has another name; may be repeated.",
     ),
 ]
 Catalogue = Annotated[str, Argument(metavar="CATALOGUE", help=f"{_CATALOGUE}.")]
 NewCatalogue = Annotated[str, Argument(metavar="CATALOGUE", help=f"{_CATALOGUE}; created if it is new.")]
-Where = Annotated[
-    str | None, Option(help="Only records whose fields pass, such as 'colour = \"Red\" and price < 500'.")
-]
-Calibrated = Annotated[Path | None, Option("--calibration", help="Thresholds that `catalens tag learn` wrote.")]
+Where = Annotated[str | None, Option(help="Filter on fields, such as 'colour = \"Red\" and price < 500'.")]
+Calibrated = Annotated[Path | None, Option("--calibration", help="Thresholds from `catalens tag learn`.")]
 Model = Annotated[str | None, Option("--model", "-m", metavar="NAME", help=_ENCODER)]
 ReaderModel = Annotated[str | None, Option("--model", "-m", metavar="NAME", help=_READER)]
 Quantise = Annotated[
@@ -47,7 +45,7 @@ MemoryLimit = Annotated[
     str | None,
     Option(
         metavar="SIZE",
-        help="Such as 4GB: one model at a time if needed; refused if one alone is too large.",
+        help="Memory limit, such as 4GB: load one model at a time if needed; refuse a model that does not fit.",
         rich_help_panel="Output",
     ),
 ]

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from catalens.core.errors import InputError
@@ -126,9 +127,33 @@ def show_rows(rows: Iterable[Sequence[object]], *columns: str, title: str | None
     show(made)
 
 
-def rounded(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with its floats rounded to four places."""
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in numbers.items()}
+def report(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    as_json: bool,
+    title: str | None = None,
+    heads: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Print rows of the same values as JSON lines, or as one table.
+
+    Args:
+        rows: values by name; floats are rounded to four places in JSON lines, and to three in the table.
+        as_json: print JSON lines.
+        title: of the table.
+        heads: headings of columns that are not called what the value is called.
+    """
+    if as_json:
+        for row in rows:
+            emit(rounded(row))
+    elif rows:
+        numbers = {name for row in rows for name, value in row.items() if isinstance(value, int | float)}
+        columns = (f"{heads.get(name, name.replace('_', ' '))}{'#' if name in numbers else ''}" for name in rows[0])
+        show_rows([tuple(row.values()) for row in rows], *columns, title=title)
+
+
+def rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with its floats rounded to four places, also those of the rows that are listed in it."""
+    return {name: _rounded(value) for name, value in row.items()}
 
 
 @contextmanager
@@ -200,6 +225,14 @@ def standard_output() -> Iterator[None]:
 def discard_output() -> None:
     """Let the null device take what Python still flushes at exit, which would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+    if isinstance(value, Mapping):
+        return rounded(value)
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _is_utf8(encoding: str | None) -> bool:

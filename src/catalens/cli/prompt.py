@@ -38,15 +38,15 @@ def prompt(
     *,
     mode: Annotated[
         Literal["best", "fast", "classic", "negative"],
-        Option(help="best: term by term, the nearest whole prompt; negative: what the picture is not."),
+        Option(help="best: greedy search over whole prompts; negative: the terms farthest from the picture."),
     ] = "best",
     caption: Annotated[
-        str | None, _caption(metavar="TEXT", help="Caption to begin with; {title} is a table's column.")
+        str | None, _caption(metavar="TEXT", help="Caption to start from; {title} is a table's column.")
     ] = None,
     captioner: Annotated[
         str | None, _caption(metavar="NAME", help="Reader that captions the picture: a name from `catalens models`.")
     ] = None,
-    no_caption: Annotated[bool, _caption("--no-caption", help="Begin with the nearest term.")] = False,
+    no_caption: Annotated[bool, _caption("--no-caption", help="Start from the nearest term.")] = False,
     vocabulary: Annotated[
         str | None,
         Option(
@@ -55,25 +55,25 @@ def prompt(
         ),
     ] = None,
     max_flavors: Annotated[int | None, Option(min=1, help="Maximum terms. \\[32; classic: 3]")] = None,
-    runners_up: Annotated[int, Option(min=0, help="Terms of each table to list that came next.")] = 0,
+    runners_up: Annotated[int, Option(min=0, help="Number of runner-up terms to list per table.")] = 0,
     token_limit: Annotated[int | None, Option(min=8, help="Maximum tokens. \\[the encoder's context length]")] = None,
     search: Annotated[
-        Literal["exact", "lazy"], _search(help="lazy re-scores only the terms that may still win.")
+        Literal["exact", "lazy"], _search(help="lazy re-scores only terms that can still win.")
     ] = "exact",
-    check: Annotated[bool, _search("--check", help="Also search exactly, and report what lazy lost.")] = False,
-    min_flavors: Annotated[int, _search(min=0, help="Terms to add even if they do not help.")] = 8,
-    candidates: Annotated[int, _search(min=1, help="Nearest terms to search among.")] = 2048,
+    check: Annotated[bool, _search("--check", help="Also search exactly, and report the loss of lazy search.")] = False,
+    min_flavors: Annotated[int, _search(min=0, help="Minimum terms, even if they do not raise the cosine.")] = 8,
+    candidates: Annotated[int, _search(min=1, help="Number of nearest terms to search.")] = 2048,
     like: Annotated[Literal["clip-interrogator"] | None, _search(help="Reproduce that tool's output exactly.")] = None,
     sidecars: SidecarFlags,
     table: TableFlags,
     model: Model = None,
     run: RunFlags,
 ) -> None:
-    """Find the prompt that would make these pictures, for an image generator.
+    """Find prompts for an image generator that describe these pictures.
 
-    A prompt is a caption and the terms that bring the whole nearest to the picture, with a cosine for each. Without
-    --model, images are routed to the bundled product or everyday encoder. An interrupted run continues when the same
-    command is given again.
+    A prompt is a caption followed by the terms that bring the prompt nearest to the picture, each with its cosine.
+    Without --model, images are routed to the bundled product or everyday encoder. The same command resumes an
+    interrupted run.
     """
     from catalens.pipelines.prompting import VALUES, PromptStage, prompt_stages
     from catalens.tasks.interrogation import Plan

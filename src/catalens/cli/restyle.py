@@ -30,12 +30,12 @@ class PromptFlags:
 
     artist: Annotated[str, Option(help="Artist.")] = ""
     work: Annotated[str, Option(help="Work of that artist.")] = ""
-    prompt: Annotated[str | None, _prompt(help="What is in the picture. \\[found by the interrogator]")] = None
-    negative: Annotated[str, _prompt(help="Negative prompt; auto finds what is farthest from the picture.")] = ""
+    prompt: Annotated[str | None, _prompt(help="Prompt. \\[from the interrogator]")] = None
+    negative: Annotated[str, _prompt(help="Negative prompt; auto takes the terms farthest from the picture.")] = ""
     template: Annotated[
         str | None,
         _prompt(
-            help="The prompt, with {prompt}, {artist} and {work}. "
+            help="Prompt template with {prompt}, {artist} and {work}. "
             "\\[This scene is a {work} painting with {artist} style, {prompt}]"
         ),
     ] = None
@@ -77,7 +77,7 @@ def restyle(
     words: PromptFlags,
     model: Annotated[str | None, _prompt("--model", "-m", metavar="NAME", help="The interrogator's encoder.")] = None,
     captioner: Annotated[str | None, _prompt(metavar="NAME", help="Reader that captions the picture first.")] = None,
-    no_caption: Annotated[bool, _prompt("--no-caption", help="Begin with the nearest term.")] = False,
+    no_caption: Annotated[bool, _prompt("--no-caption", help="Start from the nearest term.")] = False,
     painting: PainterFlags,
     output_path: Annotated[
         Path | None,
@@ -87,17 +87,19 @@ def restyle(
             help="A .png, .jpg or .webp file, or a folder for several pictures. \\[NAME-restyled.png, here]",
         ),
     ] = None,
-    if_exists: Annotated[Literal["skip", "overwrite"], Option(help="What to do with paintings that exist.")] = "skip",
+    if_exists: Annotated[
+        Literal["skip", "overwrite"], Option(help="What to do with images that already exist.")
+    ] = "skip",
     overwrite: Annotated[bool, Option("--overwrite", help="The same as --if-exists overwrite.", hidden=True)] = False,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Print each request as JSON, without loading a painter.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Paint pictures anew in somebody's style.
+    """Repaint pictures in the style of an artist (image-to-image diffusion).
 
-    The prompt comes from the picture itself: a caption, and what the interrogator finds near it. The painting
-    carries its prompt, seed and model, in the form that other image generators read. Paintings that exist are skipped.
+    The prompt comes from the picture: a caption, and the terms that the interrogator finds nearest. Prompt, seed and
+    model are stored in the image's metadata, in the form that image generators read. Existing images are skipped.
     """
     from catalens.catalogue.sources import Item
     from catalens.models.painters.loading import ACCEPTED

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
@@ -21,18 +19,7 @@ from catalens.core.files import check_writable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from catalens.catalogue.search import Query
-    from catalens.core.images import Source
-    from catalens.core.protocols import Encoder
     from catalens.core.types import Hit
-
-
-class Mode(StrEnum):
-    """How records are ranked."""
-
-    VECTOR = "vector"
-    KEYWORD = "keyword"
-    HYBRID = "hybrid"
 
 
 @command(
@@ -45,45 +32,46 @@ class Mode(StrEnum):
 )
 def search(
     catalogue: Catalogue,
-    texts: Annotated[
-        list[str] | None, Argument(metavar="TEXT", help="What is looked for; 'red dress:2' counts twice.")
-    ] = None,
-    image: Annotated[
-        list[str] | None, Option(help="A picture that hits should be like; like.jpg:2 counts twice.")
-    ] = None,
+    texts: Annotated[list[str] | None, Argument(metavar="TEXT", help="Text query; 'red dress:2' has weight 2.")] = None,
+    image: Annotated[list[str] | None, Option(help="Image query; like.jpg:2 has weight 2.")] = None,
     minus: Annotated[
         list[str] | None,
         Option(
-            help="A text that hits should not be like; floral:0.5 counts half. By keyword, what has all its words "
-            "is left out."
+            help="Negative text query; floral:0.5 has weight 0.5. With --mode keyword, records with all of its "
+            "words are excluded."
         ),
     ] = None,
-    minus_image: Annotated[list[str] | None, Option(help="A picture that hits should not be like.")] = None,
+    minus_image: Annotated[list[str] | None, Option(help="Negative image query.")] = None,
     where: Where = None,
-    k: Annotated[int, Option("-k", "--top", min=1, help="At most so many hits.")] = 10,
-    min_score: Annotated[float | None, Option(min=-1.0, max=1.0, help="The lowest cosine wanted.")] = None,
+    k: Annotated[int, Option("-k", "--top", min=1, help="Maximum number of hits.")] = 10,
+    min_score: Annotated[float | None, Option(min=-1.0, max=1.0, help="Minimum cosine similarity.")] = None,
     cutoff: Annotated[
         str | None,
         Option(
             metavar="FILE|auto",
-            help="Only what stands out for this query: a file from `catalens search learn`, or auto.",
+            help="Relevance cut-off: a file from `catalens search learn`, or auto for the bundled one.",
         ),
     ] = None,
-    mode: Annotated[Mode, Option(help="Rank by likeness, by words in the fields, or by both.")] = Mode.VECTOR,
-    sheet: Annotated[Path | None, Option(help="Also write the hits as one picture, such as hits.png.")] = None,
+    mode: Annotated[
+        Literal["vector", "keyword", "hybrid"],
+        Option(help="Rank by vector similarity, by keywords in the fields (BM25), or by both."),
+    ] = "vector",
+    sheet: Annotated[Path | None, Option(help="Also write the hits as a contact sheet, such as hits.png.")] = None,
     model: Model = None,
     server: Server = None,
     json: Json = False,
 ) -> None:
-    """Search a catalogue by text, by picture, or by both, with weights and minus terms.
+    """Search a catalogue by text, by image, or by both, with weights and negative queries.
 
-    The score is a cosine: higher is more alike, and only comparable within one kind of query. By keyword, words alone
-    decide: no pictures and no weights. In hybrid, pictures and weights count for the likeness.
+    Scores are cosine similarities, comparable only between queries of one kind. Keyword search takes no images and no
+    weights; hybrid search uses them for its vector part.
     """
     from catalens.catalogue.cutoff import read_cutoff
     from catalens.catalogue.opening import open_index
     from catalens.catalogue.search import search as search_index
+    from catalens.models.registry import bundled_cutoff
     from catalens.pipelines.catalogue import catalogue_encoder
+    from catalens.pipelines.query_terms import parse_query
 
     if server is not None:
         if (image and len(image) > 1) or minus_image or cutoff is not None or sheet is not None:
@@ -96,16 +84,18 @@ def search(
                 minus=minus or [],
                 where=where,
                 k=k,
-                mode=mode.value,
+                mode=mode,
                 min_score=min_score,
             )
         _show(found, as_json=output.wants_json(json))
         return
     check_picture_file(sheet)
     path = inputs.catalogue(catalogue)
-    query = _query(texts or [], image or [], minus or [], minus_image or [], where, mode)
+    query = parse_query(texts or [], image or [], minus or [], minus_image or [], filter_of(where), mode)
     encoder = catalogue_encoder(path, session_for(model))
-    limit = read_cutoff(_cutoff_file(cutoff, encoder)) if cutoff is not None else None
+    limit = None
+    if cutoff is not None:
+        limit = read_cutoff(bundled_cutoff(encoder.name) if cutoff == "auto" else inputs.existing(cutoff))
     with open_index(path, encoder_name=encoder.name, read_only=True) as index:
         hits = search_index(index, encoder, query, k=k, min_score=min_score, cutoff=limit)
         _show(hits, as_json=output.wants_json(json))
@@ -118,53 +108,12 @@ def search(
         _write_sheet(hits, sheet, title=" ".join([*(texts or []), *(f"like {each}" for each in image or [])]))
 
 
-def _query(
-    texts: Sequence[str],
-    images: Sequence[str],
-    minus: Sequence[str],
-    minus_images: Sequence[str],
-    where: str | None,
-    mode: Mode,
-) -> Query:
-    from catalens.catalogue.search import Query, Weighted, parse_weighted
-
-    def picture(text: str, *, minus: bool = False) -> Weighted[Source]:
-        # A file may be called like.jpg:2 itself.
-        term = Weighted(text, -1.0 if minus else 1.0) if Path(text).exists() else parse_weighted(text, minus=minus)
-        found: Source = inputs.existing(term.value)
-        return Weighted(found, term.weight)
-
-    return Query(
-        texts=(*map(parse_weighted, texts), *(parse_weighted(text, minus=True) for text in minus)),
-        images=(*map(picture, images), *(picture(text, minus=True) for text in minus_images)),
-        where=filter_of(where),
-        mode=mode.value,
-    )
-
-
-def _cutoff_file(given: str, encoder: Encoder) -> Path:
-    from catalens.models.registry import shipped_cutoff
-
-    if given != "auto":
-        return inputs.existing(given)
-    if (came_with := shipped_cutoff(encoder.name)) is None:
-        raise InputError(f"no cut-off came with {encoder.name}; learn one with `catalens search learn`")
-    return came_with
-
-
 def _show(hits: Sequence[Hit], *, as_json: bool) -> None:
     if as_json:
         for rank, hit in enumerate(hits, start=1):
             record = hit.record
-            output.emit(
-                {
-                    "rank": rank,
-                    "id": record.id,
-                    "score": round(hit.score, 4),
-                    "source": record.source,
-                    "fields": dict(record.fields),
-                }
-            )
+            found = {"rank": rank, "id": record.id, "score": round(hit.score, 4), "source": record.source}
+            output.emit({**found, "fields": dict(record.fields)})
     elif hits:
         from catalens.catalogue.display import fields_line
 
@@ -191,21 +140,21 @@ def learn(
         Path,
         Argument(
             metavar="JUDGED",
-            help="A CSV file with the columns query and id: a row for each record that should be found, "
-            "and one with an empty id for a query that should find nothing.",
+            help="CSV file with the columns query and id: one row per relevant record, "
+            "and a row with an empty id for a query without any.",
         ),
     ],
-    out: Annotated[Path, Option(help="Where to write what was learned.")] = Path("cutoff.json"),
+    out: Annotated[Path, Option(help="File to write.")] = Path("cutoff.json"),
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Learn from judged queries where hits end and background begins, for search --cutoff."""
-    from catalens.catalogue.cutoff import Judged, learn_cutoff, scoring, write_cutoff
+    """Learn a relevance cut-off from queries with relevance judgements, for search --cutoff."""
+    from catalens.catalogue.cutoff import Judged, learn_cutoff, read_judged, scoring, write_cutoff
     from catalens.catalogue.opening import open_index
     from catalens.pipelines.catalogue import catalogue_encoder
     from catalens.pipelines.encoding import encode_texts
 
-    answers = _read_judged(inputs.existing(judged))
+    answers = read_judged(inputs.existing(judged))
     check_writable(out)
     path = inputs.catalogue(catalogue)
     session = session_for(model)
@@ -215,25 +164,7 @@ def learn(
         asked = zip(vectors, answers.values(), strict=True)
         cutoff = learn_cutoff(scoring(index), [Judged(vector, frozenset(relevant)) for vector, relevant in asked])
     write_cutoff(out, cutoff)
-    if output.wants_json(json):
-        output.emit({"queries": len(answers), "lift": cutoff.lift, "deviations": cutoff.deviations, "out": str(out)})
-    else:
-        output.show_rows([(len(answers), cutoff.lift, cutoff.deviations)], "queries#", "lift#", "deviations#")
+    learned = {"queries": len(answers), "lift": cutoff.lift, "deviations": cutoff.deviations}
+    as_json = output.wants_json(json)
+    output.report([learned | {"out": str(out)} if as_json else learned], as_json=as_json)
     output.say(f"written: {out}")
-
-
-def _read_judged(path: Path) -> dict[str, set[str]]:
-    lines = [f"{line}\n" for line in inputs.text_of(path).split("\n")]
-    answers: dict[str, set[str]] = {}
-    try:
-        table = csv.DictReader(lines, strict=True)
-        if not {"query", "id"} <= set(table.fieldnames or ()):
-            raise InputError(
-                f"{path} needs the columns query and id; it has {', '.join(table.fieldnames or ()) or 'none'}"
-            )
-        for row in table:
-            relevant = answers.setdefault(row["query"], set())
-            relevant |= {row["id"]} if row["id"] else set()
-    except csv.Error as error:
-        raise InputError(f"{path} cannot be read as CSV ({error}); is a quote left open?") from error
-    return answers

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 def similarity(
     pictures: PicturesOrNone = None,
     texts: Texts = None,
-    plot: Annotated[Path | None, Option(help="Also draw the matrix, such as heat.png.")] = None,
+    plot: Annotated[Path | None, Option(help="Also draw the matrix as a heat map, such as heat.png.")] = None,
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Compare pictures with texts, or with each other where no texts are given (or texts with each other).
+    """Compare pictures with texts; without texts, pictures with each other (or texts with each other).
 
-    A number is a cosine: 1 is the same, and pictures compared with texts stay well below it. Without --model, the
-    bundled encoder that suits most of the pictures is used.
+    Values are cosine similarities; those between pictures and texts stay well below 1. Without --model, the bundled
+    encoder that suits most of the pictures is used.
     """
     from catalens.catalogue.display import picture_of
     from catalens.pipelines.encoding import encode_texts

@@ -35,16 +35,16 @@ def tag(
         str | None, Option(help="Large list of labels, encoded once: a bundled name or a file.")
     ] = None,
     schema: Annotated[
-        str | None, Option(help="Groups of labels: a bundled name or a .yaml file. \\[fashion or everyday]")
+        str | None, Option(help="Schema of label groups: a bundled name or a .yaml file. \\[fashion or everyday]")
     ] = None,
     template: Annotated[
-        list[str] | None, Option(help="Sentence with {} for the label; several are averaged. \\[{}]")
+        list[str] | None, Option(help="Prompt template with {} for the label; several are averaged. \\[{}]")
     ] = None,
     threshold: Annotated[
         float | None, Option(min=0.0, max=1.0, help="Minimum probability of a tag. \\[0; for a schema 0.35]")
     ] = None,
     top: Annotated[
-        int, Option("--top", "-k", min=1, help="Maximum tags per picture: the likeliest, or a schema's first.")
+        int, Option("--top", "-k", min=1, help="Maximum tags per picture: the most probable, or a schema's first.")
     ] = 10,
     deny: Annotated[str | None, Option(help="Tags to leave out: comma-separated, or a file with one per line.")] = None,
     calibration: Calibrated = None,
@@ -53,10 +53,10 @@ def tag(
     model: Model = None,
     run: RunFlags,
 ) -> None:
-    """Tag pictures: labels that fit, each with its probability.
+    """Tag pictures with the labels that fit, each with its probability.
 
     Without --labels or --model, images are routed to the bundled product or everyday encoder and read with its
-    schema. A picture that nothing fits has no tags, or the tag "unknown".
+    schema. A picture that no label fits gets no tags, or the tag "unknown".
     """
     from catalens.pipelines.tagging import LABELS, TAGS, TagStage
     from catalens.tasks.vocabularies import load_vocabulary

@@ -146,3 +146,17 @@ def _part_name(name: str) -> str:
     if len(os.fsencode(part)) <= _LONGEST_NAME:
         return part
     return f".{hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()}.part"
+
+
+def read_text(path: Path) -> str:
+    """Read a text file.
+
+    Raises:
+        InputError: it is not UTF-8; the message names the line.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        raise InputError(f"{path} is not UTF-8 text (byte 0x{byte:02x} in line {line}); save it as UTF-8") from error

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalens.core.errors import ModelError
+from catalens.core.errors import InputError, ModelError
 from catalens.models.cache import default_cache
 from catalens.models.hub.kinds import ENCODER, READER, kind_of
 from catalens.models.hub.known import KNOWN, Known
@@ -295,10 +295,16 @@ def shipped_calibration(encoder_name: str, schema: str) -> Path | None:
     return None
 
 
-def shipped_cutoff(encoder_name: str) -> Path | None:
-    """Return the relevance cut-off bundled with an encoder, if any."""
+def bundled_cutoff(encoder_name: str) -> Path:
+    """Return the relevance cut-off bundled with an encoder.
+
+    Raises:
+        InputError: none is; the message says how to learn one.
+    """
     file = shipped(encoder_name.partition("@")[0]) / CUTOFF
-    return file if file.is_file() else None
+    if not file.is_file():
+        raise InputError(f"no cut-off came with {encoder_name}; learn one with `catalens search learn`")
+    return file
 
 
 def shipped_answers(encoder_name: str) -> Path | None:

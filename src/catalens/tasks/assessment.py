@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,16 @@ class LabelReport:
     threshold: float
     counts: Counts
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values; the threshold of a label that is never predicted is None."""
+        return {
+            "label": self.label,
+            "threshold": self.threshold if self.threshold <= 1.0 else None,
+            "precision": self.counts.precision,
+            "recall": self.counts.recall,
+            "rows": self.counts.there,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class GroupReport:
@@ -78,6 +89,19 @@ class GroupReport:
     ece_after: float
     counts: Counts
     labels: tuple[LabelReport, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values, without its labels."""
+        return {
+            "group": self.group,
+            "rows": self.rows,
+            "skipped": self.skipped,
+            "precision": self.counts.precision,
+            "recall": self.counts.recall,
+            "temperature": self.temperature,
+            "ece_before": self.ece_before,
+            "ece_after": self.ece_after,
+        }
 
 
 @dataclass(frozen=True, slots=True)
