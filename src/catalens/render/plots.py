@@ -21,7 +21,7 @@ COLOURS = ("#0072b2", "#d55e00")
 """Of the first and the second model: blue and vermilion, which every eye tells apart (Okabe and Ito, 2008)."""
 MARKS = ("o", "s")
 _GREY = "#5b6675"
-_RC = {
+_RC: dict[Any, Any] = {
     "svg.fonttype": "none",  # text as text: it can be read aloud, searched and copied
     "font.family": "sans-serif",
     "font.size": 10.0,

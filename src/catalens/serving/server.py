@@ -25,7 +25,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _log = logging.getLogger("catalens.serving")
 
 
-class TimedProtocol(HttpToolsProtocol):  # type: ignore[misc]  # uvicorn's types are not followed
+class TimedProtocol(HttpToolsProtocol):
     """Closes connections whose request line and headers do not arrive in time."""
 
     header_timeout_s = _HEADER_TIMEOUT_S

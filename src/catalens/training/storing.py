@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -71,7 +72,7 @@ def _smaller(model: onnx.ModelProto, *, as_bytes: bool) -> onnx.ModelProto:
             tensor.CopyFrom(numpy_helper.from_array(stored, f"{name}.bytes"))
             extra += [numpy_helper.from_array(scale, f"{name}.scale"), numpy_helper.from_array(zero, f"{name}.zero")]
             inputs = [f"{name}.bytes", f"{name}.scale", f"{name}.zero"]
-            more = {"axis": axis} if scale.ndim else {}
+            more: dict[str, Any] = {"axis": axis} if scale.ndim else {}
             nodes.append(helper.make_node("DequantizeLinear", inputs, [name], **more))
         else:
             tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float16), f"{name}.half"))
