@@ -277,3 +277,17 @@ def test_a_graph_of_nothing_is_no_error(path: Path) -> None:
         assert ask(index, vectors_of(1)[0], 5) == []
         index.add(records_of(3), vectors_of(3))
         assert len(ask(index, vectors_of(1)[0], 5)) == 3
+
+
+def test_a_filter_that_is_asked_again_sees_what_was_written_since(path: Path) -> None:
+    one, true = parse_filter("on = 1"), parse_filter("on = true")
+    vectors = vectors_of(3)
+    with EmbeddedIndex.open(path, encoder_name="enc", dim=DIM) as index:
+        index.add([Record("one", "/a", {"on": 1}), Record("true", "/b", {"on": True})], vectors[:2])
+        for _ in range(2):
+            assert [hit.record.id for hit in ask(index, vectors[0], 5, one)] == ["one"]
+            assert [hit.record.id for hit in ask(index, vectors[0], 5, true)] == ["true"]
+        index.add([Record("new", "/c", {"on": True})], vectors[2:])
+        assert {hit.record.id for hit in ask(index, vectors[0], 5, true)} == {"true", "new"}
+        index.remove(["true"])
+        assert {hit.record.id for hit in ask(index, vectors[0], 5, true)} == {"new"}

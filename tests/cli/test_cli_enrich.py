@@ -108,7 +108,7 @@ def test_options_of_work_and_flags_over_the_file(run: Run, shop: Path, tmp_path:
         ("do: {tags: {top: many}}", "should be a integer"),
         ("do: tags\noutptu: x", "did you mean output"),
         ("do: answers", "no questions"),
-        ("- tags", "no mapping"),
+        ("- tags", "not a mapping"),
         ("do: tags\nformat: xlsx", "use one of parquet"),
         ("do: tags\nsample: 2", "share"),
         ("output: x", "nothing to do"),

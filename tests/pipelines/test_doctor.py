@@ -132,7 +132,7 @@ def test_extras_are_judged_by_what_is_installed(monkeypatch: pytest.MonkeyPatch)
     assert old.startswith("pillow>=999 (")
     assert old.endswith("is installed)")
     assert a.missing == [old, "no-such-thing>=1 (not installed)"]
-    # What is merely not installed is nothing to mend; what is too old is.
+    # What is merely not installed is no problems found; what is too old is.
     found = advise(a_machine(), [Library("openvino", "2026")], [base, a], [], [])
     assert [(each.level, "no-such-thing" in each.about) for each in found] == [("warning", False)]
 

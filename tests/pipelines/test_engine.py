@@ -298,7 +298,7 @@ def test_a_journal_of_another_job_is_not_mixed_with_this_one(items: list[Entry],
     with pytest.raises(InputError, match="another model or other options: finish it with those, or delete the file"):
         run_job(items, [Reader().stage], journal=Journal(path, ["blip", 2]))
     path.write_text("not a journal\n")
-    with pytest.raises(InputError, match="no journal"):
+    with pytest.raises(InputError, match="not the journal"):
         run_job(items, [Reader().stage], journal=Journal(path, ["blip", 2]))
 
 

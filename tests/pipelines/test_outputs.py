@@ -126,7 +126,7 @@ def test_a_picture_of_any_ending_is_never_taken_for_its_own_text(tmp_path: Path,
 def test_a_sidecar_that_is_no_text_is_left_alone(picture: Record) -> None:
     path = Path(picture.source).with_suffix(".txt")
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="no UTF-8 text"):
+    with pytest.raises(InputError, match="not UTF-8 text"):
         Sidecars("caption", if_exists="append").write([OutputRow(picture, caption("new"))])
     assert path.read_bytes() == b"\xff\xfe\x00"
 

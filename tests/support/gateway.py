@@ -174,11 +174,12 @@ def account(folder: Path) -> Iterator[Account]:
     thread = threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     made.variables["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"] = f"http://127.0.0.1:{gateway.server_port}"
-    SageMakerModelBackend.create_transform_job = create_and_run
+    backend: Any = SageMakerModelBackend
+    backend.create_transform_job = create_and_run
     try:
         yield made
     finally:
-        SageMakerModelBackend.create_transform_job = create
+        backend.create_transform_job = create
         gateway.shutdown()
         gateway.server_close()
         thread.join()

@@ -91,11 +91,13 @@ class Fields:
     Attributes:
         rows: (n,) row numbers, rising.
         columns: by name.
+        last: the filter that was asked last, as text, and the rows that pass it.
     """
 
     moment: tuple[str, int, int]
     rows: Rows
     columns: dict[str, Column] = field(default_factory=dict)
+    last: tuple[str, Rows] | None = None
 
 
 def passing(connection: sqlite3.Connection, state: State, where: Filter, held: Fields | None) -> tuple[Rows, Fields]:
@@ -107,9 +109,12 @@ def passing(connection: sqlite3.Connection, state: State, where: Filter, held: F
     moment = (state.space, state.next_row, state.removed)
     if held is None or held.moment != moment:
         held = Fields(moment, _checked_rows(connection, state))
-    missing = sorted(fields_of(where) - held.columns.keys())
-    held.columns.update(_read_columns(connection, missing, len(held.rows)))
-    return held.rows[_mask(where, held)], held
+    text = repr(where)  # filters compare equal where true stands for 1
+    if held.last is None or held.last[0] != text:
+        missing = sorted(fields_of(where) - held.columns.keys())
+        held.columns.update(_read_columns(connection, missing, len(held.rows)))
+        held.last = text, held.rows[_mask(where, held)]
+    return held.last[1], held
 
 
 def _checked_rows(connection: sqlite3.Connection, state: State) -> Rows:

@@ -60,7 +60,7 @@ def _quoted(text: str) -> list[str]:
 
 
 def _distinct(text: str) -> list[str]:
-    # What cannot be stored cannot be found: NUL ends SQLite's strings, lone surrogates are no text.
+    # What cannot be stored cannot be found: NUL ends SQLite's strings, lone surrogates are not text.
     cleaned = text.replace("\0", " ").encode(errors="replace").decode()
     return list(dict.fromkeys(cleaned.split()))
 

@@ -121,7 +121,7 @@ def check_queries(vectors: Vectors, dim: int) -> Vectors:
         (m, dim) float32.
 
     Raises:
-        CatalogueError: not (m, dim); one vector of (dim,) is told how to become a batch.
+        CatalogueError: not (m, dim); the message for one vector of (dim,) says how to make it a batch.
         InputError: a row that is not finite or not of unit length.
     """
     shape = np.shape(vectors)

@@ -123,7 +123,7 @@ def vectors_from(connection: sqlite3.Connection, first_row: int, dim: int) -> tu
 
 
 def replace_vectors(connection: sqlite3.Connection, vectors: Mapping[str, bytes]) -> None:
-    """Give every record the vector that stands under its id.
+    """Store the vector of every id in its record.
 
     Raises:
         CatalogueError: a record has none.

@@ -108,7 +108,7 @@ def describe(
 
 
 def _from_pictures(entries: Entries, stage: DescribeStage, calibration: Path | None) -> list[Stage]:
-    """Return the stages over pictures; a table among them is told from one of attributes."""
+    """Return the stages over pictures; a notice distinguishes a table of pictures from one of attributes."""
     from catalens.catalogue.sources.formats import is_table
     from catalens.pipelines.attributes import AttributeStage
     from catalens.tasks.schema import load_schema

@@ -40,7 +40,7 @@ def doctor(
         for each in found.findings:
             output.say(f"{each.level}: {each.about}; {each.cure}", style=_STYLES[each.level])
         if not found.findings:
-            output.say("nothing to mend", style="green")
+            output.say("no problems found", style="green")
     if not found.works:
         raise typer.Exit(3)
 

@@ -1,4 +1,4 @@
-"""`catalens eval captions`: how near captions come to what people said of the same pictures."""
+"""`catalens eval captions`: captions scored against reference captions of the same pictures."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _entries(names: Sequence[str], options: Mapping[str, object]) -> tuple[Itera
         return source, source.total
     if given:
         flag = next(iter(given)).removesuffix("s").replace("_", "-")
-        raise InputError(f"--{flag} is of one folder or table; add each source by itself")
+        raise InputError(f"--{flag} is of one folder or table; add the sources one by one")
     return inputs.entries(names), None
 
 

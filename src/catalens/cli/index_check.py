@@ -50,5 +50,7 @@ def check(
             )
     output.report([row], as_json=output.wants_json(json))
     if found.problems and not repair:
-        output.say(f"{path} is damaged; `catalens index check {path} --repair` saves what is sound", style="yellow")
+        output.say(
+            f"{path} is damaged; `catalens index check {path} --repair` saves the intact records", style="yellow"
+        )
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`catalens tag learn`: honest probabilities and thresholds from a labelled table."""
+"""`catalens tag learn`: calibrated probabilities and thresholds from a labelled table."""
 
 from __future__ import annotations
 

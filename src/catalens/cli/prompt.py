@@ -1,4 +1,4 @@
-"""`catalens prompt`: the words that would make this picture."""
+"""`catalens prompt`: prompts that describe pictures, for image generators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`catalens restyle`: a picture painted anew in the style of somebody."""
+"""`catalens restyle`: pictures repainted in the style of an artist."""
 
 from __future__ import annotations
 

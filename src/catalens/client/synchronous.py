@@ -104,7 +104,7 @@ class Client:
     def choose(
         self, picture: Source, question: str, choices: Sequence[str], *, unknown_below: float | None = None
     ) -> Answer:
-        """Return the likeliest of some allowed answers, with a probability for each."""
+        """Return the most probable of some allowed answers, with a probability for each."""
         options = self._with_model({"choices": list(choices), "unknown_below": unknown_below})
         return self.send(calls.answer_call(self._picture(picture), question, None, options))
 
@@ -146,7 +146,7 @@ class Client:
         return self.send(calls.describe_call(given, options))
 
     def encode(self, inputs: str | Source | Sequence[str | Source]) -> Vectors:
-        """Return unit rows (n, dim) for texts and pictures in one space; (dim,) for one input by itself."""
+        """Return unit rows (n, dim) for texts and pictures in one space; (dim,) for a single input."""
         many = isinstance(inputs, list | tuple)
         each = inputs if many else [inputs]
         encoded = [calls.encoded_input(value, self._shrink_to) for value in each]  # type: ignore[union-attr,arg-type]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 class ByteBudget:
-    """At most so many bytes in use at once; whoever needs more than is free waits, first come first served."""
+    """A budget of bytes in use; whoever needs more than is free waits, first come first served."""
 
     def __init__(self, total_bytes: int) -> None:
         self._total = self._free = total_bytes

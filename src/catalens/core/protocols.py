@@ -18,7 +18,7 @@ from catalens.core.types import GREEDY, Decoding, Hit, PaintRequest, Record, Sco
 
 
 class Encoder(Protocol):
-    """Puts pictures and texts into one space where nearness means likeness.
+    """Encodes pictures and texts into one vector space, in which similar things are close.
 
     Both methods take one batch that fits in memory, return exactly one row per item in
     order, and never let a row depend on its batch-mates. Empty in gives `(0, dim)`.

@@ -14,7 +14,7 @@ _ABSENT = ("could not find", "cannot find", "does not exist", "no scalable targe
 
 
 class Clients(Protocol):
-    """Gives the client of a service by its name, as `boto3.Session.client` does."""
+    """Returns the client of a service by its name, as `boto3.Session.client` does."""
 
     def __call__(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - boto3's clients have no static type
         """Return the client."""

@@ -15,7 +15,7 @@ def load_json(file: Path) -> Any:  # noqa: ANN401 - JSON is of any type
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no JSON, too large, or nested too deeply.
+        ValueError: it is not JSON, too large, or nested too deeply.
     """
     size = file.stat().st_size
     if size > MOST_BYTES:

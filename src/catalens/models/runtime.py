@@ -24,7 +24,7 @@ RUNTIMES: dict[Runtime, str] = {
 }
 """Runtime → the command that installs it."""
 BYTES_GROUP = 256
-"""Group size of dynamic quantisation: where weights have 8 bits, OpenVINO quantises so many activations with one scale.
+"""Group size of dynamic quantisation: the number of 8-bit activations that OpenVINO quantises with one scale.
 Its default of 32 is a little closer and a third slower (docs/decisions/008-bytes.md)."""
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 """Arrays by the names of a graph's inputs or outputs."""

@@ -27,7 +27,7 @@ class AnswerStage:
     Attributes:
         questions: in plain words.
         choices: allowed answers, each scored by the reader's likelihood; empty lets it write.
-        unknown_below: with choices: "unknown" where the likeliest is less probable; None takes what was learned for
+        unknown_below: with choices: "unknown" where no answer is this probable; None takes what was learned for
             the reader and this kind of question, or 0.
         history: the conversation so far, oldest first.
         decoding: how tokens of written answers are chosen.

@@ -250,6 +250,6 @@ class TemplateStage:
 
 
 def fields_of(record: Record) -> dict[str, str]:
-    """Return what a template may say of a picture by itself: its columns, its name and its folder."""
+    """Return what a template may take from a picture without models: its columns, its name and its folder."""
     path = Path(record.id)
     return {"name": path.stem, "folder": path.parent.name} | {name: str(value) for name, value in record.fields.items()}

@@ -101,7 +101,7 @@ class Catalogue:
             minus: texts that hits should not be like.
             where: a filter on fields, such as 'colour = "Red" and price < 500'.
             k: most hits.
-            mode: by likeness, by words in the fields, or by both.
+            mode: by vector similarity, by keywords in the fields, or by both.
             min_score: the lowest cosine wanted.
 
         Raises:

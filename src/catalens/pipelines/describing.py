@@ -39,7 +39,7 @@ class DescribeStage:
     Attributes:
         style: tone, length, language, search words and seed.
         writer: "template", or a language model's name.
-        instruction: file of what the model is told, with {facts} in it; None is the package's own.
+        instruction: file of the prompt template, with {facts} in it; None is the package's own.
         only: attributes to describe; empty describes all.
         from_fields: take the facts from the record's fields instead of from a picture's attributes.
         renamed: (column, attribute) of fields that have another name.

@@ -60,13 +60,13 @@ def run_job(
     """Run every stage for every picture, and give the results to every output, in the order of the entries.
 
     Args:
-        entries: items, and outcomes for what is no item; with `one_at_a_time` they are iterated once for each stage.
+        entries: items, and outcomes for what is not one; with `one_at_a_time` they are iterated once per stage.
         stages: at least one; each is loaded when the first picture is there for it.
         outputs: where results go; a picture that all of them hold is skipped. Without any, nothing is skipped.
         session: hands out the models; None is a session of the bundled ones, for this job alone.
         journal: remembers what is done until the job is complete; None for jobs that need not be resumed.
         one_at_a_time: hold one stage's models at a time.
-        callbacks: told of results, failures and progress.
+        callbacks: called with results, failures and progress.
 
     Raises:
         ModelError: a model cannot be loaded, or fails for one picture after the other.
@@ -291,7 +291,7 @@ class _Job:
         self._events += [Event(work.number, record_of(work.item), work.values) for work in works]
 
     def _written(self, output: Output, works: Sequence[Work]) -> Sequence[Work]:
-        """Give results to an output, and return those that it could take."""
+        """Pass results to an output, and return those that it accepted."""
 
         def write(works: Sequence[Work]) -> Sequence[Work]:
             output.write([OutputRow(record_of(work.item), work.values, work.content_hash) for work in works])

@@ -191,7 +191,7 @@ class EnrichPlan:
         return found[0]
 
     def to_yaml(self) -> str:
-        """Return the file that says the same; what is as usual is left out."""
+        """Return the equivalent YAML; defaults are left out."""
         import yaml
 
         shown: dict[str, Any] = {}
@@ -215,7 +215,7 @@ def load_plan(path: Path) -> dict[str, Any]:
     try:
         raw = parse_yaml(path.read_text(encoding="utf-8-sig"))
         if not isinstance(raw, Mapping):
-            raise InputError("it is no mapping; the keys are " + ", ".join(_FIELDS))
+            raise InputError("it is not a mapping; the keys are " + ", ".join(_FIELDS))
         return {str(name): _value(str(name), value) for name, value in raw.items()}
     except (InputError, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error}") from error

@@ -69,7 +69,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callbacks:
-    """Who is told what; each is called in the caller's thread."""
+    """Callbacks of a job; each is called in the caller's thread."""
 
     on_result: Callable[[Record, Values], None] | None = None
     on_failure: Callable[[Outcome], None] | None = None

@@ -72,8 +72,8 @@ def encode_table(
         encoder: makes the vectors.
         session: its cache folder keeps them.
         limit: the most entries to read; None for all.
-        on_failure: told of each entry without a readable image.
-        on_progress: told how many entries have been met.
+        on_failure: called for each entry without a readable image.
+        on_progress: called with the number of entries read so far.
     """
     records: list[Record] = []
     hashes: list[str] = []

@@ -25,7 +25,7 @@ def each_half(
         step: gives one result per item, in order, or raises.
         items: any number of them.
         caught: the errors that may be some item's fault; others are raised.
-        fail: is told of each item at fault, with its error.
+        fail: called for each item at fault, with its error.
 
     Returns:
         The results of the other items, in order.

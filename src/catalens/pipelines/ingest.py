@@ -155,7 +155,7 @@ def ingest(
     fields changed, the vector stays. A bad item never stops the others.
 
     Args:
-        source: items, and outcomes for what is no item; see `open_source`.
+        source: items, and outcomes for what is not an item; see `open_source`.
         encoder: must be the index's own.
         index: is written to; whatever stops the job, it holds what was written until then.
         workers: threads that decode; None takes one per processor.

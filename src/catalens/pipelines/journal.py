@@ -73,7 +73,9 @@ class Journal:
                 )
             return {(id, source): Note(done, values) for id, source, done, values in map(json.loads, lines)}
         except ValueError as error:
-            raise InputError(f"{self.path} is no journal of a job ({error}); delete it, or move it away") from error
+            raise InputError(
+                f"{self.path} is not the journal of a job ({error}); delete it, or move it away"
+            ) from error
 
     def append(self, notes: Sequence[tuple[Key, Note]]) -> None:
         """Note how far some items are; they are on the disk when this returns.

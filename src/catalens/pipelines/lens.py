@@ -169,13 +169,13 @@ class Lens(RunsTasks):
         *,
         unknown_below: float | None = None,
     ) -> Task[Answer]:
-        """Return the likeliest of some allowed answers, with a probability for each.
+        """Return the most probable of some allowed answers, with a probability for each.
 
         Args:
             pictures: one picture or many.
             question: in plain words.
             choices: the allowed answers.
-            unknown_below: "unknown" where the likeliest is less probable; None takes what was learned, or 0.
+            unknown_below: "unknown" where no answer is this probable; None takes what was learned, or 0.
         """
         from catalens.pipelines.answering import AnswerStage
 
@@ -259,7 +259,7 @@ class Lens(RunsTasks):
         strength: float = 0.6,
         seed: int = 0,
     ) -> Restyled:
-        """Return a picture painted anew in somebody's style.
+        """Return a picture repainted in the style of an artist.
 
         Args:
             picture: to start from.
@@ -278,7 +278,7 @@ class Lens(RunsTasks):
         return self.run_one(Task(restyle_stages(words, paint), Restyled.from_values), encoded_picture(picture))
 
     def encode(self, inputs: Input | Sequence[Input], *, batch_size: int = 32) -> Vectors:
-        """Return unit rows (n, dim) for texts and pictures in one space; (dim,) for one input by itself.
+        """Return unit rows (n, dim) for texts and pictures in one space; (dim,) for a single input.
 
         All are of one encoder: the configured one, or the bundled product encoder.
         """
@@ -321,7 +321,7 @@ class Lens(RunsTasks):
             sidecar: ending of text files beside the pictures, with the last stage's text.
             if_exists: what to do with a picture whose row or file is there.
             one_at_a_time: hold one stage's models at a time.
-            callbacks: told of results, failures and progress.
+            callbacks: called with results, failures and progress.
         """
         from catalens.pipelines.plan import destination_for, stages_named
 

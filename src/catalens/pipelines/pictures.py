@@ -144,7 +144,7 @@ def _may_be_picture(name: str) -> bool:
 
 
 def is_one(pictures: Pictures) -> bool:
-    """Return whether something is one picture by itself, so that one result is expected."""
+    """Return whether something is a single picture, so that one result is expected."""
     if isinstance(pictures, bytes | bytearray | memoryview | Image | np.ndarray | EncodedPicture):
         return True
     if isinstance(pictures, str | os.PathLike):

@@ -31,7 +31,7 @@ class Prepared:
     Attributes:
         product: the id of the product.
         title: of the product; empty where it has none.
-        image: the bytes of an image that is no file; None for one at `path`.
+        image: the bytes of an image that is not a file; None for one at `path`.
         path: where the image is; empty for bytes.
         content: hash of the image's bytes.
         pair: question and answer.

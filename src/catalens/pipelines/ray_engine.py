@@ -47,13 +47,13 @@ def run_on_ray(
     """Run every stage for every picture that the outputs do not hold yet.
 
     Args:
-        entries: items, and outcomes for what is no item; a path must mean the same file on every machine.
+        entries: items, and outcomes for what is not an item; a path must mean the same file on every machine.
         stages: can be pickled.
         outputs: are written by this process.
         config: from which each worker makes its session, with one thread.
         workers: actors that hold the models; None is one per processor of the cluster.
         address: of the cluster, such as "auto"; None starts one on this machine for this job.
-        callbacks: told of results, failures and progress.
+        callbacks: called with results, failures and progress.
 
     Raises:
         InputError: Ray is not installed.
@@ -145,7 +145,7 @@ class _RayJob:
         self._tell()
 
     def _written(self, output: Output, events: Sequence[Event]) -> Sequence[Event]:
-        """Give results to an output, and return those that it could take."""
+        """Pass results to an output, and return those that it accepted."""
 
         def write(events: Sequence[Event]) -> Sequence[Event]:
             output.write([OutputRow(event.record, event.values or {}) for event in events])

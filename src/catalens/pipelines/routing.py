@@ -27,18 +27,18 @@ def encoder_for_pictures(session: Session, entries: Iterable[Entry]) -> Encoder:
     share = everyday_share(session, entries)
     if share is None or share <= 0.5:
         return session.encoder(PRODUCT)
-    session.notify(f"most of the pictures are no products, so the {EVERYDAY} encoder is used; --model names another")
+    session.notify(f"most of the pictures are not products, so the {EVERYDAY} encoder is used; --model names another")
     return session.encoder(EVERYDAY)
 
 
 def warn_of_everyday_pictures(session: Session, entries: Iterable[Entry]) -> None:
-    """Notify where most of the first pictures are no products, and the product encoder is used on them."""
+    """Notify where most of the first pictures are not products, and the product encoder is used on them."""
     if session.config.encoder is not None:
         return
     share = everyday_share(session, entries)
     if share is not None and share > 0.5:
         session.notify(
-            f"most of these pictures are no products, which the {PRODUCT} encoder was trained on; "
+            f"most of these pictures are not products, which the {PRODUCT} encoder was trained on; "
             f"--model {EVERYDAY} knows them better"
         )
 

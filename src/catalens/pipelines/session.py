@@ -69,7 +69,7 @@ class Session:
         on_progress: Preparation | None = None,
         on_notice: Callable[[str], None] | None = None,
     ) -> None:
-        """Take what models to use, and who is told of long preparations and of what is worth knowing."""
+        """Take the models to use, and the callbacks for the progress of long preparations and for notices."""
         self.config = config
         if config.root is not None:
             restrict_reading(config.root)

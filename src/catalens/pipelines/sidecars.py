@@ -55,7 +55,7 @@ class Sidecars:
         """Return the file of a picture.
 
         Raises:
-            InputError: the picture is no file of its own and there is no folder, or that file is the picture itself or
+            InputError: the picture is not a file of its own and no folder is given, or that file is the picture or
                 another's.
         """
         if self._folder is not None:
@@ -66,7 +66,7 @@ class Sidecars:
             check_allowed(path)
         else:
             raise InputError(
-                "the picture is no file of its own, so nothing can lie beside it; name a folder or a table"
+                "the picture is not a file of its own, so no sidecar can be written beside it; name a folder or a table"
             )
         if path == Path(record.source):
             raise InputError(f"its text would go to {path}, which is the picture itself; give another ending")
@@ -129,4 +129,4 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is there and is no UTF-8 text; move it away or save it as UTF-8") from error
+        raise InputError(f"{path} exists and is not UTF-8 text; move it away or save it as UTF-8") from error

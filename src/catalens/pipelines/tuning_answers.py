@@ -94,7 +94,7 @@ def tune_answers(
         plan: where from, where to, and how.
         cache: folder of frozen features.
         wanted: device, dtype and quantisation.
-        on_step: told of each step, in the first process.
+        on_step: called after each step, in the first process.
         processes: that train together; the first one writes.
 
     Raises:

@@ -16,6 +16,6 @@ async def describe_fields(asked: DescriptionsRequest, service: Service) -> dict[
         InputError: nothing is known of it.
     """
     stage = describe_stage(asked, service.config, from_fields=False)
-    # The stage reads attributes where a picture's would be: request fields are no record's columns.
+    # The stage reads attributes where a picture's would be: request fields are not columns of a record.
     rows = {name: {"value": value} for name, value in asked.attributes.items()}
     return DESCRIPTION(await service.run([stage], None, asked.model, {"attributes": rows}))

@@ -6,7 +6,7 @@
 | `{"image", "prompt": "question"}` | `{"Sleeve Length": "Long Sleeves"}`; `{"answer": …}` for other questions |
 | `{"image"}` | the task, such as `{"caption"}`, `{"prompt"}`, `{"tags"}`, `{"attributes"}` or `{"embedding"}` |
 | `{"inputs": picture, "parameters"?}` | `{"outputs": text}`, of the endpoint's task; with flavors the prompt |
-| `{"inputs": picture, "parameters": {"candidate_labels": […]}}` | `[{"label", "score"}]`, likeliest first |
+| `{"inputs": picture, "parameters": {"candidate_labels": […]}}` | `[{"label", "score"}]`, most probable first |
 | `{"inputs": {"image", "question"}}` | `[{"answer"}]` |
 | `{"inputs": text or [texts]}` | vectors |
 | `image/*`, `application/x-image` | the picture's vector |

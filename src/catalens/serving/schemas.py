@@ -95,7 +95,10 @@ class AnswersRequest(ImageRequest):
     question: Text = Field(min_length=1, description="The question.")
     choices: list[Text] = Field(default=[], description="Allowed answers; empty lets the reader write.")
     unknown_below: float | None = Field(
-        default=None, ge=0, le=1, description='"unknown" where the likeliest choice is less probable; null is learned.'
+        default=None,
+        ge=0,
+        le=1,
+        description='"unknown" where no choice is this probable; null takes the learned threshold.',
     )
     decoding: DecodingOptions = DecodingOptions()
 
@@ -176,7 +179,7 @@ class SearchRequest(Schema):
     where: str | None = Field(default=None, max_length=4000, description="Filter on fields, such as 'price < 500'.")
     k: int = Field(default=10, ge=1, le=1000, description="Maximum hits.")
     mode: Literal["vector", "keyword", "hybrid"] = Field(
-        default="vector", description="By likeness, by words, or by both."
+        default="vector", description="By vector similarity, by keywords, or by both."
     )
     min_score: float | None = Field(default=None, ge=-1, le=1, description="Lowest cosine.")
 
@@ -221,7 +224,7 @@ class TagValue(Schema):
 
 
 class TagsResponse(Schema):
-    """Tags, likeliest first."""
+    """Tags, most probable first."""
 
     tags: list[TagValue]
     encoder: str

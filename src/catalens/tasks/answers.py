@@ -1,4 +1,4 @@
-"""Closed answers: every allowed answer is scored, and the likeliest is returned with its probability.
+"""Closed answers: every allowed answer is scored, and the most probable is returned with its probability.
 
 `choose` asks a reader alone. `AnswerChooser` adds an encoder's opinion, weighed for each kind of question: a small
 reader knows how many people there are and where they are, and an encoder knows many more things by name.

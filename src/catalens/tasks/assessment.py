@@ -127,7 +127,7 @@ class Judged:
         group: with its m labels.
         part: the r usable rows and their truth (r, m).
         scores: (r, m), probabilities of the labels.
-        held: (r, m), the predictions: likelier than "none of these", and above the label's threshold.
+        held: (r, m), the predictions: more probable than "none of these", and above the label's threshold.
         minima: (m,), the labels' thresholds.
         temperature: divisor of the logits.
         ece_before: expected calibration error at temperature 1.
@@ -144,7 +144,7 @@ class Judged:
     def confidences(self) -> tuple[Scores, Mask]:
         """Return the confidences that calibration is about, and which of them are right, as flat arrays.
 
-        In an exclusive group they are those of each row's likeliest label, in another those of every label.
+        In an exclusive group they are those of each row's most probable label, in another those of every label.
         """
         return _confidences(self.group, self.scores, self.part.truth)
 

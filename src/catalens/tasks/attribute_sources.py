@@ -43,7 +43,7 @@ class GroupSource:
         tags: share of them for which the encoder's likeliest label is right.
         answers: the same for the reader's likeliest answer.
         majority: share of the commonest label: what one would have without looking.
-        temperature: what the logarithms of the reader's probabilities are divided by, so that they are honest.
+        temperature: what the logarithms of the reader's probabilities are divided by, so that they are calibrated.
     """
 
     source: Source

@@ -24,7 +24,7 @@ MIN_SCORE = 0.35
 """The probability that a label needs where no threshold was learned."""
 
 Source = Literal["tags", "answers"]
-"""Where a value comes from: an encoder's likeness to labels, or a reader's answer to a question."""
+"""Source of a value: an encoder's similarity to labels, or a reader's answer to a question."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +99,8 @@ def read_attributes(
     """Read every group of a schema from each picture.
 
     A label holds where it reaches its threshold (the calibration's for the label, else for the group, else
-    `min_score`) and is likelier than "none of these". A group with a condition is read only where the groups that it
-    names have one of the values asked for; where such a group is unknown, those values must hold more than half
+    `min_score`) and is more probable than "none of these". A group with a condition is read only where the groups
+    that it names have one of the values asked for; where such a group is unknown, those values must hold more than half
     of the probability together.
 
     Args:
@@ -164,7 +164,7 @@ def group_minima(group: Group, rules: GroupCalibration, min_score: float) -> NDA
 
 
 def held_labels(group: Group, scores: Scores, unknown: Scores) -> Mask:
-    """Return which labels (n, m) may hold: likelier than "none of these", and in an exclusive group the best."""
+    """Return which labels (n, m) may hold: more probable than "none of these", and in an exclusive group the best."""
     may: Mask = scores > unknown[:, None]
     if group.kind == "exclusive":
         best = np.zeros_like(may)

@@ -1,6 +1,6 @@
 """Calibration: temperatures and thresholds per group, and their file.
 
-The temperature of a group makes its scores honest on average; thresholds say from which score on a label is given.
+The temperature of a group calibrates its scores on average; thresholds say from which score on a label is given.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def is_label_file(value: str) -> bool:
     """
     try:
         return Path(value).is_file() or ("," not in value and Path(value).suffix.lower() in SUFFIXES)
-    except (OSError, ValueError):  # a long list is no path
+    except (OSError, ValueError):  # a long list is not a path
         return False
 
 

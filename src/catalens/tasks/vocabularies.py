@@ -23,7 +23,7 @@ def vocabulary_names() -> list[str]:
 def load_vocabulary(name_or_path: str | Path) -> list[str]:
     """Read the terms of a vocabulary, in their order, each once.
 
-    Blank lines and lines that start with # are no terms; a repeated term counts once.
+    Blank lines and lines that start with # are skipped; a repeated term counts once.
 
     Args:
         name_or_path: a file (UTF-8), or a name that `vocabulary_names` lists.

@@ -1,4 +1,4 @@
-"""What may happen to a product picture before a user sees it: other framings, light, backgrounds, resolutions."""
+"""Augmentations of product pictures: framing, lighting, background, resolution."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def overlaid(
 
 
 def background(picture_hwc: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-    """Find the white background joined to the edge, or None where it cannot be told from the product."""
+    """Find the white background connected to the edge, or None where it cannot be distinguished from the product."""
     pale = picture_hwc.min(axis=2) >= PALE
     regions, _ = ndimage.label(pale)
     edge = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))

@@ -1,4 +1,4 @@
-"""How a reader chooses among closed answers: how much the encoder's cosine counts, and how sure the result is."""
+"""Closed answers of a reader: the weight of the encoder's cosine, and the temperature of the result."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def ask_all(reader: BundleReader, pictures: Sequence[bytes], facts: Sequence[Seq
 
 
 def choose_by(asked: Mapping[str, Asked]) -> tuple[float, float]:
-    """Find the weight of cosines and the temperature that make right answers likeliest; all kinds count alike."""
+    """Find the cosine weight and temperature that maximise the likelihood of right answers; all kinds count alike."""
     rows = sum(len(each.truth) for each in asked.values())
 
     def loss_of(cosine: float) -> Callable[[float], float]:

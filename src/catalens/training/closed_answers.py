@@ -1,4 +1,4 @@
-"""Learn how far a bundle's encoder and reader are trusted with closed questions.
+"""Learn the weights of a bundle's encoder and reader in closed answers.
 
 `python -m catalens.training.closed_answers --data DATA` asks both about validation pictures whose answers are known:
 what captions agree on, and the labels of the wild tables. It writes `answers.json` into the bundle.
@@ -143,7 +143,7 @@ def cases_of(chooser: AnswerChooser, collections: Sequence[Collection]) -> dict[
 
 
 def report(cases: AnsweredCases, weights: KindWeights) -> dict[str, dict[str, float]]:
-    """Return, for each domain, how right the commonest answer, each model and both are."""
+    """Return, for each domain, the accuracy of the most frequent answer, of each model and of both."""
     truth, domains = np.asarray(cases.truth), np.asarray(cases.domains)
     logits = pooled_logits(cases.encoder, cases.reader, weights, cases.yes)
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -17,7 +17,7 @@ from catalens.core.types import Scores, Vectors
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Zero-shot accuracy over n rows and m labels, beside what the commonest label alone would reach."""
+    """Zero-shot accuracy over n rows and m labels, beside that of the most frequent label."""
 
     top1: float
     top5: float

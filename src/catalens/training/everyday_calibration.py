@@ -104,7 +104,7 @@ def resolved(right: Sequence[frozenset[str] | None], best: Sequence[str]) -> lis
 
 
 def best_subjects(vectors: Vectors, bank: SchemaBank) -> list[str]:
-    """Return the likeliest subject of each picture."""
+    """Return the most probable subject of each picture."""
     group = bank.schema.group("subject")
     scores, _ = group_probabilities(group, bank.banks["subject"], vectors)
     return [group.label_names[at] for at in scores.argmax(axis=1).tolist()]

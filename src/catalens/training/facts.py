@@ -1,4 +1,4 @@
-"""A fact of a picture: how it is asked for, and its answer."""
+"""A fact of a picture: the questions about it, and its answer."""
 
 from __future__ import annotations
 

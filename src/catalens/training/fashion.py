@@ -1,4 +1,4 @@
-"""The Fashion Product Images catalogue as training rows: a picture, its labels, and what can be said of it.
+"""The Fashion Product Images catalogue as training rows: a picture, its labels, and texts about it.
 
 Reads the parquet splits described in the model card; knows nothing of towers or losses.
 """

@@ -1,4 +1,4 @@
-"""Fits the line in the starter's space that has products on one side and everyday photographs on the other."""
+"""Fits the linear gate in the starter's space between products and everyday photographs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def fit_gate(products: Vectors, others: Vectors, *, decay: float = 1e-3) -> Gate
     Args:
         products: (n, dim).
         others: (m, dim).
-        decay: pull of the weights towards 0; without it, sides that can be told apart make them endless.
+        decay: pull of the weights towards 0; without it, separable sides make them grow without bound.
     """
     rows = torch.from_numpy(np.concatenate([products, others]))
     truth = torch.cat([torch.ones(len(products)), torch.zeros(len(others))])

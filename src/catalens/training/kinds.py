@@ -1,4 +1,4 @@
-"""The teacher's 1,000 classes in words: what each is called, and what it is a kind of."""
+"""Names and hypernyms of the teacher's 1,000 classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every training loop shares: batches, learning rate, optimiser step, weight average, log and checkpoint."""
+"""What training loops share: batches, learning-rate schedule, optimiser step, weight average, log and checkpoint."""
 
 from __future__ import annotations
 

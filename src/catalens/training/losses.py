@@ -1,4 +1,4 @@
-"""Texts through the tower without padding for nothing, and the contrastive loss with shared positives."""
+"""Texts in batches with little padding, and the contrastive loss with shared positives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training pictures as arrays of one size: decoded once, kept beside the run; and pictures of nothing."""
+"""Training pictures as arrays of one size, decoded once and cached beside the run; and pictures without content."""
 
 from __future__ import annotations
 

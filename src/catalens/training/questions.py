@@ -1,4 +1,4 @@
-"""Questions with known answers, made from what five people wrote under a photograph.
+"""Questions with known answers, derived from the five reference captions of a photograph.
 
 A fact counts when at least two captions say it and none says another of its kind; what is said once or
 denied is left out, so that the reader learns from agreement.

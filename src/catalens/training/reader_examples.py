@@ -1,4 +1,4 @@
-"""What a reader learns from: features of images, their captions and facts, and these as token ids."""
+"""Training examples of a reader: image features, captions and facts, also as token ids."""
 
 from __future__ import annotations
 

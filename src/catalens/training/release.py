@@ -1,4 +1,4 @@
-"""Helpers of every release: encode as a user's command would, record figures, print them as the cards do."""
+"""Helpers of releases: encode as the commands do, record figures, format them as the model cards do."""
 
 from __future__ import annotations
 

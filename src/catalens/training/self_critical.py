@@ -1,6 +1,6 @@
-"""Self-critical training: a trained reader learns on from the CIDEr-D of captions that it samples itself.
+"""Self-critical sequence training: a reader is fine-tuned on the CIDEr-D of captions that it samples.
 
-Likelihood rewards the next token after a person's tokens; the goal is a whole caption near to what people wrote. So
+Cross-entropy rewards the next token after the reference's tokens; the goal is a whole caption near the references. So
 captions are sampled, each is scored against the image's references, and those that beat the image's other samples
 become likelier. Answers keep their likelihood loss.
 

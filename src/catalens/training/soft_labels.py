@@ -1,4 +1,4 @@
-"""What towers say of their own training products: softer labels than the shop's, and some where it gave none."""
+"""Soft labels: a tower's predictions on its own training products, also where the shop gave no label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a torch module as an ONNX graph whose weights take little room: float16, or a byte each."""
+"""Writes a torch module as an ONNX graph with float16 or 8-bit weights."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _smaller(model: onnx.ModelProto, *, as_bytes: bool) -> onnx.ModelProto:
 
 
 def _channels(model: onnx.ModelProto) -> dict[str, int]:
-    """Give, for every weight, the axis along which each value should have a scale of its own."""
+    """Return, for every weight, the axis of its quantisation scales."""
     out: dict[str, int] = {}
     for node in model.graph.node:
         if node.op_type == "Gather":

@@ -1,4 +1,4 @@
-"""A torch module as an OpenVINO model, for looking at pictures quickly while nothing of it is trained."""
+"""A torch module as an OpenVINO model, for fast inference with a frozen module."""
 
 from __future__ import annotations
 

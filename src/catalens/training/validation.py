@@ -1,4 +1,4 @@
-"""Scores a reader in training: captions of images it has not learned from, and closed answers."""
+"""Validation of a reader: captions of held-out images, and closed answers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def captions(reader: Reader, text: ReaderText, examples: Examples, decoding: Dec
 
 @torch.no_grad()
 def closed_answers(reader: Reader, text: ReaderText, examples: Examples, kinds: Sequence[str]) -> dict[str, float]:
-    """Return, for each kind of question, the share of facts whose answer is the likeliest of the kind."""
+    """Return, for each kind of question, the share of facts whose answer is the most probable of its kind."""
     answers = {kind: sorted({f.answer for facts in examples.facts for f in facts if f.kind == kind}) for kind in kinds}
     right: dict[str, list[bool]] = defaultdict(list)
     for i in range(len(examples)):

@@ -1,4 +1,4 @@
-"""The starter's subword vocabulary: byte-level BPE, so that no word, typo or script is out of it."""
+"""The starter's subword vocabulary: byte-level BPE, so that no text is out of vocabulary."""
 
 from __future__ import annotations
 

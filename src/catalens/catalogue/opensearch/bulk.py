@@ -23,7 +23,7 @@ def send(client: OpenSearch, index: str, actions: Iterable[Mapping[str, Any]]) -
     """Send index and delete actions; those that the server is too busy for are sent again, with growing waits.
 
     Returns:
-        How many documents were written or deleted; deleting one that is not there is no failure.
+        How many documents were written or deleted; deleting a missing one is not a failure.
 
     Raises:
         CatalogueError: documents were refused; the others are stored.

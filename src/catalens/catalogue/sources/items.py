@@ -175,7 +175,7 @@ def flat_fields(values: Mapping[str, object]) -> dict[str, FieldValue]:
     """Make fields of cells: maps are spread out, lists of words joined, empty cells dropped.
 
     The entries of a map keep their own names unless a column has that name. Bytes and lists of
-    numbers (vectors) are no fields and are left out.
+    numbers (vectors) are not fields and are left out.
 
     >>> flat_fields({"title": "Tee", "attributes": {"Neck": "Round"}, "tags": ["a", "b"], "price": None})
     {'title': 'Tee', 'Neck': 'Round', 'tags': 'a; b'}

@@ -95,7 +95,7 @@ def csv_rows(path: Path, encoding: str | None = None, *, repair: Repair | None =
     header, delimiter = csv_header(path, encoding)
     records = _records(path, encoding, _dialect(path, encoding))
     next(records)
-    filled = (record for record in records if record[1] or record[2])  # an empty line is no row
+    filled = (record for record in records if record[1] or record[2])  # an empty line is not a row
     for number, (place, cells, error) in enumerate(filled):
         if error is None and len(cells) != len(header) and repair is not None:
             cells = repair(header, cells)

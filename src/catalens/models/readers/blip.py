@@ -48,7 +48,7 @@ class BlipCaptions:
 
 
 class BlipAnswers:
-    """`BlipForQuestionAnswering`: answers each question by itself, without a conversation.
+    """`BlipForQuestionAnswering`: answers each question on its own, without a conversation.
 
     Padding of a question is masked for the decoder too, so that an answer does not depend on longer questions beside
     it.

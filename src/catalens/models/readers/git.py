@@ -18,7 +18,7 @@ from catalens.models.readers.tokens import check_fits, end_token_ids, plain_ids
 
 
 class Git:
-    """`GitForCausalLM`: captions, and with its VQA checkpoints answers; each question by itself."""
+    """`GitForCausalLM`: captions, and with its VQA checkpoints answers; each question on its own."""
 
     keeps_history = False
 

@@ -113,7 +113,7 @@ def load_reader(
     from catalens.models.readers.loading import Wanted, need_libraries
 
     if not _folder(name).is_dir():
-        _repository(name)  # a mistyped name is told before a missing library
+        _repository(name)  # a mistyped name is reported before a missing library
     need_libraries()
     if threads is not None:
         import torch

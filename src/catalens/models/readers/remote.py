@@ -26,7 +26,7 @@ from catalens.models.remote.chat import ChatClient
 from catalens.models.remote.replies import plain_reply
 
 MAX_SCORED = 20
-"""Answers that can be scored at once: servers return the log-probabilities of so many tokens."""
+"""Number of answers scored per request: servers return the log-probabilities of that many tokens."""
 
 _DESCRIBE = "Describe this picture in one sentence."
 _MAX_SIDE = 2048

@@ -155,7 +155,9 @@ class ChatClient:
                 f"{self.name} did not answer in time ({self._timeout_s:g} seconds); allow more seconds, or ask for less"
             ) from error
         except TooLargeError as error:
-            raise AnswerError(f"{self.name} sent more than {MAX_BODY_BYTES >> 20} MiB, which is no answer") from error
+            raise AnswerError(
+                f"{self.name} sent more than {MAX_BODY_BYTES >> 20} MiB, which is more than an answer may have"
+            ) from error
         except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: the client was closed
             raise ModelError(
                 f"{self.name} cannot be reached: {self._safe(str(error))}; is the server running?"

@@ -114,7 +114,7 @@ def plain_reply(text: str) -> str:
 
 
 def error_message(value: object) -> str | None:
-    """Return the message of a server's error object, in any of the usual shapes; None if it is no error."""
+    """Return the message of a server's error object, in any of the usual shapes; None if it is not an error."""
     if not isinstance(value, Mapping):
         return None
     for key in ("error", "message", "detail", "errors"):

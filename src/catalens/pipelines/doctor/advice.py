@@ -20,7 +20,7 @@ _REINSTALL = "install it again: pip install --force-reinstall"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to mend.
+    """A problem and its solution.
 
     Attributes:
         level: "error": the bundled models do not run; "warning": something else does not; "slow": it works, slowly.
@@ -40,7 +40,7 @@ def advise(
     bundles: Sequence[Bundle],
     caches: Sequence[Cache],
 ) -> list[Finding]:
-    """Return what should be mended, errors first."""
+    """Return the problems found, errors first."""
     found = [
         *_broken(libraries),
         *_incomplete(extras),

@@ -57,7 +57,7 @@ def probe(names: Sequence[str]) -> list[Library]:
 
 
 def _run_child(names: Sequence[str]) -> tuple[list[Library], str]:
-    """Return what a child told, one entry for each module in order, and how it ended."""
+    """Return what a child process reported, one entry per module in order, and how it ended."""
     # -P: a file of the working folder must not be taken for a library.
     command = [sys.executable, "-P", str(_CHILD), *names]
     try:

@@ -144,7 +144,7 @@ def _clip_interrogator() -> Tables:
         )
     folder = Path(spec.submodule_search_locations[0])
     sites = _sites(folder / "clip_interrogator.py")
-    # That package reads bytes that are no UTF-8 as question marks; so its lists are what they are to itself.
+    # That package reads bytes that are not UTF-8 as question marks; so its lists are what they are to itself.
     return _tables(lambda name: sites if name == "sites" else _read(folder / "data" / f"{name}.txt", errors="replace"))
 
 

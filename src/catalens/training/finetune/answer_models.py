@@ -1,4 +1,4 @@
-"""Vision-language models as answer training sees them: frozen image features, and a loss on the answer's tokens alone.
+"""Vision-language models for answer training: frozen image features, and a loss on the answer's tokens alone.
 
 The loss of a batch is the summed negative log-likelihood of the tokens of all answers, their end tokens included, and
 their number; tokens of questions and padding never count.

@@ -169,7 +169,7 @@ def tune(
         rows: train, val and test.
         features_of: returns what gives the frozen features of rows, for the model.
         plan: where from, where to, and how.
-        on_step: told of each step, in the first process.
+        on_step: called after each step, in the first process.
         processes: that train together; the first one writes.
 
     Raises:

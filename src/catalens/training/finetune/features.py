@@ -1,4 +1,4 @@
-"""A cache on disk of what a frozen part of a model makes of an image: computed once per image and model."""
+"""A disk cache of the features that a frozen part of a model computes from an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training loop of adapters: seeded batches of like rows, checkpoints, early stopping, and a guard against NaN.
+"""The training loop of adapters: seeded batches of similar rows, checkpoints, early stopping, and a NaN guard.
 
 A run that was killed goes on from its checkpoint with the same next batch; on a processor in float32 the result is
 that of an uninterrupted run, bit for bit. Several processes share each batch and add up their gradients, so that two
@@ -91,7 +91,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class StepNote:
-    """What is told after each step.
+    """What is reported after each step.
 
     Attributes:
         step: steps done.
@@ -132,7 +132,7 @@ def train(
         rows: "train", to train on, and "val", to stop by and to choose the weights by.
         recipe: hyperparameters.
         folder: of the checkpoint; a checkpoint in it is gone on from.
-        on_step: told of each step, in the first process.
+        on_step: called after each step, in the first process.
         processes: that train together, each with the same rows.
 
     Raises:

@@ -72,7 +72,7 @@ def join_processes(device: str | None) -> tuple[Processes, str | None]:
         device: as the user named it; "cpu" keeps every process on the processor. None is the process's own accelerator.
 
     Raises:
-        ModelError: accelerate is missing, or several processes were told to share one accelerator.
+        ModelError: accelerate is missing, or several processes were to share one accelerator.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE, device

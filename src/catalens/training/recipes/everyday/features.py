@@ -1,4 +1,4 @@
-"""The frozen ImageNet tower of the everyday bundle: what it sees in pictures, looked at once and kept beside the run.
+"""Features of the frozen ImageNet tower of the everyday bundle, computed once and cached beside the run.
 
 Nothing of the tower is trained, so its features are facts of the pictures: a run reads them from disk, and an epoch
 over six thousand pictures takes seconds.
@@ -49,7 +49,7 @@ class FrozenTower(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the tower sees in n pictures, in `views` ways each; view 0 is the whole picture.
+    """Features of n pictures in `views` views each; view 0 is the whole picture.
 
     Attributes:
         maps: (n, views, 49, 320) float16.

@@ -14,7 +14,7 @@ from catalens.training.recipes.everyday.features import Features
 
 
 class ImageHead(nn.Module):
-    """What the frozen tower sees to unit rows (n, 2 × half): one half for the teacher's classes, one for captions.
+    """From frozen features to unit rows (n, 2 × half): one half for the teacher's classes, one for captions.
 
     Trained together in one space, captions cost the classes a sixth of their agreement with the teacher; each in a
     half of its own, a text decides how much of it lies in which.

@@ -1,4 +1,4 @@
-"""Everything that decides how the everyday encoder turns out."""
+"""Hyperparameters of the everyday encoder."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def found(encoder: Encoder, data: Path) -> dict[str, float]:
 
 
 def _agreement(encoder: Encoder, images: Vectors, features: NDArray[np.float32], data: Path) -> float:
-    """Return how often the likeliest of the 1,000 classes, by name through the text tower, is the teacher's."""
+    """Return how often the most probable of the 1,000 classes, by name through the text tower, is the teacher's."""
     head = load_file(data / "init" / "mobilenet_v2_imagenet_head.safetensors")
     tops = features[:, CELLS * CHANNELS : CELLS * CHANNELS + 1280]
     teacher = tops @ head["classifier.weight"][1:].float().numpy().T + head["classifier.bias"][1:].float().numpy()
@@ -157,8 +157,10 @@ def write_card(folder: Path) -> None:
             f"| {kind} | {each['rows']} | {each['majority']:.3f} | **{each['right']:.3f}** |"
             for kind, each in read["answers"].items()
         ]
-        head = "\nClosed answers of the reader, all that a kind of question has, beside the commonest one's share:\n\n"
-        answers = head + "| question | rows | commonest | right |\n|---|---|---|---|\n" + "\n".join(rows)
+        head = (
+            "\nClosed answers of the reader, over all answers of a kind, beside the share of the most frequent one:\n\n"
+        )
+        answers = head + "| question | rows | most frequent | right |\n|---|---|---|---|\n" + "\n".join(rows)
     calibration = [
         f"| {name} | {each['rows']} | {each['ece_before']:.3f} | {each['ece_after']:.3f} "
         f"| {share(each['precision'])} | {share(each['recall'])} |"

@@ -1,4 +1,4 @@
-"""What decides how the two readers turn out: their recipes, and the kinds of questions they are asked."""
+"""Hyperparameters of the two readers, and the kinds of questions they are trained on."""
 
 from catalens.training.reader_trainer import ReaderRecipe
 

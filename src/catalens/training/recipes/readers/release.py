@@ -1,4 +1,4 @@
-"""Put a trained reader into its bundle and measure it there.
+"""Export a trained reader into its bundle, and evaluate it there.
 
 `python -m catalens.training.recipes.readers.release everyday|starter --data DATA`
 
@@ -84,7 +84,7 @@ def everyday_rows(data: Path, split: str) -> tuple[list[bytes], list[list[Fact]]
 
 
 def product_rows(data: Path, split: str, counts: Mapping[str, int]) -> tuple[list[bytes], list[list[Fact]]]:
-    """Return the products of a split and what the shop tells, of each kind so many of its commonest answers."""
+    """Return the products of a split and what the shop tells, of each kind its most frequent answers."""
     schema, rows = load_schema("fashion"), list(read_products(data / "fashion", split))
     facts = [[fact for fact in product_facts(row, schema) if fact.kind in PRODUCT_KINDS] for row in rows]
     return [row.picture for row in rows], _commonest(facts, counts)
@@ -125,7 +125,7 @@ def _labels(zero_shot: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _commonest(facts: Sequence[Sequence[Fact]], counts: Mapping[str, int]) -> list[list[Fact]]:
-    """Keep, of each kind, the facts with so many of its commonest answers: what the encoder was asked, too."""
+    """Keep, of each kind, the facts with its most frequent answers, which the encoder was asked as well."""
     told = {kind: Counter(f.answer for row in facts for f in row if f.kind == kind) for kind in counts}
     kept = {kind: {answer for answer, _ in told[kind].most_common(count)} for kind, count in counts.items()}
     return [[fact for fact in row if fact.answer in kept[fact.kind]] for row in facts]

@@ -1,4 +1,4 @@
-"""Train the everyday reader on by CIDEr-D: `python -m catalens.training.recipes.readers.reward --data DATA`."""
+"""Fine-tune the everyday reader on CIDEr-D: `python -m catalens.training.recipes.readers.reward --data DATA`."""
 
 from __future__ import annotations
 

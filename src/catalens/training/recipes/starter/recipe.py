@@ -1,4 +1,4 @@
-"""Everything that decides how the starter turns out."""
+"""Hyperparameters of the starter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Stage:
     """Of the augmentation, for the small and the large epochs."""
     batch: int = 384
     mixing: float = 0.0
-    """Two products lie over each other by shares drawn from Beta(mixing, mixing); 0 leaves each by itself."""
+    """Parameter of mixup: two products are blended by a factor from Beta(mixing, mixing); 0 turns it off."""
     whole: bool = False
     """The stem is trained too, norms keep their statistics, and a running mean of all weights is kept."""
     texts: bool = True

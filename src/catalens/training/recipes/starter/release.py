@@ -38,7 +38,7 @@ from catalens.training.release import calibrated, change_facts, encode_pictures,
 
 MAIN_GROUPS = ("type", "colour", "gender", "pattern", "sleeve_length", "neck")
 TEN_COMMONEST = ("pattern", "sleeve_length", "neck")
-"""Groups scored over their ten commonest values, since the rest are a handful of rows each."""
+"""Groups scored over their ten most frequent values, since the rest are a handful of rows each."""
 FIRST_SCALE = 30.0
 GATE_PICTURES = 6000
 SOURCE = (
@@ -161,7 +161,7 @@ def zero_shot(bank: SchemaBank, vectors: Vectors, rows: Sequence[Product]) -> di
 
 
 def elsewhere(encoder: Encoder, bank: SchemaBank, calibration: Calibration, data: Path) -> dict[str, float]:
-    """Give, for pictures that are no products, the share that gets a type with confidence of one half or more."""
+    """Return, for pictures that are not products, the share that gets a type with confidence of one half or more."""
     from pyarrow import parquet
 
     photographs = parquet.read_table(data / "everyday" / "test.parquet", columns=["image"]).to_pylist()

@@ -60,9 +60,9 @@ OTHER_WEIGHT = 0.12
 """Share of every other group."""
 WARM_UP_STEPS = 100
 OTHERS_WEIGHT = 0.15
-"""Share, within a group, of the pictures that are no products."""
+"""Share, within a group, of the pictures that are not products."""
 PALE_COLOURS = {"White", "Off White", "Cream", "Silver"}
-"""Products of these colours keep their background: it cannot be told from them."""
+"""Products of these colours keep their background: it cannot be distinguished from them."""
 
 
 class Trainer:
@@ -215,7 +215,7 @@ class Trainer:
             self.save()
 
     def _begin(self, epoch: int) -> None:
-        """Seed by the epoch, so that a resumed run sees what an unbroken one sees."""
+        """Seed by the epoch, so that a resumed run gets the same batches as an uninterrupted one."""
         self.epoch = epoch
         self.words.seed(self.recipe.seed + epoch)
         self.rng = np.random.default_rng(self.recipe.seed + epoch)

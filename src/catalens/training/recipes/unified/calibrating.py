@@ -34,7 +34,7 @@ TYPE_PRECISION = 0.9
 
 
 def likely(bank: SchemaBank, group: str, vectors: Vectors, allowed: Sequence[Sequence[str]]) -> list[str | None]:
-    """Return one true label for each picture: the likeliest label where it is right, else the first right one."""
+    """Return one true label for each picture: the most probable label where it is right, else the first right one."""
     found = bank.schema.group(group)
     scores, _ = group_probabilities(found, bank.banks[group], vectors)
     best = [found.label_names[at] for at in scores.argmax(axis=1)]
@@ -44,7 +44,7 @@ def likely(bank: SchemaBank, group: str, vectors: Vectors, allowed: Sequence[Seq
 def strict(
     calibration: Calibration, bank: SchemaBank, group: str, vectors: Vectors, truth: Sequence[str | None]
 ) -> Calibration:
-    """Give a group the lowest threshold at which enough of all values given are right, its labels taken together.
+    """Set a group's threshold to the lowest that reaches the target precision over all its labels.
 
     Args:
         calibration: its temperature for the group is kept.

@@ -51,7 +51,7 @@ def read_image_tower(folder: Path) -> ImageTower:
     """Read the starter's image tower back from its graph; the batch norms in its convolutions are folded.
 
     Raises:
-        InputError: the graph is no starter's.
+        InputError: the graph is not that of a starter.
     """
     model = onnx.load(folder / "image.onnx")
     stored = {

@@ -1,4 +1,4 @@
-"""The trained part of the image tower: what EfficientNet-Lite0 sees to a vector of two halves."""
+"""The trained head of the image tower: from EfficientNet-Lite0 features to a vector of two halves."""
 
 from __future__ import annotations
 

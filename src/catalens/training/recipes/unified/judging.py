@@ -1,6 +1,6 @@
-"""Scores the bundled encoders on every labelled table there is: `python -m catalens.training.recipes.unified.judging`.
+"""Evaluates the bundled encoders on all labelled tables: `python -m catalens.training.recipes.unified.judging`.
 
-Prints one row per figure beside what the most frequent answer alone would reach. Only validation rows are used unless
+Prints one row per figure, beside that of the most frequent answer. Only validation rows are used unless
 `--split test` asks for the test splits, once, for a release.
 """
 
@@ -54,7 +54,7 @@ class Figure:
         table: the pictures it was measured on.
         name: what was measured.
         value: a share in [0, 1].
-        majority: what always giving the most frequent answer would reach; None where there is no such answer.
+        majority: accuracy of always giving the most frequent answer; None where there is no such answer.
         rows: how many pictures, texts or answers it is a share of.
     """
 

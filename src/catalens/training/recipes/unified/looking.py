@@ -1,4 +1,4 @@
-"""Runs the frozen towers over every training picture once, in several views, and keeps the features on disk.
+"""Encodes every training picture once with the frozen towers, in several views, and caches the features on disk.
 
 `python -m catalens.training.recipes.unified.looking --data DATA --out runs/unified`. A stopped run continues: every
 chunk of 256 pictures is a file of its own.

@@ -1,4 +1,4 @@
-"""Validation shares of an encoder that is being trained, from vectors of images and texts."""
+"""Validation accuracy of an encoder during training, from vectors of images and texts."""
 
 from __future__ import annotations
 

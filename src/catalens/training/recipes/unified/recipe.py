@@ -1,4 +1,4 @@
-"""Everything that decides how the unified encoder turns out."""
+"""Hyperparameters of the unified encoder."""
 
 from __future__ import annotations
 

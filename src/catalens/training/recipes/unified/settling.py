@@ -1,4 +1,4 @@
-"""Teaches a text tower with a new vocabulary to say what the tower it came from says."""
+"""Distils a text tower into a copy of it with a new vocabulary."""
 
 from __future__ import annotations
 

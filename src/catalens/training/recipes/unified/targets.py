@@ -1,4 +1,4 @@
-"""What the training images show: their labels, how labels are worded, and the losses that compare both."""
+"""Targets of the training images: their labels, the texts of labels, and the losses between both."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def read_tower(folder: Path) -> TextTower:
     """Read the text tower of a bundle back from its graph.
 
     Raises:
-        InputError: the graph is no causal text tower of this project.
+        InputError: the graph is not a causal text tower of this project.
     """
     weights = _weights(onnx.load(folder / "text.onnx"))
     names = [name.removeprefix("tower.") for name in weights if name.startswith("tower.")]
@@ -115,7 +115,7 @@ def extended(tokenizer: Tokenizer, words: Sequence[str]) -> Tokenizer:
 
 
 def moved(tower: TextTower, old: Tokenizer, new: Tokenizer) -> TextTower:
-    """Give a tower another vocabulary: a token's embedding is the mean of what the old tokenizer makes of it."""
+    """Replace a tower's vocabulary: a token's embedding is the mean of the old embeddings of its text."""
     width = tower.token.weight.shape[1]
     table = torch.zeros(new.get_vocab_size(), width)
     known, end = old.get_vocab(), new.get_vocab_size() - 1

@@ -1,4 +1,4 @@
-"""What happens to a picture outside the shop: framing, light, blur, compression, other backgrounds."""
+"""Augmentations that imitate photographs taken outside the shop: framing, light, blur, compression, backgrounds."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ _CHANGES: tuple[tuple[Callable[[Picture, Rng], Picture], float], ...] = (
 
 
 def pasted(product: Picture, behind: Picture, rng: Rng) -> Picture | None:
-    """Put a product before a part of another picture, or return None where its background cannot be told from it.
+    """Put a product before a part of another picture; None where its background cannot be distinguished from it.
 
     Args:
         product: on white.
