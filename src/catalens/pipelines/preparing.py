@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections import Counter
@@ -12,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from catalens.catalogue.sources import Item, open_source
+from catalens.catalogue.sources.formats import is_table, table_kind, table_rows
+from catalens.catalogue.sources.items import Row
 from catalens.core.confinement import check_allowed
 from catalens.core.content import read_content
 from catalens.core.errors import ImageError, InputError
 from catalens.core.files import write_atomically
 from catalens.pipelines.finetuning import TITLES
-from catalens.training.finetune.pairs import Fields, Pair, Template, image_of, pairs_from_fields, pairs_from_row
+from catalens.training.finetune.pairs import Pair, Template, image_of, pairs_from_fields, pairs_from_row
 from catalens.training.finetune.splits import SPLITS, Split, split_rows
 
 _MAX_BYTES = 1 << 28
@@ -95,7 +96,7 @@ def prepare(
     """Write a parquet table of pairs; bad rows go to `OUT.bad.jsonl` and stop nothing.
 
     Args:
-        path: a catalogue that `open_source` reads, or a .csv, .tsv, .jsonl or .json file of questions and answers.
+        path: a catalogue that `open_source` reads, or a text table of questions and answers.
         out: the .parquet file to write.
         templates: questions about the fields of a catalogue.
         images: folder of the images that question rows name; None for the file's own.
@@ -127,67 +128,33 @@ def prepare(
     return report
 
 
-def _question_rows(path: Path) -> Iterator[tuple[str, Fields | str]] | None:
-    """Return the rows of a file of questions, each with its place; None if it is a catalogue."""
-    if path.suffix.lower() not in (".csv", ".tsv", ".jsonl", ".json"):
+def _question_rows(path: Path) -> Iterator[Row] | None:
+    """Return the rows of a file of questions; None if it is a catalogue."""
+    if path.is_dir() or not is_table(path) or table_kind(path) == "parquet":
         return None
-    rows = _json_rows(path) if path.suffix.lower() in (".jsonl", ".json") else _csv_rows(path)
-    first = next((row for _, row in rows if not isinstance(row, str)), None)
-    keys = {str(key).casefold() for key in first or ()}
-    if not keys & {"question", "messages", "conversations", "instruction"}:
+    first = next((row.values for row in table_rows(path) if row.error is None), {})
+    if not {key.casefold() for key in first} & {"question", "messages", "conversations", "instruction"}:
         return None
-    return _json_rows(path) if path.suffix.lower() in (".jsonl", ".json") else _csv_rows(path)
+    return table_rows(path)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, Fields | str]]:
-    check_allowed(path)
-    text = path.read_text(encoding="utf-8-sig")
-    if path.suffix.lower() == ".json":
-        try:
-            rows = json.loads(text)
-        except ValueError as error:
-            raise InputError(f"{path} is not JSON: {error}") from error
-        yield from ((f"row {at}", row if isinstance(row, dict) else "not an object") for at, row in enumerate(rows, 1))
-        return
-    for at, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
+def _from_questions(rows: Iterator[Row], folder: Path, report: PrepareReport) -> Iterator[Prepared]:
+    for row in rows:
+        if row.error is not None:
+            report.refuse(row.place, row.error)
             continue
         try:
-            row = json.loads(line)
-        except ValueError as error:
-            yield f"line {at}", f"not JSON: {error}"
-            continue
-        yield f"line {at}", row if isinstance(row, dict) else "not an object"
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[str, Fields | str]]:
-    check_allowed(path)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        reader = csv.DictReader(file, delimiter=delimiter)
-        for row in reader:
-            yield f"line {reader.line_num}", {str(name).strip(): value for name, value in row.items() if name}
-
-
-def _from_questions(
-    rows: Iterator[tuple[str, Fields | str]], folder: Path, report: PrepareReport
-) -> Iterator[Prepared]:
-    for place, row in rows:
-        if isinstance(row, str):
-            report.refuse(place, row)
-            continue
-        try:
-            pairs, name = pairs_from_row(row) or [], image_of(row)
+            pairs, name = pairs_from_row(row.values) or [], image_of(row.values)
         except InputError as error:
-            report.refuse(place, str(error))
+            report.refuse(row.place, str(error))
             continue
         try:
             file = _find(folder, name or "")
             encoded = read_content(file, max_bytes=_MAX_BYTES)[0]
         except InputError as error:
-            report.refuse(place, str(error), image=True)
+            report.refuse(row.place, str(error), image=True)
             continue
-        title = next((str(row[each]) for each in TITLES if row.get(each)), "")
+        title = next((str(row.values[each]) for each in TITLES if row.values.get(each)), "")
         content = hashlib.blake2b(encoded, digest_size=16).hexdigest()
         for pair in pairs:
             yield Prepared(str(name), title, None, str(file), content, pair)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from catalens.catalogue.sources.arrow import open_parquet
+from catalens.catalogue.sources.formats import WRITABLE
 from catalens.catalogue.sources.items import Row
 from catalens.catalogue.sources.lines import read_lines
 from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows
@@ -31,9 +32,6 @@ from catalens.pipelines.stages import Values
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
-"""Of the tables that can be written."""
 
 _IDENTIFYING = ("image", "id")
 
@@ -53,7 +51,7 @@ class Table:
         """Read the table if it is there.
 
         Args:
-            path: ends in one of `ENDINGS`.
+            path: ends in one of `WRITABLE`.
             text: the name of the value that `if_exists` is about.
             columns: column → name of the value that it gets: "image" (the path), "id", "source", or a name among
                 what the stages find. The image or the id must be among them: rows are told apart by these.
@@ -64,8 +62,8 @@ class Table:
         Raises:
             InputError: an ending or columns that cannot be used, or a table there that cannot be read.
         """
-        if path.suffix.lower() not in ENDINGS:
-            raise InputError(f"{path} cannot be written as a table: give a name that ends in {', '.join(ENDINGS)}")
+        if path.suffix.lower() not in WRITABLE:
+            raise InputError(f"{path} cannot be written as a table: give a name that ends in {', '.join(WRITABLE)}")
         self._keys = [column for column, value in columns.items() if value in _IDENTIFYING]
         self._lists = [column for column, value in columns.items() if value == several]
         self._texts = [column for column, value in columns.items() if value == text] + self._lists

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,20 @@ def test_one_picture_under_two_ids_stays_on_one_side(run: Run, shop: Path, tmp_p
     rows = parquet.read_table(tmp_path / "p.parquet").to_pylist()
     assert len(rows) == 40
     assert len({row["split"] for row in rows}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("q.ndjson", '{"image": "0.png", "question": "What?", "answer": "a shirt"}\n[1]\n'),
+        ("q.tab", "image\tquestion\tanswer\n0.png\tWhat?\ta shirt\n"),
+        ("q.csv.gz", "image,question,answer\n0.png,What?,a shirt\n"),
+    ],
+)
+def test_questions_are_read_from_every_text_table(run: Run, shop: Path, tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "0.png").write_bytes(sorted((shop / "photos").iterdir())[0].read_bytes())
+    write = gzip.compress if name.endswith(".gz") else bytes
+    (tmp_path / name).write_bytes(write(text.encode()))
+    ran = run("finetune", "prepare", tmp_path / name, "--out", tmp_path / "p.parquet", "--json")
+    assert sum(ran.rows[0]["pairs"].values()) == 1, ran.err
+    assert (ran.code, ran.rows[0]["bad_rows"]) == ((1, 1) if name == "q.ndjson" else (0, 0))
