@@ -105,7 +105,7 @@ everyday: $(VENV)/.train  ## train the everyday encoder and reader again from th
 	$(BIN)/python -m catalens.training.recipes.readers.release everyday --data $(CATALENS_DATA) --run runs/rewarded-everyday
 
 eval-bundled: $(VENV)/.train  ## scores of the bundled encoders on every labelled validation table, beside the majority's
-	$(BIN)/python -m catalens.training.recipes.unified.judging --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.recipes.unified.evaluate --data $(CATALENS_DATA)
 
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

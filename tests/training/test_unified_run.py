@@ -22,7 +22,7 @@ from catalens.models.bundle import load_bundle
 from catalens.models.registry import load_encoder
 from catalens.training.recipes.unified import looking
 from catalens.training.recipes.unified.export import write_unified
-from catalens.training.recipes.unified.looking import Job, Looker, read_features, run
+from catalens.training.recipes.unified.features import FeatureExtractor, Job, read_features, run
 from catalens.training.recipes.unified.recipe import Recipe
 from catalens.training.recipes.unified.training import Trainer
 from tests.support.drawn_table import SCHEMA, jpeg, row, write_table
@@ -80,13 +80,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
     (out / "features").mkdir()
-    looker = Looker(threads=1)
+    extractor = FeatureExtractor(threads=1)
     jobs = [*(Job(name, 0) for name in NAMES), Job("goods", 0), Job("goods", 1), Job("clothing-train", 1)]
     for job in jobs:
-        run(job, data, out, looker, lambda: looking.read_set(data, "everyday-train"))
+        run(job, data, out, extractor, lambda: looking.read_set(data, "everyday-train"))
     trainer = Trainer(RECIPE, data, out)
     trainer.prepare()
-    trainer.settle()
+    trainer.distil()
     trainer.start()
     trainer.train_to_end()
     return out

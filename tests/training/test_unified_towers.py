@@ -23,10 +23,10 @@ from catalens.core.errors import InputError
 from catalens.models.registry import load_encoder, shipped
 from catalens.training.kinds import read_classes
 from catalens.training.losses import encode_texts
+from catalens.training.recipes.unified.distil import distil, names_texts, schema_texts
 from catalens.training.recipes.unified.export import read_image_tower, weighed
+from catalens.training.recipes.unified.features import reduced
 from catalens.training.recipes.unified.lite import LiteTower, read_weights, weights_file
-from catalens.training.recipes.unified.looking import reduced
-from catalens.training.recipes.unified.settling import names_texts, schema_texts, settle
 from catalens.training.recipes.unified.texts import PairTower, Pieces, extended, moved, new_words, read_tower
 from catalens.training.towers import TextTower
 
@@ -125,7 +125,7 @@ def test_a_tower_in_a_new_vocabulary_learns_what_the_old_one_said() -> None:
     tower = moved(read_tower(shipped("everyday")), tokenizer_of("everyday"), new)
     texts = ["a photo of an ostrich", "a photo of a harmonica", "a photo of a canoe", "a photo of people"]
     wanted = torch.from_numpy(load_encoder("everyday", runtime="openvino", threads=1).encode_texts(texts))
-    cosines = settle(tower, new, lambda _: wanted, lambda: texts, steps=12)
+    cosines = distil(tower, new, lambda _: wanted, lambda: texts, steps=12)
     assert cosines[0] < 0.95
     assert cosines[-1] > cosines[0] + 0.02
 

@@ -18,7 +18,7 @@ from catalens.core.types import Tag
 from catalens.demo.drawn import draw_catalogue
 from catalens.tasks.attributes import Attribute
 from catalens.tasks.schema import load_schema
-from catalens.training.recipes.unified.judging import judged
+from catalens.training.recipes.unified.evaluate import value_figures
 from catalens.training.recipes.unified.views import opened, pasted, squashed, varied
 from catalens.training.recipes.unified.wild import GARMENT_WORDS, GARMENTS, read_wild
 from tests.support.drawn_table import jpeg, write_table
@@ -110,10 +110,10 @@ def test_what_is_wrong_and_sure_is_told_from_what_is_wrong_or_unknown() -> None:
         return Attribute("type", () if value is None else (Tag(value, confidence),), confidence, ())
 
     rows = [read("a", 0.9), read("b", 0.9), read("b", 0.4), read(None, 0.9)]
-    figures = {each.name: each.value for each in judged("t", rows, [("a", "c")] * 4)}
+    figures = {each.name: each.value for each in value_figures("t", rows, [("a", "c")] * 4)}
     assert figures == {"right": 0.25, "wrong": 0.5, "confident and wrong": 0.25}
 
 
 def test_the_majority_is_what_a_constant_answer_reaches() -> None:
     rows = [Attribute("type", (), 0.0, ())] * 3
-    assert judged("t", rows, [("a", "c"), ("c",), ("b",)])[0].majority == pytest.approx(2 / 3)
+    assert value_figures("t", rows, [("a", "c"), ("c",), ("b",)])[0].majority == pytest.approx(2 / 3)

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from catalens.tasks.schema import Group
-from catalens.training.recipes.unified.head import Seen
-from catalens.training.recipes.unified.looking import PARTS, read_features
+from catalens.training.recipes.unified.features import PARTS, read_features
+from catalens.training.recipes.unified.head import ImageFeatures
 
 TEMPLATES = ("a photo of {}", "{}", "a picture of {}", "a close-up of {}", "this is {}")
 
@@ -33,15 +33,15 @@ class Views:
     def __len__(self) -> int:
         return len(self.views[0][0]) if self.views else 0
 
-    def take(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Seen:
+    def take(self, rows: NDArray[np.int64], rng: np.random.Generator) -> ImageFeatures:
         """Return the features of some images, each in a random view."""
         views = rng.integers(0, len(self.views), len(rows))
         parts = (np.stack([self.views[v][at][r] for r, v in zip(rows, views, strict=True)]) for at in range(3))
-        return Seen(*(torch.from_numpy(each.astype(np.float32)) for each in parts))
+        return ImageFeatures(*(torch.from_numpy(each.astype(np.float32)) for each in parts))
 
-    def whole(self) -> Seen:
+    def whole(self) -> ImageFeatures:
         """Return every image as it is."""
-        return Seen(*(torch.from_numpy(each.astype(np.float32)) for each in self.views[0]))
+        return ImageFeatures(*(torch.from_numpy(each.astype(np.float32)) for each in self.views[0]))
 
 
 @dataclass(frozen=True, slots=True)

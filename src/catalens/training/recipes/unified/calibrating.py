@@ -23,7 +23,7 @@ from catalens.training.captions import read_captions
 from catalens.training.fashion import read_products
 from catalens.training.kinds import read_classes
 from catalens.training.questions import everyday_facts
-from catalens.training.recipes.unified.judging import FACT_OF, Judge, cache_folder
+from catalens.training.recipes.unified.evaluate import FACT_OF, Evaluator, cache_folder
 from catalens.training.recipes.unified.targets import GROCERY_SUBJECTS, subjects_of
 from catalens.training.recipes.unified.wild import GARMENTS, read_wild
 
@@ -64,13 +64,13 @@ def strict(
     return replace(calibration, groups={**calibration.groups, group: own})
 
 
-def fashion(judge: Judge, encoder: Encoder) -> Calibration:
+def fashion(evaluator: Evaluator, encoder: Encoder) -> Calibration:
     """Learn the fashion schema from products, and its types from clothes at home as well."""
-    bank, _ = judge.bank("fashion", encoder)
-    rows = list(read_products(judge.data / "fashion", "val"))
-    worn = read_wild(judge.data, "clothing", "val")
-    sold = judge.images(encoder, "fashion-val", lambda: [row.picture for row in rows])
-    seen = judge.images(encoder, "clothing-val", lambda: [row.picture for row in worn])
+    bank, _ = evaluator.bank("fashion", encoder)
+    rows = list(read_products(evaluator.data / "fashion", "val"))
+    worn = read_wild(evaluator.data, "clothing", "val")
+    sold = evaluator.images(encoder, "fashion-val", lambda: [row.picture for row in rows])
+    seen = evaluator.images(encoder, "clothing-val", lambda: [row.picture for row in worn])
     names = [group.name for group in bank.schema.groups]
     columns = {name: [row.labels.get(name) for row in rows] for name in names}
     calibration, _ = learn(sold, columns, bank)
@@ -79,20 +79,20 @@ def fashion(judge: Judge, encoder: Encoder) -> Calibration:
     return replace(calibration, groups={**calibration.groups, **both.groups})
 
 
-def everyday(judge: Judge, encoder: Encoder) -> Calibration:
+def everyday(evaluator: Evaluator, encoder: Encoder) -> Calibration:
     """Learn the everyday schema from what captions agree on, and the main subject from objects and groceries."""
-    bank, _ = judge.bank("everyday", encoder)
-    captions = read_captions(judge.data, "val")
-    photographs = judge.photograph_vectors(encoder)
+    bank, _ = evaluator.bank("everyday", encoder)
+    captions = read_captions(evaluator.data, "val")
+    photographs = evaluator.photograph_vectors(encoder)
     known = [{fact.kind: fact.answer for fact in everyday_facts(texts)} for texts in captions]
     columns = {}
     for group, kind in FACT_OF.items():
         names = bank.schema.group(group).label_names
         columns[group] = [row.get(kind) if row.get(kind) in names else None for row in known]
     calibration, _ = learn(photographs, columns, bank, precision=PRECISION)
-    eaten, things = read_wild(judge.data, "grocery", "val"), read_wild(judge.data, "objects")
-    shelf = judge.images(encoder, "grocery-val", lambda: [row.picture for row in eaten])
-    objects = judge.images(encoder, "objects", lambda: [row.picture for row in things])
+    eaten, things = read_wild(evaluator.data, "grocery", "val"), read_wild(evaluator.data, "objects")
+    shelf = evaluator.images(encoder, "grocery-val", lambda: [row.picture for row in eaten])
+    objects = evaluator.images(encoder, "objects", lambda: [row.picture for row in things])
     classes = read_classes()
     place = {name.lower(): at for at, each in reversed(list(enumerate(classes))) for name in each.names}
     named = subjects_of(classes, bank.schema.group("subject"))
@@ -115,13 +115,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, default=Path("runs/judging"))
+    parser.add_argument("--cache", type=Path, default=Path("runs/evaluation"))
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     encoder = load_encoder(str(options.bundle), threads=options.threads)
-    judge = Judge(encoder, encoder, options.data, cache=cache_folder(options.cache, encoder, encoder))
+    evaluator = Evaluator(encoder, encoder, options.data, cache=cache_folder(options.cache, encoder, encoder))
     for schema, learned in (("fashion", fashion), ("everyday", everyday)):
-        save_calibration(learned(judge, encoder), options.bundle / CALIBRATION.format(schema=schema))
+        save_calibration(learned(evaluator, encoder), options.bundle / CALIBRATION.format(schema=schema))
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ from catalens.models.gate import Gate, load_gate, save_gate
 from catalens.models.registry import shipped
 from catalens.training.export import revision_of, write_bundle
 from catalens.training.gating import fit_gate
-from catalens.training.recipes.unified.head import SeenHead
+from catalens.training.recipes.unified.features import read_features, resampler
+from catalens.training.recipes.unified.head import ImageHead
 from catalens.training.recipes.unified.lite import SIDE, LiteTower, read_weights, weights_file
-from catalens.training.recipes.unified.looking import read_features, resampler
 from catalens.training.recipes.unified.recipe import UNKNOWN
 from catalens.training.recipes.unified.texts import PairTower, Pieces, moved, read_tower
 from catalens.training.towers import ImageTower
@@ -102,7 +102,7 @@ class Balance:
 class UnifiedImage(nn.Module):
     """Bytes (n, side, side, 3) to unit rows (n, 256 + 512 + 1)."""
 
-    def __init__(self, sold: ImageTower, lite: LiteTower, head: SeenHead, product: Gate, balance: Balance) -> None:
+    def __init__(self, sold: ImageTower, lite: LiteTower, head: ImageHead, product: Gate, balance: Balance) -> None:
         super().__init__()
         self.sold, self.lite, self.head, self.balance = sold, lite, head, balance
         for name, gate in (("product", product), ("catalogue", balance.catalogue)):
@@ -187,12 +187,12 @@ def _vectors(run: Path, views: Sequence[tuple[str, int]]) -> NDArray[np.float32]
     return np.concatenate(kept).astype(np.float32)
 
 
-def load_run(run: Path) -> tuple[SeenHead, PairTower, Tokenizer, float]:
+def load_run(run: Path) -> tuple[ImageHead, PairTower, Tokenizer, float]:
     """Read the last checkpoint: the head, both text towers, the vocabulary, and the logit scale of the second half."""
     state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
     old, everyday = (Tokenizer.from_file(str(shipped(name) / "tokenizer.json")) for name in ("starter", "everyday"))
-    head, seen = SeenHead(), moved(read_tower(shipped("everyday")), everyday, tokenizer)
+    head, seen = ImageHead(), moved(read_tower(shipped("everyday")), everyday, tokenizer)
     nn.ModuleDict({"head": head, "text": seen}).load_state_dict(state["mean"])
     sold = read_tower(shipped("starter"))
     sold.token = Pieces(sold.token, old, tokenizer)

@@ -13,7 +13,7 @@ from catalens.training.recipes.unified.lite import CHANNELS, MIDDLE, TOP
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ImageFeatures:
     """Features of n images.
 
     Attributes:
@@ -35,12 +35,12 @@ class Seen:
         return self.maps, self.fine, self.tops
 
     @staticmethod
-    def join(parts: list[Seen]) -> Seen:
+    def join(parts: list[ImageFeatures]) -> ImageFeatures:
         """Put batches one after the other."""
-        return Seen(*(torch.cat([getattr(each, name) for each in parts]) for name in ("maps", "fine", "tops")))
+        return ImageFeatures(*(torch.cat([getattr(each, name) for each in parts]) for name in ("maps", "fine", "tops")))
 
 
-class SeenHead(nn.Module):
+class ImageHead(nn.Module):
     """Features to rows (n, 2 × half) of unit length: a half for kinds of things, and a half for what captions say."""
 
     def __init__(self, half: int = 256, *, queries: int = 8, width: int = 256) -> None:
@@ -76,7 +76,7 @@ class SeenHead(nn.Module):
         return self.kinds(tops) + self.kinds_down(self.drop(functional.gelu(self.kinds_up(rich))))
 
     @torch.no_grad()
-    def start(self, classifier: tuple[Tensor, Tensor], names: Tensor, seen: Seen, said: Tensor) -> None:
+    def start(self, classifier: tuple[Tensor, Tensor], names: Tensor, seen: ImageFeatures, said: Tensor) -> None:
         """Set the two linear maps by least squares, so that training starts near the end.
 
         The half for kinds of things is to rank the classes' names as the tower's own classifier does; the half for

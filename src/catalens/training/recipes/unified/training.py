@@ -32,12 +32,12 @@ from catalens.training.fashion import Phrasebook, Product, read_goods
 from catalens.training.kinds import cut, read_classes
 from catalens.training.losses import encode_texts
 from catalens.training.recipes.unified.batches import Views
-from catalens.training.recipes.unified.head import Seen, SeenHead
+from catalens.training.recipes.unified.distil import BATCH, SHARES, distil, names_texts, schema_texts
+from catalens.training.recipes.unified.features import GOODS
+from catalens.training.recipes.unified.head import ImageFeatures, ImageHead
 from catalens.training.recipes.unified.lite import read_weights, weights_file
-from catalens.training.recipes.unified.looking import GOODS
 from catalens.training.recipes.unified.progress import Truth
 from catalens.training.recipes.unified.recipe import KEPT_CAPTIONS, MOST_WORDS, UNKNOWN, Recipe
-from catalens.training.recipes.unified.settling import BATCH, SHARES, names_texts, schema_texts, settle
 from catalens.training.recipes.unified.targets import Batch, Targets, all_losses
 from catalens.training.recipes.unified.texts import extended, moved, new_words, read_tower
 from catalens.training.towers import TextTower
@@ -63,7 +63,7 @@ class Trainer:
         self.teacher = lite["classifier.weight"].float(), lite["classifier.bias"].float()
         self.targets = Targets(data, self.goods, self.classes)
         self.tokenizer, self.text = self._texts()
-        self.head = SeenHead()
+        self.head = ImageHead()
         self.scales = nn.Parameter(torch.tensor([math.log(30.0), math.log(48.0)]))
         self.models = nn.ModuleDict({"head": self.head, "text": self.text})
         self.step = 0
@@ -95,11 +95,11 @@ class Trainer:
         found["unknown"] = self._stored("unknown", lambda: self._mean(UNKNOWN, [0] * len(UNKNOWN)))
         self.fixed, self.directions = found, self._directions()
 
-    def settle(self) -> None:
+    def distil(self) -> None:
         """Match the text tower to the everyday bundle's, or read how it was matched before."""
         file = self.run / "text.pt"
         if not file.exists():
-            cosines = settle(self.text, self.tokenizer, self._wanted, self._drawn, self.recipe.text_steps)
+            cosines = distil(self.text, self.tokenizer, self._wanted, self._drawn, self.recipe.text_steps)
             self._log(settled=[round(each, 4) for each in cosines[:: max(1, len(cosines) // 20)]])
             torch.save(self.text.state_dict(), file)
         self.text.load_state_dict(torch.load(file, weights_only=True))
@@ -153,7 +153,7 @@ class Trainer:
         sums = torch.zeros(max(owner) + 1, rows.shape[1]).index_add_(0, torch.tensor(owner), rows)
         return functional.normalize(sums, dim=1)
 
-    def _batch(self) -> tuple[dict[str, NDArray[np.int64]], dict[str, slice], Seen]:
+    def _batch(self) -> tuple[dict[str, NDArray[np.int64]], dict[str, slice], ImageFeatures]:
         rows, where, parts, at = {}, {}, [], 0
         for name, views in self.train.items():
             count = getattr(self.recipe, name)
@@ -161,7 +161,7 @@ class Trainer:
                 rows[name] = self.rng.integers(0, len(views), count)
                 where[name], at = slice(at, at + count), at + count
                 parts.append(views.take(rows[name], self.rng))
-        return rows, where, Seen.join(parts)
+        return rows, where, ImageFeatures.join(parts)
 
     def _bank(self, rows: dict[str, NDArray[np.int64]], taught: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Return vectors of captions and labels, and what the teacher says of the names among them."""
@@ -195,7 +195,7 @@ class Trainer:
             out["made"] = self._of_made(seen, sharp)
         return out
 
-    def _of_made(self, seen: Seen, sharp: Tensor) -> Tensor:
+    def _of_made(self, seen: ImageFeatures, sharp: Tensor) -> Tensor:
         """Return the loss of the half for kinds on made-up features, which cover every class of the teacher.
 
         The training pictures show few of the thousand classes. A step along a class's weights through the features'
@@ -328,7 +328,7 @@ def main() -> None:
     torch.set_num_threads(options.pop("threads"))
     trainer = Trainer(Recipe(**options), data, out)
     trainer.prepare()
-    trainer.settle()
+    trainer.distil()
     if not trainer.resume():
         trainer.start()
     trainer.train_to_end(minutes)

@@ -48,7 +48,7 @@ def _groups() -> list[Group]:
     return [group for name in ("everyday", "fashion") for group in load_schema(name).groups[:4]]
 
 
-def settle(
+def distil(
     tower: TextTower,
     tokenizer: Tokenizer,
     teacher: Callable[[list[str]], Tensor],

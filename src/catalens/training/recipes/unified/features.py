@@ -1,6 +1,6 @@
 """Encodes every training picture once with the frozen towers, in several views, and caches the features on disk.
 
-`python -m catalens.training.recipes.unified.looking --data DATA --out runs/unified`. A stopped run continues: every
+`python -m catalens.training.recipes.unified.features --data DATA --out runs/unified`. A stopped run continues: every
 chunk of 256 pictures is a file of its own.
 """
 
@@ -92,7 +92,7 @@ def view_of(job: Job, data: bytes, backgrounds: Sequence[bytes], rng: np.random.
     return varied(picture, rng)
 
 
-class Looker:
+class FeatureExtractor:
     """The two frozen towers, compiled."""
 
     def __init__(self, threads: int = 2) -> None:
@@ -133,8 +133,10 @@ def reduced(pixels: NDArray[np.uint8], size_hw: tuple[int, int] = (160, 120)) ->
     return np.clip(np.round(both), 0, 255).astype(np.uint8)
 
 
-def run(job: Job, data: Path, out: Path, looker: Looker, backgrounds: Callable[[], Sequence[bytes]]) -> None:
-    """Look at every picture of a job that has no features yet."""
+def run(
+    job: Job, data: Path, out: Path, extractor: FeatureExtractor, backgrounds: Callable[[], Sequence[bytes]]
+) -> None:
+    """Extract the features of a job that are not there yet."""
     pictures = read_set(data, job.name)
     behind = backgrounds() if job.view and job.name == "goods" else []
     for start in range(0, len(pictures), CHUNK):
@@ -146,7 +148,7 @@ def run(job: Job, data: Path, out: Path, looker: Looker, backgrounds: Callable[[
         for at in range(start, min(start + CHUNK, len(pictures)), 32):
             some = pictures[at : min(at + 32, start + CHUNK)]
             pixels = np.stack([squashed(view_of(job, each, behind, rng), SIDE) for each in some])
-            found.append(looker.look(pixels, products=job.products))
+            found.append(extractor.look(pixels, products=job.products))
         part = file.with_suffix(".part")
         with part.open("wb") as opened_file:
             arrays: dict[str, Any] = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
@@ -183,7 +185,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     (options.out / "features").mkdir(parents=True, exist_ok=True)
-    looker = Looker(options.threads)
+    extractor = FeatureExtractor(options.threads)
     kept: list[bytes] = []
 
     def backgrounds() -> Sequence[bytes]:
@@ -191,7 +193,7 @@ def main() -> None:
         return kept
 
     for job in JOBS:
-        run(job, options.data, options.out, looker, backgrounds)
+        run(job, options.data, options.out, extractor, backgrounds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Evaluates the bundled encoders on all labelled tables: `python -m catalens.training.recipes.unified.judging`.
+"""Evaluates the bundled encoders on all labelled tables: `python -m catalens.training.recipes.unified.evaluate`.
 
 Prints one row per figure, beside that of the most frequent answer. Only validation rows are used unless
 `--split test` asks for the test splits, once, for a release.
@@ -65,7 +65,7 @@ class Figure:
     rows: int
 
 
-class Judge:
+class Evaluator:
     """Encodes each table once with an encoder for products and one for everything else, which may be the same."""
 
     def __init__(
@@ -123,7 +123,7 @@ class Judge:
         rows = read_wild(self.data, "clothing", "val")
         vectors = self.images(self.product, "clothing-val", lambda: [row.picture for row in rows])
         read = self._read("fashion", self.product, vectors)
-        out = judged("clothes at home", [each["type"] for each in read], [GARMENTS[row.label] for row in rows])
+        out = value_figures("clothes at home", [each["type"] for each in read], [GARMENTS[row.label] for row in rows])
         labels = list(GARMENT_WORDS)
         texts = [f"a photo of a {GARMENT_WORDS[label][0]}" for label in labels]
         truth = [labels.index(row.label) for row in rows]
@@ -151,7 +151,7 @@ class Judge:
         doing = float(np.mean(["doing" in each and bool(each["doing"].values) for each in read]))
         return [
             _closed("groceries", f"among {len(labels)} labels", self.everyday, texts, vectors, truth),
-            *judged("groceries", [each["subject"] for each in read], groups),
+            *value_figures("groceries", [each["subject"] for each in read], groups),
             Figure("groceries", "something done", doing, 0.0, len(rows)),
         ]
 
@@ -195,7 +195,7 @@ class Judge:
         kept = [at for at, row in enumerate(rows) if row.label.lower() in place]
         truth = [place[rows[at].label.lower()] for at in kept]
         return [
-            *judged("objects", [each["subject"] for each in read], allowed),
+            *value_figures("objects", [each["subject"] for each in read], allowed),
             _closed("objects", "among 1000 labels", self.everyday, texts, vectors[kept], truth),
         ]
 
@@ -268,10 +268,10 @@ def encode(encoder: Encoder, pictures: Sequence[bytes]) -> Vectors:
     )
 
 
-def judged(table: str, read: Sequence[Attribute], allowed: Sequence[Sequence[str]]) -> list[Figure]:
+def value_figures(table: str, read: Sequence[Attribute], allowed: Sequence[Sequence[str]]) -> list[Figure]:
     """Compare the values read with those that are right; a row without any allowed value can only be wrong or unknown.
 
-    >>> [f.value for f in judged("t", [Attribute("g", (), 0.2, ())], [("a",)])]
+    >>> [f.value for f in value_figures("t", [Attribute("g", (), 0.2, ())], [("a",)])]
     [0.0, 0.0, 0.0]
     """
     right = np.array([each.value in some for each, some in zip(read, allowed, strict=True)])
@@ -323,14 +323,14 @@ def main() -> None:
     parser.add_argument("--product", default="starter", help="encoder for products: a name or a bundle's folder")
     parser.add_argument("--everyday", default="everyday", help="encoder for everything else")
     parser.add_argument("--split", choices=("val", "test"), default="val")
-    parser.add_argument("--cache", type=Path, default=Path("runs/judging"), help="folder for image vectors")
+    parser.add_argument("--cache", type=Path, default=Path("runs/evaluation"), help="folder for image vectors")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     product = load_encoder(options.product, threads=options.threads)
     same = options.product == options.everyday
     everyday = product if same else load_encoder(options.everyday, threads=options.threads)
-    judge = Judge(
+    evaluator = Evaluator(
         product,
         everyday,
         options.data,
@@ -338,7 +338,7 @@ def main() -> None:
         split=options.split,
         calibrations=Path(options.product) if same else None,
     )
-    figures = judge.all()
+    figures = evaluator.all()
     print(table_of(figures))  # noqa: T201 - the point of the command
     if options.json:
         options.json.write_text(json.dumps([asdict(each) for each in figures], indent=1) + "\n", encoding="utf-8")
