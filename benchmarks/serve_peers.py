@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -53,7 +55,8 @@ def _library(server: Server, checkpoint: Path, body: bytes) -> Iterator[str]:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "benchmarks.library_endpoint", server, str(checkpoint), str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # LitServe leaves its workers behind when it is terminated: they go as a group.
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         end_s = time.monotonic() + _START_S
         while True:
@@ -66,7 +69,7 @@ def _library(server: Server, checkpoint: Path, body: bytes) -> Iterator[str]:
                 time.sleep(0.2)
         yield url
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait(60)
 
 
