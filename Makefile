@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models docs bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-hostile-full test-opensearch test-deploy test-ui bench bench-models bench-serve docs dist dist-check lock starter everyday eval-bundled clean
+.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-hostile-full test-opensearch test-deploy test-ui bench bench-models bench-serve fuzz-serve docs dist dist-check lock starter everyday eval-bundled clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -80,6 +80,9 @@ dist: $(VENV)/.dev  ## build the wheel and the source archive, and check both
 
 dist-check: dist  ## install the wheel and the source archive, each into a clean environment, and use what was installed
 	PYTHON="$(PYTHON)" scripts/check_dist.sh dist/*.whl dist/*.tar.gz
+
+fuzz-serve: $(VENV)/.dev  ## 5,000 bodies made from the OpenAPI document, and 2,500 mutated pictures, to the HTTP service
+	CATALENS_FUZZ=250 $(BIN)/python -m pytest -q tests/serving/test_under_load.py -k "never_a_fault"
 
 bench-serve: $(VENV)/.bench  ## the HTTP service under load, beside the offline pipeline and a plain endpoint
 	$(BIN)/python -m benchmarks.serve

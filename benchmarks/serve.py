@@ -46,8 +46,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--overload-seconds", type=float, default=60.0)
     parser.add_argument("--model", default="starter", help="an encoder's name")
+    parser.add_argument("--soak-minutes", type=float, default=0.0, help="only ask for so long, and watch the memory")
     options = parser.parse_args()
     contents = jpegs(64)
+    if options.soak_minutes:
+        with serving(options.model) as (url, pid, _):
+            print(json.dumps(soak(url, pid, contents, 60 * options.soak_minutes)))
+        return
     document: Figures = {"machine": machine_facts(), "load_average": os.getloadavg()[0]}
     document["offline"] = in_fresh_process(offline, contents, options.model)
     with serving(options.model) as (url, pid, start_s):
@@ -237,6 +242,23 @@ def overload(url: str, pid: int, ask: Ask, seconds: float) -> Figures:
     middle = resident_mb(pid)
     figures |= measured(url, ask, seconds / 2, clients=10 * CLIENTS)
     return figures | {"mb_before": before, "mb_middle": middle, "mb_after": resident_mb(pid)}
+
+
+def soak(url: str, pid: int, contents: Sequence[bytes], seconds: float) -> Figures:
+    """Ask everything in turn for a long time; memory is that of the service and its workers after each tenth."""
+    asks = [tags(contents), embeddings(contents), texts(TEXTS), raw("/v1/captions", contents), raw("/v1/tags", [b"no"])]
+
+    async def ask(client: aiohttp.ClientSession, at: int) -> int:
+        return await asks[at % len(asks)](client, at)
+
+    parts, held_mb = [], [resident_mb(pid)]
+    for _ in range(10):
+        parts.append(measured(url, ask, seconds / 10, clients=4))
+        held_mb.append(resident_mb(pid))
+    statuses: Counter[str] = Counter()
+    for part in parts:
+        statuses.update(part["statuses"])
+    return {"seconds": seconds, "statuses": dict(statuses), "mb": held_mb, "p99_ms": [part["p99_ms"] for part in parts]}
 
 
 def killed_worker(url: str, pid: int, ask: Ask) -> Figures:
