@@ -1,4 +1,4 @@
-"""The unified encoder in small: looking once, training in two stages, stopping, going on, and the bundle."""
+"""The unified encoder in small: features once, training in two stages, stopping, going on, and the bundle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from PIL import Image
 from catalens.demo.drawn import draw_catalogue
 from catalens.models.bundle import load_bundle
 from catalens.models.registry import load_encoder
-from catalens.training.recipes.unified import looking
+from catalens.training.recipes.unified import features
 from catalens.training.recipes.unified.export import write_unified
 from catalens.training.recipes.unified.features import FeatureExtractor, Job, read_features, run
 from catalens.training.recipes.unified.recipe import Recipe
@@ -83,7 +83,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     extractor = FeatureExtractor(threads=1)
     jobs = [*(Job(name, 0) for name in NAMES), Job("goods", 0), Job("goods", 1), Job("clothing-train", 1)]
     for job in jobs:
-        run(job, data, out, extractor, lambda: looking.read_set(data, "everyday-train"))
+        run(job, data, out, extractor, lambda: features.read_set(data, "everyday-train"))
     trainer = Trainer(RECIPE, data, out)
     trainer.prepare()
     trainer.distil()

@@ -183,7 +183,7 @@ def _vectors(run: Path, views: Sequence[tuple[str, int]]) -> NDArray[np.float32]
     found = [read_features(run, name, view, "products") for name, view in views]
     kept = [each for each in found if each is not None]
     if not kept:
-        raise InputError(f"{run} has no features of {views[0][0]}: run `looking` first")
+        raise InputError(f"{run} has no features of {views[0][0]}: run `features` first")
     return np.concatenate(kept).astype(np.float32)
 
 

@@ -1,6 +1,6 @@
 """Trains the unified encoder's own half on features: `python -m catalens.training.recipes.unified.training`.
 
-The image towers are frozen and their features come from `looking`. Two stages: the image head against the text tower
+The image towers are frozen and their features come from `features`. Two stages: the image head against the text tower
 as the everyday bundle has it, whose vectors are computed once; then head and text tower together. A stopped run
 continues from its last checkpoint.
 """
