@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.runtime import RUNTIMES, Runtime, choose_runtime, load_graph
-from tests.support.tiny import DIM, HEIGHT, WIDTH, image_graph, image_rows
+from tests.support.tiny import DIM, HEIGHT, WIDTH, image_graph, image_rows, tiny_bundle
 
 
 @pytest.fixture(params=RUNTIMES)
@@ -118,3 +119,17 @@ def test_exact_means_float32(file: Path) -> None:
     graph = load_graph(file, "openvino", threads=1, exact=True)
     pixels = np.random.default_rng(3).integers(0, 256, (4, HEIGHT, WIDTH, 3), dtype=np.uint8)
     assert (graph.run({"pixels": pixels})["vectors"] * image_rows(pixels)).sum(axis=1).min() > 0.999999
+
+
+def test_openvino_is_imported_without_its_converter_and_its_reports(tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    tiny_bundle(tmp_path)
+    program = f"""
+import sys
+from pathlib import Path
+from catalens.models.runtime import load_graph
+load_graph(Path({str(tmp_path / "image.onnx")!r}), "openvino", threads=1, exact=True)
+assert not [name for name in sys.modules if name.startswith(("openvino_telemetry", "openvino.tools.ovc"))]
+from openvino.tools.ovc import convert_model  # whoever needs it still gets it
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

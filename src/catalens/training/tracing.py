@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 def to_openvino(module: nn.Module, example: Tensor) -> Any:  # noqa: ANN401 - openvino.Model, whose package is optional
     """Trace a module with an example of its input."""
-    import openvino
+    from openvino.tools.ovc import convert_model
 
     with warnings.catch_warnings():
         # OpenVINO traces by torch.jit, which torch would like to be without.
         warnings.filterwarnings("ignore", message=".*torch.jit", category=FutureWarning)
-        return openvino.convert_model(module, example_input=example)
+        return convert_model(module, example_input=example)
