@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -103,6 +104,27 @@ def test_examples_see_no_settings_of_the_reader_s_own(monkeypatch: pytest.Monkey
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_changelog_is_in_the_form_that_it_names() -> None:
+    """Keep a Changelog 1.1.0 has six kinds of changes, each at most once in a version."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    versions = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    assert versions[0].startswith("Unreleased")
+    for version in versions:
+        sections = re.findall(r"^### (.+)$", version, flags=re.MULTILINE)
+        assert set(sections) <= kinds
+        assert len(sections) == len(set(sections))
+
+
+def test_the_layout_names_every_room() -> None:
+    page = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {each.name for each in (ROOT / "src" / "catalens").iterdir() if (each / "__init__.py").is_file()}
+    assert {room for room in rooms if f"  {room}/" not in page and f" {room}/" not in page} == set()
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (one_way,) = (each["layers"] for each in layers["contracts"] if each["type"] == "layers")
+    assert " → ".join(one_way[1:]) in page
 
 
 def test_every_command_has_a_page_with_its_options() -> None:
