@@ -187,8 +187,7 @@ def plot_shares(models: Sequence[tuple[str, Sequence[Bar]]], title: str, caption
                 values, middle, xerr=reach, fmt=MARKS[at], color=COLOURS[at], capsize=3, markersize=6, label=model
             )
         axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
-        axes.set(xlim=(0, 1.01), xlabel="share that is right, with 95 % intervals")
+        axes.set(xlim=(0, 1.01), ylim=(len(names) - 0.5, -0.5), xlabel="share that is right, with 95 % intervals")
         if len(models) > 1:
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 

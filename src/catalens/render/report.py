@@ -252,6 +252,7 @@ li i { display: block; height: 3px; border-radius: 2px; background: var(--accent
 @media print { :root { color-scheme: light; --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb;
   --accent: #2f6fde; --right: #1a8754; --wrong: #c2372e; } main { max-width: none; padding: 0; }
   body { font-size: 11px; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+  .tables { overflow: visible; } th, td { padding: 3px 5px; font-size: 9.5px; }
   figure, tr, .numbers div { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
   .grid { grid-template-columns: repeat(5, 1fr); } .row { flex-wrap: wrap; overflow: visible; } }
 """
