@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from catalens.cli import evaluate
+from catalens.cli import reporting
 from tests.support.drawings import drawn
 from tests.support.ran import Run
 
@@ -89,6 +89,22 @@ def test_two_models_are_compared_row_by_row(run: Run, labelled: Path, tmp_path: 
         assert cells[1:] == ["+0.000 (+0.000 to +0.000)", "0", "0", "1.000", "1.000"]
 
 
+def test_tags_and_answers_are_compared_on_the_same_rows(run: Run, labelled: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.html"
+    ran = run("eval", "attributes", labelled, "--reader", "fake", "--report", out, "--json")
+    assert ran.code == 0, ran.err
+    page = out.read_text(encoding="utf-8")
+    titles = re.findall(r"<caption>([^<]+)</caption>", page)[:2]
+    tags, answers = ({cells[0]: cells for cells in rows_of(page, title)} for title in titles)
+    for row in ran.rows:
+        found = tags[row["group"]], answers[row["group"]]
+        assert [number(cells[4]) for cells in found] == [
+            pytest.approx(row[name], abs=6e-4) for name in ("tags", "answers")
+        ]
+        assert {int(cells[1]) for cells in found} == {row["rows"]}
+    assert {cells[0] for cells in rows_of(page, "Second minus first")} == {row["group"] for row in ran.rows}
+
+
 def test_the_search_report_holds_the_numbers_of_the_command(run: Run, labelled: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.html"
     ran = run("eval", "search", labelled, "--report", out, "--against", "fake", "--json")
@@ -121,7 +137,7 @@ def test_what_cannot_be_reported_is_refused_before_the_work(
 def test_a_missing_library_is_named_with_its_extra(
     run: Run, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "find_spec", lambda name: None)
+    monkeypatch.setattr(reporting, "find_spec", lambda name: None)
     ran = run("eval", "tags", labelled, "--report", tmp_path / "out.html")
     assert (ran.code, ran.out) == (2, "")
     assert 'pip install "catalens[report]"' in " ".join(ran.err.split())

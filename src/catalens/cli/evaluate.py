@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,25 +12,11 @@ from catalens.cli.commands import command, command_group
 from catalens.cli.jobs import encode_all
 from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Calibrated, Columns, Json, Model, Table, session_for
+from catalens.cli.reporting import Against, ReportFile, check_report, write_report
 from catalens.cli.tally import Silent, Tally
-from catalens.core.errors import InputError
-from catalens.core.files import check_writable
 
 if TYPE_CHECKING:
-    from catalens.render.report import Report
-
-ReportFile = Annotated[
-    Path | None,
-    Option(
-        "--report",
-        metavar="FILE.html",
-        help="Write a page with intervals, plots and errors; needs catalens\\[report].",
-    ),
-]
-Against = Annotated[
-    str | None,
-    Option(metavar="NAME", help="Encoder to compare with, in the report."),
-]
+    pass
 
 
 @command(
@@ -61,7 +46,7 @@ def tags(
     from catalens.tasks.attributes import build_schema_bank
     from catalens.tasks.schema import load_schema
 
-    _check_report(report, against)
+    check_report(report, against)
     path, groups = inputs.existing(table), load_schema(schema)
     given = inputs.existing(calibration) if calibration else None
     as_json = output.wants_json(json)
@@ -79,7 +64,7 @@ def tags(
     if report is not None:
         from catalens.pipelines.evaluation_report import tag_report
 
-        _write_report(report, tag_report(table.name, found, evaluate(against, None)[0] if against else None))
+        write_report(report, tag_report(table.name, found, evaluate(against, None)[0] if against else None))
     tally.finish()
 
 
@@ -101,7 +86,7 @@ def search(
     from catalens.pipelines.evaluating import evaluate_search
     from catalens.pipelines.routing import encoder_for_pictures
 
-    _check_report(report, against)
+    check_report(report, against)
     source = open_source(inputs.existing(table))
     session = session_for(model)
     encoder = encoder_for_pictures(session, source)
@@ -119,28 +104,8 @@ def search(
             other = session_for(against)
             again = encode_all(source, other.encoder(), other, Silent())
             second = evaluate_search(*again, text, other.encoder(), other)
-        _write_report(report, search_report(table.name, found, second))
+        write_report(report, search_report(table.name, found, second))
     tally.finish()
-
-
-def _check_report(report: Path | None, against: str | None) -> None:
-    """Refuse, before the work begins, a report that cannot be written."""
-    if report is None:
-        if against is not None:
-            raise InputError("--against is shown in a report: name its file with --report")
-        return
-    check_writable(report)
-    for library in ("matplotlib", "scipy"):
-        if find_spec(library) is None:
-            raise InputError(f'--report needs {library}: pip install "catalens[report]"')
-
-
-def _write_report(path: Path, report: Report) -> None:
-    from catalens.core.files import write_text_atomically
-    from catalens.render.report import render_report
-
-    write_text_atomically(path, render_report(report))
-    output.say(f"written: {path}")
 
 
 group = command_group(

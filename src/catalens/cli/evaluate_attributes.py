@@ -13,6 +13,7 @@ from catalens.cli.commands import command
 from catalens.cli.jobs import run_and_tell
 from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Columns, Json, Model, Table, session_for
+from catalens.cli.reporting import ReportFile, check_report, write_report
 from catalens.cli.tally import Silent
 from catalens.core.errors import InputError
 from catalens.core.files import check_writable
@@ -39,6 +40,7 @@ def attributes(
     column: Columns = None,
     save: Annotated[Path | None, Option(help="File to write with the better source of each attribute.")] = None,
     model: Model = None,
+    report: ReportFile = None,
     json: Json = False,
 ) -> None:
     """Compare two sources of attributes: the encoder's tags, and a reader's answers to closed questions.
@@ -50,6 +52,7 @@ def attributes(
     from catalens.tasks.attributes import build_schema_bank
     from catalens.tasks.schema import load_schema
 
+    check_report(report)
     path, groups = inputs.existing(table), load_schema(schema)
     if save is not None:
         check_writable(save)
@@ -77,6 +80,14 @@ def attributes(
         )
         save_sources(chosen, save)
         output.say(f"written: {save}; use it with `catalens attributes … --sources {save}`")
+    if report is not None:
+        from catalens.pipelines.evaluating import evaluate_answers, evaluate_tags
+        from catalens.pipelines.evaluation_report import tag_report
+
+        truth = {name: labelled.truth[name] for name in measured}
+        tags = evaluate_tags(labelled.records, labelled.vectors, truth, bank, None)
+        answers = evaluate_answers(labelled.records, answered, truth, bank, answerer.name)
+        write_report(report, tag_report(table.name, tags, answers))
     labelled.tally.finish()
 
 

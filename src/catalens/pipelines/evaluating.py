@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catalens.core.errors import InputError
-from catalens.core.types import Record, Vectors
-from catalens.tasks.assessment import Judged, Truth, judge
-from catalens.tasks.attributes import SchemaBank
-from catalens.tasks.calibration import Calibration
+from catalens.core.types import Record, Scores, Vectors
+from catalens.tasks.assessment import Judged, Truth, judge, read_table
+from catalens.tasks.attributes import SchemaBank, held_labels
+from catalens.tasks.calibration import Calibration, expected_calibration_error
 from catalens.tasks.ranking import cosines
 from catalens.training.evaluation import Ranks, accuracy_of, rank, retrieval_of
 
@@ -114,6 +114,36 @@ def evaluate_tags(
             ranks = rank(scores, part.truth.argmax(axis=1))
         groups.append(GroupEvaluation(judged, ranks))
     return TagEvaluation(bank.encoder_name, records, groups)
+
+
+def evaluate_answers(
+    records: Sequence[Record],
+    answered: Mapping[str, Scores],
+    table: Mapping[str, Sequence[Truth]],
+    bank: SchemaBank,
+    reader_name: str,
+) -> TagEvaluation:
+    """Compare a reader's closed answers with what the table says, as if they were tags.
+
+    Args:
+        records: n.
+        answered: group name → (n, m) probabilities; every group of the table is among them, and exclusive.
+        table: group name → n values, of which some can be used.
+        bank: of the schema.
+        reader_name: takes the encoder's place.
+    """
+    groups = []
+    for name, column in table.items():
+        group = bank.schema.group(name)
+        part = read_table(group, column, len(records))
+        scores = answered[name][part.rows]
+        held = held_labels(group, scores, np.zeros(len(scores), dtype=np.float32))
+        error = expected_calibration_error(
+            scores.max(axis=1), part.truth[np.arange(len(scores)), scores.argmax(axis=1)]
+        )
+        judged = Judged(group, part, scores, held, np.zeros(scores.shape[1]), 1.0, error)
+        groups.append(GroupEvaluation(judged, rank(scores, part.truth.argmax(axis=1))))
+    return TagEvaluation(reader_name, records, groups)
 
 
 def evaluate_search(
