@@ -9,15 +9,20 @@ import argparse
 import re
 import subprocess
 import sys
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from shutil import which
 from typing import IO
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FilePayload, Page, sync_playwright
+
+from catalens.demo.drawn import DrawnProduct, draw_catalogue
 
 COLOURS = 128
+COUNT = 17
+"""Drawn products of a batch."""
 WIDE, NARROW = 1280, 390
 
 
@@ -84,7 +89,51 @@ def search(tab: Page) -> None:
     tab.locator(".hit img").nth(12).wait_for()
 
 
-TABS = {"picture": picture, "search": search}
+def review(tab: Page) -> None:
+    """Show a question of a review; fill one before with `catalens review fill`."""
+    tab.get_by_role("tab", name="Review").click()
+    tab.get_by_label("Your name").fill("Ana")
+    tab.keyboard.press("Enter")
+    tab.locator(".choices button").first.wait_for()
+    tab.locator("#review figure img").wait_for()
+
+
+def batch(tab: Page) -> None:
+    """Show results of several pictures."""
+    tab.get_by_role("tab", name="Batch").click()
+    tab.locator("#batch input[type=file]").set_input_files(pictures())
+    tab.get_by_role("button", name="Start").click()
+    tab.get_by_role("button", name="Download CSV").wait_for(timeout=120_000)
+
+
+def compare(tab: Page) -> None:
+    """Show two models on a labelled table."""
+    tab.get_by_role("tab", name="Compare").click()
+    rows = "image,type\n" + "".join(f"{each.id}.jpg,{each.article_type}\n" for each in drawn())
+    table: FilePayload = {"name": "products.csv", "mimeType": "text/csv", "buffer": rows.encode()}
+    tab.locator("#compare input[type=file]").set_input_files([table, *pictures()])
+    tab.get_by_role("button", name="Compare", exact=True).click()
+    tab.get_by_text("exact McNemar test").wait_for(timeout=240_000)
+
+
+@cache
+def drawn() -> tuple[DrawnProduct, ...]:
+    """Draw products."""
+    return tuple(draw_catalogue(COUNT, seed=3))
+
+
+@cache
+def pictures() -> list[FilePayload]:
+    """Return the drawn products as files."""
+    found: list[FilePayload] = []
+    for each in drawn():
+        file = BytesIO()
+        each.picture.save(file, "JPEG", quality=80)
+        found.append({"name": f"{each.id}.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()})
+    return found
+
+
+TABS = {"picture": picture, "search": search, "review": review, "batch": batch, "compare": compare}
 
 if __name__ == "__main__":
     main()

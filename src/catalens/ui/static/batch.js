@@ -88,7 +88,7 @@ async function run(panel, entries, stages, model) {
     if (!found) return;
     results[at] = found;
     failed += found.row.error ? 1 : 0;
-    if (body.children.length < SHOWN) body.append(line(entry, found.row));
+    if (at < SHOWN) body.insertBefore(line(entry, found.row, at), [...body.children].find((row) => Number(row.dataset.at) > at) ?? null);
   };
   await forEach(entries, work, stop.signal, (done) => bar.move(done, failed));
   const kept = results.filter(Boolean);
@@ -114,8 +114,8 @@ async function look({ file, row }, stages, model, signal) {
   }
 }
 
-function line({ file }, row) {
+function line({ file }, row, at) {
   const { image, error, ...values } = row;
-  const text = error ?? Object.entries(values).map(([name, value]) => `${name}: ${value}`).join(" · ");
-  return h("tr", {}, h("td", {}, h("div", { class: "thumb" }, preview(file, ""))), h("th", { scope: "row" }, image), h("td", { class: error ? "bad" : "" }, text));
+  const text = error ?? Object.entries(values).filter(([, value]) => value !== "").map(([name, value]) => `${name}: ${value}`).join(" · ");
+  return h("tr", { "data-at": String(at) }, h("td", {}, h("div", { class: "thumb" }, preview(file, ""))), h("th", { scope: "row" }, image), h("td", { class: error ? "bad" : "" }, text));
 }

@@ -17,6 +17,13 @@ export function button(text, onclick, properties = {}) {
   return h("button", { type: "button", onclick, ...properties }, text);
 }
 
+/** Return what says the group of a label, where two groups have that label. */
+function groupNames(rows) {
+  const counts = new Map();
+  for (const { label } of rows) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return (label, group) => (counts.get(label) > 1 && group ? h("span", { class: "group" }, spoken(group)) : null);
+}
+
 /** Return a probability as people read it. */
 export function percent(share) {
   const value = share * 100;
@@ -32,11 +39,12 @@ export function bar(share, kind = "bar") {
 
 /** Return labels with their probabilities, as a list of bars. */
 export function bars(rows) {
+  const named = groupNames(rows);
   return h(
     "ul",
     { class: "bars" },
-    rows.map(({ label, score }) =>
-      h("li", {}, h("span", { class: "label" }, label), bar(score), h("span", { class: "number" }, percent(score))),
+    rows.map(({ label, score, group }) =>
+      h("li", {}, h("span", { class: "label" }, label, named(label, group)), bar(score), h("span", { class: "number" }, percent(score))),
     ),
   );
 }

@@ -123,7 +123,7 @@ function question(item) {
       ),
     ),
   );
-  const other = h("input", { type: "text", list: "review-labels", "aria-label": "Another value" });
+  const other = h("input", { type: "text", list: "review-labels", placeholder: "another value", "aria-label": "Another value" });
   const another = (event) => {
     event.preventDefault();
     const found = labels.find((each) => each.toLowerCase() === other.value.trim().toLowerCase());
