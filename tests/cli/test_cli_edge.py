@@ -41,7 +41,7 @@ def test_all_commands_are_there() -> None:
     assert {name.split()[0] for name in EVERY_COMMAND} == {
         *("demo", "tag", "attributes", "describe", "caption", "ask", "prompt", "restyle"),
         *("index", "search", "embed", "similarity", "eval", "models", "export", "enrich", "finetune", "review"),
-        *("doctor", "serve", "ui", "package", "deploy", "transform", "undeploy", "deployments"),
+        *("doctor", "serve", "ui", "package", "deploy", "transform", "undeploy", "deployments", "invoke", "train"),
     }
     assert {
         "tag learn",

@@ -192,34 +192,10 @@ def every_command(
     restrict_reading(root or Settings.from_env(os.environ).root)
 
 
-add_commands(
-    app,
-    demo.demo,
-    tag.tag,
-    learn.learn,
-    attributes.attributes,
-    caption.caption,
-    prompt.prompt,
-    ask.ask,
-    describe.describe,
-    restyle.restyle,
-    search.search,
-    search.learn,
-    enrich.enrich,
-    embed.embed,
-    similarity.similarity,
-    export.export,
-    serve.serve,
-    ui.ui,
-    package.package,
-    deploy.deploy,
-    invoke.invoke,
-    transform.transform,
-    train.train,
-    deploy.undeploy,
-    deploy.deployments,
-    doctor.doctor,
-)
+add_commands(app, demo.demo, tag.tag, learn.learn, attributes.attributes, caption.caption, prompt.prompt, ask.ask)
+add_commands(app, describe.describe, restyle.restyle, search.search, search.learn, enrich.enrich, embed.embed)
+add_commands(app, similarity.similarity, export.export, serve.serve, ui.ui, package.package, deploy.deploy)
+add_commands(app, invoke.invoke, transform.transform, train.train, deploy.undeploy, deploy.deployments, doctor.doctor)
 for name, group in {"index": index, "review": review, "eval": evaluate, "models": models, "finetune": finetune}.items():
     app.add_typer(group.group, name=name)
 
