@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.files import read_text, write_text_atomically
+from catalens.core.json_text import parse_json
 from catalens.core.protocols import Index, LocalIndex
 from catalens.core.types import Scores, Vectors
 
@@ -158,7 +159,7 @@ def read_cutoff(path: Path) -> Cutoff:
         InputError: no such file, or something else in it.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         return Cutoff(float(content["lift"]), float(content["deviations"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} holds no cut-off, which looks like {json.dumps(asdict(Cutoff(0.1, 3.0)))}") from error

@@ -25,6 +25,7 @@ import numpy as np
 from catalens.catalogue.scan import HalfVectors, Rows
 from catalens.catalogue.storage import State
 from catalens.core.errors import CatalogueError
+from catalens.core.json_text import parse_json
 from catalens.core.types import Vectors
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ class SideFile:
             CatalogueError: it is of an older version, or damaged.
         """
         try:
-            side = cls(**json.loads(text))
-        except (ValueError, TypeError, RecursionError) as error:
+            side = cls(**parse_json(text))
+        except (ValueError, TypeError) as error:
             raise CatalogueError("it has no checksum or an unreadable entry") from error
         if not isinstance(side.name, str) or Path(side.name).name != side.name:
             raise CatalogueError("its entry is damaged")

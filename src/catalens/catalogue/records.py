@@ -9,6 +9,7 @@ import numpy as np
 
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.filters import check_text, check_value
+from catalens.core.json_text import parse_json
 from catalens.core.types import FieldValue, Record, Vectors
 
 UNIT_TOLERANCE = 5e-3
@@ -59,7 +60,7 @@ def fields_to_json(fields: Mapping[str, FieldValue]) -> str:
 
 def fields_from_json(text: str) -> dict[str, FieldValue]:
     """Read fields back."""
-    return {_given_name(name): value for name, value in json.loads(text).items()}
+    return {_given_name(name): value for name, value in parse_json(text).items()}
 
 
 def words_of(record: Record) -> str:

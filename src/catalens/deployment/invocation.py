@@ -16,6 +16,7 @@ from catalens.catalogue.sources import Entry, Item
 from catalens.core.content import Limits, read_content
 from catalens.core.errors import CatalensError, ImageError, InputError
 from catalens.core.images import read_image
+from catalens.core.json_text import parse_json
 from catalens.core.types import Outcome
 from catalens.deployment.requests import Format
 
@@ -115,9 +116,9 @@ def rows_of(request: Request, answer: bytes) -> list[dict[str, Any]]:
     """
     try:
         found = (
-            [json.loads(line) for line in answer.splitlines()]
+            [parse_json(line) for line in answer.splitlines()]
             if request.content_type == LINES
-            else [json.loads(answer)]
+            else [parse_json(answer)]
         )
     except ValueError as error:
         raise CatalensError(f"the endpoint's answer is not JSON: {answer[:100]!r}") from error

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalens.core.errors import InputError
+from catalens.core.json_text import parse_json
 
 _FAILURE_LENGTH = 1024
 """Characters of a failure reason that SageMaker shows."""
@@ -147,7 +148,7 @@ def _truth(name: str, value: str) -> bool:
 def _hyperparameters(given: str | None, file: Path) -> dict[str, str]:
     """Return the hyperparameters of SM_HPS, else of the file, whose values are JSON or text."""
     try:
-        found = json.loads(given if given is not None else file.read_text(encoding="utf-8"))
+        found = parse_json(given if given is not None else file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -166,7 +167,7 @@ def _hyperparameters(given: str | None, file: Path) -> dict[str, str]:
 def _text(value: object) -> str:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             return str(value)
     return value if isinstance(value, str) else json.dumps(value)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from catalens.core.errors import CatalogueError, InputError
+from catalens.core.json_text import parse_json
 from catalens.core.protocols import Index
 from catalens.core.types import FieldValue, Outcome, Record
 from catalens.core.vectors import batched
@@ -128,7 +129,7 @@ def _cell(value: Any) -> Any:  # noqa: ANN401 - JSON values
 
 def _row(id: str, source: str, line: bytes) -> OutputRow | Outcome:
     try:
-        values = named(json.loads(line))
+        values = named(parse_json(line))
     except ValueError:
         return Outcome(id, f"{id}: the answer is not JSON: {line[:60]!r}")
     if "error" in values:
@@ -140,7 +141,7 @@ def _lines(content: bytes) -> list[bytes]:
     """Return the answers in one object: lines of JSON, or one JSON value over several lines."""
     lines = [line for line in content.splitlines() if line.strip()]
     try:
-        json.loads(content)
+        parse_json(content)
     except ValueError:
         return lines
     return [content]

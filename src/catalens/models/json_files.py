@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+from catalens.core.json_text import parse_json
 
 MOST_BYTES = 64 << 20
 """No configuration is larger; tokenizers are, and their own library reads them."""
@@ -20,7 +21,4 @@ def load_json(file: Path) -> Any:  # noqa: ANN401 - JSON is of any type
     size = file.stat().st_size
     if size > MOST_BYTES:
         raise ValueError(f"it has {size} bytes; a configuration has at most {MOST_BYTES}")
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    return parse_json(file.read_text(encoding="utf-8"))

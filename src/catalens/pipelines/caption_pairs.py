@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from catalens.catalogue.sources.formats import table_rows
 from catalens.catalogue.sources.items import Row
 from catalens.core.errors import InputError
+from catalens.core.json_text import parse_json
 from catalens.core.types import Outcome
 
 _CAPTION = ("caption", "captions")
@@ -99,6 +99,6 @@ def _listed(cell: str) -> list[object] | None:
     if not cell.lstrip().startswith("["):
         return None
     try:
-        return list(json.loads(cell))
+        return list(parse_json(cell))
     except ValueError:
         return None

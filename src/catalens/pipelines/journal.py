@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TextIO
 from catalens.core.caching import try_to_keep
 from catalens.core.errors import InputError
 from catalens.core.files import write_error
+from catalens.core.json_text import parse_json
 
 Key = tuple[str, str]
 """What names an item of a job: its id and where its picture is."""
@@ -66,12 +67,12 @@ class Journal:
             os.truncate(self.path, len(whole))
         head, *lines = whole.splitlines() or [b"null"]
         try:
-            if whole and json.loads(head) != {"job": self._job}:
+            if whole and parse_json(head) != {"job": self._job}:
                 raise InputError(
                     f"{self.path} is what an unfinished job left, and that job had another model or other options: "
                     "finish it with those, or delete the file to begin anew"
                 )
-            return {(id, source): Note(done, values) for id, source, done, values in map(json.loads, lines)}
+            return {(id, source): Note(done, values) for id, source, done, values in map(parse_json, lines)}
         except ValueError as error:
             raise InputError(
                 f"{self.path} is not the journal of a job ({error}); delete it, or move it away"

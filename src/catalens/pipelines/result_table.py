@@ -22,6 +22,7 @@ from catalens.catalogue.sources.lines import read_lines
 from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
+from catalens.core.json_text import parse_json
 from catalens.core.spreadsheet import guard_formula, unguard_formula
 from catalens.core.types import Record
 from catalens.pipelines.csv_form import CsvForm, Line, read_form
@@ -269,7 +270,7 @@ def _listed(value: object) -> list[str]:
     """Return the texts of a list, or of a cell that is a JSON list; any other text is the only one."""
     if isinstance(value, str) and value.startswith("["):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:  # a sentence in brackets
             return [str(value)]
     return [str(each) for each in value] if isinstance(value, list) else [str(value)] if value else []

@@ -23,6 +23,7 @@ import numpy as np
 
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically, write_error, write_text_atomically
+from catalens.core.json_text import parse_json
 from catalens.core.spreadsheet import guard_formula, unguard_formula
 from catalens.core.types import Record
 from catalens.pipelines.output import OutputRow
@@ -151,7 +152,7 @@ class Shards:
         wanted = json.loads(json.dumps(plan, default=str))
         if path.exists():
             try:
-                held = json.loads(path.read_bytes())
+                held = parse_json(path.read_bytes())
             except ValueError as error:
                 raise InputError(f"{path} is not readable; remove the folder, or name another") from error
             if held != wanted:
@@ -254,8 +255,12 @@ def _json_lines(path: Path, *, cut: bool = False) -> Iterator[dict[str, Any]]:
         for line in file:
             if not line.endswith(b"\n") or (cut and b"\0" in line):
                 break
+            try:
+                row = parse_json(line)
+            except ValueError as error:
+                raise InputError(f"{path} is damaged ({error}); remove it, and its rows are made again") from error
             whole += len(line)
-            yield json.loads(line)
+            yield row
     if cut and whole != path.stat().st_size:
         os.truncate(path, whole)
 

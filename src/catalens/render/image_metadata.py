@@ -20,6 +20,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
+from catalens.core.json_text import parse_json
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """File extension → Pillow's format."""
@@ -153,7 +154,7 @@ def facts_from_text(text: str) -> PaintFacts | None:
         return PaintFacts(
             prompt="\n".join(prompts[:at]),
             negative_prompt="\n".join(prompts[at:]).removeprefix(_NEGATIVE),
-            model=str(json.loads(pairs["Model"])) if quoted else pairs["Model"],
+            model=str(parse_json(pairs["Model"])) if quoted else pairs["Model"],
             seed=int(pairs["Seed"]),
             strength=float(pairs.get("Denoising strength", 1.0)),
             steps=int(pairs["Steps"]) if "Steps" in pairs else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from catalens.core.errors import InputError
 from catalens.core.images import Limits
+from catalens.core.json_text import parse_json
 from catalens.pipelines.session import SessionConfig
 from catalens.serving.batcher import BatchRules
 
@@ -24,7 +24,7 @@ def _listed(value: object) -> object:
 def _parsed(value: object) -> object:
     """Read a variable's JSON; a file's mapping stays."""
     try:
-        return json.loads(value) if isinstance(value, str) else value
+        return parse_json(value) if isinstance(value, str) else value
     except ValueError as error:
         raise ValueError('not JSON, such as {"name": …}') from error
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from catalens.core.errors import InputError
+from catalens.core.json_text import parse_json
 from catalens.serving.config import ServeConfig, load_config
 from catalens.serving.gathering import each
 from catalens.serving.invocations import invoke, invoke_picture, invoke_task
@@ -155,7 +156,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path.name} of the bundle cannot be read: {error}") from error
     if not isinstance(found, dict):

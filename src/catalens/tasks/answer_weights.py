@@ -13,6 +13,7 @@ import numpy as np
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.files import write_atomically
+from catalens.core.json_text import parse_json
 from catalens.core.types import Scores
 from catalens.tasks.question_kinds import QUESTION_KINDS, QuestionKind
 from catalens.tasks.thresholds import lowest_threshold
@@ -154,7 +155,7 @@ def load_answer_weights(path: Path) -> AnswerWeights:
         ModelError: the file is missing or damaged, or holds impossible weights.
     """
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = parse_json(path.read_text(encoding="utf-8"))
         if body["format"] != _FORMAT:
             raise ModelError(f"{path} is not a file of answer weights")
         kinds = {kind: KindWeights(**body["kinds"][kind]) for kind in QUESTION_KINDS if kind in body["kinds"]}

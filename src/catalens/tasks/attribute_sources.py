@@ -15,6 +15,7 @@ import numpy as np
 
 from catalens.core.errors import InputError
 from catalens.core.files import write_text_atomically
+from catalens.core.json_text import parse_json
 from catalens.core.protocols import Answerer, EncodedImages
 from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import softmax
@@ -179,7 +180,7 @@ def load_sources(path: Path) -> AttributeSources:
         InputError: the file is missing, is another kind of file, or holds impossible values.
     """
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = parse_json(path.read_text(encoding="utf-8"))
         if not isinstance(body, dict) or body.pop("format", None) != _FORMAT:
             raise InputError(f"{str(path)!r} holds no sources; `catalens eval attributes` writes them")
         groups = {str(name): GroupSource(**group) for name, group in body.pop("groups").items()}

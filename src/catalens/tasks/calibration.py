@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from catalens.core.errors import InputError
 from catalens.core.files import write_text_atomically
+from catalens.core.json_text import parse_json
 from catalens.core.types import Scores
 from catalens.tasks.schema import Schema
 
@@ -111,7 +112,7 @@ def load_calibration(path: Path) -> Calibration:
         InputError: the file is missing, is not a calibration, or holds invalid numbers.
     """
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = parse_json(path.read_text(encoding="utf-8"))
         if not isinstance(body, dict) or body.get("format") != _FORMAT:
             raise InputError(f"{str(path)!r} is not a calibration; `catalens tag learn` writes one")
         groups = {str(name): _read_group(group) for name, group in body["groups"].items()}

@@ -6,13 +6,13 @@ Knows files and words; knows nothing of encoders.
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from catalens.core.errors import InputError
-from catalens.tasks.yaml_files import shown
+from catalens.core.json_text import parse_json
+from catalens.tasks.yaml_files import parse_yaml, shown
 
 SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".yaml", ".yml")
 """Endings by which a value is taken for a file, whether it exists or not."""
@@ -141,18 +141,17 @@ def _from_json_lines(text: str, name: str) -> list[str]:
 
 
 def _from_yaml(text: str, name: str) -> list[str]:
-    import yaml
-
     try:
-        return _listed(yaml.safe_load(text), name)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{name} is not readable YAML: {error}") from error
+        body = parse_yaml(text)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    return _listed(body, name)
 
 
 def _json(text: str, name: str) -> object:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise InputError(f"{name} is not readable JSON: {error}") from error
 
 

@@ -12,6 +12,7 @@ from catalens.catalogue.keywords import query_words
 from catalens.catalogue.postgres.address import Address
 from catalens.catalogue.records import exact, words_of
 from catalens.core.errors import CatalogueError
+from catalens.core.json_text import parse_json
 from catalens.core.types import Record
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def read(connection: Connection[Any], address: Address) -> Facts | None:
     if row is None or row[1]:
         return None
     try:
-        about = json.loads(row[0] or "")["catalens"]
+        about = parse_json(row[0] or "")["catalens"]
         found = Facts(about["encoder"], about["dim"])
     except (ValueError, KeyError, TypeError) as error:
         raise CatalogueError(

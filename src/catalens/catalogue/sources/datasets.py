@@ -7,7 +7,6 @@ Source:
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from itertools import chain
@@ -20,6 +19,7 @@ from catalens.catalogue.sources.items import Row, Source
 from catalens.catalogue.sources.table import choose_columns
 from catalens.core.confinement import check_allowed
 from catalens.core.errors import InputError
+from catalens.core.json_text import parse_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +39,7 @@ def dataset_source(folder: Path) -> Source:
         InputError: pyarrow is missing, a file cannot be read, or no column holds pictures.
     """
     try:
-        state = json.loads((folder / _STATE).read_bytes())
+        state = parse_json((folder / _STATE).read_bytes())
         files = [folder / Path(str(each["filename"])).name for each in state["_data_files"]]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{folder / _STATE} does not list the data set's files: {error!r}") from error

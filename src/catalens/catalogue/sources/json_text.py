@@ -10,6 +10,7 @@ from pathlib import Path
 
 from catalens.catalogue.sources.items import Row
 from catalens.catalogue.sources.lines import BROKEN_FILE, MAX_LINE, LongLine, read_lines
+from catalens.core.json_text import parse_json
 
 _DECODER = json.JSONDecoder()
 _BETWEEN = re.compile(r"[\s,]*")
@@ -40,8 +41,8 @@ def _row_of_line(path: Path, place: str, number: int, line: str) -> Row:
     if isinstance(line, LongLine):
         return Row(path, place, number, error=f"the line is {_TOO_LONG}")
     try:
-        return _row(path, place, number, json.loads(line))
-    except (ValueError, RecursionError) as error:
+        return _row(path, place, number, parse_json(line))
+    except ValueError as error:
         return Row(path, place, number, error=f"not JSON: {error}")
 
 

@@ -6,7 +6,6 @@ Source: "Fashion Product Images Dataset" (Param Aggarwal, Kaggle). Some lines of
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -18,6 +17,7 @@ from catalens.catalogue.sources.numbers import Notation, number_columns, typed
 from catalens.catalogue.sources.text import csv_header, csv_rows
 from catalens.core.confinement import check_allowed
 from catalens.core.errors import InputError
+from catalens.core.json_text import parse_json
 
 _STYLE_COLUMNS = ("brandName", "ageGroup", "price")
 _BLOCKS = {"br", "p", "li", "ul", "ol", "div", "tr", "table", "h1", "h2", "h3", "h4"}
@@ -69,7 +69,7 @@ def _style_fields(path: Path) -> dict[str, object]:
     """Read what the product's own JSON adds: attributes by name, descriptions without HTML."""
     check_allowed(path)
     try:
-        data = dict(json.loads(path.read_bytes())["data"])
+        data = dict(parse_json(path.read_bytes())["data"])
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, LookupError, TypeError) as error:

@@ -10,7 +10,6 @@ Source:
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -20,6 +19,7 @@ from catalens.core.confinement import check_allowed
 from catalens.core.content import Limits
 from catalens.core.errors import InputError
 from catalens.core.folders import IMAGE_EXTENSIONS
+from catalens.core.json_text import parse_json
 
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _MAX_BYTES = Limits().max_bytes
@@ -108,7 +108,7 @@ def _fields(values: Mapping[str, object]) -> Mapping[str, str | int | float | bo
 
 def _json(content: bytes) -> dict[str, object]:
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        found = parse_json(content)
+    except ValueError as error:
         raise InputError(f"its .json cannot be read: {error}") from error
     return found if isinstance(found, dict) else {}

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from catalens.core.caching import CACHE_ERRORS
 from catalens.core.errors import ModelError
+from catalens.core.json_text import parse_json
 
 INSTALL = 'pip install "catalens[aws]"'
 LISTED = ".fetched.json"
@@ -92,7 +93,7 @@ def _client() -> Client:
 def _listed(folder: Path) -> list[Item]:
     """Return the fetched files of a folder; empty if one is missing or has another size."""
     try:
-        items = [Item(**each) for each in json.loads((folder / LISTED).read_text(encoding="utf-8"))]
+        items = [Item(**each) for each in parse_json((folder / LISTED).read_text(encoding="utf-8"))]
         whole = all((folder / item.name).stat().st_size == item.size for item in items)
     except (OSError, ValueError, TypeError):
         return []

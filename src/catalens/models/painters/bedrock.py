@@ -18,6 +18,7 @@ from PIL import Image
 
 from catalens.core.errors import AnswerError, ImageError, ModelError
 from catalens.core.images import read_image
+from catalens.core.json_text import parse_json
 from catalens.core.redaction import redact
 from catalens.core.types import PaintRequest
 from catalens.models.painters.sizes import fit_limits
@@ -153,7 +154,7 @@ class BedrockPainter:
     def _picture(self, content: bytes) -> Image.Image:
         """Read the response; with a finish reason there is no usable image, whatever else it contains."""
         try:
-            answer = json.loads(content)
+            answer = parse_json(content)
             reasons = [reason for reason in answer.get("finish_reasons") or () if reason is not None]
             images: Any = answer.get("images") or ()
         except (ValueError, AttributeError, TypeError) as error:

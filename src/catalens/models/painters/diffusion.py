@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from PIL import Image
 
 from catalens.core.errors import AnswerError, ModelError
+from catalens.core.json_text import parse_json
 from catalens.core.types import PaintRequest
 from catalens.models.allocator import keep_memory
 from catalens.models.device import choose_device, choose_dtype
@@ -167,7 +168,7 @@ def _index(folder: Path) -> dict[str, Any]:
     """Read the components of a model."""
     file = folder / "model_index.json"
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
+        return dict(parse_json(file.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise ModelError(f"{folder} is not a diffusers model: it has no {file.name}") from error
     except (OSError, ValueError, TypeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import zlib
@@ -14,6 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+
+from catalens.core.json_text import parse_json
 
 MAX_BODY_BYTES = 8 << 20
 """Limit of a response's body, before and after decompression; a chat completion has some kilobytes."""
@@ -142,8 +143,4 @@ def parse(text: str) -> object:
     Raises:
         ValueError: it is not JSON, or nested too deeply.
     """
-    try:
-        value: object = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    return value
+    return parse_json(text)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from catalens.core.files import write_text_atomically
+from catalens.core.json_text import parse_json
 from catalens.models.bundle import BundleEncoder
 from catalens.models.facts import FACTS
 
@@ -33,7 +34,7 @@ def write_facts(base: BundleEncoder, folder: Path, name: str, *, about: str, sco
         about: what was done to the base.
         scores: to be kept under "finetuned".
     """
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    facts = parse_json((folder / FACTS).read_text(encoding="utf-8"))
     digests = {each: sha256((folder / each).read_bytes()).hexdigest() for each in facts["sha256"]}
     changed = "".join(digest for each, digest in digests.items() if digest != facts["sha256"][each])
     facts["name"] = f"{base.facts.name}+{name.replace('@', '-')}"
