@@ -32,7 +32,7 @@ _BLOCK = re.compile(
 )
 TIMEOUT_S = 180.0
 PRODUCTS = 12
-_COLUMNS = "100"
+_COLUMNS = "78"  # as wide as a page shows without a scroll bar
 
 
 @dataclass(frozen=True, slots=True)
