@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,8 @@ def test_from_a_table_to_answers(run: Run, pairs: Path, tmp_path: Path) -> None:
     assert "answers identical" in ran.err
     with Image.open(out / "loss.png") as plot:
         assert plot.size == (800, 480)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert f"<td>colour</td><td>{score['rows']}</td><td>{score['majority']:.3f}</td>" in page
     said = []
     for folder in ("merged", "adapter"):
         photos = [tmp_path / "photos" / f"{at}.png" for at in (0, 1)]
@@ -58,6 +61,12 @@ def test_from_a_table_to_answers(run: Run, pairs: Path, tmp_path: Path) -> None:
         assert ran.code == 0, ran.err
         said.append([row["answers"] for row in ran.rows])
     assert said[0] == said[1]
+    ran = run("package", "sagemaker", out / "adapter", tmp_path / "package", "--task", "answers")
+    assert ran.code == 0, ran.err
+    with tarfile.open(tmp_path / "package" / "model.tar.gz") as archive:
+        names = {name for name in archive.getnames() if name.startswith("weights/")}
+    assert {"weights/config.json", "weights/model.safetensors"} <= names
+    assert "weights/adapter_config.json" not in names
 
 
 def test_an_adapter_that_names_no_base_says_so(run: Run, pairs: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,16 @@ from catalens.core.errors import ModelError
 from catalens.models.readers.loading import Loaded, Wanted, load
 from catalens.models.readers.reader import Family, TorchReader
 from catalens.models.readers.registry import load_reader
-from catalens.training.finetune.answer_models import AnswerModel, answer_loss, answer_model
+from catalens.training.finetune.answer_models import (
+    AnswerModel,
+    answer_loss,
+    answer_model,
+    checkpoint_activations,
+)
 from catalens.training.finetune.answers import Features, Plan, Row, cached_features, open_cache, tune
 from catalens.training.finetune.loop import Recipe, plan_batches, train, trained_weights
 from catalens.training.finetune.lora import Lora, attach
+from catalens.training.finetune.tracking import tracker
 from tests.support.tiny_readers import BUILD, FAMILY, tiny
 
 KINDS = ["blip-vqa", "blip2-opt", "blip2-t5"]
@@ -124,6 +131,39 @@ def test_the_cached_loss_curve_is_the_uncached_one(kind: str, tmp_path: Path, mo
     with_cache = _curve(kind, cached, tmp_path / "cached")
     np.testing.assert_allclose(with_cache, plain, atol=1e-4)
     assert np.mean(plain[-3:]) < np.mean(plain[:3])
+
+
+def test_checkpointed_activations_change_no_loss(tmp_path: Path) -> None:
+    curves = []
+    for kind, checkpointed in (("blip2-t5", False), ("blip2-t5", True)):
+
+        def features_of(side: AnswerModel, loaded: Loaded, *, now: bool = checkpointed) -> Features:
+            if now:
+                checkpoint_activations(loaded)
+                assert any(getattr(each, "gradient_checkpointing", False) for each in loaded.model.modules())
+            return uncached(side)
+
+        curves.append(_curve(kind, features_of, tmp_path / str(checkpointed)))
+    np.testing.assert_allclose(curves[1], curves[0], rtol=1e-5)
+    with pytest.raises(ModelError, match="leave --checkpoint-activations out"):
+        checkpoint_activations(fresh("blip-vqa")[0])
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is None, reason="needs tensorboard")
+def test_metrics_are_sent_to_tensorboard(tmp_path: Path) -> None:
+    send = tracker("tensorboard", tmp_path)
+    send({"train_loss": 0.5}, 3)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(each.step, each.value) for each in events.Scalars("train_loss")] == [(3, 0.5)]
+
+
+@pytest.mark.skipif(find_spec("mlflow") is not None, reason="mlflow is installed")
+def test_a_tracker_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"mlflow is not installed: pip install .catalens\[tracking\]"):
+        tracker("mlflow", tmp_path)
 
 
 class KilledError(Exception):

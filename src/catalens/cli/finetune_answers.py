@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
@@ -41,6 +41,12 @@ def answers(
     ] = None,
     dora: Annotated[bool, Option("--dora", help="Use DoRA.")] = False,
     rslora: Annotated[bool, Option("--rslora", help="Use rank-stabilised LoRA.")] = False,
+    checkpoint_activations: Annotated[
+        bool, Option("--checkpoint-activations", help="Trade a forward pass for memory (BLIP-2).")
+    ] = False,
+    track: Annotated[
+        Literal["tensorboard", "mlflow"] | None, Option(help="Also send metrics there; the library must be installed.")
+    ] = None,
     patience: Annotated[int, Option(min=1, help="Epochs without a better val loss before it stops.")] = 2,
     limit: Annotated[int | None, Option(min=1, help="Maximum rows per split.")] = None,
     seed: Annotated[int, Option(help="Random seed.")] = 0,
@@ -70,6 +76,7 @@ def answers(
         base=str(Path(model).resolve()) if Path(model).is_dir() else model,
         out=out,
         lora=Lora(rank=rank, alpha=alpha, dropout=dropout, targets=targets, use_dora=dora, use_rslora=rslora),
+        checkpoint_activations=checkpoint_activations,
         recipe=Recipe(
             epochs=epochs, batch_size=batch_size, accumulate=accumulate, rate=rate, patience=patience, seed=seed
         ),
@@ -82,7 +89,7 @@ def answers(
         plan,
         cache=settings().cache / "features",
         wanted=Wanted(device=own_device, dtype=dtype),
-        on_step=tell_step,
+        on_step=tell_step(track, out),
         processes=processes,
     )
     if processes.first:

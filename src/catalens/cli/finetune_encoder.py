@@ -52,6 +52,9 @@ def encoder(
     rank: Annotated[int, Option(min=1, help="Rank of the adapters.")] = 8,
     alpha: Annotated[int, Option(min=1, help="Scale of the adapters, times their rank.")] = 32,
     dropout: Annotated[float, Option(min=0.0, max=0.9, help="Dropout of the adapters.")] = 0.05,
+    track: Annotated[
+        Literal["tensorboard", "mlflow"] | None, Option(help="Also send metrics there; the library must be installed.")
+    ] = None,
     patience: Annotated[int, Option(min=1, help="Epochs without a better val loss before it stops.")] = 2,
     limit: Annotated[int | None, Option(min=1, help="Maximum rows of TABLE.")] = None,
     seed: Annotated[int, Option(help="Random seed.")] = 0,
@@ -97,7 +100,7 @@ def encoder(
         lora=None if whole else Lora(rank=rank, alpha=alpha, dropout=dropout),
         chunk=chunk,
     )
-    tuned = tune(opened, towers, rows, plan, out, tell_step)
+    tuned = tune(opened, towers, rows, plan, out, tell_step(track, out))
     if as_json:
         output.emit(scores_of(tuned))
     _tell(tuned, out / MODEL, as_json=as_json)

@@ -24,7 +24,8 @@ def prepare(
         Argument(
             metavar="SOURCE",
             help="A catalogue (table or folder), or rows of questions: CSV Id,Question,Answer; JSON lines with image, "
-            "question and answer; ms-swift; LLaMA-Factory.",
+            "question and answer, or with image, attribute, value, decision (accepted, rejected) and correction; "
+            "ms-swift; LLaMA-Factory.",
         ),
     ],
     out: Annotated[Path, Option(help="Parquet file to write.")] = Path("pairs.parquet"),
@@ -62,5 +63,5 @@ def prepare(
         raise typer.Exit(1)
 
 
-_COUNTS = ("duplicates", "conflicts", "missing_images", "bad_rows", "leakage")
+_COUNTS = ("duplicates", "conflicts", "rejected", "missing_images", "bad_rows", "leakage")
 _SHOWN = 10

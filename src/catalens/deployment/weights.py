@@ -9,6 +9,8 @@ from catalens.core.errors import InputError, ModelError
 from catalens.models.hub.kinds import BOTH, ENCODER, READER, kind_of
 from catalens.models.hub.layout import licence_of
 from catalens.models.hub.loading import find_files
+from catalens.models.readers.adapters import is_adapter
+from catalens.models.readers.registry import merged_folder
 from catalens.models.registry import SHIPPED, find_place
 
 BUNDLED = "bundled"
@@ -41,7 +43,8 @@ def find_weights(model: str, *, cache: Path) -> Weights:
     """Find a model's files, from the package, a folder, the cache, the hub or `s3://`.
 
     Args:
-        model: "bundled", the name of a shipped model, a folder, a hub id or an `s3://` address.
+        model: "bundled", the name of a shipped model, a folder, a hub id or an `s3://` address; the folder of an
+            adapter gives its base with the adapter merged into it.
         cache: cache folder.
 
     Raises:
@@ -54,6 +57,8 @@ def find_weights(model: str, *, cache: Path) -> Weights:
         return Weights()
     if model in (*SHIPPED, "fake"):
         return Weights(encoder=model, reader="fake" if model == "fake" else None)
+    if is_adapter(folder := Path(model).expanduser()):
+        model = str(merged_folder(folder, cache))
     files = find_files(find_place(model), cache=cache)
     if files.weights is not None or files.place.kind == "zoo":
         raise InputError(f"{model} is a weights file without a configuration; run `catalens export` and package that")

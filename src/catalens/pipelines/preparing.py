@@ -18,7 +18,16 @@ from catalens.core.content import read_content
 from catalens.core.errors import ImageError, InputError
 from catalens.core.files import write_atomically
 from catalens.pipelines.finetuning import TITLES
-from catalens.training.finetune.pairs import Pair, Template, image_of, pairs_from_fields, pairs_from_row
+from catalens.training.finetune.pairs import (
+    Fields,
+    Pair,
+    Template,
+    image_of,
+    is_decision,
+    pair_from_decision,
+    pairs_from_fields,
+    pairs_from_row,
+)
 from catalens.training.finetune.splits import SPLITS, Split, split_rows
 
 _MAX_BYTES = 1 << 28
@@ -55,6 +64,7 @@ class PrepareReport:
         attributes: attribute → answer → number of pairs.
         duplicates: pairs left out because the same image has the same question and answer already.
         conflicts: pairs left out because the same image has another answer to the same question already.
+        rejected: decisions that reject a value and name no better one.
         missing_images: rows whose image cannot be found or read.
         leakage: images and titles that are on two sides of the split; 0 by construction, counted all the same.
         bad: rows that came to nothing, each with its reason.
@@ -64,6 +74,7 @@ class PrepareReport:
     attributes: dict[str, Counter[str]] = field(default_factory=dict)
     duplicates: int = 0
     conflicts: int = 0
+    rejected: int = 0
     missing_images: int = 0
     leakage: int = 0
     bad: list[dict[str, str]] = field(default_factory=list)
@@ -84,6 +95,7 @@ class PrepareReport:
             "attributes": classes,
             "duplicates": self.duplicates,
             "conflicts": self.conflicts,
+            "rejected": self.rejected,
             "missing_images": self.missing_images,
             "bad_rows": len(self.bad),
             "leakage": self.leakage,
@@ -108,7 +120,7 @@ def prepare(
     report = PrepareReport()
     question_rows = _question_rows(path)
     if question_rows is not None:
-        found = _from_questions(question_rows, images or path.parent, report)
+        found = _from_questions(question_rows, images or path.parent, templates, report)
     else:
         found = _from_catalogue(path, templates, report)
     kept = _without_repeats(found, report)
@@ -133,18 +145,22 @@ def _question_rows(path: Path) -> Iterator[Row] | None:
     if path.is_dir() or not is_table(path) or table_kind(path) == "parquet":
         return None
     first = next((row.values for row in table_rows(path) if row.error is None), {})
-    if not {key.casefold() for key in first} & {"question", "messages", "conversations", "instruction"}:
+    asked = {key.casefold() for key in first} & {"question", "messages", "conversations", "instruction"}
+    if not asked and not is_decision(first):
         return None
     return table_rows(path)
 
 
-def _from_questions(rows: Iterator[Row], folder: Path, report: PrepareReport) -> Iterator[Prepared]:
+def _from_questions(
+    rows: Iterator[Row], folder: Path, templates: Sequence[Template], report: PrepareReport
+) -> Iterator[Prepared]:
     for row in rows:
         if row.error is not None:
             report.refuse(row.place, row.error)
             continue
         try:
-            pairs, name = pairs_from_row(row.values) or [], image_of(row.values)
+            name = image_of(row.values)
+            pairs = _pairs_of(row.values, str(name), templates, report)
         except InputError as error:
             report.refuse(row.place, str(error))
             continue
@@ -158,6 +174,14 @@ def _from_questions(rows: Iterator[Row], folder: Path, report: PrepareReport) ->
         content = hashlib.blake2b(encoded, digest_size=16).hexdigest()
         for pair in pairs:
             yield Prepared(str(name), title, None, str(file), content, pair)
+
+
+def _pairs_of(row: Fields, product: str, templates: Sequence[Template], report: PrepareReport) -> list[Pair]:
+    if not is_decision(row):
+        return pairs_from_row(row) or []
+    pair = pair_from_decision(row, product, templates)
+    report.rejected += pair is None
+    return [] if pair is None else [pair]
 
 
 def _find(folder: Path, name: str) -> Path:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalens.core.errors import InputError
-from catalens.core.files import save_image_atomically
+from catalens.core.files import save_image_atomically, write_text_atomically
 from catalens.core.images import read_image
 from catalens.render.loss_plot import loss_plot
+from catalens.render.report import Report, Table, render_report
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from catalens.training.finetune.loop import StepNote
     from catalens.training.finetune.processes import Processes
 
-LOSS_PLOT = "loss.png"
+LOSS_PLOT, REPORT = "loss.png", "report.html"
 _COLUMNS = ("id", "image", "content", "question", "answer", "attribute", "split")
 
 
@@ -87,7 +88,7 @@ def tune_answers(
     on_step: Callable[[StepNote], None],
     processes: Processes,
 ) -> Tuned:
-    """Fine-tune, and write the adapter, the merged model and a plot of the losses.
+    """Fine-tune, and write the adapter, the merged model, a report and a plot of the losses.
 
     Args:
         table: the pairs.
@@ -112,5 +113,23 @@ def tune_answers(
 
     tuned = tune(loaded, family, table.rows, features_of, plan, on_step, processes=processes)
     if processes.first:
+        write_text_atomically(plan.out / REPORT, _page(tuned, plan))
         save_image_atomically(loss_plot(tuned.state.losses, tuned.state.val), plan.out / LOSS_PLOT)
     return tuned
+
+
+def _page(tuned: Tuned, plan: Plan) -> str:
+    """Return the scores per attribute as a page, beside the commonest answer and the untuned model."""
+    rows = [
+        (each.attribute, str(each.rows), *(f"{share:.3f}" for share in (each.majority, each.before, each.after)))
+        for each in tuned.scores
+    ]
+    heads = ("attribute", "questions", "commonest answer", "untuned", "tuned")
+    return render_report(
+        Report(
+            title=f"{plan.base}, fine-tuned",
+            about="Share of exact answers to test questions, on images that nothing was trained or chosen with.",
+            numbers=[("steps", str(tuned.state.step)), ("best validation loss", f"{tuned.state.best:.4f}")],
+            tables=[Table("Exact answers", heads, rows)],
+        )
+    )

@@ -114,3 +114,46 @@ def test_questions_are_read_from_every_text_table(run: Run, shop: Path, tmp_path
     ran = run("finetune", "prepare", tmp_path / name, "--out", tmp_path / "p.parquet", "--json")
     assert sum(ran.rows[0]["pairs"].values()) == 1, ran.err
     assert (ran.code, ran.rows[0]["bad_rows"]) == ((1, 1) if name == "q.ndjson" else (0, 0))
+
+
+def test_the_kaggle_layout_gives_the_articles_questions(run: Run, shop: Path, tmp_path: Path) -> None:
+    root = tmp_path / "kaggle"
+    for name in ("images", "styles"):
+        (root / name).mkdir(parents=True)
+    lines = ["id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"]
+    for at, photo in enumerate(sorted((shop / "photos").iterdir()), 1):
+        (root / "images" / f"{at}.jpg").write_bytes(photo.read_bytes())
+        lines.append(f"{at},Men,Apparel,Topwear,Shirts,Blue,Fall,2012,Formal,Shirt number {at}")
+        attributes = {"Fabric": "Cotton", "Fit": "Slim Fit", "Neck": "NA", "Collar": "Button-Down"}
+        (root / "styles" / f"{at}.json").write_text(json.dumps({"data": {"articleAttributes": attributes}}))
+    (root / "styles.csv").write_text("\n".join(lines))
+    ran = run("finetune", "prepare", root, "--out", tmp_path / "p.parquet", "--json")
+    assert ran.code == 0, ran.err
+    rows = parquet.read_table(tmp_path / "p.parquet").to_pylist()
+    said = {(row["attribute"], row["answer"]) for row in rows if row["id"] == "1"}
+    assert said >= {("fabric", "Cotton"), ("fit", "Slim Fit"), ("collar", "Button-Down"), ("usage", "Formal")}
+    assert said >= {("type", "Shirts"), ("colour", "Blue")}
+
+
+def test_decisions_of_reviewers_become_pairs(run: Run, shop: Path, tmp_path: Path) -> None:
+    photos = sorted((shop / "photos").iterdir())
+    given = [
+        {"attribute": "colour", "value": "Red", "decision": "accepted"},
+        {"attribute": "colour", "value": "Red", "decision": "rejected", "correction": "Maroon"},
+        {"attribute": "heel_height", "value": "flat", "decision": "Accepted"},
+        {"attribute": "colour", "value": "Red", "decision": "rejected"},
+        {"attribute": "colour", "value": "Red", "decision": "perhaps"},
+    ]
+    rows = [{"image": str(photo), **each} for photo, each in zip(photos, given, strict=False)]
+    (tmp_path / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    ran = run("finetune", "prepare", tmp_path / "d.jsonl", "--out", tmp_path / "p.parquet", "--json")
+    assert ran.code == 1
+    assert "'perhaps'" in ran.err
+    (report,) = ran.rows
+    assert (report["rejected"], report["bad_rows"]) == (1, 1)
+    found = parquet.read_table(tmp_path / "p.parquet").to_pylist()
+    assert [(row["attribute"], row["answer"]) for row in found] == [
+        *(("colour", "Red"), ("colour", "Maroon"), ("heel_height", "flat"))
+    ]
+    assert found[2]["question"] == "What is the heel height?"
+    assert "colour" in found[0]["question"]

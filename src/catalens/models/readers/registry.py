@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -148,6 +149,29 @@ def load_family(name: str, wanted: Wanted) -> tuple[Loaded, Family]:
     if adapter is not None:
         loaded = with_adapter(loaded, adapter)
     return loaded, family(loaded)
+
+
+def merged_folder(adapter: Path, cache: Path) -> Path:
+    """Return the folder of an adapter's base with the adapter merged into it, written now if the cache lacks it.
+
+    Args:
+        adapter: its folder, which names the base.
+        cache: cache folder.
+
+    Raises:
+        ModelError: the base cannot be had, or the adapter does not fit it.
+    """
+    from catalens.models.readers.loading import Wanted
+
+    loaded, _ = load_family(str(adapter), Wanted(device="cpu", dtype="float32"))
+    folder = cache / "merged" / re.sub(r"[^\w.+@-]", "-", loaded.name)
+    if not (folder / "config.json").is_file():
+        part = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        loaded.model.save_pretrained(str(part))
+        loaded.processor.save_pretrained(str(part))
+        part.replace(folder)
+    return folder
 
 
 def _folder(name: str) -> Path:

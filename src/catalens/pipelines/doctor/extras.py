@@ -24,7 +24,8 @@ PURPOSES = {
     "ray": "`catalens enrich --engine ray`",
     "report": "`catalens eval … --report`: plots and confidence intervals",
     "hub": "pretrained models: CLIP, SigLIP, BLIP, BLIP-2, GIT, chat models",
-    "finetune": "`catalens finetune answers`",
+    "finetune": "`catalens finetune answers` and `finetune encoder`",
+    "tracking": "`--track` of fine-tuning: TensorBoard and MLflow",
     "restyle": "`catalens restyle` with diffusion models",
 }
 """Extra → what it is for; "" is the base install."""

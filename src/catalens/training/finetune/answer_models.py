@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from catalens.core.errors import ModelError
+from catalens.models.readers.adapters import quiet
 from catalens.models.readers.blip import BlipAnswers
 from catalens.models.readers.blip2 import Blip2Opt, Blip2T5, dialogue
 from catalens.models.readers.blip_decoder import BlipTextStack
@@ -65,6 +66,19 @@ def answer_loss(
     logits, labels = model.logits(features, questions, answers)
     flat = cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
     return flat, int((labels != IGNORED).sum())
+
+
+def checkpoint_activations(loaded: Loaded) -> None:
+    """Make the language model keep only the inputs of its layers while it trains.
+
+    Raises:
+        ModelError: the model has no language model that can.
+    """
+    language: Any = getattr(loaded.model, "language_model", None)
+    if not getattr(language, "supports_gradient_checkpointing", False):
+        raise ModelError(f"{loaded.name} has no activations to checkpoint; leave --checkpoint-activations out")
+    with quiet():
+        language.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 class _Answers:

@@ -19,7 +19,13 @@ from catalens.core.errors import ModelError
 from catalens.core.vectors import batched
 from catalens.models.readers.loading import Loaded
 from catalens.models.readers.reader import Family, TorchImages, TorchReader
-from catalens.training.finetune.answer_models import IGNORED, AnswerModel, answer_loss, answer_model
+from catalens.training.finetune.answer_models import (
+    IGNORED,
+    AnswerModel,
+    answer_loss,
+    answer_model,
+    checkpoint_activations,
+)
 from catalens.training.finetune.features import FeatureCache
 from catalens.training.finetune.loop import Recipe, State, StepNote, train
 from catalens.training.finetune.lora import Lora, attach, save_adapter
@@ -108,12 +114,14 @@ class Plan:
         out: folder to write: `adapter` and `merged`; a checkpoint in it is gone on from.
         lora: settings of the adapter.
         recipe: hyperparameters.
+        checkpoint_activations: keep those of layers' inputs alone, and compute the others again for the gradient.
     """
 
     base: str
     out: Path
     lora: Lora = field(default_factory=Lora)
     recipe: Recipe = field(default_factory=Recipe)
+    checkpoint_activations: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +190,8 @@ def tune(
     side = answer_model(loaded, family)
     features = features_of(side)
     before = answers()
+    if plan.checkpoint_activations:
+        checkpoint_activations(loaded)
     torch.manual_seed(plan.recipe.seed)
     tuned = attach(loaded.model, plan.lora, side.targets)
 

@@ -123,6 +123,35 @@ def pairs_from_row(row: Fields) -> list[Pair] | None:
     return pairs
 
 
+def is_decision(row: Fields) -> bool:
+    """Return whether a row is what somebody decided about a value of an attribute."""
+    return {"attribute", "value", "decision"} <= {str(name).casefold() for name in row}
+
+
+def pair_from_decision(row: Fields, product: str, templates: Sequence[Template]) -> Pair | None:
+    """Return the pair of a decision: an accepted value, or the correction of a rejected one; None without a correction.
+
+    >>> row = {"attribute": "colour", "value": "Red", "decision": "rejected", "correction": "Maroon"}
+    >>> pair_from_decision(row, "1", [])
+    Pair(question='What is the colour?', answer='Maroon', attribute='colour')
+
+    Raises:
+        InputError: the decision is neither "accepted" nor "rejected", or there is no attribute or value.
+    """
+    named = {str(name).casefold(): value for name, value in row.items()}
+    attribute, decision = str(named["attribute"] or "").strip(), str(named["decision"]).strip().casefold()
+    if decision not in ("accepted", "rejected"):
+        raise InputError(f"the decision is {named['decision']!r}; it must be 'accepted' or 'rejected'")
+    if not attribute:
+        raise InputError("the decision names no attribute")
+    answer = named["value"] if decision == "accepted" else named.get("correction")
+    if answer in (None, "") and decision == "rejected":
+        return None
+    found = next((each for each in templates if each.attribute == attribute), None)
+    asked = found.question_for(product) if found else f"What is the {attribute.replace('_', ' ')}?"
+    return _pair(asked, answer, attribute)
+
+
 def _from_turns(turns: object) -> list[Pair]:
     pairs: list[Pair] = []
     question: object = None
