@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models docs bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-hostile-full test-opensearch test-deploy test-ui bench bench-models bench-serve fuzz-serve docs dist dist-check lock starter everyday eval-bundled clean
+.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-hostile-full test-opensearch test-deploy test-ui bench bench-models bench-serve bench-finetune fuzz-serve docs dist dist-check lock starter everyday eval-bundled clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -71,6 +71,9 @@ bench-models: $(VENV)/.bench-models  ## speed of pretrained models beside the li
 RUN ?= 1
 docs: $(VENV)/.docs  ## build the documentation into build/site: links checked, examples and tutorials run (RUN=0 runs nothing)
 	NO_MKDOCS_2_WARNING=1 DOCS_RUN=$(RUN) PYTHONPATH=. $(BIN)/mkdocs build --quiet
+
+bench-finetune: $(VENV)/.dev-models  ## fine-tuning of a scaled BLIP-2 beside the source article's loop, written plainly
+	$(BIN)/python -m benchmarks.finetune
 
 dist: $(VENV)/.dev  ## build the wheel and the source archive, and check both
 	rm -rf dist
