@@ -14,7 +14,6 @@ from catalens.cli.commands import command
 from catalens.cli.options import Json, PicturesOrNone
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
-from catalens.core.types import Outcome
 from catalens.deployment.requests import Format, Mode
 
 if TYPE_CHECKING:
@@ -54,6 +53,7 @@ def invoke(
     Requests are checked against the endpoint's limit before they are sent; a picture that is over it is sent smaller,
     with a notice. An asynchronous endpoint is asked through its S3 prefix.
     """
+    from catalens.core.types import Outcome
     from catalens.deployment import aws, endpoint, invocation
 
     if not pictures and not text:

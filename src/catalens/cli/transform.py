@@ -13,7 +13,6 @@ from catalens.cli.aws import DryRun, Region, Variables, Wait, needed, printed, v
 from catalens.cli.commands import command
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError, ModelError
-from catalens.core.types import Outcome
 
 if TYPE_CHECKING:
     from catalens.deployment.aws import Clients
@@ -101,6 +100,7 @@ def _waited(name: str, clients: Clients, *, wait: bool, failing: bool) -> ModelE
 def _collect(source: str, answers: str, clients: Clients, table: Path | None, catalogue: str | None) -> None:
     """Read the answers of a transform into a table, a catalogue, or both."""
     from catalens.catalogue.opening import open_index
+    from catalens.core.types import Outcome
     from catalens.deployment.transform_results import read_answers, write_catalogue, write_table
 
     tally, rows = Tally(as_json=False), []
