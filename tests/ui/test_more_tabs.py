@@ -60,7 +60,7 @@ def test_one_key_decides_undoes_and_skips(context: BrowserContext, reviewed: tup
     decided(tab, "2 of 4")
     third = title(tab)
     tab.keyboard.press("s")
-    tab.wait_for_function(f"document.querySelector('#review figcaption').textContent !== {json.dumps(third)}")
+    tab.locator("#review figcaption").filter(has_not_text=third).wait_for()
     tab.get_by_label("Another value").fill("Green")
     tab.keyboard.press("Enter")
     tab.get_by_text("Nothing is left for you to decide.").wait_for()

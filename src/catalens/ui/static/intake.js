@@ -77,9 +77,11 @@ async function photograph(onfile) {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1600 } } });
     if (!dialog.open) stream.getTracks().forEach((track) => track.stop());
+    video.addEventListener("loadeddata", () => {
+      shoot.disabled = false; // before, a picture would have no pixels
+      shoot.focus();
+    });
     video.srcObject = stream;
-    shoot.disabled = false;
-    shoot.focus();
   } catch {
     const cure = "No camera can be used here. Allow this page to use it in the browser's settings, or choose a picture instead.";
     video.replaceWith(failure(new Error(cure)));
