@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from catalens.catalogue.sources import Item
+from catalens.catalogue.opening import open_index
+from catalens.catalogue.sources import Item, bucket, read_picture
 from catalens.catalogue.sources.bucket import bucket_entries
 from catalens.catalogue.sources.datasets import dataset_source, is_dataset
+from catalens.catalogue.sources.records import CatalogueSource, is_catalogue, items_of
 from catalens.catalogue.sources.tar import tar_source
 from catalens.core.errors import InputError
-from catalens.core.types import Outcome
+from catalens.core.types import Outcome, Record
 from catalens.pipelines.prefetch import read_item
+from tests.support.indexes import DIM, vectors_of
 
 
 def png(red: int) -> bytes:
@@ -83,6 +86,8 @@ def test_a_saved_data_set(tmp_path: Path) -> None:
     assert len({item.id for item in items}) == 40
     assert items[21].picture == png(21)
     assert items[21].fields == {"label": "thing 1-1"}
+    for item in (*items, items[3]):
+        assert read_picture(item.source) == item.picture
     (tmp_path / names[1]).write_bytes((tmp_path / names[1]).read_bytes()[:900])
     cut = list(dataset_source(tmp_path))
     assert len([each for each in cut if isinstance(each, Item)]) >= 20
@@ -116,3 +121,55 @@ def test_pictures_in_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
             list(bucket_entries("s3://nobody/x", client=client))
     with pytest.raises(InputError, match="names no bucket"):
         bucket_entries("s3://")
+
+
+def test_records_of_archives_buckets_and_tables_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {f"a/{number}.png": png(number) for number in range(4)}
+    first, second = (archive(tmp_path / f"{name}.tar", files) for name in ("x", "y"))
+    items = [item for path in (first, second) for item in tar_source(path) if isinstance(item, Item)]
+    records = [Record(item.id, item.source, item.fields) for item in items]
+    # In order, and in any order.
+    for some in (records, records[::-1], records[2:3] * 2):
+        again = [each for each in items_of(some) if isinstance(each, Item)]
+        assert [item.picture for item in again] == [png(int(each.id[-1])) for each in some]
+    first.unlink()
+    found = list(items_of([records[0], Record("m", f"{second}#a/9.png"), records[5]]))
+    assert ["cannot read" in str(getattr(each, "error", "")) for each in found] == [True, False, False]
+    assert "no longer a picture" in str(getattr(found[1], "error", ""))
+    monkeypatch.setattr(bucket, "_client", lambda: Objects({"k/1.png": png(7)}))
+    (item,) = items_of([Record("1", "s3://shop/k/1.png")])
+    assert isinstance(item, Item)
+    image = read_item(item, None)
+    assert isinstance(image, Image.Image)
+    assert image.getpixel((0, 0)) == (7, 0, 0)
+    assert read_picture("s3://shop/k/1.png") == png(7)
+
+
+class Objects:
+    """A bucket."""
+
+    def __init__(self, contents: dict[str, bytes]) -> None:
+        self.contents = contents
+
+    def get_object(self, **place: str) -> dict[str, io.BytesIO]:
+        return {"Body": io.BytesIO(self.contents[place["Key"]])}
+
+
+def test_a_catalogue_is_a_source(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 3), (9, 0, 0)).save(tmp_path / "a.png")
+    path = tmp_path / "shop.catalens"
+    with open_index(path, encoder_name="enc", dim=DIM) as index:
+        index.add([Record("a", str(tmp_path / "a.png"), {"n": 1})], vectors_of(1))
+    assert is_catalogue(str(path))
+    assert is_catalogue("postgresql:///shop")
+    assert not any(map(is_catalogue, ("s3://shop/photos", str(tmp_path), str(tmp_path / "a.png"), "nothing")))
+    source = CatalogueSource(str(path))
+    for _ in range(2):
+        (item,) = source
+        assert isinstance(item, Item)
+        assert (item.id, item.fields) == ("a", {"n": 1})
+
+
+def test_an_archive_in_a_bucket_is_refused() -> None:
+    with pytest.raises(InputError, match="fetch it first"):
+        bucket_entries("s3://shop/shard-000.tar")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +19,7 @@ from catalens.core.errors import CatalogueError
 from catalens.core.types import Record
 from catalens.core.vectors import unit_rows
 from tests.support.indexes import DIM, ask, vectors_of
-from tests.support.servers import Server
+from tests.support.servers import Server, postgres_server
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def test_another_encoder_width_or_table_is_refused(postgres: Server, database: A
     open_index(uri, encoder_name="everyday@3", dim=DIM).close()
     with pytest.raises(CatalogueError, match="was filled by everyday@3"):
         open_index(uri, encoder_name="starter@4", dim=DIM)
-    with pytest.raises(CatalogueError, match=f"vectors {DIM} wide .* is 8 wide now; fill another index"):
+    with pytest.raises(CatalogueError, match=f"vectors {DIM} wide .* is 8 wide now; re-encode it with: .* migrate"):
         open_index(uri, dim=8)
     with pytest.raises(CatalogueError, match="there is no table"):
         open_index(postgres.new(), encoder_name="enc", dim=DIM, read_only=True)
@@ -108,3 +112,26 @@ def test_the_graph_is_used_and_filters_still_come_before_k(postgres: Server, dat
         database.execute(f"DROP INDEX {table_of(uri)}_graph")  # as a loader that was killed leaves it
     open_index(uri).close()
     assert database.execute(f"SELECT to_regclass('{table_of(uri)}_graph')").fetchone() != (None,)
+
+
+def test_a_server_killed_in_mid_load_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    folder, vectors, acknowledged = tmp_path / "data", vectors_of(2000), 0
+    with postgres_server(folder) as server:
+        uri = server.new()
+        index = open_index(uri, encoder_name="enc", dim=DIM)
+        postmaster = int((folder / "postmaster.pid").read_text().split()[0])
+        killer = threading.Timer(0.7, os.kill, (postmaster, signal.SIGQUIT))  # at once, without a checkpoint
+        killer.start()
+        with pytest.raises(CatalogueError, match=r"stopped or started|went away"):  # noqa: PT012 - wherever it is
+            while True:
+                start = acknowledged % 2000
+                index.add(records_of(2000)[start : start + 20], vectors[start : start + 20])
+                acknowledged += 20
+        killer.join()
+        index.close()
+    with postgres_server(folder), open_index(uri) as index:
+        ids = [record.id for record in index.records()]
+        assert len(ids) == len(set(ids))
+        assert set(ids) >= {f"r{at}" for at in range(min(acknowledged, 2000))}
+        index.add(records_of(2000), vectors)
+        assert len(index) == len({record.id for record in index.records()}) == 2000

@@ -55,3 +55,38 @@ def test_a_server_that_is_not_there_is_named_without_the_password(run: Run, shop
             refused = run(*command)
             assert (refused.code, "no server answers there" in refused.err) == (3, True), refused.err
             assert "secret" not in refused.err
+
+
+def test_a_catalogue_moves_and_changes_its_encoder(run: Run, shop: Path, tmp_path: Path, uri: str) -> None:
+    here = str(tmp_path / "here.catalens")
+    assert run("index", "add", here, shop / "products.csv").code == 0
+    moved = run("index", "migrate", here, uri, "--json")
+    assert (moved.code, moved.rows[0]["copied"], moved.rows[0]["records"]) == (0, 6, 6), moved.err
+    assert run("index", "migrate", here, uri, "--json").rows[0]["unchanged"] == 6
+    same = run("index", "migrate", uri, "--encoder", "fake")
+    assert (same.code, "is of fake-16 already" in same.err) == (2, True)
+    changed = run("index", "migrate", uri, "--encoder", "starter", "--json")
+    assert (changed.code, changed.rows[0]["encoded"], changed.rows[0]["records"]) == (0, 6, 6), changed.err
+    assert run("index", "info", uri, "--json").rows[0]["encoder"].startswith("starter@")
+    assert len(run("search", uri, "a shirt", "--model", "starter", "--json").rows) == 6
+    assert len(run("index", "migrate", uri, "--drop", "--json").rows[0]["dropped"]) == 1
+    nothing = run("index", "migrate", uri, "--drop")
+    assert (nothing.code, "nothing was kept" in nothing.err) == (0, True)
+
+
+def test_what_to_migrate_to_must_be_said(run: Run, catalogue: Path) -> None:
+    refused = run("index", "migrate", catalogue)
+    assert (refused.code, "name a destination" in refused.err) == (2, True)
+
+
+def test_a_picture_that_is_gone_keeps_the_old_encoder(run: Run, broken: Path, tmp_path: Path) -> None:
+    (broken / "1.png").unlink()
+    path = tmp_path / "c.catalens"
+    assert run("index", "add", path, broken).code == 0
+    (broken / "2.png").unlink()
+    stays = run("index", "migrate", path, "--encoder", "starter", "--json")
+    assert (stays.code, "stays as it is" in stays.err) == (1, True)
+    assert run("index", "info", path, "--json").rows[0]["encoder"] == "fake-16"
+    assert run("index", "migrate", path, "--encoder", "starter", "--skip-unreadable").code == 1
+    now = run("index", "info", path, "--json").rows[0]
+    assert (now["records"], now["encoder"].partition("@")[0]) == (1, "starter")

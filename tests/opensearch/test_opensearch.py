@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +16,17 @@ from catalens.catalogue.opensearch import bulk
 from catalens.catalogue.opensearch.index import OpenSearchIndex
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.types import Record
-from tests.support.indexes import DIM, ask, vectors_of
+from tests.support.indexes import DIM, ask, name_of, titled, vectors_of
 from tests.support.servers import Server, opensearch_server
 
 pytestmark = pytest.mark.opensearch
-
-NO_RETRY = 0
-
-
-@pytest.fixture
-def client(opensearch: Server) -> Iterator[Any]:
-    from opensearchpy import OpenSearch
-
-    with OpenSearch([opensearch.url]) as opened:
-        yield opened
-
-
-def name_of(uri: str) -> str:
-    return uri.partition("?")[0].rpartition("/")[2]
-
-
-def records_of(n: int) -> list[Record]:
-    return [Record(f"r{at}", "", {"title": f"Item {at}"}) for at in range(n)]
 
 
 @pytest.mark.parametrize("space", ["cosinesimil", "innerproduct", "l2"])
 def test_scores_are_cosines_in_every_space(opensearch: Server, space: str) -> None:
     vectors, query = vectors_of(60), vectors_of(1, seed=4)[0]
     with open_index(f"{opensearch.new()}&space={space}", encoder_name="enc", dim=DIM) as index:
-        index.add(records_of(60), vectors)
+        index.add(titled(60), vectors)
         approximate, exact = ask(index, query, 60), ask(index, query, 20_000)
     expected = sorted((vectors @ query).tolist(), reverse=True)
     for hits in (approximate, exact):
@@ -64,46 +47,12 @@ def test_another_encoder_or_width_is_refused(opensearch: Server) -> None:
     open_index(uri, encoder_name="everyday@3", dim=DIM).close()
     with pytest.raises(CatalogueError, match="was filled by everyday@3"):
         open_index(uri, encoder_name="starter@4", dim=DIM)
-    with pytest.raises(CatalogueError, match=f"vectors {DIM} wide .* is 8 wide now; fill another index"):
+    with pytest.raises(CatalogueError, match=f"vectors {DIM} wide .* is 8 wide now; re-encode it with: .* migrate"):
         open_index(uri, dim=8)
     with pytest.raises(CatalogueError, match="reading only"), open_index(uri, read_only=True) as index:
-        index.add(records_of(1), vectors_of(1))
+        index.add(titled(1), vectors_of(1))
     with pytest.raises(CatalogueError, match="there is no index"):
         open_index(opensearch.new())
-
-
-BLOCKS = {
-    "read_only_allow_delete": "disk is nearly full",
-    "write": "blocked for writing",
-    "read_only": "blocked for writing",
-}
-
-
-@pytest.mark.parametrize(("block", "cure"), BLOCKS.items(), ids=BLOCKS)
-def test_a_blocked_index_says_why(
-    opensearch: Server, client: Any, block: str, cure: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bulk, "_RETRIES", NO_RETRY)
-    uri = opensearch.new()
-    with open_index(uri, encoder_name="enc", dim=DIM) as index:
-        index.add(records_of(1), vectors_of(1))
-        client.indices.put_settings(index=name_of(uri), body={f"index.blocks.{block}": True})
-        with pytest.raises(CatalogueError, match=cure):
-            index.add(records_of(2), vectors_of(2))
-        with pytest.raises(CatalogueError, match=cure):  # a new field, which the mapping lacks
-            index.add([Record("a", "", {block: 1})], vectors_of(1))
-        client.indices.put_settings(index=name_of(uri), body={f"index.blocks.{block}": None})
-        index.add([Record("a", "", {block: 1})], vectors_of(1))
-        assert len(index) == 2
-
-
-def test_an_index_from_elsewhere_is_refused(opensearch: Server, client: Any) -> None:
-    uri = opensearch.new()
-    field = {"type": "knn_vector", "dimension": 4, "method": {"name": "hnsw", "engine": "lucene"}}
-    body = {"settings": {"index.knn": True}, "mappings": {"properties": {"image_vector": field}}}
-    client.indices.create(index=name_of(uri), body=body)
-    with pytest.raises(CatalogueError, match=r"not made by Catalens.*image_vector"):
-        open_index(uri)
 
 
 def test_a_deleted_index_is_named(opensearch: Server, client: Any) -> None:
@@ -119,11 +68,11 @@ def test_a_deleted_index_is_named(opensearch: Server, client: Any) -> None:
 def test_an_alias_is_an_index(opensearch: Server, client: Any) -> None:
     uri = opensearch.new()
     with open_index(uri, encoder_name="enc", dim=DIM) as index:
-        index.add(records_of(3), vectors_of(3))
+        index.add(titled(3), vectors_of(3))
     alias = f"{name_of(uri)}-alias"
     client.indices.put_alias(index=name_of(uri), name=alias)
     with open_index(uri.replace(name_of(uri), alias), encoder_name="enc", dim=DIM) as index:
-        index.add(records_of(4), vectors_of(4))
+        index.add(titled(4), vectors_of(4))
         assert len(index) == 4
 
 
@@ -138,8 +87,8 @@ def test_loading_suspends_settings_and_a_killed_loader_is_repaired(opensearch: S
         client.indices.put_settings(index=name_of(uri), body={"refresh_interval": "7s"})
         with index.loading():
             assert settings() == ("-1", "0")
-            index.add(records_of(30), vectors_of(30))
-            assert index.get(["r7"])[0] == records_of(8)[7]
+            index.add(titled(30), vectors_of(30))
+            assert index.get(["r7"])[0] == titled(8)[7]
             assert len(index) == 30
         assert settings() == ("7s", "0")
         for _ in range(2):  # two loaders that were killed
@@ -183,9 +132,38 @@ def test_only_documents_that_met_a_busy_server_are_sent_again(
             return answer
 
         monkeypatch.setattr(index._client, "bulk", busy)
-        index.add(records_of(10), vectors_of(10))
+        index.add(titled(10), vectors_of(10))
         assert sent[1:] == [["r0", "r3", "r6", "r9"]]
-        assert sorted(index.records(), key=lambda record: record.id) == records_of(10)
+        assert sorted(index.records(), key=lambda record: record.id) == titled(10)
+
+
+def test_a_server_killed_while_a_bulk_is_under_way_doubles_nothing(tmp_path: Path, opensearch: Server) -> None:
+    home = tmp_path / "node"
+    home.mkdir()
+    vectors, acknowledged = vectors_of(4000), 0
+    with opensearch_server(home, ours=True) as server:
+        uri = server.new()
+        index = open_index(uri, encoder_name="enc", dim=DIM)
+        killer = threading.Timer(1.0, server.kill)
+        killer.start()
+        with suppress(CatalogueError):  # wherever it is then, in a request or between two
+            while True:
+                start = acknowledged % 4000
+                index.add([Record(f"r{at}", "") for at in range(start, start + 40)], vectors[start : start + 40])
+                acknowledged += 40
+        killer.join()
+        with suppress(CatalogueError):
+            index.close()
+    with (
+        opensearch_server(home, ours=True) as server,
+        open_index(f"opensearch://{server.url.removeprefix('http://')}/{name_of(uri)}") as index,
+    ):
+        ids = [record.id for record in index.records()]
+        assert len(ids) == len(set(ids)) >= min(acknowledged, 4000)
+        assert {f"r{at}" for at in range(min(acknowledged, 4000))} <= set(ids)
+        for start in range(0, 4000, 400):  # the same source once more
+            index.add([Record(f"r{at}", "") for at in range(start, start + 400)], vectors[start : start + 400])
+        assert len(index) == len({record.id for record in index.records()}) == 4000
 
 
 def test_a_server_killed_in_mid_load_loses_nothing_that_was_acknowledged(tmp_path: Path, opensearch: Server) -> None:
@@ -232,7 +210,7 @@ def test_recall_is_nearly_whole(opensearch: Server) -> None:
 def test_wrong_widths_are_refused_before_anything_is_sent(opensearch: Server) -> None:
     with open_index(opensearch.new(), encoder_name="enc", dim=DIM) as index:
         with pytest.raises(CatalogueError, match=r"\(1, 17\)"):
-            index.add(records_of(1), np.ones((1, 17), dtype=np.float32))
+            index.add(titled(1), np.ones((1, 17), dtype=np.float32))
         with pytest.raises(InputError, match="unit length"):
-            index.add(records_of(1), np.zeros((1, DIM), dtype=np.float32))
+            index.add(titled(1), np.zeros((1, DIM), dtype=np.float32))
         assert len(index) == 0

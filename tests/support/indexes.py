@@ -6,7 +6,7 @@ import numpy as np
 
 from catalens.core.filters import Filter
 from catalens.core.protocols import Index
-from catalens.core.types import Hit, Vectors
+from catalens.core.types import Hit, Record, Vectors
 from catalens.core.vectors import unit_rows
 
 DIM = 16
@@ -23,3 +23,13 @@ def ask(
     """Query with one (dim,) vector."""
     (hits,) = index.query(vector[None], k, where, min_score)
     return hits
+
+
+def name_of(uri: str) -> str:
+    """Return the name of the index in an address."""
+    return uri.partition("?")[0].rpartition("/")[2]
+
+
+def titled(n: int) -> list[Record]:
+    """Return n records with a title."""
+    return [Record(f"r{at}", "", {"title": f"Item {at}"}) for at in range(n)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from catalens.core.errors import CatalogueError
 
@@ -49,13 +50,13 @@ def refusal(filled_by: str, given: str, path: Path | str | None = None) -> str:
 
 
 def way_out(given: str, path: Path | str | None = None) -> str:
-    """Name the command that brings an index to an encoder; one on a server is filled anew, beside the old one.
+    """Name the command that brings an index to an encoder; one on a server is replaced by a new one.
 
     >>> way_out("everyday@3", "postgresql:///shop?table=old")
-    'fill another index with: catalens index add ADDRESS PICTURES --model everyday'
+    "re-encode it with: catalens index migrate 'postgresql:///shop?table=old' --encoder everyday"
     """
     if "://" in str(path):
-        return f"fill another index with: catalens index add ADDRESS PICTURES --model {model_of(given)}"
+        return f"re-encode it with: catalens index migrate {quote(str(path))} --encoder {model_of(given)}"
     return f"re-encode it with: catalens index reencode {path or 'CATALOGUE'} --model {model_of(given)}"
 
 

@@ -245,31 +245,47 @@ class EmbeddedIndex:
         """Return at most k hits of both rankings, fused; the score is the cosine with the (dim,) vector."""
         return hybrid(self, text, vector, check_k(k), where, without=without, min_score=min_score)
 
-    def reencode(self, encoder_name: str, dim: int, blocks: Iterable[tuple[Sequence[str], Vectors]]) -> None:
+    def reencode(
+        self,
+        encoder_name: str,
+        dim: int,
+        blocks: Iterable[tuple[Sequence[str], Vectors]],
+        *,
+        exclusively: bool = False,
+        drop_missing: bool = False,
+    ) -> None:
         """Replace every vector and the encoder's name in one step; until then, and on failure, all is as before.
 
         Args:
             encoder_name: the new encoder.
             dim: its width.
             blocks: ids and their (n, dim) vectors, until every record had its turn. They are kept in memory as
-                float16 until the end, so no lock is held while they are made, and whoever makes them may
-                `remove` a record that can no longer be encoded.
+                float16 until the end. Unless `exclusively`, no lock is held while they are made, and whoever makes
+                them may `remove` a record that can no longer be encoded.
+            exclusively: keep other writers waiting while blocks are made, so that they add nothing that blocks lack.
+            drop_missing: remove records that have no new vector.
 
         Raises:
             CatalogueError: a record without a new vector, or what `add` raises.
         """
-        fresh: dict[str, bytes] = {}
-        for ids, vectors in blocks:
-            rows = check_vectors(vectors, (len(ids), dim)).astype("<f2")
-            fresh.update(zip(ids, (row.tobytes() for row in rows), strict=True))
-        with self._writing():
-            tables.replace_vectors(self._connection, fresh)
-            self._connection.execute(
-                "UPDATE state SET encoder = ?, dim = ?, space = ?, hnsw = NULL",
-                (encoder_name, dim, secrets.token_hex(8)),
-            )
+        if exclusively:
+            with self._writing():
+                self._replace(encoder_name, dim, _halves(blocks, dim), drop_missing=drop_missing)
+        else:
+            fresh = _halves(blocks, dim)
+            with self._writing():
+                self._replace(encoder_name, dim, fresh, drop_missing=drop_missing)
         self._encoder = (encoder_name, dim)
         hnsw.delete_others(self.path, None)
+
+    def _replace(self, encoder_name: str, dim: int, fresh: dict[str, bytes], *, drop_missing: bool) -> None:
+        removed = tables.delete(self._connection, tables.ids_without(self._connection, fresh)) if drop_missing else 0
+        tables.replace_vectors(self._connection, fresh)
+        self._connection.execute(
+            "UPDATE state SET encoder = ?1, dim = ?2, space = ?3, hnsw = NULL, removed = removed + ?4, "
+            "records = records - ?4",
+            (encoder_name, dim, secrets.token_hex(8), removed),
+        )
 
     def build_graph(self) -> None:
         """Build the HNSW side file: worthwhile from about half a million records."""
@@ -317,3 +333,12 @@ class EmbeddedIndex:
         if (state.encoder, state.dim) != self._encoder:
             raise CatalogueError(f"{self.path} was re-encoded meanwhile, with {state.encoder}; open it again")
         return state
+
+
+def _halves(blocks: Iterable[tuple[Sequence[str], Vectors]], dim: int) -> dict[str, bytes]:
+    """Return vectors by id, as they are stored."""
+    fresh: dict[str, bytes] = {}
+    for ids, vectors in blocks:
+        rows = check_vectors(vectors, (len(ids), dim)).astype("<f2")
+        fresh.update(zip(ids, (row.tobytes() for row in rows), strict=True))
+    return fresh

@@ -60,8 +60,7 @@ def migrate(
     with (
         open_index(source, read_only=True) as held,
         open_index(destination, encoder_name=held.encoder_name, dim=held.dim) as to,
-        # Not worthwhile for a few records beside many.
-        to.loading() if isinstance(to, Loadable) and 2 * len(to) < len(held) else nullcontext(),
+        loading(to, len(held)),
     ):
         total, copied, skipped = len(held), 0, 0
         for batch in batched(held.records(), _AT_ONCE):
@@ -72,21 +71,41 @@ def migrate(
         return Migration(copied, skipped, len(to))
 
 
+def loading(to: Index, records: int) -> AbstractContextManager[None]:
+    """Return the block in which records are loaded: a fast one, unless they are a few beside many."""
+    return to.loading() if isinstance(to, Loadable) and 2 * len(to) < records else nullcontext()
+
+
 def _copy(batch: Sequence[Record], held: Index, to: Index) -> int:
     """Copy the records of a batch that the destination lacks or has otherwise; return how many."""
     ids = [record.id for record in batch]
     hashes, there = held.hashes(ids), to.hashes(ids)
-    wanted = list(_changed(batch, to.get(ids), hashes, there))
+    wanted = list(changed(batch, to.get(ids), hashes, there))
     if wanted:
         ids = [record.id for record in wanted]
         to.add(wanted, held.vectors(ids), [hashes.get(one) for one in ids])
     return len(wanted)
 
 
-def _changed(
-    batch: Sequence[Record], found: Sequence[Record | None], hashes: dict[str, str], there: dict[str, str]
+def changed(
+    batch: Sequence[Record],
+    found: Sequence[Record | None],
+    hashes: dict[str, str],
+    there: dict[str, str],
+    *,
+    hashes_needed: bool = True,
 ) -> Iterator[Record]:
-    """Return the records to copy; without a hash nothing says that a vector is the same."""
+    """Return the records that a destination lacks or has otherwise.
+
+    Args:
+        batch: records of the source.
+        found: those of the destination, by the same ids.
+        hashes: content hashes of the source.
+        there: content hashes of the destination.
+        hashes_needed: without a hash nothing says that a copied vector is the same; one that is made from the
+            record's picture is.
+    """
     for record, other in zip(batch, found, strict=True):
-        if record.id not in hashes or hashes[record.id] != there.get(record.id) or record != other:
+        known = record.id in hashes or not hashes_needed
+        if not known or hashes.get(record.id) != there.get(record.id) or record != other:
             yield record

@@ -136,6 +136,16 @@ def create(connection: sqlite3.Connection, encoder_name: str, dim: int) -> None:
         connection.execute("INSERT INTO state VALUES (?, ?, ?, 1, 0, NULL, 0)", made)
 
 
+def is_catalogue_file(path: Path) -> bool:
+    """Return whether a file begins as a catalogue does: SQLite's header, with our application id at byte 68."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(72)
+    except OSError:
+        return False
+    return head.startswith(b"SQLite format 3\0") and int.from_bytes(head[68:72], "big") == APPLICATION_ID
+
+
 def is_blank(connection: sqlite3.Connection) -> bool:
     """Return whether the database has no tables: a new file, or an interrupted creation."""
     return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -120,6 +120,11 @@ def vectors_from(connection: sqlite3.Connection, first_row: int, dim: int) -> tu
     (n,) = connection.execute("SELECT count(*) FROM vector WHERE row >= ?", (first_row,)).fetchone()
     sql = "SELECT row, vector, checksum FROM vector WHERE row >= ? ORDER BY row"
     return _stacked(connection, connection.execute(sql, (first_row,)), n, dim)
+
+
+def ids_without(connection: sqlite3.Connection, known: Container[str]) -> list[str]:
+    """Return the ids of the records that are not among some."""
+    return [one for (one,) in connection.execute("SELECT id FROM record") if one not in known]
 
 
 def replace_vectors(connection: sqlite3.Connection, vectors: Mapping[str, bytes]) -> None:

@@ -38,7 +38,7 @@ def enrich(
         list[str] | None,
         Argument(
             metavar="PICTURES",
-            help="Folders, tables, patterns, tar archives such as 'a-{00..99}.tar', or s3://BUCKET/PREFIX.",
+            help="Folders, tables, patterns, archives such as 'a-{00..99}.tar', s3://BUCKET/PREFIX, or a catalogue.",
         ),
     ] = None,
     do: Annotated[
@@ -78,6 +78,14 @@ def enrich(
     xmp: Annotated[
         bool | None,
         Option("--xmp", help="XMP file beside each picture: description, keywords, alt text.", rich_help_panel=_WHERE),
+    ] = None,
+    xmp_in_file: Annotated[
+        bool | None,
+        Option(
+            "--xmp-in-file",
+            help="The same inside the picture files, which are changed; needs exiftool.",
+            rich_help_panel=_WHERE,
+        ),
     ] = None,
     index: Annotated[
         str | None,
@@ -140,6 +148,7 @@ def enrich(
         "rows_per_shard": rows_per_shard,
         "sidecar": sidecar,
         "xmp": xmp,
+        "xmp_in_file": xmp_in_file,
         "index": index,
         "if_exists": if_exists,
         "limit": limit,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from catalens.cli import index_add, index_check, inputs, output
+from catalens.cli import index_add, index_check, index_migrate, inputs, output
 from catalens.cli.commands import command, command_group
 from catalens.cli.filtering import filter_of, say_unknown_fields
 from catalens.cli.options import Catalogue, Json, Model, Where, session_for
@@ -197,5 +197,15 @@ group = command_group(
     "Create and maintain a catalogue: records, vectors and keywords in one file, or on a search server.",
     "catalens index add shop.catalens photos/",
     "catalens index info shop.catalens",
-    commands=(index_add.add, info, list_records, remove, duplicates, reencode, graph, index_check.check),
+    commands=(
+        index_add.add,
+        info,
+        list_records,
+        remove,
+        duplicates,
+        reencode,
+        index_migrate.migrate,
+        graph,
+        index_check.check,
+    ),
 )

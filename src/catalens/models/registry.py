@@ -132,7 +132,7 @@ def name_here(encoder_name: str, *, cache: Path | None = None) -> str | None:
     >>> name_here("everyday@1"), name_here("nobody@1")
     ('everyday', None)
     """
-    name = encoder_name.rpartition("@")[0]
+    name = encoder_name.rpartition("@")[0] or encoder_name
     if name in SHIPPED or (Path(name) / "bundle.json").is_file():
         return name
     from catalens.models.hub.loading import files_here

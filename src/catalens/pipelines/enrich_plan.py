@@ -97,6 +97,7 @@ class EnrichPlan:
         rows_per_shard: rows of a shard.
         sidecar: suffix of a text file beside each picture.
         xmp: write an .xmp file beside each picture.
+        xmp_in_file: write the same into the picture file itself, through exiftool.
         index: catalogue that takes vectors, with the other results as fields.
         if_exists: what to do with text files and table rows that are there already.
         limit: most pictures.
@@ -118,6 +119,7 @@ class EnrichPlan:
     rows_per_shard: int = ROWS_PER_SHARD
     sidecar: str | None = None
     xmp: bool = False
+    xmp_in_file: bool = False
     index: str | None = None
     if_exists: IfExists = "skip"
     limit: int | None = None
@@ -225,7 +227,7 @@ _FIELDS: Mapping[str, str] = {
     **{each.name: "text" for each in fields(EnrichPlan)},
     **dict.fromkeys(("limit", "rows_per_shard", "workers"), "integer"),
     "sample": "number",
-    "xmp": "flag",
+    **dict.fromkeys(("xmp", "xmp_in_file"), "flag"),
     "sources": "texts",
     "do": "do",
 }

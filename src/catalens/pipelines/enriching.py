@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import chain, islice
@@ -23,6 +23,7 @@ from catalens.pipelines.encoding import EmbedStage
 from catalens.pipelines.engine import run_job, stream
 from catalens.pipelines.enrich_plan import EnrichPlan
 from catalens.pipelines.events import Callbacks, JobReport
+from catalens.pipelines.exiftool import XmpInFiles
 from catalens.pipelines.index_fields import EnrichedIndex
 from catalens.pipelines.journal import Journal
 from catalens.pipelines.memory_plan import memory_bytes, predict_memory
@@ -186,7 +187,7 @@ class Enrichment:
                 name: where for name in ("output", "index") if (where := getattr(plan, name)) and Path(where).exists()
             }
             plan = self.plan = replace(plan, output=there.get("output"), index=there.get("index"))
-        elif not (plan.output or plan.sidecar or plan.xmp or plan.index):
+        elif not (plan.output or plan.sidecar or plan.xmp or plan.xmp_in_file or plan.index):
             raise InputError("results go nowhere; use --output FOLDER, --sidecar .txt, --xmp or --index CATALOGUE")
         about = identity(self.stages, self.session)
         made: list[Output] = []
@@ -209,10 +210,16 @@ class Enrichment:
                     "a memory limit that allows one model at a time goes with a folder of shards (--output FOLDER/), "
                     "not with one table or text files; name a folder, or raise the limit"
                 )
-        if plan.xmp:
-            made.append(XmpSidecars(overwrite=plan.if_exists == "overwrite"))
+        made += self._xmp()
         if plan.index is not None:
             made.append(self._index(plan.index, about))
+        return made
+
+    def _xmp(self) -> list[Output]:
+        overwrite = self.plan.if_exists == "overwrite"
+        made: list[Output] = [XmpSidecars(overwrite=overwrite)] if self.plan.xmp else []
+        if self.plan.xmp_in_file:
+            made.append(self._open.enter_context(closing(XmpInFiles(overwrite=overwrite))))
         return made
 
     def _destination(self, table: Path | None) -> Destination:
@@ -259,6 +266,7 @@ class _Chosen:
 def _opened(name: str) -> Iterable[Entry]:
     from catalens.catalogue.sources.bucket import bucket_entries, is_bucket
     from catalens.catalogue.sources.datasets import dataset_source, is_dataset
+    from catalens.catalogue.sources.records import CatalogueSource, is_catalogue
     from catalens.catalogue.sources.tar import is_tar, tar_source
 
     if is_bucket(name):
@@ -267,6 +275,8 @@ def _opened(name: str) -> Iterable[Entry]:
         return tar_source(Path(name))
     if is_dataset(Path(name)):
         return dataset_source(Path(name))
+    if is_catalogue(name):
+        return CatalogueSource(name)
     return named_entries([name])
 
 

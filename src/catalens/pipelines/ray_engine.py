@@ -7,6 +7,7 @@ the engine.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import time
@@ -189,7 +190,7 @@ def _results(
             Worker,
             fn_constructor_args=(list(stages), own),
             batch_size=1,
-            concurrency=actors,
+            compute=ray.data.ActorPoolStrategy(size=actors),
             **{"num_gpus" if on_gpu else "num_cpus": 1},
             max_restarts=-1,
             max_task_retries=-1,
@@ -223,6 +224,7 @@ def _cluster(address: str | None, workers: int | None) -> Iterator[Any]:
     except ImportError as error:
         raise InputError('--engine ray needs Ray: pip install "catalens[ray]"') from error
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors come as exceptions; the rest is not the user's
     own: dict[str, Any] = (
         {} if address is not None else {"num_cpus": workers + 1 if workers else None, "include_dashboard": False}
     )
@@ -231,6 +233,7 @@ def _cluster(address: str | None, workers: int | None) -> Iterator[Any]:
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"the Ray cluster {address or 'of this machine'} cannot be reached: {error}") from error
     ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # its plan and its advice are not the user's
     try:
         yield ray
     finally:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from catalens.catalogue.index import EmbeddedIndex
 from catalens.catalogue.opening import open_index
-from catalens.catalogue.sources import Entry, Item, read_picture
-from catalens.core.errors import InputError
+from catalens.catalogue.sources.records import items_of
 from catalens.core.protocols import Encoder
 from catalens.core.types import Outcome, Record, Vectors
 from catalens.core.vectors import batched
@@ -50,7 +49,7 @@ def reencode(
     """
 
     def blocks() -> Iterator[tuple[Sequence[str], Vectors]]:
-        for some in batched(stream(record_entries(index.records()), [EncoderStage(encoder)], session), _BATCH):
+        for some in batched(stream(items_of(index.records()), [EncoderStage(encoder)], session), _BATCH):
             rows = {event.record.id: event.values[VECTOR] for event in some if event.values is not None}
             failed = [Outcome(event.record.id, event.error) for event in some if event.values is None]
             if failed and drop:
@@ -70,14 +69,5 @@ def encode_lost(path: Path, lost: Sequence[Record], session: Session) -> tuple[i
         return 0, ()
     encoder = catalogue_encoder(path, session)
     with open_index(path, encoder_name=encoder.name, dim=encoder.dim) as index:
-        report = ingest(list(record_entries(lost)), encoder, index)
+        report = ingest(list(items_of(lost)), encoder, index)
     return report.added + report.updated, report.failures
-
-
-def record_entries(records: Iterable[Record]) -> Iterator[Entry]:
-    """Return records as entries whose pictures are read where they came from."""
-    for record in records:
-        try:
-            yield Item(record.id, read_picture(record.source), record.source, record.fields)
-        except InputError as error:
-            yield Outcome(record.id, str(error))

@@ -57,6 +57,9 @@ class Address:
         login: user and password, if the address has them.
         aws: region and service to sign requests for, if it is Amazon's.
         settings: of the index, if it is new.
+        encoder: of an index that another program filled; None for one of our own.
+        vector_field: of such an index; None if it has only one.
+        picture_field: of such an index, with the path or address of the picture; None looks for a usual name.
     """
 
     shown: str
@@ -65,6 +68,9 @@ class Address:
     login: tuple[str, str] | None
     aws: tuple[str, str] | None
     settings: Settings
+    encoder: str | None = None
+    vector_field: str | None = None
+    picture_field: str | None = None
 
 
 def parse_address(uri: str) -> Address:
@@ -98,7 +104,9 @@ def parse_address(uri: str) -> Address:
     secure = parts.scheme.lower() != "opensearch"
     port = port or (443 if aws or parts.scheme.lower() == "https" else 9200)
     login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    elsewhere = {name: given.pop(name, None) for name in ("encoder", "vector_field", "picture_field")}
     return Address(
+        **elsewhere,
         shown=shown,
         base=f"{'https' if secure or aws else 'http'}://{place}:{port}",
         index=index,

@@ -16,8 +16,10 @@ _BY_TYPE: tuple[tuple[str, str], ...] = (
     (r"index_not_found", "the index was deleted; open it again, which makes it anew, and add the same source again"),
     (r"disk usage exceeded|flood.stage|read-only-allow-delete", "the server's disk is nearly full and it has made the "
      "index read-only; free some disk (or raise the watermark), then add the same source again"),
-    (r"read-only|index write|cluster_block", "the index is blocked for writing; set index.blocks.write and "
-     "index.blocks.read_only to false"),
+    (r"index_create_block|create-index blocked", "the server's disks are nearly full and it creates no index; free "
+     "some, or set cluster.blocks.create_index to false"),
+    (r"read-only|index write|cluster_block", "the index is blocked for writing; finish the `catalens index migrate "
+     "--encoder` that did so (or end it with --drop), or set index.blocks.write and index.blocks.read_only to false"),
     (r"Document ID is not supported", "this serverless collection takes no document ids, which a catalogue needs; "
      "use an OpenSearch domain"),
     (r"dimension", "the vectors are of another width than the index"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from types import TracebackType
@@ -47,7 +47,7 @@ class OpenSearchIndex:
     def __init__(self, client: OpenSearch, address: Address, facts: existing.Facts, *, read_only: bool) -> None:
         """Use `OpenSearchIndex.open`."""
         self.shown = address.shown
-        self._client, self._name, self._facts, self._read_only = client, address.index, facts, read_only
+        self._client, self._name, self._facts, self._read_only = client, facts.index, facts, read_only
         self._ef_search = address.settings.ef_search
         self._parts = set(facts.parts)
         self._unrefreshed = False
@@ -147,6 +147,7 @@ class OpenSearchIndex:
         last = {record.id: at for at, record in enumerate(records)}
         documents = [mapping.document(records[at], rows[at], digests[at], now + at) for at in sorted(last.values())]
         with self._writing():
+            self._check_own([existing.own_name(self._client, self._name)])
             if properties := mapping.new_parts(documents, known := set(self._parts)):
                 self._client.indices.put_mapping(
                     index=self._name, body={"properties": {"fields": {"properties": properties}}}
@@ -283,6 +284,7 @@ class OpenSearchIndex:
         return self._hits(list(islice(pages, k)), min_score)
 
     def _hits(self, hits: Sequence[Mapping[str, Any]], min_score: float | None) -> list[Hit]:
+        self._check_own(hit["_index"] for hit in hits)
         scores = mapping.cosines([hit["_score"] for hit in hits], self._facts.space)
         return [
             Hit(record_of(hit["_source"]), score)
@@ -298,12 +300,18 @@ class OpenSearchIndex:
                 answer = self._client.mget(
                     index=self._name, body={"ids": [key_of(one) for one in some]}, _source_includes=",".join(parts)
                 )
+                self._check_own(each["_index"] for each in answer["docs"])
                 found |= {
                     one: each["_source"]
                     for one, each in zip(some, answer["docs"], strict=True)
                     if bulk.checked(each, self.shown).get("found")
                 }
         return found
+
+    def _check_own(self, names: Iterable[str]) -> None:
+        """Notice that an alias has taken the place of this index: vectors of another encoder mean nothing to it."""
+        if any(name != self._name for name in names):
+            raise CatalogueError(f"{self.shown} was re-encoded meanwhile; open it again")
 
     def _everything(self, parts: list[str]) -> Iterator[Document]:
         return self._pages({"match_all": {}}, [{"added": "asc"}, {"key": "asc"}], parts)

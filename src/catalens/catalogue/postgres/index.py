@@ -186,7 +186,9 @@ class PostgresIndex:
         Raises:
             InputError: an id that is not there.
         """
-        rows = self._rows("SELECT id, vector::real[] FROM {} WHERE id = ANY(%s)", [storable(ids)])
+        with self._lock, errors_named(self.shown), self._connection.transaction():
+            self._check_encoder()
+            rows = self._rows("SELECT id, vector::real[] FROM {} WHERE id = ANY(%s)", [storable(ids)])
         found = dict(rows)
         missing = next((one for one in ids if one not in found), None)
         if missing is not None:
@@ -282,6 +284,7 @@ class PostgresIndex:
     def _nearest(self, query: Vectors, k: int, where: Filter | None, *, exactly: bool) -> list[Any]:
         condition, values = compile_filter(where) if where is not None else ("true", [])
         with self._lock, errors_named(self.shown), self._connection.transaction():
+            self._check_encoder()
             settings = {"enable_indexscan": "off" if exactly else "on"}
             if not exactly:
                 settings["hnsw.ef_search"] = str(min(max(k, self._address.ef_search), _MAX_EF_SEARCH))
@@ -304,9 +307,18 @@ class PostgresIndex:
         from psycopg import sql
 
         self._check_writable()
-        composed = sql.SQL(query).format(sql.Identifier(self._address.table))
-        with self._lock, errors_named(self.shown):
-            return self._connection.execute(composed, values).rowcount
+        name = sql.Identifier(self._address.table)
+        with self._lock, errors_named(self.shown), self._connection.transaction():
+            # Waits for a swap of tables, which this name may lead to another one after.
+            self._connection.execute(sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE").format(name))
+            self._check_encoder()
+            return self._connection.execute(sql.SQL(query).format(name), values).rowcount
+
+    def _check_encoder(self) -> None:
+        """Notice that the table was replaced: vectors of another encoder mean nothing to it."""
+        found = table.read(self._connection, self._address)
+        if found is not None and found != self._facts:
+            raise CatalogueError(f"{self.shown} was re-encoded meanwhile, with {found.encoder_name}; open it again")
 
     def _check_writable(self) -> None:
         if self._read_only:

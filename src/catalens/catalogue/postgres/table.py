@@ -123,6 +123,32 @@ def drop_graph(connection: Connection[Any], address: Address) -> None:
     connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(f"{address.table}_graph")))
 
 
+def lock_writers(connection: Connection[Any], address: Address) -> None:
+    """Keep others from writing until the transaction ends; they may read."""
+    from psycopg import sql
+
+    connection.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(sql.Identifier(address.table)))
+
+
+def rename(connection: Connection[Any], now: Address, then: Address) -> None:
+    """Rename a table with its indexes, which are looked for under its name."""
+    from psycopg import sql
+
+    change = sql.SQL("ALTER TABLE {} RENAME TO {}")
+    connection.execute(change.format(sql.Identifier(now.table), sql.Identifier(then.table)))
+    change = sql.SQL("ALTER INDEX IF EXISTS {} RENAME TO {}")
+    for kind in ("fields", "words", "graph"):
+        names = (sql.Identifier(f"{each.table}_{kind}") for each in (now, then))
+        connection.execute(change.format(*names))
+
+
+def drop(connection: Connection[Any], address: Address) -> None:
+    """Delete a table."""
+    from psycopg import sql
+
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(address.table)))
+
+
 def filterable(record: Record) -> tuple[str, str]:
     """Return the fields as a filter sees them, and the texts among them in lower case, as JSON."""
     fields = {name: exact(value) for name, value in record.fields.items()}

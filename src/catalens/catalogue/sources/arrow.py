@@ -105,3 +105,35 @@ def _group_sizes(path: Path, version: tuple[int, int]) -> list[int]:  # noqa: AR
 def _group_cells(path: Path, version: tuple[int, int], group: int, column: str) -> pa.ChunkedArray | None:  # noqa: ARG001
     found = open_parquet(path).read_row_group(group, columns=[column])
     return found.column(0) if found.num_columns else None
+
+
+def open_stream(path: Path) -> pa.RecordBatchStreamReader:
+    """Open a file that `datasets` wrote.
+
+    Raises:
+        InputError: pyarrow is missing, or the file is no Arrow stream.
+    """
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise InputError('reading Arrow files needs pyarrow: pip install "catalens[parquet]"') from error
+    check_allowed(path)
+    try:
+        return pa.ipc.open_stream(pa.memory_map(str(path)))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read as an Arrow stream: {error}") from error
+
+
+def arrow_rows(path: Path) -> Iterator[Row]:
+    """Return the rows of an Arrow stream."""
+    import pyarrow as pa
+
+    number = 0
+    try:
+        for batch in open_stream(path):
+            for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+                for values in batch.slice(start, _ROWS_AT_ONCE).to_pylist():
+                    yield Row(path, f"row {number}", number, values)
+                    number += 1
+    except (pa.ArrowException, OSError, ValueError, InputError) as error:
+        yield Row(path, f"row {number}", number, error=f"the file cannot be read further: {error}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
@@ -35,14 +35,31 @@ def bucket_entries(address: str, *, client: Client = None) -> Iterable[Entry]:
         client: S3 client; None makes one from the usual credentials and settings.
 
     Raises:
-        InputError: boto3 is not installed, or the address names no bucket.
+        InputError: boto3 is not installed, or the address names no bucket, or an archive.
     """
+    if address.lower().endswith((".tar", ".tar.gz", ".tgz")):
+        raise InputError(f"{address} is an archive, which is read from a disk only; fetch it first")
     bucket, _, prefix = address.removeprefix(_SCHEME).partition("/")
     if not bucket:
         raise InputError(f"{address} names no bucket; use s3://BUCKET/PREFIX")
     if client is None:
         _client()  # its absence is an error of the job, not of each picture
     return _Bucket(bucket, prefix, client)
+
+
+def fetch(address: str) -> bytes:
+    """Return the content of `s3://bucket/key`.
+
+    Raises:
+        InputError: boto3 is not installed, or the object cannot be fetched.
+    """
+    return object_at(address)()
+
+
+def object_at(address: str) -> Callable[[], bytes]:
+    """Return what fetches `s3://bucket/key` when it is called."""
+    bucket, _, key = address.removeprefix(_SCHEME).partition("/")
+    return _Object(bucket, key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from catalens.catalogue.sources.arrow import parquet_cell
+from catalens.catalogue.sources.arrow import arrow_rows, parquet_cell
 from catalens.catalogue.sources.items import Row
 from catalens.catalogue.sources.text import text_rows
 from catalens.core.confinement import check_allowed
@@ -79,15 +79,21 @@ def read_picture(source: str) -> Path | bytes:
     """Find the image of an item or a record from its `source`.
 
     Args:
-        source: a path, or a cell: `file.parquet#column[row]`, `file.jsonl#column[row]`, or `[row.part]` for
-            the second and later pictures of a cell.
+        source: a path, an object `s3://bucket/key`, a member of an archive `file.tar#member`, or a cell:
+            `file.parquet#column[row]`, also of .jsonl and .arrow files, or `[row.part]` for the second and later
+            pictures of a cell.
 
     Raises:
-        InputError: the table is not there any more, or has no picture in that cell.
+        InputError: the object, the archive or the table is not there any more, or has no picture in that place.
     """
+    from catalens.catalogue.sources.bucket import fetch, is_bucket
+    from catalens.catalogue.sources.tar import member
+
+    if is_bucket(source):
+        return fetch(source)
     cell = _CELL.fullmatch(source)
     if cell is None or Path(source).exists():
-        return Path(source)
+        return Path(source) if (content := member(source)) is None else content
     path, column, row = Path(cell["path"]), cell["column"], int(cell["row"])
     try:
         check_allowed(path)
@@ -104,7 +110,7 @@ def read_picture(source: str) -> Path | bytes:
 
 
 class _Reading:
-    """A text table that is read on from where the last row was found; threads take turns."""
+    """A table that is read on from where the last row was found; threads take turns."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -118,7 +124,7 @@ class _Reading:
         table = (path, status.st_mtime_ns, status.st_size)
         with self._lock:
             if table != self._table or row < self._next:
-                self._table, self._rows, self._next = table, text_rows(path), 0
+                self._table, self._rows, self._next = table, _rows_of(path), 0
             for found in self._rows:
                 self._next = found.number + 1
                 if found.number == row:
@@ -128,3 +134,7 @@ class _Reading:
 
 
 _last_table = _Reading()
+
+
+def _rows_of(path: Path) -> Iterator[Row]:
+    return arrow_rows(path) if path.suffix.lower() == ".arrow" else text_rows(path)

@@ -10,7 +10,9 @@ Source:
 
 from __future__ import annotations
 
+import re
 import tarfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +24,7 @@ from catalens.core.folders import IMAGE_EXTENSIONS
 from catalens.core.json_text import parse_json
 
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_MEMBER = re.compile(r"(?P<path>.+\.(?:tar|tar\.gz|tgz))#(?P<member>.+)", re.IGNORECASE)
 _MAX_BYTES = Limits().max_bytes
 
 
@@ -45,6 +48,59 @@ def tar_source(path: Path) -> Source:
         raise InputError(f"there is no archive {path}")
     stem = path.name.partition(".")[0]
     return Source(path.absolute(), "tar", lambda: _rows(path), lambda row: f"{stem}/{row.place}", _build)
+
+
+def member(source: str) -> bytes | None:
+    """Return the picture that `file.tar#member` names; None for any other text.
+
+    Raises:
+        InputError: the archive is not there any more, or has no such member.
+    """
+    found = _MEMBER.fullmatch(source)
+    if found is None:
+        return None
+    try:
+        content = _last_archive.content(Path(found["path"]), found["member"])
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise InputError(f"cannot read the picture {source}: {error}") from error
+    if content is None:
+        raise InputError(f"there is no longer a picture at {source}")
+    return content
+
+
+class _Reading:
+    """An archive that is read on from where the last member was found; threads take turns."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._archive: tuple[Path, int, int] | None = None
+        self._members: Iterator[tuple[str, bytes | None]] = iter(())
+
+    def content(self, path: Path, name: str) -> bytes | None:
+        """Return the content of a member; None where there is none, or it is too large."""
+        check_allowed(path)
+        status = path.stat()
+        archive = (path, status.st_mtime_ns, status.st_size)
+        with self._lock:
+            rest = self._found(name) if archive == self._archive else None
+            if rest is None:
+                self._archive, self._members = archive, _members(path)
+                rest = self._found(name)
+            return rest
+
+    def _found(self, name: str) -> bytes | None:
+        return next((content for key, content in self._members if key == name), None)
+
+
+_last_archive = _Reading()
+
+
+def _members(path: Path) -> Iterator[tuple[str, bytes | None]]:
+    """Return the members by `key.ending`, as the sources of items name them."""
+    with tarfile.open(path, "r|*") as archive:
+        for each in archive:
+            if each.isfile():
+                yield ".".join(_split(each.name)), _content(archive, each)
 
 
 def _rows(path: Path) -> Iterator[Row]:
