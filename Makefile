@@ -113,6 +113,11 @@ everyday: $(VENV)/.train  ## train the everyday encoder and reader again from th
 eval-bundled: $(VENV)/.train  ## scores of the bundled encoders on every labelled validation table, beside the majority's
 	$(BIN)/python -m catalens.training.recipes.unified.evaluate --data $(CATALENS_DATA)
 
+.PHONY: bench-scale
+SCALE ?= /tmp/catalens-scale
+bench-scale: $(VENV)/.bench  ## long jobs, a piece at each call: make bench-scale WHAT=enrich|ray|opensearch
+	$(BIN)/python -m benchmarks.scale $(or $(WHAT),enrich) --folder $(SCALE)
+
 clean:           ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 

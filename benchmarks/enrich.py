@@ -24,7 +24,8 @@ from catalens.pipelines.session import Session, SessionConfig
 
 _SMALLER = 10
 """The memory of a run is compared with that of a run of a tenth of the pictures."""
-_WORK: dict[str, dict[str, str]] = {"tags": {}, "vectors": {}}
+WORK: dict[str, dict[str, str]] = {"tags": {}, "vectors": {}}
+"""What each picture is asked for."""
 
 
 def measure(plan: Plan) -> Figures:
@@ -33,7 +34,7 @@ def measure(plan: Plan) -> Figures:
         folder = Path(place)
         draw(folder / "photos", plan.enrich_pictures)
         figures: Figures = {"pictures": plan.enrich_pictures, "picture_wh": "96x128"}
-        figures |= in_fresh_process(_speed, folder, plan.model)
+        figures |= in_fresh_process(speed, folder, plan.model)
         small = in_fresh_process(_run, folder, "small", plan.model, plan.enrich_pictures // _SMALLER)
         whole = in_fresh_process(_run, folder, "whole", plan.model, None)
         figures |= {
@@ -56,11 +57,11 @@ def draw(folder: Path, n: int) -> None:
         colours.resize((96, 128), Image.Resampling.BICUBIC).save(folder / f"{number:07}.jpg", quality=85)
 
 
-def _speed(folder: Path, model: str) -> Figures:
-    """Measure decoding and the model by themselves, each with every core."""
+def speed(folder: Path, model: str) -> Figures:
+    """Measure decoding and the model by themselves, each with every core, on a folder's `photos`."""
     with Session(SessionConfig(encoder=model)) as session:
         items = [entry for entry in open_source(folder / "photos") if isinstance(entry, Item)][:1_000]
-        stages = EnrichPlan(do=_WORK).stages()
+        stages = EnrichPlan(do=WORK).stages()
         size_wh = session.encoder().input_size_wh
         started_s = time.perf_counter()
         chunks = [items[at : at + 4] for at in range(0, len(items), 4)]
@@ -89,9 +90,9 @@ def _speed(folder: Path, model: str) -> Figures:
 
 
 def _run(folder: Path, name: str, model: str, limit: int | None) -> Figures:
-    plan = EnrichPlan(sources=(str(folder / "photos"),), do=_WORK, output=str(folder / name), limit=limit)
+    plan = EnrichPlan(sources=(str(folder / "photos"),), do=WORK, output=str(folder / name), limit=limit)
     with Session(SessionConfig(encoder=model)) as session:
-        with Enrichment(EnrichPlan(sources=plan.sources, do=_WORK, limit=64), session, dry_run=True) as warm_up:
+        with Enrichment(EnrichPlan(sources=plan.sources, do=WORK, limit=64), session, dry_run=True) as warm_up:
             warm_up.run()  # loading is the same for any number of pictures
         started_s = time.perf_counter()
         with Enrichment(plan, session) as enrichment:

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,16 @@ from numpy.typing import NDArray
 from benchmarks.machine import machine_facts
 from catalens.catalogue.migrating import Loadable
 from catalens.catalogue.opening import open_index
+from catalens.catalogue.opensearch.address import Settings, parse_address
 from catalens.catalogue.opensearch.mapping import new_index
 from catalens.core.protocols import Index
 from catalens.core.types import Record, Vectors
 from catalens.core.vectors import batched, unit_rows
 
-_DIM, _BATCH, _K, _QUERIES = 256, 500, 10, 200
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+DIM, _BATCH, _K, _QUERIES = 256, 500, 10, 200
 Figures = dict[str, Any]
 
 
@@ -37,11 +41,9 @@ def main() -> None:
     parser.add_argument("--opensearch", metavar="URL", help="of a server, such as http://127.0.0.1:9200")
     options = parser.parse_args()
     vectors, queries = clustered(options.records, _QUERIES)
-    records = [
-        Record(f"{at}.jpg", f"pictures/{at}.jpg", {"title": f"Item {at}", "price": at}) for at in range(len(vectors))
-    ]
+    records = [record_at(at) for at in range(len(vectors))]
     best = np.argpartition(-(queries @ vectors.T), _K, axis=1)[:, :_K]
-    figures: Figures = {"machine": machine_facts(), "load": os.getloadavg()[0], "records": len(records), "dim": _DIM}
+    figures: Figures = {"machine": machine_facts(), "load": os.getloadavg()[0], "records": len(records), "dim": DIM}
     with tempfile.TemporaryDirectory() as folder:
         figures["embedded"] = measured(f"{folder}/c.catalens", records, vectors, queries, best)
         figures["postgres"] = with_postgres(Path(folder), lambda uri: measured(uri, records, vectors, queries, best))
@@ -59,15 +61,15 @@ def main() -> None:
 def clustered(n: int, m: int) -> tuple[Vectors, Vectors]:
     """Return n vectors in a thousand clusters, as pictures of products lie, and m queries among them."""
     rng = np.random.default_rng(0)
-    centres = rng.standard_normal((1000, _DIM))
-    rows = centres[rng.integers(1000, size=n + m)] + 0.7 * rng.standard_normal((n + m, _DIM))
+    centres = rng.standard_normal((1000, DIM))
+    rows = centres[rng.integers(1000, size=n + m)] + 0.7 * rng.standard_normal((n + m, DIM))
     found = unit_rows(rows)
     return found[:n], found[n:]
 
 
 def measured(uri: str, records: list[Record], vectors: Vectors, queries: Vectors, best: NDArray[np.intp]) -> Figures:
     """Return rates, latency and recall of one index."""
-    with open_index(uri, encoder_name="benchmark", dim=_DIM) as index:
+    with open_index(uri, encoder_name="benchmark", dim=DIM) as index:
         started_s = time.perf_counter()
         fill(index, records, vectors)
         seconds = time.perf_counter() - started_s
@@ -126,44 +128,50 @@ def with_postgres(folder: Path, use: Callable[[str], Figures]) -> Figures:
         server.cleanup()
 
 
+def record_at(at: int) -> Record:
+    """Return the record of a row."""
+    return Record(f"{at}.jpg", f"pictures/{at}.jpg", {"title": f"Item {at}", "price": at})
+
+
+def bare_index(client: OpenSearch, name: str, settings: Settings) -> None:
+    """Create an index as the package does, for documents without its parts."""
+    body = new_index("benchmark", DIM, settings)
+    body["mappings"]["dynamic"] = True
+    body["settings"]["index"]["refresh_interval"] = "-1"
+    client.indices.create(index=name, body=body)
+
+
+def bare_action(name: str, record: Record, vector: Vectors) -> dict[str, Any]:
+    """Return what `helpers.bulk` is given."""
+    fields = {"title": record.fields["title"], "price": record.fields["price"]}
+    return {"_index": name, "_id": record.id, **fields, "vector": vector.tolist()}
+
+
+def bare_search(client: OpenSearch, name: str, query: Vectors, k: int) -> object:
+    """Search; an index returns whole records, so the bare call returns the columns too."""
+    near = {"vector": {"vector": query.tolist(), "k": k}}
+    body = {"size": _K, "_source": ["title", "price"], "query": {"knn": near}}
+    return client.search(index=name, body=body)
+
+
 def bare(url: str, uri: str, records: list[Record], vectors: Vectors, queries: Vectors) -> Figures:
     """Return the same of `helpers.bulk` and `search` on an index with the same settings."""
     from opensearchpy import OpenSearch, helpers
 
-    from catalens.catalogue.opensearch.address import parse_address
-
-    name = f"bare-{os.getpid()}"
+    name, address = f"bare-{os.getpid()}", parse_address(uri)
     with OpenSearch([url], timeout=60) as client:
-        body = new_index("benchmark", _DIM, parse_address(uri).settings)
-        body["mappings"]["dynamic"] = True
-        body["settings"]["index"]["refresh_interval"] = "-1"
-        client.indices.create(index=name, body=body)
+        bare_index(client, name, address.settings)
         started_s = time.perf_counter()
-        actions = (
-            {"_index": name, "_id": record.id, "title": record.fields["title"], "price": record.fields["price"]}
-            | {"vector": vector.tolist()}
-            for record, vector in zip(records, vectors, strict=False)
-        )
+        actions = (bare_action(name, record, vector) for record, vector in zip(records, vectors, strict=False))
         helpers.bulk(client, actions, chunk_size=_BATCH)
         client.indices.refresh(index=name)
         seconds = time.perf_counter() - started_s
-
-        def ask(k: int) -> float:
-            # An index returns whole records, so the bare call returns the columns too.
-            return median_ms(
-                queries,
-                lambda query: client.search(
-                    index=name,
-                    body={
-                        "size": _K,
-                        "_source": ["title", "price"],
-                        "query": {"knn": {"vector": {"vector": query.tolist(), "k": k}}},
-                    },
-                ),
-            )
-
-        figures = {"records_per_s": round(len(records) / seconds), "p50_ms": ask(100), "p50_ms with k=10": ask(_K)}
-        for each in (name, parse_address(uri).index):
+        figures = {
+            "records_per_s": round(len(records) / seconds),
+            "p50_ms": median_ms(queries, lambda query: bare_search(client, name, query, 100)),
+            "p50_ms with k=10": median_ms(queries, lambda query: bare_search(client, name, query, _K)),
+        }
+        for each in (name, address.index):
             client.indices.delete(index=each, ignore=404)
     return figures
 
