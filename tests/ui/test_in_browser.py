@@ -91,7 +91,7 @@ def test_a_photograph_is_taken(tab: Tab) -> None:
     tab.get_by_role("button", name="Take a photo").click()
     tab.get_by_role("button", name="Take the picture").click()
     tab.get_by_alt_text("The picture photo.jpg").wait_for()
-    assert tab.locator("dialog").count() == 0
+    tab.locator("dialog").wait_for(state="detached")
 
 
 def test_what_is_no_picture_is_told_in_a_sentence(tab: Tab) -> None:
@@ -156,7 +156,7 @@ def test_everything_is_reached_by_keyboard(tab: Tab) -> None:
     assert tab.evaluate("document.activeElement.id") == "tab-picture"
     tab.keyboard.press("ArrowRight")
     assert tab.evaluate("document.activeElement.id") == "tab-search"
-    assert tab.locator("#search").is_visible()
+    tab.get_by_label("What you look for").wait_for()
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.id") == "theme"
     tab.keyboard.press("Tab")
@@ -168,7 +168,7 @@ def test_everything_is_reached_by_keyboard(tab: Tab) -> None:
     tab.keyboard.press("Enter")
     tab.locator("dialog[open]").wait_for()
     tab.keyboard.press("Escape")
-    assert tab.locator("dialog").count() == 0
+    tab.locator("dialog").wait_for(state="detached")
     assert tab.evaluate("document.activeElement.className") == "open"
 
 
@@ -208,7 +208,7 @@ def test_a_key_is_asked_for_once(context: BrowserContext) -> None:
         tab.get_by_label("This service asks for a key").fill("sesame")
         tab.keyboard.press("Enter")
         choose(tab)
-        assert tab.locator("dialog").count() == 0
+        tab.locator("dialog").wait_for(state="detached")
         assert "red" in card(tab, "Caption").locator(".caption").inner_text()
         tab.close()
 
