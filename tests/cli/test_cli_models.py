@@ -118,4 +118,4 @@ def into_cache(cache: Path, repository: str, revision: str, config: Mapping[str,
 def test_what_is_shipped_needs_no_pull(run: Run) -> None:
     ran = run("models", "pull", "starter")
     assert ran.code == 0
-    assert "nothing to fetch" in ran.err
+    assert "there is nothing to download" in ran.err

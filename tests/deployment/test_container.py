@@ -24,8 +24,8 @@ from tests.support.model_server import ROOT, free_port
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 # A root that cannot be written, with a tmpfs on /tmp, as `docker run --read-only --tmpfs /tmp` gives.
 READ_ONLY = (
-    "mount --make-rprivate / && mount --bind / / && mount -o remount,ro,bind / && "
-    "mount -t tmpfs tmpfs /tmp && cd / && exec "
+    # /tmp stays what it is, and writable: this checkout may lie in it.
+    "mount --make-rprivate / && mount --bind /tmp /tmp && mount -o remount,ro,bind / && cd / && exec "
 )
 
 
@@ -89,7 +89,9 @@ def service() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         yield process, port
     finally:
         process.kill()
-        process.communicate()
+        process.wait(60)
+        if process.stderr is not None:
+            process.stderr.close()
 
 
 def can_mount() -> bool:
