@@ -35,6 +35,8 @@ from catalens.models.hub.tokenizing import open_clip_hub_tokenizer, open_clip_to
 from catalens.models.parts import EncoderParts
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
+_BESIDE_TOKENIZER = (_TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json", "merges.txt")
+"""What a tokenizer needs beside its vocabulary, where it has them."""
 
 
 class OpenClipImage(nn.Module):
@@ -207,7 +209,7 @@ def open_clip_parts(recipe: Recipe, folder: Path, name: str, revision: str) -> E
 def _save(model: nn.Module, recipe: Recipe, source: Path, folder: Path) -> None:
     """Write a model in open_clip's layout, with the weights that it has now and the tokenizer's files beside them."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in TOKENIZER_FILES:
+    for name in (*TOKENIZER_FILES, *_BESIDE_TOKENIZER):
         if (source / name).is_file():
             shutil.copy2(source / name, folder / name)
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
