@@ -42,7 +42,6 @@ def python_starts_in_s() -> float:
     return time.perf_counter() - started_s
 
 
-@pytest.mark.xfail(strict=False, reason="a known fault: some moments of a start still end with -2 instead of 130")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_interrupt_is_130_and_one_line(
     name: str, catalens: Drive, places: dict[str, Path], tmp_path: Path, amounts: Amounts

@@ -98,7 +98,7 @@ def drive(
             written = [pool.submit(_drain, stream) for stream in (process.stdout, process.stderr)]
             if interrupt_after_s is not None:
                 time.sleep(interrupt_after_s)
-                process.send_signal(signal.SIGINT)
+                os.kill(process.pid, signal.SIGINT)  # send_signal would wait for one that has ended
             status, usage = _wait(process.pid, started_s + (kill_after_s or _TIMEOUT_S))
             process.returncode = os.waitstatus_to_exitcode(status)
             out, err = (each.result() for each in written)

@@ -5,6 +5,7 @@ It is imported before everything else, so it imports next to nothing.
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import signal
@@ -34,6 +35,8 @@ class Interrupts:
         """Handle SIGINT from now on, unless it is ignored, as it is for jobs in the background."""
         if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None):
             signal.signal(signal.SIGINT, self._handle)
+            # Python takes the handler away as it ends, and what is done would look interrupted: first in, last out.
+            atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
     def allow(self, *, raising: bool) -> None:
         """Say whether an exception would reach code that tidies up."""
