@@ -97,6 +97,8 @@ def _edge() -> Iterator[None]:
     try:
         yield
     except CatalensError as error:
+        if interrupts.seen:  # a library's error that an interrupt caused
+            end_interrupted()
         if _debugging():
             raise
         output.say(f"error: {error}", style="red")
