@@ -97,11 +97,9 @@ def _edge() -> Iterator[None]:
     try:
         yield
     except CatalensError as error:
-        if interrupts.seen:  # a library's error that an interrupt caused
-            end_interrupted()
         if _debugging():
             raise
-        output.say(f"error: {error}", style="red")
+        _say_what_failed(error)
         raise typer.Exit(_exit_code(error)) from error
     except KeyboardInterrupt as error:
         output.say(str(error) or "interrupted", style="yellow")
@@ -119,6 +117,12 @@ def _edge() -> Iterator[None]:
             raise
         output.say(f"error: {error.filename}: {_reason(error)}", style="red")
         raise typer.Exit(2) from error
+
+
+def _say_what_failed(error: CatalensError) -> None:
+    if interrupts.seen:  # a library's error that an interrupt caused
+        end_interrupted()
+    output.say(f"error: {error}", style="red")
 
 
 def _reason(error: OSError) -> str:
