@@ -107,6 +107,14 @@ def test_embeddings_mix_texts_and_pictures_and_equal_the_local_ones(client: Test
     np.testing.assert_array_equal(np.stack(unpacked), vectors)
 
 
+def test_vectors_of_many_texts_keep_the_order_of_the_request(client: TestClient, lens: catalens.Lens):
+    texts = [f"shirt {at} " + "long " * (at * 7 % 11) for at in range(40)]
+    mixed = [*texts[:20], b64(RED), *texts[20:]]
+    rows = client.post("/v1/embeddings", json={"input": mixed}).json()["data"]
+    vectors = np.array([row["embedding"] for row in rows], dtype=np.float32)
+    np.testing.assert_allclose(vectors, lens.encode([*texts[:20], RED, *texts[20:]]), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
