@@ -21,7 +21,7 @@ from catalens.cli import app
 from catalens.models import registry
 from tests.support.drawings import drawn
 from tests.support.ran import Ran, Run
-from tests.support.servers import Server, opensearch_server, postgres_server
+from tests.support.servers import Server, opensearch_server, postgres_folder, postgres_server
 
 _THIS_MACHINE = "127.0.0.1"
 
@@ -127,9 +127,9 @@ def catalogue(run: Run, shop: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres() -> Iterator[Server]:
     """A PostgreSQL server with pgvector."""
-    with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
+    with postgres_folder() as folder, postgres_server(folder) as server:
         yield server
 
 

@@ -19,7 +19,7 @@ from catalens.core.errors import CatalogueError
 from catalens.core.types import Record
 from catalens.core.vectors import unit_rows
 from tests.support.indexes import DIM, ask, vectors_of
-from tests.support.servers import Server, postgres_server
+from tests.support.servers import Server, postgres_folder, postgres_server
 
 
 @pytest.fixture
@@ -114,8 +114,14 @@ def test_the_graph_is_used_and_filters_still_come_before_k(postgres: Server, dat
     assert database.execute(f"SELECT to_regclass('{table_of(uri)}_graph')").fetchone() != (None,)
 
 
-def test_a_server_killed_in_mid_load_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
-    folder, vectors, acknowledged = tmp_path / "data", vectors_of(2000), 0
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with postgres_folder() as found:
+        yield found
+
+
+def test_a_server_killed_in_mid_load_loses_nothing_and_doubles_nothing(folder: Path) -> None:
+    vectors, acknowledged = vectors_of(2000), 0
     with postgres_server(folder) as server:
         uri = server.new()
         index = open_index(uri, encoder_name="enc", dim=DIM)

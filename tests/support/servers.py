@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -33,8 +34,15 @@ class Server:
 
 
 @contextmanager
+def postgres_folder() -> Iterator[Path]:
+    """Make a folder outside pytest's: each start of pytest closes that one to the user as whom root runs PostgreSQL."""
+    with TemporaryDirectory(prefix="catalens-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
 def postgres_server(folder: Path) -> Iterator[Server]:
-    """Start PostgreSQL with pgvector out of its package."""
+    """Start PostgreSQL with pgvector out of its package, in a `postgres_folder`."""
     pytest.importorskip("psycopg")
     with warnings.catch_warnings():  # its dependency misses a folder for runtime files, and takes another
         warnings.simplefilter("ignore")
