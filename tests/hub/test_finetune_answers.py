@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,7 @@ from catalens.training.finetune.answer_models import (
 from catalens.training.finetune.answers import Features, Plan, Row, cached_features, open_cache, tune
 from catalens.training.finetune.loop import Recipe, plan_batches, train, trained_weights
 from catalens.training.finetune.lora import Lora, attach
-from catalens.training.finetune.tracking import tracker
+from catalens.training.finetune.tracking import tensorboard
 from tests.support.tiny_readers import BUILD, FAMILY, tiny
 
 KINDS = ["blip-vqa", "blip2-opt", "blip2-t5"]
@@ -151,19 +152,19 @@ def test_checkpointed_activations_change_no_loss(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="needs tensorboard")
 def test_metrics_are_sent_to_tensorboard(tmp_path: Path) -> None:
-    send = tracker("tensorboard", tmp_path)
+    send = tensorboard(tmp_path)
     send({"train_loss": 0.5}, 3)
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events = EventAccumulator(str(tmp_path))
     events.Reload()
     assert [(each.step, each.value) for each in events.Scalars("train_loss")] == [(3, 0.5)]
 
 
-@pytest.mark.skipif(find_spec("mlflow") is not None, reason="mlflow is installed")
-def test_a_tracker_that_is_not_installed_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"mlflow is not installed: pip install .catalens\[tracking\]"):
-        tracker("mlflow", tmp_path)
+def test_tensorboard_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ModelError, match=r"needs TensorBoard: pip install .catalens\[tracking\]"):
+        tensorboard(tmp_path)
 
 
 class KilledError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
@@ -44,9 +44,9 @@ def answers(
     checkpoint_activations: Annotated[
         bool, Option("--checkpoint-activations", help="Trade a forward pass for memory (BLIP-2).")
     ] = False,
-    track: Annotated[
-        Literal["tensorboard", "mlflow"] | None, Option(help="Also send metrics there; the library must be installed.")
-    ] = None,
+    tensorboard: Annotated[
+        bool, Option("--tensorboard", help="Also write the metrics for TensorBoard, into OUT/tensorboard.")
+    ] = False,
     patience: Annotated[int, Option(min=1, help="Epochs without a better val loss before it stops.")] = 2,
     limit: Annotated[int | None, Option(min=1, help="Maximum rows per split.")] = None,
     seed: Annotated[int, Option(help="Random seed.")] = 0,
@@ -89,7 +89,7 @@ def answers(
         plan,
         cache=settings().cache / "features",
         wanted=Wanted(device=own_device, dtype=dtype),
-        on_step=tell_step(track, out),
+        on_step=tell_step(out, tensorboard=tensorboard),
         processes=processes,
     )
     if processes.first:

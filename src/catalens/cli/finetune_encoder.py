@@ -52,9 +52,9 @@ def encoder(
     rank: Annotated[int, Option(min=1, help="Rank of the adapters.")] = 8,
     alpha: Annotated[int, Option(min=1, help="Scale of the adapters, times their rank.")] = 32,
     dropout: Annotated[float, Option(min=0.0, max=0.9, help="Dropout of the adapters.")] = 0.05,
-    track: Annotated[
-        Literal["tensorboard", "mlflow"] | None, Option(help="Also send metrics there; the library must be installed.")
-    ] = None,
+    tensorboard: Annotated[
+        bool, Option("--tensorboard", help="Also write the metrics for TensorBoard, into OUT/tensorboard.")
+    ] = False,
     patience: Annotated[int, Option(min=1, help="Epochs without a better val loss before it stops.")] = 2,
     limit: Annotated[int | None, Option(min=1, help="Maximum rows of TABLE.")] = None,
     seed: Annotated[int, Option(help="Random seed.")] = 0,
@@ -82,6 +82,7 @@ def encoder(
         raise InputError("an encoder is fine-tuned in one process: every row of a batch is compared with every other")
     if out.is_file():
         raise InputError(f"{out} is a file; name a folder")
+    on_step = tell_step(out, tensorboard=tensorboard)
     paths: dict[Split, Path] = {"train": inputs.existing(table)}
     paths |= {"val": inputs.existing(val)} if val else {}
     paths |= {"test": inputs.existing(test)} if test else {}
@@ -100,7 +101,7 @@ def encoder(
         lora=None if whole else Lora(rank=rank, alpha=alpha, dropout=dropout),
         chunk=chunk,
     )
-    tuned = tune(opened, towers, rows, plan, out, tell_step(track, out))
+    tuned = tune(opened, towers, rows, plan, out, on_step)
     if as_json:
         output.emit(scores_of(tuned))
     _tell(tuned, out / MODEL, as_json=as_json)

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from catalens.cli import output
 from catalens.training.finetune.metrics import metric_line
 
 if TYPE_CHECKING:
     from catalens.training.finetune.loop import StepNote
+    from catalens.training.finetune.tracking import Send
 
-Track = Literal["tensorboard", "mlflow"] | None
 _EVERY = 10
 
 
-def tell_step(track: Track, folder: Path) -> Callable[[StepNote], None]:
-    """Return what prints the first step, every tenth, and those that end an epoch, and sends them to a tracker.
+def tell_step(out: Path, *, tensorboard: bool) -> Callable[[StepNote], None]:
+    """Return what prints the first step, every tenth, and those that end an epoch.
 
     Args:
-        track: the tracker, by its own library's settings; None for none.
-        folder: of the run; TensorBoard's files go into `tensorboard` in it.
+        out: folder of the run.
+        tensorboard: whether the same metrics go into `tensorboard` in it.
 
     Raises:
-        ModelError: the tracker's library is not installed.
+        ModelError: TensorBoard is not installed.
     """
-    from catalens.training.finetune.tracking import tracker
+    send: Send | None = None
+    if tensorboard:
+        from catalens.training.finetune import tracking
 
-    send = tracker(track, folder)
+        send = tracking.tensorboard(out / "tensorboard")
 
     def tell(note: StepNote) -> None:
         if note.step > 1 and note.step % _EVERY and note.val_loss is None:
@@ -40,6 +42,7 @@ def tell_step(track: Track, folder: Path) -> Callable[[StepNote], None]:
         }
         left = {"seconds_left": round(note.left_s)}
         output.say(metric_line({"step": note.step, "steps": note.steps, **measured, **left}))
-        send(measured, note.step)
+        if send is not None:
+            send(measured, note.step)
 
     return tell

@@ -25,7 +25,7 @@ PURPOSES = {
     "report": "`catalens eval … --report`: plots and confidence intervals",
     "hub": "pretrained models: CLIP, SigLIP, BLIP, BLIP-2, GIT, chat models",
     "finetune": "`catalens finetune answers` and `finetune encoder`",
-    "tracking": "`--track` of fine-tuning: TensorBoard and MLflow",
+    "tracking": "`--tensorboard` of fine-tuning",
     "restyle": "`catalens restyle` with diffusion models",
 }
 """Extra → what it is for; "" is the base install."""

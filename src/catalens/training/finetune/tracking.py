@@ -1,4 +1,4 @@
-"""Sends the metrics of a run to TensorBoard or MLflow, through their own libraries."""
+"""Writes the metrics of a run for TensorBoard, through its own library."""
 
 from __future__ import annotations
 
@@ -12,44 +12,21 @@ Send = Callable[[Mapping[str, float], int], None]
 """Metrics by name, and the step that they are of."""
 
 
-def tracker(kind: str | None, folder: Path) -> Send:
-    """Return what sends metrics to a tracker.
-
-    Args:
-        kind: "tensorboard", "mlflow", or None for nothing.
-        folder: of the run; TensorBoard's files go into `tensorboard` in it. MLflow has settings of its own, such as
-            MLFLOW_TRACKING_URI.
+def tensorboard(folder: Path) -> Send:
+    """Return what writes metrics into a folder that `tensorboard --logdir` reads.
 
     Raises:
-        ModelError: the library is not installed.
+        ModelError: TensorBoard is not installed.
     """
     try:
-        if kind == "tensorboard":
-            return _tensorboard(folder / "tensorboard")
-        if kind == "mlflow":
-            return _mlflow()
+        from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise ModelError(f'{kind} is not installed: pip install "catalens[tracking]"') from error
-    return lambda _values, _step: None
-
-
-def _tensorboard(folder: Path) -> Send:
-    from torch.utils.tensorboard import SummaryWriter
-
+        raise ModelError('--tensorboard needs TensorBoard: pip install "catalens[tracking]"') from error
     writer: Any = SummaryWriter(str(folder))
 
     def send(values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
             writer.add_scalar(name, value, step)
         writer.flush()
-
-    return send
-
-
-def _mlflow() -> Send:
-    import mlflow
-
-    def send(values: Mapping[str, float], step: int) -> None:
-        mlflow.log_metrics(dict(values), step=step)
 
     return send
