@@ -11,6 +11,7 @@ import pytest
 from catalens.catalogue.filters import parse_filter
 from catalens.catalogue.migrating import migrate
 from catalens.catalogue.opening import open_index
+from catalens.catalogue.opensearch import elsewhere, paging
 from catalens.core.errors import CatalogueError
 from catalens.core.types import Record
 from tests.support.indexes import DIM, ask, name_of, vectors_of
@@ -87,3 +88,26 @@ def test_vectors_indexed_by_nmslib_are_not_searched_but_can_be_copied(
     with open_index(uri) as index, pytest.raises(CatalogueError, match=r"nmslib, which OpenSearch 3 has removed; copy"):
         ask(index, vectors_of(1)[0], 1)
     assert migrate(uri, tmp_path / "c.catalens").records == 4
+
+
+def test_a_filter_sees_every_record_with_the_words(article: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with more than 10,000 of them, which one request does not give."""
+    monkeypatch.setattr(elsewhere, "_MAX_K", 1)
+    monkeypatch.setattr(paging, "_PAGE", 1)
+    with open_index(f"{article.partition('?')[0]}?encoder=fake-16") as index:
+        for price in (0, 10):
+            found = index.keyword("dress", 5, parse_filter(f"price = {price}"))
+            assert [record.fields["price"] for record in found] == [price]
+        assert len(index.keyword("dress", 5)) == 2
+
+
+def test_vectors_that_the_documents_leave_out_are_an_error(opensearch: Server, client: Any) -> None:
+    uri = opensearch.new()
+    field = {"type": "knn_vector", "dimension": DIM, "method": {"name": "hnsw", "engine": "lucene"}}
+    mappings = {"_source": {"excludes": ["v"]}, "properties": {"v": field}}
+    client.indices.create(index=name_of(uri), body={"settings": {"index.knn": True}, "mappings": mappings})
+    client.index(index=name_of(uri), body={"title": "hat", "v": vectors_of(1)[0].tolist()}, params={"refresh": "true"})
+    with open_index(f"{uri.partition('?')[0]}?encoder=fake-16") as index:
+        assert len(index) == 1
+        with pytest.raises(CatalogueError, match=r"leaves the vectors in 'v' out .*_source"):
+            ask(index, vectors_of(1)[0], 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
+from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -235,11 +236,13 @@ class ElsewhereIndex:
                 "filter": [self._with_vector()],
             }
         }
-        body = {"size": min(k, _MAX_K) if where is None else _MAX_K, "query": query}
-        with errors_named(self.shown):
-            hits = self._client.search(index=self._name, body=body)["hits"]["hits"]
+        if where is not None or k > _MAX_K:
+            hits = self._pages(query, [{"_score": "desc"}, {"_shard_doc": "asc"}])
+        else:
+            with errors_named(self.shown):
+                hits = iter(self._client.search(index=self._name, body={"size": k, "query": query})["hits"]["hits"])
         records = (self._record(hit["_id"], hit["_source"]) for hit in hits)
-        return [each for each in records if where is None or matches(where, each.fields)][:k]
+        return list(islice((each for each in records if where is None or matches(where, each.fields)), k))
 
     def hybrid(
         self,
@@ -294,10 +297,13 @@ class ElsewhereIndex:
         return found
 
     def _everything(self) -> Iterator[Mapping[str, Any]]:
+        return self._pages(self._with_vector(), [{"_shard_doc": "asc"}])
+
+    def _pages(self, query: Mapping[str, Any], sort: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         with errors_named(self.shown):
             pages = Pages(self._client, self._name)
         with pages:
-            yield from pages.hits({"query": self._with_vector(), "sort": [{"_shard_doc": "asc"}]}, self.shown)
+            yield from pages.hits({"query": query, "sort": sort}, self.shown)
 
     def _with_vector(self) -> Mapping[str, Any]:
         return {"exists": {"field": self._layout.vector}}
@@ -309,7 +315,13 @@ class ElsewhereIndex:
         return value
 
     def _unit(self, sources: Sequence[Mapping[str, Any]]) -> Vectors:
-        return unit_rows(np.array([self._vector(source) for source in sources], dtype=np.float32).reshape(-1, self.dim))
+        rows = [self._vector(source) for source in sources]
+        if any(row is None for row in rows):
+            raise CatalogueError(
+                f"{self.shown} leaves the vectors in {self._layout.vector!r} out of its documents (_source), so they "
+                "cannot be read; index the documents again with them"
+            )
+        return unit_rows(np.array(rows, dtype=np.float32).reshape(-1, self.dim))
 
     def _record(self, id: str, source: Mapping[str, Any]) -> Record:
         fields = flat_fields(source)
