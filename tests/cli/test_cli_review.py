@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from catalens.catalogue.review import Review
+from catalens.catalogue.review_tables import Item
 from tests.support.ran import Run
 from tests.support.serving import picture
 
@@ -124,3 +125,24 @@ def test_an_export_of_nothing_says_what_to_do(shop: Path, run: Run) -> None:
     ran = run("review", "export", "shop.catalens", "--labelled", "labelled.csv")
     assert ran.code == 2
     assert "catalens review decide" in ran.err
+
+
+def asked(shop: Path, run: Run) -> list[Item]:
+    """Return what a fresh review asks because of disagreement."""
+    (shop / "shop.catalens").unlink()
+    assert run("index", "add", "shop.catalens", "shop.csv").code == 0
+    fill(run, "--unsure", "0", "--disagreements", "12", "--sample", "0", "--no-answers")
+    with Review(shop / "shop.catalens") as review:
+        items = iter(lambda: review.take("ana"), None)
+        return [review.decide("ana", each.number, "accepted", None, token=each.id).item for each in items]
+
+
+def test_a_field_that_spells_a_label_otherwise_does_not_disagree(shop: Path, run: Run) -> None:
+    (shop / "shades.yaml").write_text(SCHEMA.replace("[blue]", "[blue, navy]"))
+    plain = asked(shop, run)
+    table = (shop / "shop.csv").read_text()
+    for label, spelled in (("red", "RED"), ("green", "Green"), ("blue", "navy")):
+        table = table.replace(f",{label}\n", f",{spelled}\n")
+    (shop / "shop.csv").write_text(table)
+    assert 0 < len(plain) < 12
+    assert asked(shop, run) == plain

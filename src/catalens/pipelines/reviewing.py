@@ -26,7 +26,8 @@ from catalens.pipelines.catalogue import catalogue_encoder
 from catalens.pipelines.engine import stream
 from catalens.pipelines.session import Session
 from catalens.tasks.attributes import Attribute, Attributes
-from catalens.tasks.schema import UNKNOWN, Group, load_schema
+from catalens.tasks.phrasing import label_of
+from catalens.tasks.schema import UNKNOWN, Group, Schema, load_schema
 
 _BATCH = 512
 
@@ -124,7 +125,7 @@ def fill_review(path: str | Path, session: Session, wanted: Wanted) -> Filled:
         records, vectors = _chosen(index, wanted)
     read = schema_reader(encoder, schema_name, session)
     answered, failures = _answers(records, list(groups.values()), session) if wanted.answers else ({}, [])
-    readings = list(_readings(records, read(vectors), groups, answered))
+    readings = list(_readings(records, read(vectors), schema, groups, answered))
     picked = _picked(readings, wanted)
     questions = [Question(each.name, each.asked, each.label_names) for each in groups.values()]
     added: dict[Reason, int] = {}
@@ -174,6 +175,7 @@ def _items(records: Sequence[Record]) -> Iterator[Entry]:
 def _readings(
     records: Sequence[Record],
     tags: Sequence[Attributes],
+    schema: Schema,
     groups: Mapping[str, Group],
     answered: Mapping[str, Mapping[str, Scores]],
 ) -> Iterator[_Reading]:
@@ -186,7 +188,9 @@ def _readings(
             if (shares := answered.get(record.id, {}).get(name)) is not None:
                 best = int(shares.argmax())
                 answer = (group.label_names[best], float(shares[best]))
-            yield _Reading(record, group, attributes[name], fields.get(plain_name(name)) or None, answer)
+            held = fields.get(plain_name(name)) or None
+            label = None if held is None else label_of(name, held, schema)
+            yield _Reading(record, group, attributes[name], held if label is None else label.name, answer)
 
 
 def _picked(readings: Sequence[_Reading], wanted: Wanted) -> dict[Reason, list[Asked]]:
