@@ -224,6 +224,15 @@ def test_what_is_no_decision_is_refused(review: Review, verdict: str, value: str
         review.decide("ana", 99, "accepted", None, token="t")
 
 
+def test_a_correction_is_a_label_of_its_question_or_a_candidate(review: Review) -> None:
+    review.fill([], [Item("p9", "colour", (("red", 0.5), ("Navy", 0.0)), "Navy", "disagreement", 0.1)])
+    with pytest.raises(InputError, match="'tartan' is no label of colour"):
+        review.decide("ana", 5, "corrected", "tartan", token="t")
+    assert review.decide("ana", 5, "corrected", "green", token="t").after == "green"
+    review.undo("ana")
+    assert review.decide("ana", 5, "corrected", "Navy", token="u").verdict == "accepted"
+
+
 def test_a_reviewed_catalogue_is_used_as_before(review: Review, path: Path) -> None:
     with EmbeddedIndex.open(path) as index:
         index.add([Record("new", "/new.jpg")], unit_rows(np.ones((1, 4), dtype=np.float32)))

@@ -24,7 +24,6 @@ from catalens.core.filters import check_text
 LEASE_S = 300.0
 """How long a question is kept for the reviewer who has it on the screen."""
 _MOST_NAME = 100
-_MOST_VALUE = 500
 
 
 class ReviewConflictError(InputError):
@@ -143,7 +142,7 @@ class Review:
             token: chosen by the caller, new for each decision: sent again, the decision that is stored is returned.
 
         Raises:
-            InputError: there is no such item, or the value does not go with the verdict.
+            InputError: there is no such item, or the value does not go with the verdict or the question.
             ReviewConflictError: somebody else decided it, or has it now.
         """
         check_reviewer(reviewer)
@@ -159,6 +158,8 @@ class Review:
                 raise ReviewConflictError(f"{self._decider(file, number)} has decided this meanwhile")
             if holder not in (None, reviewer) and until > now:
                 raise ReviewConflictError(f"{holder} has this question now; take the next one")
+            if value is not None and value not in self._values(file, item):
+                raise InputError(f"{value[:100]!r} is no label of {item.question}")
             after = {"accepted": item.before, "corrected": value}.get(verdict)
             if verdict == "accepted" and item.before is None:
                 raise InputError("there is no value to accept; choose one, or say that it is unknown")
@@ -252,6 +253,11 @@ class Review:
             raise InputError(f"the review has no question {number}")
         return tables.item_from(row[:-3]), row[-3], row[-2], bool(row[-1])
 
+    def _values(self, file: sqlite3.Connection, item: Item) -> set[str]:
+        """Return what an item may be corrected to: a label of its question, or one of its candidates."""
+        row = file.execute("SELECT labels FROM review_question WHERE name = ?", (item.question,)).fetchone()
+        return {label for label, _ in item.candidates}.union(json.loads(row[0]) if row else ())
+
     def _stored(self, file: sqlite3.Connection, token: str) -> Decision | None:
         sql = f"SELECT {tables.DECISION_COLUMNS} FROM review_decision WHERE token = ?"
         row = file.execute(sql, (token,)).fetchone()
@@ -296,10 +302,6 @@ def check_reviewer(name: str) -> None:
 def _check_value(verdict: Verdict, value: str | None) -> None:
     if (verdict == "corrected") != (value is not None):
         raise InputError("a correction needs its value, and nothing else has one")
-    if value is not None and not 0 < len(value.strip()) <= _MOST_VALUE:
-        raise InputError(f"a value has 1 to {_MOST_VALUE} characters")
-    if value is not None:
-        check_text(value, "the value")
 
 
 def _stamp(seconds: float) -> str:

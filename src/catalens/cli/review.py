@@ -126,20 +126,17 @@ def _act(review: Review, item: Item, reviewer: str, line: str) -> Item | None:
 
 
 def _value(review: Review, item: Item, line: str) -> str:
-    """Return the label that a number or a text means.
+    """Return the label that a number or a text means; a text that means none as it is, which the review refuses.
 
     Raises:
-        InputError: it means none.
+        InputError: there is no candidate of that number.
     """
     labels = review.questions()[item.question].labels
     if line.isdecimal():
         if not 1 <= int(line) <= len(item.candidates):
             raise InputError(f"there is no candidate {line}")
         return item.candidates[int(line) - 1][0]
-    found = next((each for each in labels if each.casefold() == line.casefold()), None)
-    if found is None:
-        raise InputError(f"{line!r} is no label of {item.question}")
-    return found
+    return next((each for each in labels if each.casefold() == line.casefold()), line)
 
 
 def _ask(review: Review, item: Item) -> None:
