@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,11 @@ class Progress:
     leased: int = 0
     reviewers: dict[str, int] = field(default_factory=dict)
     questions: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def row(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        questions = {name: {"decided": decided, "kept": kept} for name, (decided, kept) in self.questions.items()}
+        return {**asdict(self), "questions": questions}
 
 
 class Review:

@@ -52,7 +52,6 @@ def fill(
     json: Json = False,
 ) -> None:
     """Put questions about a catalogue's records into its review. What was asked before is not asked again."""
-    from catalens.core.types import Outcome
     from catalens.pipelines.reviewing import Wanted, fill_review
 
     wanted = Wanted(
@@ -67,16 +66,15 @@ def fill(
         seed=seed,
     )
     filled = fill_review(inputs.existing(catalogue), session_for(), wanted)
-    failures: Sequence[Outcome] = filled.failures
-    for failure in failures:
+    for failure in filled.failures:
         output.say(f"failed: {failure.id}: {failure.error}", style="red")
     counts = {str(reason): count for reason, count in filled.added.items()}
-    row = {"looked_at": filled.looked_at, **counts, "failed": len(failures)}
+    row = {"looked_at": filled.looked_at, **counts, "failed": len(filled.failures)}
     if output.wants_json(json):
         output.emit(row)
     else:
         output.show_rows([tuple(row.values())], *(f"{name}#" for name in row))
-    if failures:
+    if filled.failures:
         raise typer.Exit(1)
 
 
@@ -166,16 +164,7 @@ def status(catalogue: CatalogueFile, json: Json = False) -> None:
     with Review(inputs.existing(catalogue)) as review:
         progress = review.progress()
     if output.wants_json(json):
-        questions = {name: {"decided": n, "kept": kept} for name, (n, kept) in progress.questions.items()}
-        output.emit(
-            {
-                "total": progress.total,
-                "decided": progress.decided,
-                "leased": progress.leased,
-                "reviewers": progress.reviewers,
-                "questions": questions,
-            }
-        )
+        output.emit(progress.row())
         return
     output.say(f"{progress.decided} of {progress.total} questions decided, {progress.leased} on somebody's screen")
     rows = [(name, n, kept) for name, (n, kept) in progress.questions.items()]

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from catalens.catalogue.opening import open_index, scheme_of
-from catalens.catalogue.review import Progress, Review, ReviewConflictError
+from catalens.catalogue.review import Review, ReviewConflictError
 from catalens.catalogue.review_tables import Item
 from catalens.core.errors import InputError
 from catalens.serving.browsing import Name
@@ -62,7 +62,7 @@ def add_review_routes(
 async def _asked(service: Service, catalogue: str, take: Callable[[Review], Item | None]) -> Response:
     def work(review: Review) -> dict[str, Any]:
         item = take(review)
-        return {"item": None if item is None else _row(review, item), "progress": _counts(review.progress())}
+        return {"item": None if item is None else _row(review, item), "progress": review.progress().row()}
 
     return JSONResponse(await _with_review(service, catalogue, work))
 
@@ -83,18 +83,7 @@ def _row(review: Review, item: Item) -> dict[str, Any]:
 
 def _about(review: Review) -> dict[str, Any]:
     questions = {name: {"words": each.words, "labels": each.labels} for name, each in review.questions().items()}
-    return {"progress": _counts(review.progress()), "questions": questions}
-
-
-def _counts(progress: Progress) -> dict[str, Any]:
-    kept = {name: {"decided": n, "kept": same} for name, (n, same) in progress.questions.items()}
-    return {
-        "total": progress.total,
-        "decided": progress.decided,
-        "leased": progress.leased,
-        "reviewers": progress.reviewers,
-        "questions": kept,
-    }
+    return {"progress": review.progress().row(), "questions": questions}
 
 
 async def _with_review(service: Service, name: str, work: Callable[[Review], T]) -> T:
