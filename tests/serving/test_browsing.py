@@ -81,3 +81,6 @@ def test_a_record_that_a_request_added_shows_no_file_of_this_machine(tmp_path: P
         body = {"id": secret, "image": "data:image/png;base64," + __import__("base64").b64encode(picture()).decode()}
         assert client.post("/v1/catalogues/shop/records", json=body).status_code == 200
         assert client.get(f"/v1/catalogues/shop/pictures/{secret}").status_code == 404
+    with serving(catalogues={"shop": str(tmp_path / "shop.catalens")}, pictures=True) as client:
+        assert client.get(f"/v1/catalogues/shop/records/{secret}").status_code == 200
+        assert client.get(f"/v1/catalogues/shop/pictures/{secret}").status_code == 404

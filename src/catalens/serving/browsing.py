@@ -86,8 +86,6 @@ def _add_pictures(app: FastAPI, service: Service, problems: dict[int | str, dict
         record = await _with_index(service, catalogue, lambda index: index.get([id])[0])
         if record is None:
             raise UnknownNameError("there is no record of that id")
-        if service.config.writable and record.source == record.id:
-            raise UnknownNameError("the picture of a record that a request added is not kept")
         content = await service.in_thread(partial(thumbnail, record, size, service.config.limits))
         return Response(content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=600"})
 

@@ -130,8 +130,8 @@ def _rows(hits: Sequence[Hit]) -> list[dict[str, Any]]:
 def _add(catalogue: Catalogue, job: CatalogueJob, content: Any) -> str:  # noqa: ANN401 - any picture
     from catalens.catalogue.sources import Item
 
-    # The source is the id: where a request's picture came from is nobody's path on this machine.
-    report = catalogue.add([Item(job.ids[0], content, job.ids[0], dict(job.fields))])
+    # A stranger chose the id: as a source it must never be read as a file of this machine or an object of a bucket.
+    report = catalogue.add([Item(job.ids[0], content, f"request:{job.ids[0]}", dict(job.fields))])
     if report.failures:
         raise InputError(str(report.failures[0].error))
     return "added" if report.added else "updated" if report.updated else "unchanged"
