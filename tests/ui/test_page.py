@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from catalens.core.errors import InputError
 from catalens.serving.app import create_app
 from catalens.serving.config import load_config
+from catalens.serving.guard import Receive, Scope, Send
 from catalens.serving.worker import LocalRunner
 from catalens.ui.files import files
 from catalens.ui.page import Page
@@ -86,6 +87,11 @@ def test_a_name_that_leads_here_from_elsewhere_is_refused(client: TestClient) ->
     assert client.get("/", headers={"host": "localhost:8090"}).status_code == 200
 
 
+@pytest.mark.parametrize("headers", [{"host": "[::1"}, {"host": "[x]:9"}, {"origin": "http://["}])
+def test_a_header_that_is_no_address_is_refused(client: TestClient, headers: dict[str, str]) -> None:
+    assert client.post("/v1/tags", content=picture(), headers=headers).status_code == 400
+
+
 def test_a_page_of_another_site_may_not_send() -> None:
     with page(host="0.0.0.0") as client:
         form = {"image": ("x.png", picture())}
@@ -131,6 +137,17 @@ def test_a_server_that_is_not_there_is_a_sentence() -> None:
         assert "check that `catalens serve` runs there" in answer.json()["detail"]
         assert client.post("/v1/tags", content=b"x" * 10_001).status_code == 413
         assert client.get("/metrics").status_code == 404
+
+
+def test_no_dots_lead_to_what_the_server_does_not_show_the_page() -> None:
+    async def dotted(scope: Scope, receive: Receive, send: Send) -> None:
+        path = "/v1/../metrics"  # httpx, which sends for the test, would resolve it
+        await proxy({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+    with listening() as server:
+        proxy = Proxy(server, server_key=None, api_key=None, max_body_bytes=1000, timeout_s=30)
+        with TestClient(dotted) as client:
+            assert client.get("/").status_code == 404
 
 
 def test_catalogues_are_named_after_their_files(tmp_path: Path) -> None:

@@ -68,11 +68,15 @@ class Page:
     def _refusal(self, method: str, headers: Mapping[str, str]) -> ProblemError | None:
         """Refuse what a page of another site may have sent: by a name that leads here, or straight."""
         host, origin = headers.get("host", ""), headers.get("origin", "")
-        if self._is_local and (urlsplit(f"//{host}").hostname or "") not in LOOPBACK:
+        try:
+            name, sender = urlsplit(f"//{host}").hostname, urlsplit(origin).netloc
+        except ValueError:
+            return ProblemError(400, "the header Host or Origin is not an address")
+        if self._is_local and name not in LOOPBACK:
             return ProblemError(
                 421, f"this page answers to localhost, not to {host[:100]!r}; give --host to serve it to others"
             )
-        if method not in {"GET", "HEAD", "OPTIONS"} and origin and urlsplit(origin).netloc != host:
+        if method not in {"GET", "HEAD", "OPTIONS"} and origin and sender != host:
             return ProblemError(403, "a page of another site may not use this service")
         return None
 

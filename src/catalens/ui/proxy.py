@@ -11,7 +11,7 @@ import httpx
 from catalens.serving.guard import Receive, Scope, Send, too_large
 from catalens.serving.problems import PROBLEM_JSON, ProblemError, document
 
-_PASSED = ("/v1/", "/health/")
+_PASSED = ("v1/", "health/")
 _HEADERS_IN = {b"content-type", b"accept", b"x-request-id"}
 _HEADERS_OUT = {"content-type", "retry-after", "x-request-id", "cache-control"}
 
@@ -59,8 +59,6 @@ class Proxy:
             given.get(b"authorization", b""), f"Bearer {self._key}".encode()
         ):
             raise ProblemError(401, "send the key as `Authorization: Bearer KEY`", {"WWW-Authenticate": "Bearer"})
-        if not scope["path"].startswith(_PASSED):
-            raise ProblemError(404, "there is nothing at this address")
         query = scope["query_string"].decode("latin-1")
         path = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
         request = self._http.build_request(
@@ -69,6 +67,9 @@ class Proxy:
             headers=[(name, value) for name, value in given.items() if name in _HEADERS_IN],
             content=await self._body(receive) or None,
         )
+        # As it is sent: by now httpx has resolved what `..` there was.
+        if not request.url.path.removeprefix(self._http.base_url.path).startswith(_PASSED):
+            raise ProblemError(404, "there is nothing at this address")
         try:
             response = await self._http.send(request, stream=True)
         except httpx.TimeoutException as error:
