@@ -23,7 +23,11 @@ class Paper:
 def print_file(
     file: Annotated[str, Argument()], *, paper: Paper, quiet: Annotated[bool, Option("--quiet")] = False
 ) -> None:
-    """Print a file."""
+    """Print a file.
+
+    Paper that is
+    missing is asked for.
+    """
     typer.echo(f"{file} {paper} {quiet}")
 
 
@@ -52,6 +56,17 @@ def test_flags_of_a_group_are_checked_and_may_be_required(app: typer.Typer, argu
 def test_the_help_page_has_each_flag_and_the_example(app: typer.Typer) -> None:
     help_page = CliRunner().invoke(app, ["print-it", "--help"]).output
     assert all(words in help_page for words in ("Paper", "--size", "Number of copies.", "--quiet", "a.txt --size a4"))
+
+
+def test_a_switch_is_shown_without_a_type_because_it_takes_no_value(app: typer.Typer) -> None:
+    lines = CliRunner().invoke(app, ["print-it", "--help"]).output.splitlines()
+    assert next(line.strip("│ ") for line in lines if "--quiet" in line) == "--quiet"
+    assert "<" not in next(line for line in lines if "--help" in line)
+    assert "<int" in next(line for line in lines if "--copies" in line)
+
+
+def test_paragraphs_of_a_help_page_break_at_the_width_of_the_terminal(app: typer.Typer) -> None:
+    assert "Paper that is missing is asked for." in CliRunner().invoke(app, ["print-it", "--help"]).output
 
 
 def test_the_function_itself_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:

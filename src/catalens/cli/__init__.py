@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import typer
-from typer.core import TyperGroup
 
 from catalens.cli import (
     ask,
@@ -47,7 +46,7 @@ from catalens.cli import (
     transform,
     ui,
 )
-from catalens.cli.commands import add_commands, examples
+from catalens.cli.commands import CommandGroup, add_commands, examples
 from catalens.core.confinement import restrict_reading
 from catalens.core.errors import CatalensError, CatalogueError, InputError, ModelError
 from catalens.core.process import INTERRUPTED, STANDARD_OUTPUT, end_interrupted, interrupts
@@ -60,7 +59,7 @@ FAULT = 4
 """The exit code of a fault in the program: Python's own, 1, would say that some items failed."""
 
 
-class _Edge(TyperGroup):
+class _Edge(CommandGroup):
     """The group that turns the program's own errors into one sentence and an exit code."""
 
     def resolve_command(self, ctx: Click, args: list[str]) -> tuple[str | None, Click, list[str]]:

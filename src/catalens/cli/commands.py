@@ -5,15 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature, cleandoc, signature
 from typing import Any, TypeVar, get_type_hints
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 Command = TypeVar("Command", bound=Callable[..., None])
 _DECLARED: dict[Callable[..., None], tuple[str | None, str]] = {}
 """Function → its name as a command, where that is another, and its epilog."""
+
+
+class _Page(TyperCommand):
+    """A command whose help page shows no type for switches, which take no value."""
+
+    def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - Click's, which Typer keeps to itself
+        """Return the parameters, those that Click adds included."""
+        return without_types_of_switches(super().get_params(ctx))
+
+
+class CommandGroup(TyperGroup):
+    """A group of commands with the same help pages."""
+
+    def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - Click's, which Typer keeps to itself
+        """Return the parameters, those that Click adds included."""
+        return without_types_of_switches(super().get_params(ctx))
+
+
+def without_types_of_switches(parameters: Sequence[Any]) -> Sequence[Any]:
+    """Return parameters of Click; `--json <bool>` would look as if a value had to follow."""
+    for each in parameters:
+        if getattr(each, "is_flag", False):
+            each.metavar = ""
+    return parameters
+
+
+def paragraphs(text: str) -> str:
+    """Return a docstring with a line per paragraph: the terminal breaks lines at its own width, and the source's
+    line breaks would stay.
+
+    >>> paragraphs("Do it.\\n\\nOnce\\nand again.")
+    'Do it.\\n\\nOnce and again.'
+    """
+    return "\n\n".join(" ".join(each.split()) for each in cleandoc(text).split("\n\n"))
 
 
 def examples(*commands: str) -> str:
@@ -44,7 +78,8 @@ def add_commands(app: typer.Typer, *functions: Callable[..., None]) -> None:
     """Add functions that were declared to be commands, in this order."""
     for function in functions:
         name, epilog = _DECLARED[function]
-        app.command(name, epilog=epilog)(_ungrouped(function))
+        about = paragraphs(function.__doc__ or "")
+        app.command(name, cls=_Page, help=about, epilog=epilog)(_ungrouped(function))
 
 
 def _ungrouped(function: Callable[..., None]) -> Callable[..., None]:
@@ -76,7 +111,7 @@ def _flags(parameter: Parameter, hint: Any) -> Iterator[Parameter]:  # noqa: ANN
 
 
 def command_group(
-    about: str, *lines: str, commands: Sequence[Callable[..., None]], kind: type[TyperGroup] = TyperGroup
+    about: str, *lines: str, commands: Sequence[Callable[..., None]], kind: type[CommandGroup] = CommandGroup
 ) -> typer.Typer:
     """Return a group of commands that were declared; `about` and the examples are its help page."""
     group = typer.Typer(cls=kind, no_args_is_help=True, help=about, epilog=examples(*lines))

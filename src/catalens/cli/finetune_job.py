@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import typer
-from typer.core import TyperGroup
 
+from catalens.cli.commands import CommandGroup
 from catalens.core.errors import InputError
 from catalens.deployment.training_job import TrainingJob, plain_arguments
 
@@ -45,7 +45,7 @@ JOBS: Mapping[str, JobOf] = {
 """Commands that can be the work of a job."""
 
 
-class JobGroup(TyperGroup):
+class JobGroup(CommandGroup):
     """The group of commands; in a training job it fills in options, and leaves the results where SageMaker looks."""
 
     _publish: Callable[[], None] | None = None

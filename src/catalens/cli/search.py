@@ -105,7 +105,10 @@ def search(
             output.say("nothing found")
             say_unknown_fields(index, query.where)
     if sheet is not None:
-        _write_sheet(hits, sheet, title=" ".join([*(texts or []), *(f"like {each}" for each in image or [])]))
+        asked = [*(texts or []), *(f"like {each}" for each in image or [])]
+        unlike = [*(minus or []), *(f"unlike {each}" for each in minus_image or [])]
+        title = " ".join([*asked, *(f"minus {each}" for each in unlike), *([f"where {where}"] if where else [])])
+        _write_sheet(hits, sheet, title=title)
 
 
 def _show(hits: Sequence[Hit], *, as_json: bool) -> None:
