@@ -74,7 +74,8 @@ def _run_cell(source: str, where: str, space: dict[str, Any]) -> Output:
                 elif value is not None and not source.rstrip().endswith(";"):
                     print(value)
     except Exception as error:
-        raise RuntimeError(f"{where} failed:\n{source}\n{printed.getvalue()}\n{error!r}") from error
+        said = getattr(error, "stderr", None) or ""  # of a command that failed
+        raise RuntimeError(f"{where} failed:\n{source}\n{printed.getvalue()}\n{error!r}\n{said}") from error
     return Output(printed.getvalue().replace(f"{Path.cwd()}/", "").rstrip(), pictures)
 
 

@@ -89,6 +89,18 @@ def test_two_models_are_compared_row_by_row(run: Run, labelled: Path, tmp_path: 
         assert cells[1:] == ["+0.000 (+0.000 to +0.000)", "0", "0", "1.000", "1.000"]
 
 
+def test_a_picture_that_cannot_be_read_fails_once_though_two_models_read_it(
+    run: Run, labelled: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    for command in (["tags"], ["search"]):
+        ran = run("eval", *command, labelled, "--report", tmp_path / "out.html", "--against", "fake", "--json")
+        assert ran.code == 1
+        assert sum("error" in row for row in ran.rows) == 1
+        assert ran.err.count("failed: ") == 1
+        assert "1 of 16 items failed" in ran.err
+
+
 def test_tags_and_answers_are_compared_on_the_same_rows(run: Run, labelled: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.html"
     ran = run("eval", "attributes", labelled, "--reader", "fake", "--report", out, "--json")

@@ -6,6 +6,7 @@ import io
 import json
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -130,3 +131,70 @@ def test_the_kind_of_endpoint_decides_on_the_limit(config: dict[str, Any], mode:
 def test_an_endpoint_that_is_not_in_service_says_so() -> None:
     with pytest.raises(ModelError, match="not in service: Creating"):
         find_endpoint("shop", ControlPlane("Creating", {}))
+
+
+class Later(Runtime):
+    """An asynchronous endpoint, and S3, where no answer ever comes."""
+
+    class exceptions:  # noqa: N801 - boto3's spelling
+        class NoSuchKey(Exception):  # noqa: N818
+            pass
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: set[str] = set()
+        self.asked = 0
+
+    def __call__(self, service: str, **options: Any) -> Later:
+        return self
+
+    def put_object(self, *, Key: str, **_: Any) -> None:  # noqa: N803
+        self.bodies.add(Key)
+
+    def delete_object(self, *, Key: str, **_: Any) -> None:  # noqa: N803
+        self.bodies.remove(Key)
+
+    def get_object(self, **_: Any) -> Any:
+        raise self.exceptions.NoSuchKey
+
+    def invoke_endpoint_async(self, **_: Any) -> dict[str, str]:
+        self.asked += 1
+        return {"OutputLocation": f"s3://bucket/out/{self.asked}.out"}
+
+
+LATER = Endpoint("later", "async", "s3://bucket/out")
+
+
+def test_an_answer_that_does_not_come_is_an_outcome_and_leaves_no_body_behind() -> None:
+    service = Later()
+    (found,) = invoke_all(LATER, [request(id="a")], service, timeout_s=0.01)
+    assert isinstance(found, Outcome)
+    assert "no answer after 0.01 s" in str(found.error)
+    assert service.bodies == set()
+
+
+def test_who_stops_asking_waits_for_no_answer() -> None:
+    service = Later()
+
+    def items() -> Iterator[Request | Outcome]:
+        for at in range(3):  # a fourth would be as many as are read ahead
+            yield request(id=str(at))
+        while service.asked < 2:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    begun_s = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(invoke_all(LATER, items(), service, concurrency=2, timeout_s=60))
+    assert time.monotonic() - begun_s < 20
+    assert service.asked == 2, "what had not begun was asked nevertheless"
+    assert service.bodies == set()
+
+
+def test_an_answer_that_makes_no_sense_leaves_the_others_alone() -> None:
+    broken = Request((("a", "a"), ("b", "b")), b'{"caption": "x"}', LINES)
+    found = list(invoke_all(REAL_TIME, [broken, request(id="c", caption="y")], Runtime()))
+    assert [each.error for each in found if isinstance(each, Outcome)] == [
+        f"{id}: the endpoint gave 1 answers to 2 lines" for id in "ab"
+    ]
+    assert found[2] == {"id": "c", "source": "c", "caption": "y"}

@@ -146,6 +146,7 @@ def test_dry_run_prints_the_requests_and_calls_nothing(run: Run) -> None:
     assert container["Environment"] == {"ENCODE_TYPE": "IMAGE"}
     assert run("deploy", "shop", "out/model.tar.gz", *where).code == 2
     assert run("deploy", "shop", "s3://bucket/model.tar.gz", *where, "--env", "=x").code == 2
+    assert run("deploy", "shop", "s3://bucket/model.tar.gz", *where, "--env", "ENCODE_TYPE").code == 2
     transform = ["transform", "shop", "s3://b-b/in", "s3://b-b/out", "--instance-type", "ml.m5.large", "--dry-run"]
     check([Call(**row) for row in run(*transform).rows])
     assert len(run("undeploy", "shop", "--dry-run").rows) == 3

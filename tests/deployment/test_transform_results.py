@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from catalens.catalogue.opening import open_index
-from catalens.core.errors import CatalogueError, InputError
+from catalens.core.errors import CatalogueError, InputError, ModelError
 from catalens.core.types import Outcome, Record
 from catalens.deployment import aws
 from catalens.deployment.transform_results import read_answers, write_catalogue, write_table
@@ -100,3 +100,41 @@ def test_answers_of_a_job_that_has_ended_are_collected(run: Run, account: aws.Cl
     assert "a dress" in (tmp_path / "captions.csv").read_text()
     assert run("transform", "shop", IN, OUT, "--output", tmp_path / "x.csv", "--instance-type", "ml.m5.large").code == 2
     assert run("transform", "shop", IN, OUT).code == 2
+
+
+@pytest.mark.parametrize(("answers", "code"), [({"a.png": {"caption": "a dress"}}, 1), ({}, 1)])
+def test_the_reason_of_a_failed_job_is_told_beside_its_answers(
+    run: Run,
+    account: aws.Clients,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answers: dict[str, Any],
+    code: int,
+) -> None:
+    def failing(*_: Any) -> None:
+        raise ModelError("Failed: the container did not answer")
+
+    monkeypatch.setattr("catalens.deployment.waiting.wait_for", failing)
+    store(account, answers, without=("b.png",))
+    account("sagemaker").create_model(ModelName="shop", ExecutionRoleArn="arn:aws:iam::123456789012:role/r")
+    asked = ["transform", "shop", IN, OUT, "--instance-type", "ml.m5.large", "--wait"]
+    done = run(*asked, "--output", tmp_path / "found.csv")
+    assert done.code == code, done.err
+    assert "the container did not answer" in done.err
+    assert "failed: b.png" in done.err
+    assert (tmp_path / "found.csv").exists() == bool(answers)
+    assert run(*asked).code == 3
+
+
+def test_a_failed_job_whose_answers_are_all_there_has_failed(
+    run: Run, account: aws.Clients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any) -> None:
+        raise ModelError("Stopped: somebody did it")
+
+    monkeypatch.setattr("catalens.deployment.waiting.wait_for", failing)
+    store(account, {"a.png": {"caption": "a dress"}})
+    asked = ["transform", "shop", IN, OUT, "--instance-type", "ml.m5.large", "--wait"]
+    done = run(*asked, "--output", tmp_path / "found.csv")
+    assert done.code == 3
+    assert "somebody did it" in done.err

@@ -70,7 +70,7 @@ def variables_of(given: list[str] | None) -> dict[str, str]:
     Raises:
         InputError: one is not NAME=VALUE.
     """
-    found = dict(each.partition("=")[::2] for each in given or ())
-    if not all(found):
+    parts = [each.partition("=") for each in given or ()]
+    if not all(name and equals for name, equals, _ in parts):
         raise InputError("--env takes NAME=VALUE, such as ENCODE_TYPE=IMAGE")
-    return found
+    return {name: value for name, _, value in parts}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Option
 
@@ -14,9 +14,6 @@ from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Calibrated, Columns, Json, Model, Table, session_for
 from catalens.cli.reporting import Against, ReportFile, check_report, write_report
 from catalens.cli.tally import Silent, Tally
-
-if TYPE_CHECKING:
-    pass
 
 
 @command(
@@ -49,22 +46,23 @@ def tags(
     check_report(report, against)
     path, groups = inputs.existing(table), load_schema(schema)
     given = inputs.existing(calibration) if calibration else None
-    as_json = output.wants_json(json)
+    tally = Tally(as_json=output.wants_json(json))
 
-    def evaluate(name: str | None, learned: Path | None) -> tuple[TagEvaluation, Tally]:
+    def evaluate(name: str | None, learned: Path | None, counted: Tally) -> TagEvaluation:
         session = session_for(name)
         encoder = session.encoder()
-        labelled = read_labelled(path, groups, column or [], encoder, session, as_json=as_json)
+        labelled = read_labelled(path, groups, column or [], encoder, session, counted)
         bank = build_schema_bank(encoder, groups, cache_dir=session.label_cache)
         thresholds = calibration_for(encoder, groups.name, learned)
-        return evaluate_tags(labelled.records, labelled.vectors, labelled.truth, bank, thresholds), labelled.tally
+        return evaluate_tags(labelled.records, labelled.vectors, labelled.truth, bank, thresholds)
 
-    found, tally = evaluate(model, given)
-    output.report([group.row() for group in found.groups], as_json=as_json, heads={"group": "attribute"})
+    found = evaluate(model, given, tally)
+    output.report([group.row() for group in found.groups], as_json=tally.as_json, heads={"group": "attribute"})
     if report is not None:
         from catalens.pipelines.evaluation_report import tag_report
 
-        write_report(report, tag_report(table.name, found, evaluate(against, None)[0] if against else None))
+        second = evaluate(against, None, Silent()) if against else None
+        write_report(report, tag_report(table.name, found, second))
     tally.finish()
 
 

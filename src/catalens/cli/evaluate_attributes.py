@@ -14,7 +14,7 @@ from catalens.cli.jobs import run_and_tell
 from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Columns, Json, Model, Table, session_for
 from catalens.cli.reporting import ReportFile, check_report, write_report
-from catalens.cli.tally import Silent
+from catalens.cli.tally import Silent, Tally
 from catalens.core.errors import InputError
 from catalens.core.files import check_writable
 
@@ -58,15 +58,15 @@ def attributes(
         check_writable(save)
     session = session_for(model, reader)
     encoder, answerer = session.encoder(), session.reader()
-    as_json = output.wants_json(json)
-    labelled = read_labelled(path, groups, column or [], encoder, session, as_json=as_json)
+    tally = Tally(as_json=output.wants_json(json))
+    labelled = read_labelled(path, groups, column or [], encoder, session, tally)
     bank = build_schema_bank(encoder, groups, cache_dir=session.label_cache)
     answered = _answered(path, labelled, groups, session)
     measured = measure_sources(labelled.vectors, answered, labelled.truth, bank)
     if not measured:
         raise InputError(f"{table} has no value that schema {groups.name!r} knows, so there is nothing to compare")
     rows = [{"group": name} | asdict(found) for name, found in measured.items()]
-    output.report(rows, as_json=as_json, heads={"group": "attribute", "source": "better"})
+    output.report(rows, as_json=tally.as_json, heads={"group": "attribute", "source": "better"})
     few = [f"{name} ({found.rows})" for name, found in measured.items() if found.rows < FEWEST_ROWS]
     if few:
         output.say(f"tags are kept where fewer than {FEWEST_ROWS} rows were measured: {', '.join(few)}", style="yellow")
@@ -88,7 +88,7 @@ def attributes(
         tags = evaluate_tags(labelled.records, labelled.vectors, truth, bank, None)
         answers = evaluate_answers(labelled.records, answered, truth, bank, answerer.name)
         write_report(report, tag_report(table.name, tags, answers))
-    labelled.tally.finish()
+    tally.finish()
 
 
 def _answered(path: Path, labelled: Labelled, schema: Schema, session: Session) -> dict[str, Scores]:

@@ -14,6 +14,7 @@ from catalens.cli.commands import command
 from catalens.cli.options import Json, PicturesOrNone
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
+from catalens.core.json_text import parse_json
 from catalens.deployment.requests import Format, Mode
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _parameters(given: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in inputs.pairs(given, "--parameter", "max_flavors=8"):
         try:
-            found[name] = json_module.loads(value)
+            found[name] = parse_json(value)
         except ValueError:
             found[name] = value
     return found

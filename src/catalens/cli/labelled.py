@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from catalens.cli.inputs import pairs
 from catalens.cli.jobs import encode_all
-from catalens.cli.tally import Tally
 
 if TYPE_CHECKING:
+    from catalens.cli.tally import Tally
     from catalens.core.protocols import Encoder
     from catalens.core.types import Record, Vectors
     from catalens.pipelines.session import Session
@@ -21,18 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """n records with vectors (n, dim) and true values (group → n of them), and what could not be read."""
+    """n records with vectors (n, dim) and true values (group → n of them)."""
 
     records: Sequence[Record]
     vectors: Vectors
     truth: Mapping[str, Sequence[Truth]]
-    tally: Tally
 
 
 def read_labelled(
-    path: Path, schema: Schema, columns: Sequence[str], encoder: Encoder, session: Session, *, as_json: bool
+    path: Path, schema: Schema, columns: Sequence[str], encoder: Encoder, session: Session, tally: Tally
 ) -> Labelled:
-    """Encode a table's pictures and read what its columns say of a schema's groups.
+    """Encode a table's pictures, count them in the tally, and read what its columns say of a schema's groups.
 
     Raises:
         InputError: a pair of --column is malformed, or no group has a column.
@@ -40,9 +39,8 @@ def read_labelled(
     from catalens.catalogue.sources import open_source
     from catalens.pipelines.labelled import read_truth
 
-    tally = Tally(as_json=as_json)
     records, vectors = encode_all(open_source(path), encoder, session, tally)
     if not records:
         tally.finish()
     truth = read_truth(records, schema, pairs(columns, "--column", "colour=baseColour"))
-    return Labelled(records, vectors, truth, tally)
+    return Labelled(records, vectors, truth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Option
 
@@ -11,10 +11,8 @@ from catalens.cli import inputs, output
 from catalens.cli.commands import command
 from catalens.cli.labelled import read_labelled
 from catalens.cli.options import Columns, Json, Model, Table, session_for
+from catalens.cli.tally import Tally
 from catalens.core.files import check_writable
-
-if TYPE_CHECKING:
-    pass
 
 
 @command(
@@ -47,15 +45,15 @@ def learn(
     check_writable(out)
     session = session_for(model)
     encoder = session.encoder()
-    as_json = output.wants_json(json)
-    labelled = read_labelled(path, groups, column or [], encoder, session, as_json=as_json)
+    tally = Tally(as_json=output.wants_json(json))
+    labelled = read_labelled(path, groups, column or [], encoder, session, tally)
     bank = build_schema_bank(encoder, groups, cache_dir=session.label_cache)
     calibration, reports = learn_thresholds(labelled.vectors, labelled.truth, bank, precision=precision)
     save_calibration(calibration, out)
     labels = {report.group: {"labels": [each.to_dict() for each in report.labels]} for report in reports}
-    rows = [report.to_dict() | (labels[report.group] if as_json else {}) for report in reports]
+    rows = [report.to_dict() | (labels[report.group] if tally.as_json else {}) for report in reports]
     output.report(
-        rows, as_json=as_json, heads={"group": "attribute", "ece_before": "ECE before", "ece_after": "ECE after"}
+        rows, as_json=tally.as_json, heads={"group": "attribute", "ece_before": "ECE before", "ece_after": "ECE after"}
     )
     output.say(f"written: {out}")
-    labelled.tally.finish()
+    tally.finish()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
 from typer import Argument, Option
 
 from catalens.cli import inputs, output
@@ -73,28 +74,29 @@ def transform(
 
     clients = aws.aws_clients(region)
     aws.make(calls, clients)
-    failure = _waited(name, clients, wait=wait, failing=not reads) if calls else None
+    failed = bool(calls) and _has_failed(name, clients, wait=wait, reads=reads)
     if reads:
         _collect(source, answers, clients, table, catalogue)
-    if failure is not None:
-        raise failure
+    if failed:
+        raise typer.Exit(3)
 
 
-def _waited(name: str, clients: Clients, *, wait: bool, failing: bool) -> ModelError | None:
-    """Wait for a job; return its failure where its answers are to be read: one bad image of many makes it fail.
+def _has_failed(name: str, clients: Clients, *, wait: bool, reads: bool) -> bool:
+    """Wait for a job; where its answers are to be read, only tell of its failure: one bad image of many makes it fail.
 
     Raises:
-        ModelError: it failed.
+        ModelError: it failed, and nothing is to be read.
     """
     from catalens.deployment.waiting import TRANSFORM
 
     try:
         waiting(TRANSFORM, name, clients, wait=wait)
     except ModelError as error:
-        if failing:
+        if not reads:
             raise
-        return error
-    return None
+        output.say(f"error: {error}", style="red")
+        return True
+    return False
 
 
 def _collect(source: str, answers: str, clients: Clients, table: Path | None, catalogue: str | None) -> None:
@@ -109,6 +111,9 @@ def _collect(source: str, answers: str, clients: Clients, table: Path | None, ca
             tally.fail(each)
         else:
             rows.append(each)
+    tally.done = len(rows)
+    if not rows and tally.failed:
+        tally.finish()
     if table is not None:
         write_table(rows, table)
         output.say(f"{table}: {len(rows)} answers written")
@@ -116,6 +121,6 @@ def _collect(source: str, answers: str, clients: Clients, table: Path | None, ca
         with open_index(inputs.catalogue(catalogue)) as index:
             homeless = write_catalogue(rows, index)
         tally.report(homeless)
+        tally.done -= len(homeless)
         output.say(f"{catalogue}: {len(rows) - len(homeless)} records have their answers")
-    tally.done = len(rows)
     tally.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -83,19 +84,26 @@ def invoke_all(
     Raises:
         ModelError: the endpoint cannot be asked at all.
     """
-    send = _sender(endpoint, clients, timeout_s)
+    stop = threading.Event()
+    send = _sender(endpoint, clients, timeout_s, stop)
 
     def answered(request: Request | Outcome) -> Sequence[dict[str, Any] | Outcome]:
         if isinstance(request, Outcome):
             return [request]
         try:
             return rows_of(request, send(request))
-        except _RefusedError as error:
+        except ModelError:
+            raise
+        except CatalensError as error:
             return [Outcome(id, f"{id}: {error}") for id, _ in request.items]
 
-    with ThreadPoolExecutor(concurrency) as pool:
+    pool = ThreadPoolExecutor(concurrency)
+    try:
         for rows in _in_order(pool, answered, _noticed(requests, on_notice), 2 * concurrency):
             yield from map(_failed, rows)
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _noticed(requests: Iterable[Request | Outcome], on_notice: Callable[[str], None]) -> Iterator[Request | Outcome]:
@@ -127,10 +135,11 @@ def _in_order(pool: ThreadPoolExecutor, work: Callable[[Any], Any], items: Itera
         yield each.result()
 
 
-def _sender(endpoint: Endpoint, clients: Clients, timeout_s: float) -> Callable[[Request], bytes]:
+def _sender(
+    endpoint: Endpoint, clients: Clients, timeout_s: float, stop: threading.Event
+) -> Callable[[Request], bytes]:
     from botocore.config import Config
 
-    # Retries go beyond botocore's own only in that a model error is none of the network's.
     options = Config(read_timeout=_READ_TIMEOUT_S, retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"})
     runtime = clients("sagemaker-runtime", config=options)
     if endpoint.mode != "async":
@@ -138,7 +147,7 @@ def _sender(endpoint: Endpoint, clients: Clients, timeout_s: float) -> Callable[
     if endpoint.output is None:
         raise ModelError(f"the endpoint {endpoint.name} has no S3 prefix for asynchronous answers")
     s3 = clients("s3")
-    return lambda request: _invoke_later(endpoint, request, runtime, s3, timeout_s)
+    return lambda request: _invoke_later(endpoint, request, runtime, s3, timeout_s, stop)
 
 
 def _invoke(name: str, request: Request, runtime: Client) -> bytes:
@@ -152,7 +161,9 @@ def _invoke(name: str, request: Request, runtime: Client) -> bytes:
     return _asked(name, send)
 
 
-def _invoke_later(endpoint: Endpoint, request: Request, runtime: Client, s3: Client, timeout_s: float) -> bytes:
+def _invoke_later(
+    endpoint: Endpoint, request: Request, runtime: Client, s3: Client, timeout_s: float, stop: threading.Event
+) -> bytes:
     """Store the body, ask for the answer, wait for it, and remove the body again."""
     bucket, prefix = split_address(f"{str(endpoint.output).rstrip('/')}/inputs/{uuid.uuid4().hex}")
 
@@ -165,22 +176,24 @@ def _invoke_later(endpoint: Endpoint, request: Request, runtime: Client, s3: Cli
                 Accept="application/json",
                 InputLocation=f"s3://{bucket}/{prefix}",
             )
-            return _wait_for_answer(told["OutputLocation"], told.get("FailureLocation"), s3, timeout_s)
+            return _wait_for_answer(told["OutputLocation"], told.get("FailureLocation"), s3, timeout_s, stop)
         finally:
             s3.delete_object(Bucket=bucket, Key=prefix)
 
     return _asked(endpoint.name, send)
 
 
-def _wait_for_answer(place: str, failure: str | None, s3: Client, timeout_s: float) -> bytes:
+def _wait_for_answer(place: str, failure: str | None, s3: Client, timeout_s: float, stop: threading.Event) -> bytes:
     end_s = time.monotonic() + timeout_s
-    while time.monotonic() < end_s:
+    while not stop.is_set() and time.monotonic() < end_s:
         if (found := _content(place, s3)) is not None:
             return found
         if failure and (found := _content(failure, s3)) is not None:
             raise _RefusedError(_first_line(found.decode("utf-8", "replace")))
-        time.sleep(_POLL_S)
-    raise _RefusedError(f"there is no answer after {timeout_s:g} s; it may come yet, as {place}")
+        stop.wait(_POLL_S)
+    raise _RefusedError(
+        f"there is no answer after {timeout_s:g} s (--timeout waits longer); if it is being made, it will be {place}"
+    )
 
 
 def _content(address: str, s3: Client) -> bytes | None:

@@ -115,12 +115,13 @@ def _remove_scaling(name: str, clients: Clients, done: Removed) -> None:
     from botocore.exceptions import ClientError
 
     call = deregister_call(name)
-    try:
-        clients(call.service).deregister_scalable_target(**call.request)
-    except ClientError as error:
-        if not is_absent(error):
-            done.left.append(f"autoscaling {name}, if there is any: {error}")
-        return
+    with named_error(f"{call.service} refuses {call.operation}"):
+        try:
+            clients(call.service).deregister_scalable_target(**call.request)
+        except ClientError as error:
+            if not is_absent(error):
+                done.left.append(f"autoscaling {name}, if there is any: {error}")
+            return
     done.removed.append(f"autoscaling {name}")
 
 
