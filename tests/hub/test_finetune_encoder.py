@@ -209,9 +209,26 @@ def test_a_bundle_is_tuned_into_a_bundle(run: Run, table: Path, tmp_path: Path) 
     untuned = before.encode_texts(names) @ before.encode_images(photos).T
     assert (cosines.argmax(1) == np.arange(12)).mean() > (untuned.argmax(1) == np.arange(12)).mean()
     assert "starter+tuned" in written.name
+    left = {each.name for each in (out / "model").iterdir()}
+    assert not left & {"labels", "gate.json", "cutoff.json", "fashion.calibration.json"}, "made from the old vectors"
 
 
 def test_a_table_without_such_texts_names_its_columns(run: Run, table: Path, tmp_path: Path) -> None:
     ran = run("finetune", "encoder", table, "--model", "starter", "--out", tmp_path / "x", "--text", "colr")
     assert ran.code == 2
     assert "name the column with --text: colour" in " ".join(ran.err.split())
+
+
+def test_hard_negatives_need_a_column_that_is_there(run: Run, table: Path, tmp_path: Path) -> None:
+    ran = run("finetune", "encoder", table, "--model", "starter", "--out", tmp_path / "x", "--hard-negatives", "colr")
+    assert ran.code == 2
+    assert "no column 'colr' for --hard-negatives; there are: colour" in " ".join(ran.err.split())
+
+
+def test_rows_without_a_text_are_counted(run: Run, table: Path, tmp_path: Path) -> None:
+    lines = table.read_text(encoding="utf-8").splitlines()
+    lines[1:4] = [",".join([*line.split(",")[:2], "", *line.split(",")[3:]]) for line in lines[1:4]]
+    table.write_text("\n".join(lines), encoding="utf-8")
+    ran = run("finetune", "encoder", table, "--model", "starter", "--out", tmp_path / "x", "--epochs", 1)
+    assert ran.code == 0, ran.err
+    assert "3 rows without a title are left out" in ran.err

@@ -124,5 +124,5 @@ def test_a_sound_bundle_is_tried_once(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_graph_that_never_ends_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "TIME_S", 0.05)
     folder = tiny_bundle(tmp_path / "bundle")
-    with pytest.raises(ModelError, match="it did not end"):
+    with pytest.raises(ModelError, match="the process did not end"):
         load_encoder(str(folder), runtime="onnxruntime", cache=tmp_path / "cache")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def test_they_are_what_the_encoder_gives(name: str, schema: str) -> None:
         np.testing.assert_allclose(bank.vectors, made.banks[group].vectors, atol=2e-3)
 
 
-def test_damaged_vectors_are_encoded_again(tmp_path: Path) -> None:
+def test_damaged_vectors_are_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = load_bundle(shipped("starter"))
     expected = build_schema_bank(encoder, load_schema("fashion"))
     encoder.label_folder = tmp_path
@@ -46,6 +47,15 @@ def test_damaged_vectors_are_encoded_again(tmp_path: Path) -> None:
         content = bytearray(file.read_bytes())
         content[200] ^= 1
         (tmp_path / file.name).write_bytes(content)
+    texts: list[str] = []
+    encode = encoder.encode_texts
+
+    def encoded(some: Sequence[str]) -> Vectors:
+        texts.extend(some)
+        return encode(some)
+
+    monkeypatch.setattr(encoder, "encode_texts", encoded)
     made = build_schema_bank(encoder, load_schema("fashion"))
+    assert texts
     for group, bank in expected.banks.items():
         np.testing.assert_allclose(bank.vectors, made.banks[group].vectors, atol=2e-3)

@@ -70,7 +70,16 @@ def encoder(
     from catalens.models.readers.loading import need_libraries
 
     need_libraries()
-    from catalens.pipelines.tuning_encoder import MODEL, Pictures, open_encoder, pair_rows, scores_of, towers_of, tune
+    from catalens.pipelines.tuning_encoder import (
+        MODEL,
+        Pictures,
+        open_encoder,
+        pair_rows,
+        scores_of,
+        texts_of,
+        towers_of,
+        tune,
+    )
     from catalens.training.finetune.encoders import EncoderPlan
     from catalens.training.finetune.loop import Recipe
     from catalens.training.finetune.lora import Lora, need_peft
@@ -93,6 +102,8 @@ def encoder(
         for name, path in paths.items()
     }
     rows = pair_rows(tables, text=text, hard=hard_negatives, seed=seed)
+    if bare := sum(not found for each in tables.values() for found in texts_of(each, text)):
+        output.say(f"{bare} rows without a {text or 'title'} are left out", style="yellow")
     towers = towers_of(opened, train, rows, tables, pictures)
     plan = EncoderPlan(
         scale=opened.encoder.logit_scale,

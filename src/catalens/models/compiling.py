@@ -5,18 +5,13 @@ They take 0.8 GB as soon as they are imported, and a process that has imported t
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import pickle
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from catalens.core.caching import try_to_keep
 from catalens.core.errors import CatalensError, ModelError
+from catalens.models.apart import ApartError, answer_with, run_apart
 
 if TYPE_CHECKING:
     from catalens.models.hub.loading import Files
@@ -65,31 +60,11 @@ class _NotCompiledError(Exception):
 
 def _run(task: tuple[Files, Path, str, int | None]) -> Failure | None:
     """Do a task in a process of its own and return how it failed, if it did."""
-    ran = subprocess.run(
-        [sys.executable, "-m", __name__],
-        input=pickle.dumps(task),
-        capture_output=True,  # libraries print what concerns nobody; our own log lines are part of the failure
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        check=False,
-    )
-    if ran.returncode == 0:
-        failure: Failure | None = pickle.loads(ran.stdout)
-        return failure
-    return "compiling", ModelError(f"its compiler ended with {ran.returncode}{_last_line(ran.stderr)}")
-
-
-def _last_line(text: bytes) -> str:
-    lines = text.decode("utf-8", "replace").strip().splitlines()
-    return f": {lines[-1][:200]}" if lines else ", perhaps for want of memory"
-
-
-def _main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent ends this process
-    results = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no result
-    failure = _compile(*pickle.load(sys.stdin.buffer))
-    with results, contextlib.suppress(BrokenPipeError):
-        results.write(pickle.dumps(failure))
+    try:
+        failure: Failure | None = run_apart(__name__, task)
+    except ApartError as error:
+        return "compiling", ModelError(f"its compiler {error}")
+    return failure
 
 
 def _compile(files: Files, folder: Path, runtime: str, threads: int | None) -> Failure | None:
@@ -109,4 +84,4 @@ def _compile(files: Files, folder: Path, runtime: str, threads: int | None) -> F
 
 
 if __name__ == "__main__":
-    _main()
+    answer_with(_compile)

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import pickle
-import subprocess
-import sys
 from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from catalens.core.caching import try_to_keep
+from catalens.core.caching import keep_file
 from catalens.core.errors import CatalensError, ModelError
-from catalens.core.files import write_atomically
+from catalens.models.apart import ApartError, answer_with, run_apart
 from catalens.models.facts import FACTS
 from catalens.models.runtime import RUNTIMES, choose_runtime
 
@@ -51,12 +47,7 @@ def probe(folder: Path, *, runtime: str, cache: Path) -> None:
             f"{folder} failed its first run, which may take {limit_bytes / 2**30:.1f} GiB and {TIME_S:.0f} s: "
             f"{reason}; take the bundle from whom you trust"
         )
-    try_to_keep(lambda: _keep(passed), passed.parent)
-
-
-def _keep(passed: Path) -> None:
-    passed.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(passed, lambda out: out.write(b""))
+    keep_file(passed, lambda out: out.write(b""))
 
 
 def _key(folder: Path, runtime: str) -> str:
@@ -71,26 +62,13 @@ def _key(folder: Path, runtime: str) -> str:
 def _trial(folder: Path, runtime: str, limit_bytes: int) -> str | None:
     """Return why a bundle does not pass, or None."""
     try:
-        ran = subprocess.run(
-            [sys.executable, "-m", __name__],
-            input=pickle.dumps((folder, runtime, limit_bytes)),
-            capture_output=True,  # runtimes print what concerns nobody
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            timeout=TIME_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return "it did not end"
-    if ran.returncode != 0:
-        return f"the process ended with {ran.returncode}, perhaps for want of memory"
-    reason: str | None = pickle.loads(ran.stdout)
+        reason: str | None = run_apart(__name__, (folder, runtime, limit_bytes), timeout_s=TIME_S)
+    except ApartError as error:
+        return f"the process {error}"
     return reason
 
 
-def _main() -> None:
-    results = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    folder, runtime, limit_bytes = pickle.load(sys.stdin.buffer)
+def _run(folder: Path, runtime: str, limit_bytes: int) -> str | None:
     from catalens.models.bundle import load_bundle
 
     with suppress(ImportError, ValueError, OSError):  # Windows has no such limits, and a lower one may hold already
@@ -98,16 +76,14 @@ def _main() -> None:
 
         resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    reason = None
     try:
         load_bundle(folder, runtime=runtime, threads=1).check()
     except CatalensError as error:
-        reason = str(error)
+        return str(error)
     except MemoryError:
-        reason = "it needs more memory"
-    with results, suppress(BrokenPipeError):
-        results.write(pickle.dumps(reason))
+        return "it needs more memory"
+    return None
 
 
 if __name__ == "__main__":
-    _main()
+    answer_with(_run)

@@ -106,13 +106,14 @@ def pair_rows(
         seed: of the split.
 
     Raises:
-        InputError: no row has a text, or train or val has none.
+        InputError: there is no such column, or train or val has no text.
     """
+    columns = sorted({name for table in tables.values() for each in table.records for name in each.fields})
+    if hard is not None and hard not in columns:
+        raise InputError(f"there is no column {hard!r} for --hard-negatives; there are: {', '.join(columns)}")
     sides: dict[Split, list[PairRow]] = {}
     for name, (table, places) in sides_of(tables, seed=seed).items():
-        texts = [
-            " ".join(str(each.fields.get(text) or "" if text else title_of(each)).split()) for each in table.records
-        ]
+        texts = texts_of(table, text)
         keys = [[*key, found.casefold()] for key, found in zip(product_keys(table), texts, strict=True)]
         groups = product_groups(keys)
         kinds = sorted({str(each.fields.get(hard)) for each in table.records}) if hard else []
@@ -128,12 +129,18 @@ def pair_rows(
             if texts[at]
         ]
     if not sides["train"] or not sides["val"]:
-        columns = sorted({name for table in tables.values() for each in table.records for name in each.fields})
         raise InputError(
             f"the table has too few rows with a {text or 'title'} to train on and to validate by; name the column with "
             f"--text: {', '.join(columns)}"
         )
     return sides
+
+
+def texts_of(table: EncodedTable, column: str | None) -> list[str]:
+    """Return the text of each row, from a column or, with None, its title; "" where it has none."""
+    return [
+        " ".join(str(each.fields.get(column) or "" if column else title_of(each)).split()) for each in table.records
+    ]
 
 
 def towers_of(
@@ -160,8 +167,7 @@ def towers_of(
     else:
         image = Tower(_still(opened, trained=sides != "text"), known_vectors(images, lambda row: row.content))
     if parts is not None and sides != "image":
-        device = next(parts.text.parameters()).device
-        text = Tower(parts.text.to(device), _ids(parts, device))
+        text = Tower(parts.text, _ids(parts))
     else:
         texts = dict(zip(every, opened.encoder.encode_texts(every), strict=True))
         text = Tower(_still(opened, trained=sides != "image"), known_vectors(texts, lambda row: row.text))
@@ -241,7 +247,8 @@ def _pixels(parts: EncoderParts, pictures: Mapping[str, Picture]) -> Callable[..
     return pixels
 
 
-def _ids(parts: EncoderParts, device: torch.device) -> Callable[..., torch.Tensor]:
+def _ids(parts: EncoderParts) -> Callable[..., torch.Tensor]:
+    device = next(parts.text.parameters()).device
     tokens = Tokens(parts.tokenizer, max_tokens=parts.max_tokens, pad_id=parts.pad_id, end_id=parts.end_id)
 
     def ids(rows: Sequence[PairRow]) -> torch.Tensor:

@@ -12,10 +12,10 @@ from typing import Any
 from catalens.core.files import write_text_atomically
 from catalens.core.json_text import parse_json
 from catalens.models.bundle import BundleEncoder
-from catalens.models.facts import FACTS
+from catalens.models.facts import FACTS, LABELS
 
-_LEARNED = ("*.calibration.json", "gate.json", "cutoff.json")
-"""Files that were learned from the old vectors."""
+_LEARNED = ("*.calibration.json", "gate.json", "cutoff.json", "answers.json", LABELS)
+"""What was learned or made from the old vectors."""
 
 
 def copy_bundle(source: Path, folder: Path) -> None:
