@@ -22,7 +22,7 @@ from pathlib import Path
 
 import catalens as cl
 from catalens.catalogue.display import picture_of, title_of
-from catalens.catalogue.opening import scheme_of
+from catalens.catalogue.opening import scheme_of, shown
 from catalens.catalogue.opensearch.address import connect, parse_address
 from catalens.core.types import Hit
 from catalens.demo.drawn import draw_catalogue
@@ -43,6 +43,8 @@ def main() -> None:
     parser.add_argument("--model", default="starter", help="encoder")
     parser.add_argument("--keep", action="store_true", help="keep the index")
     options = parser.parse_args()
+    if not options.keep and exists(options.index):
+        parser.error(f"{shown(options.index)} exists, and would be deleted at the end; name a new one, or add --keep")
     with tempfile.TemporaryDirectory() as place:
         data = options.data or draw_products(Path(place), options.products)
         with cl.load(encoder=options.model) as lens:
@@ -111,6 +113,18 @@ def show(query: str, hits: Sequence[Hit]) -> None:
     print(f"{query}:")
     for hit in hits:
         print(f"  {hit.score:.3f} {hit.record.id} {hit.record.fields.get('item_name', '')}")
+
+
+def exists(index: str) -> bool:
+    """Return whether there is an index already, of whatever program."""
+    if scheme_of(index) is None:
+        return Path(index).exists()
+    address = parse_address(index)
+    client = connect(address)
+    try:
+        return bool(client.indices.exists(index=address.index))
+    finally:
+        client.close()
 
 
 def delete(index: str) -> None:

@@ -29,7 +29,7 @@ def ran(*arguments: object) -> str:
 @pytest.mark.parametrize("kind", ["file", pytest.param("opensearch", marks=pytest.mark.opensearch)])
 def test_products_are_encoded_found_and_cleaned_up(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
     server: Server | None = request.getfixturevalue(kind) if kind != "file" else None
-    index = server.new() if server is not None else str(tmp_path / "c.catalens")
+    index, other = (server.new() if server else str(tmp_path / name) for name in ("c.catalens", "d.catalens"))
     sheet = tmp_path / "hits.png"
     data = runpy.run_path(str(SCRIPT))["draw_products"](tmp_path / "abo", 40)
     arguments = ("--index", index, "--data", data, "--text", "a tie", "--sheet", sheet)
@@ -46,7 +46,11 @@ def test_products_are_encoded_found_and_cleaned_up(request: pytest.FixtureReques
         (record,) = [each for each in held.records() if each.fields["item_name"] == titles[0]][:1]
         assert record.id.endswith("@shop.example")
         assert record.fields["product_type"] == "TIES", json.dumps(dict(record.fields))
-    again = ran(*arguments)
-    assert "0 products encoded" in again
+    assert "0 products encoded" in ran(*arguments, "--keep")
+    refused = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, timeout=300)
+    assert (refused.returncode, "exists, and would be deleted" in refused.stderr) == (2, True)
+    with open_index(index, read_only=True) as held:
+        assert len(held) == 40
+    ran("--index", other, "--products", 6, "--sheet", sheet)
     with pytest.raises(CatalogueError, match="there is no"):
-        open_index(index, read_only=True)
+        open_index(other, read_only=True)

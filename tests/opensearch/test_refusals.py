@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from catalens.catalogue.opening import open_index
 from catalens.catalogue.opensearch import bulk
+from catalens.catalogue.replacing import replacement_of
 from catalens.core.errors import CatalogueError
 from catalens.core.types import Record
 from tests.support.indexes import DIM, name_of, titled, vectors_of
@@ -24,6 +26,21 @@ BLOCKS = {
     "write": "blocked for writing",
     "read_only": "blocked for writing",
 }
+
+
+def test_a_server_that_went_away_before_the_drop_says_so(opensearch: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    from opensearchpy import Transport
+    from opensearchpy.exceptions import ConnectionError
+
+    def gone(*_: object, **__: object) -> None:
+        raise ConnectionError("N/A", "refused", OSError())
+
+    uri = opensearch.new()
+    open_index(uri, encoder_name="enc", dim=DIM).close()
+    with closing(replacement_of(uri)) as replacement:
+        monkeypatch.setattr(Transport, "perform_request", gone)
+        with pytest.raises(CatalogueError, match="no server answers there"):
+            replacement.drop()
 
 
 @pytest.mark.parametrize(("block", "cure"), BLOCKS.items(), ids=BLOCKS)

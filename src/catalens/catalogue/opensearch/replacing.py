@@ -67,7 +67,8 @@ class AliasReplacement:
     def kept(self) -> bool:
         """Return whether an old index is kept."""
         self._old = self._facts.replaces.get("kept", "")
-        return bool(self._old) and bool(self._client.indices.exists(index=self._old))
+        with errors_named(self._address.shown):
+            return bool(self._old) and bool(self._client.indices.exists(index=self._old))
 
     def swap(self, catch_up: Callable[[], None], *, drop_missing: bool) -> None:
         """Move the alias, while nobody can write to the old index."""
@@ -91,9 +92,9 @@ class AliasReplacement:
 
     def drop(self) -> Sequence[str]:
         """Delete the old index and an unfinished new one, and allow writing to the one in use."""
-        found = [self._old] if self.kept() else []
-        found += self._beside()
         with errors_named(self._address.shown):
+            found = [self._old] if self.kept() else []
+            found += self._beside()
             for name in found:
                 self._client.indices.delete(index=name)
             self._block(self._facts.index, writing=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from catalens.core.confinement import check_allowed
 from catalens.core.content import Limits, read_content
 from catalens.core.errors import InputError
 from catalens.core.folders import IMAGE_EXTENSIONS
+from catalens.core.json_text import parse_json
 
 _CELL = re.compile(r"(?P<path>.+)#(?P<column>[^#]+)\[(?P<row>\d+)(?:\.(?P<part>\d+))?\]")
 _PARQUET_MARK = b"PAR1"
@@ -61,7 +61,7 @@ def _pictures(value: object) -> Sequence[object]:
         return [each for each in value if each not in (None, "", b"")]
     if isinstance(value, str) and value.lstrip().startswith("["):
         with suppress(ValueError):
-            return _pictures(json.loads(value))
+            return _pictures(parse_json(value))
     if isinstance(value, str) and not is_data_address(value):
         for mark in ";|,":
             parts = [part.strip() for part in value.split(mark) if part.strip()]
