@@ -148,6 +148,18 @@ def _part_name(name: str) -> str:
     return f".{hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()}.part"
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
+
+
 def read_text(path: Path) -> str:
     """Read a text file.
 

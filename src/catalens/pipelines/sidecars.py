@@ -5,15 +5,17 @@ Every file is written under another name and then renamed: whoever reads it find
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal, get_args
 
 from catalens.catalogue.sources.formats import COMPRESSED, SUFFIXES
 from catalens.core.confinement import check_allowed
 from catalens.core.errors import InputError
-from catalens.core.files import write_atomically
+from catalens.core.files import check_writable, read_bytes, write_bytes_atomically
 from catalens.core.folders import IMAGE_EXTENSIONS
 from catalens.core.types import Record
 from catalens.pipelines.output import OutputRow
@@ -23,6 +25,21 @@ IF_EXISTS: tuple[IfExists, ...] = get_args(IfExists)
 """What may be done where a picture has a text already."""
 
 _BETWEEN = ", "
+_ENCODINGS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+"""Byte order mark → encoding; a file without one is UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OldText:
+    """The text of a file that is there, and how it is written."""
+
+    text: str = ""
+    mark: bytes = b""
+    line_end: str = "\n"
+
+    def content(self, text: str) -> bytes:
+        """Return a text as a file that is written like this one."""
+        return self.mark + f"{text}\n".replace("\n", self.line_end).encode(_ENCODINGS.get(self.mark, "utf-8"))
 
 
 class Sidecars:
@@ -91,12 +108,13 @@ class Sidecars:
 
     def _write(self, record: Record, new: str) -> None:
         path = self.path(record)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(path)
         # A file that is replaced need not be readable.
-        old = _read_text(path) if self._if_exists != "overwrite" and path.exists() else ""
-        text = merged(old, new, self._if_exists)
-        if text != old or self._if_exists == "overwrite":
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, lambda file: file.write(f"{text}\n".encode()))
+        old = _read(path) if self._if_exists != "overwrite" and path.exists() else _OldText()
+        text = merged(old.text, new, self._if_exists)
+        if text != old.text or self._if_exists == "overwrite":
+            write_bytes_atomically(path, old.content(text))
 
     def finish(self) -> None:
         """Nothing waits."""
@@ -108,16 +126,20 @@ def lines(value: str | Sequence[str]) -> str:
 
 
 def merged(old: str, new: str, if_exists: IfExists) -> str:
-    """Return what a picture's text becomes; what was added already is not added again.
+    r"""Return what a picture's text becomes; what was added already is not added again.
 
     >>> [merged("a shirt", "red", how) for how in IF_EXISTS]
     ['a shirt', 'red', 'a shirt, red', 'red, a shirt']
     >>> merged("a shirt, red", "red", "append")
     'a shirt, red'
+    >>> merged("a shirt\nred", "blue", "append")
+    'a shirt\nred\nblue'
     """
     if not old or if_exists == "overwrite" or old == new:
         return new
-    between = "\n" if "\n" in new else _BETWEEN
+    if not new:
+        return old
+    between = "\n" if "\n" in old + new else _BETWEEN
     if if_exists == "append":
         return old if old.endswith(between + new) else old + between + new
     if if_exists == "prepend":
@@ -125,8 +147,13 @@ def merged(old: str, new: str, if_exists: IfExists) -> str:
     return old
 
 
-def _read_text(path: Path) -> str:
+def _read(path: Path) -> _OldText:
+    content = read_bytes(path)
+    mark = next((mark for mark in _ENCODINGS if content.startswith(mark)), b"")
     try:
-        return path.read_text(encoding="utf-8-sig").strip()
+        text = content[len(mark) :].decode(_ENCODINGS.get(mark, "utf-8"))
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} exists and is not UTF-8 text; move it away or save it as UTF-8") from error
+        raise InputError(
+            f"{path} exists and is not UTF-8 text; save it as UTF-8, move it away, or give --if-exists overwrite"
+        ) from error
+    return _OldText(text.replace("\r\n", "\n").strip(), mark, "\r\n" if "\r\n" in text else "\n")

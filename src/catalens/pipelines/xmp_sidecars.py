@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from catalens.core.errors import InputError
-from catalens.core.files import write_bytes_atomically
+from catalens.core.files import check_writable, read_bytes, write_bytes_atomically
 from catalens.core.types import Record
 from catalens.pipelines.output import OutputRow
 from catalens.pipelines.sidecars import Sidecars
@@ -28,7 +27,7 @@ class XmpSidecars:
             InputError: nothing can lie beside the picture.
         """
         path = self._places.path(record)
-        return not self._overwrite and path.exists() and is_ours(_read(path))
+        return not self._overwrite and path.is_file() and is_ours(read_bytes(path))
 
     def write(self, results: Sequence[OutputRow]) -> None:
         """Write the file of each picture.
@@ -38,8 +37,10 @@ class XmpSidecars:
         """
         for result in results:
             path = self._places.path(result.record)
+            check_writable(path)
+            old = read_bytes(path) if path.exists() else b""
             try:
-                content = merged_xmp(_read(path) if path.exists() else None, words_of(result.values))
+                content = merged_xmp(old if old.strip() else None, words_of(result.values))
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
             write_bytes_atomically(path, content)
@@ -59,10 +60,3 @@ def words_of(values: Mapping[str, Any]) -> XmpWords:
     return XmpWords(
         description=description, keywords=[str(each) for each in values.get("labels", ())], alt_text=alt_text
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
