@@ -19,6 +19,7 @@ from catalens.client.calls import picture_field
 from catalens.core.content import read_content
 from catalens.core.errors import ImageError, InputError
 from catalens.core.images import read_image
+from catalens.core.types import Turn
 from tests.support.serving import b64, listening, picture
 
 RED = picture("red")
@@ -51,6 +52,8 @@ def test_values_are_those_of_the_local_api(client: Client, lens: catalens.Lens):
     ]
     assert client.caption(RED, count=2) == lens.caption(RED, count=2)
     assert client.answer(RED, "what colour?") == lens.answer(RED, "what colour?")
+    before = [Turn("is it new?", "no"), Turn("is it old?", "no")]
+    assert client.answer(RED, "sure?", history=before) == lens.answer(RED, "sure?", history=before)
     assert client.choose(RED, "colour?", ["red", "blue"]) == lens.choose(RED, "colour?", ["red", "blue"])
     assert client.prompt(RED, mode="fast") == lens.prompt(RED, mode="fast")
     facts = {"type": "Tshirts", "colour": "Red"}

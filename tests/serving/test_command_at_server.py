@@ -55,6 +55,21 @@ def test_results_are_those_of_the_models_here(run: Run, photo: Path, server: tup
     assert rows("--server", server[0]) == rows()
 
 
+def test_a_conversation_is_that_of_the_reader_here(run: Run, photo: Path, server: tuple[str, Path]):
+    def chat(*more: str) -> list[Any]:
+        ran = run("ask", photo, "is it new?", "is it old?", "--chat", *more, stdin=b"are you sure?\n\n")
+        assert ran.code == 0, ran
+        return ran.rows
+
+    assert len(chat()) == 3
+    assert chat("--server", server[0]) == chat()
+
+
+def test_a_conversation_at_no_address_ends_before_the_first_question(run: Run, photo: Path):
+    ran = run("ask", photo, "is it new?", "--chat", "--server", "host:8080")
+    assert (ran.code, ran.rows) == (2, [])
+
+
 def test_server_s_catalogue_is_searched_by_its_name(run: Run, photo: Path, server: tuple[str, Path]):
     assert run("index", "add", server[1], photo.parent).code == 0
     ran = run("search", "shop", "--image", photo, "--server", server[0], "--json")
@@ -66,7 +81,6 @@ def test_server_s_catalogue_is_searched_by_its_name(run: Run, photo: Path, serve
     [
         (["tag", "PHOTO", "--schema", "PHOTO"], "schema"),
         (["caption", "PHOTO", "--template", "{caption} {tags}"], "without tags"),
-        (["ask", "PHOTO", "--chat"], "--chat"),
         (["search", "shop", "x", "--sheet", "hits.png"], "--sheet"),
     ],
 )

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 from starlette.testclient import TestClient
 
 import catalens
+from catalens.core.types import Turn
+from catalens.models.readers.fake import FakeReader
+from catalens.models.readers.registry import SHIPPED
 from catalens.serving.schemas import EXAMPLE_IMAGE
 from tests.support.serving import b64, picture, serving
 
@@ -79,6 +83,54 @@ def test_answers_open_and_closed(client: TestClient):
     closed = client.post("/v1/answers", json=ask | {"choices": ["red", "blue"]}).json()
     assert closed["answer"] in {"red", "blue"}
     assert set(closed["probabilities"]) == {"red", "blue"}
+
+
+def test_a_follow_up_question_is_answered_with_the_conversation_before_it(client: TestClient, lens: catalens.Lens):
+    ask = {"image": b64(RED), "question": "are you sure?"}
+    turns = [Turn("is it new?", answer) for answer in ("yes", "no", "perhaps")]
+    for before in (turns[:1], turns[1:2], turns):
+        body = client.post("/v1/answers", json=ask | {"history": [asdict(turn) for turn in before]}).json()
+        assert body["keeps_history"] is True
+        assert body["answer"] == lens.answer(RED, "are you sure?", history=before).text
+    alone = lens.answer(RED, "are you sure?").text
+    assert any(lens.answer(RED, "are you sure?", history=[turn]).text != alone for turn in turns)
+
+
+def test_a_reader_that_keeps_no_conversation_says_so_and_refuses_one(monkeypatch: pytest.MonkeyPatch):
+    class Forgetful(FakeReader):
+        keeps_history = False
+
+    monkeypatch.setitem(SHIPPED, "fake", lambda _threads: Forgetful())
+    ask: dict[str, Any] = {"image": b64(RED), "question": "what colour is it?"}
+    with serving() as client:
+        assert client.post("/v1/answers", json=ask).json()["keeps_history"] is False
+        refused = client.post("/v1/answers", json=ask | {"history": [{"question": "new?", "answer": "yes"}]})
+        assert refused.status_code == 422
+        assert "answers each question on its own; leave the history out" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        ([{"question": "what?"}], "history.0.answer"),
+        ([{"question": "", "answer": "red"}], "history.0.question"),
+        ([{"question": "what?", "answer": "x" * 9000}], "9000 characters"),
+        ([{"question": "what?", "answer": "red"}] * 101, "history"),
+        ("what?", "history"),
+    ],
+)
+def test_a_conversation_that_is_none_is_refused(client: TestClient, history: Any, said: str):
+    ask = {"image": b64(RED), "question": "sure?", "history": history}
+    response = client.post("/v1/answers", json=ask)
+    assert response.status_code == 422
+    assert said in response.json()["detail"]
+
+
+def test_a_conversation_is_sent_as_json_alone(client: TestClient):
+    query = {"question": "sure?", "history": "yes,no"}
+    response = client.post("/v1/answers", params=query, content=RED, headers={"content-type": "image/png"})
+    assert response.status_code == 422
+    assert "history is sent as JSON" in response.json()["detail"]
 
 
 def test_attributes_prompts_and_product_descriptions(client: TestClient):

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.serving import picture
+import catalens
+from catalens.core.types import Turn
+from catalens.models.readers.fake import FakeReader
+from catalens.models.readers.registry import SHIPPED
+from catalens.ui.page import Page
+from tests.support.serving import listening, picture
 from tests.ui.accessible import serious_findings
 
 if TYPE_CHECKING:
@@ -59,17 +64,93 @@ def test_own_labels_are_ranked(tab: Tab) -> None:
     assert "--labels 'a cat, a dog, a house'" in tags.locator("pre").first.inner_text()
 
 
-def test_a_conversation_is_held_and_a_choice_is_weighed(tab: Tab) -> None:
+def talk(tab: Tab, *questions: str) -> list[str]:
+    """Ask one after the other, without waiting; return every answer of the conversation."""
+    there = tab.locator(".answered .same").count()
+    for question in questions:
+        tab.get_by_label("Your question").fill(question)
+        tab.keyboard.press("Enter")
+    tab.locator(".answered .same").nth(there + len(questions) - 1).wait_for()
+    return tab.locator(".answered > p").all_inner_texts()
+
+
+def test_each_answer_of_a_conversation_knows_what_was_said_before(tab: Tab) -> None:
     choose(tab)
-    tab.get_by_label("Your question").fill("what is it?")
-    tab.keyboard.press("Enter")
-    tab.locator(".answered p").first.wait_for()
+    questions = ("is it new?", "is it old?", "are you sure?", "really?")
+    with catalens.load(encoder="fake", reader="fake", cache=None) as lens:
+        said: list[Turn] = []
+        for question in questions:
+            said.append(Turn(question, lens.answer(picture("red", (60, 80)), question, history=said).text))
+        alone = [lens.answer(picture("red", (60, 80)), question).text for question in questions]
+    assert talk(tab, *questions) == [turn.answer for turn in said] != alone
+    assert tab.locator(".talk .asked").all_inner_texts() == list(questions)
+    assert not tab.get_by_text("answers each question on its own").is_visible()
+    last = tab.locator(".answered .same").last
+    last.locator("summary").click()
+    command = "catalens ask thing.png 'is it new?' 'is it old?' 'are you sure?' 'really?' --chat --model fake"
+    assert last.locator("pre").first.inner_text() == command
+
+
+def test_a_choice_is_weighed_and_has_a_command_where_one_gives_the_same(tab: Tab) -> None:
+    choose(tab)
     tab.get_by_text("Answers to choose from").click()
     tab.get_by_label("Answers to choose from, comma-separated").fill("red, blue")
-    tab.get_by_label("Your question").fill("what colour is it?")
-    tab.get_by_role("button", name="Ask", exact=True).click()
-    tab.locator(".talk .bars li").nth(1).wait_for()
-    assert tab.locator(".talk .asked").all_inner_texts() == ["what is it?", "what colour is it?"]
+    assert talk(tab, "what colour is it?") == ["red"]
+    assert tab.locator(".talk .bars li").count() == 2
+    tab.locator(".answered .same summary").click()
+    command = "catalens ask thing.png 'what colour is it?' --answers red,blue --model fake"
+    assert tab.locator(".answered pre").first.inner_text() == command
+    tab.get_by_label("Answers to choose from, comma-separated").fill("")
+    talk(tab, "are you sure?")
+    assert tab.locator(".answered .same summary").last.inner_text() == "The same as JSON"
+
+
+def test_a_conversation_is_started_over_and_ends_with_its_picture(tab: Tab) -> None:
+    choose(tab)
+    first = talk(tab, "is it new?", "are you sure?")
+    tab.get_by_role("button", name="Start over").click()
+    assert tab.locator(".talk .asked").count() == 0
+    assert talk(tab, "is it new?", "are you sure?") == first
+    choose(tab, name="another.png")
+    assert tab.locator(".talk .asked").count() == 0
+    assert not tab.get_by_role("button", name="Start over").is_visible()
+
+
+def test_an_answer_that_takes_long_is_stopped_and_the_next_one_comes(tab: Tab) -> None:
+    choose(tab)
+    held: list[Any] = []
+    tab.route("**/v1/answers", lambda route: held.append(route) if not held else route.continue_())
+    tab.get_by_label("Your question").fill("is it new?")
+    tab.keyboard.press("Enter")
+    tab.locator(".answered").get_by_role("button", name="Stop").click()
+    assert tab.locator(".answered").inner_text() == "Stopped."
+    assert "red" in talk(tab, "what colour is it?")
+    tab.unroute_all()
+
+
+def test_a_question_is_asked_after_the_other_results_were_stopped(tab: Tab) -> None:
+    tab.route("**/v1/attributes*", lambda _: None)
+    tab.locator("#picture input[type=file]").first.set_input_files(file())
+    tab.get_by_role("button", name="Stop").click()
+    tab.wait_for_selector("#picture [aria-busy=false]")
+    assert "Stopped." in card(tab, "Attributes").inner_text()
+    assert talk(tab, "what colour is it?") == ["red"]
+    tab.unroute_all()
+
+
+def test_a_reader_that_keeps_no_conversation_says_so(context: BrowserContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forgetful(FakeReader):
+        keeps_history = False
+
+    monkeypatch.setitem(SHIPPED, "fake", lambda _threads: Forgetful())
+    with listening(around=lambda app: Page(app, "127.0.0.1")) as address:
+        tab = context.new_page()
+        tab.goto(address)
+        choose(tab)
+        assert talk(tab, "what colour is it?", "which color?") == ["red", "red"]
+        assert tab.get_by_text("answers each question on its own").is_visible()
+        assert serious_findings(tab) == []
+        tab.close()
 
 
 def test_a_picture_is_pasted_and_dropped(tab: Tab) -> None:
@@ -199,9 +280,6 @@ def test_nothing_of_one_user_shows_up_for_another(tab: Tab, browser: Browser, ad
 
 
 def test_a_key_is_asked_for_once(context: BrowserContext) -> None:
-    from catalens.ui.page import Page
-    from tests.support.serving import listening
-
     with listening(around=lambda app: Page(app, "127.0.0.1"), api_key="sesame") as address:
         tab = context.new_page()
         tab.goto(address)

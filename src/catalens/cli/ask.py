@@ -75,11 +75,10 @@ def ask(
     )
     session = reader.session()
     if chat:
-        if run.server is not None:
-            raise InputError("--chat keeps its conversation in a model of this machine; leave it out with --server")
         if table.output is not None or sidecars.sidecar is not None:
             raise InputError("--chat prints its answers; --output and --sidecar are for questions without --chat")
-        chats.hold(inputs.entries(pictures), stage, session, as_json=output.wants_json(run.json))
+        as_json = output.wants_json(run.json)
+        chats.hold(inputs.entries(pictures), stage, session, server=run.server, as_json=as_json)
         return
     destination = table.destination(
         questions[0], stage.gives, sidecars, several="lines", default_columns=stage.questions

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from catalens.pipelines.session import Session
     from catalens.pipelines.stages import EncodedPicture
 
+    Ask = Callable[[str, Sequence[Turn]], tuple[dict[str, Any], bool]]
+    """From a question and the conversation so far to the answer, and whether the reader keeps a conversation."""
+
 _ENDS = ("exit", "quit")
 
 
-def hold(entries: Entries, stage: AnswerStage, session: Session, *, as_json: bool) -> None:
+def hold(entries: Entries, stage: AnswerStage, session: Session, *, server: str | None, as_json: bool) -> None:
     """Answer questions about one picture, with the conversation so far where the reader keeps one.
 
     A question that cannot be answered is reported, and the next one is asked.
@@ -31,6 +35,7 @@ def hold(entries: Entries, stage: AnswerStage, session: Session, *, as_json: boo
         entries: one picture.
         stage: how questions are answered, and those of the command line; further ones come from standard input.
         session: the reader.
+        server: whose reader answers instead; None is this machine's.
         as_json: print JSON lines.
 
     Raises:
@@ -38,33 +43,63 @@ def hold(entries: Entries, stage: AnswerStage, session: Session, *, as_json: boo
         typer.Exit: with 1, at the end, if a question was not answered.
     """
     from catalens.core.types import Turn
-    from catalens.pipelines.bundled_answers import BundledAnswers
-    from catalens.pipelines.reading import encode_for_reader
 
     picture = _picture(entries)
-    reader = session.reader(stage.reader)
-    if not reader.keeps_history:
-        output.say(f"{reader.name} keeps no conversation: each question stands alone", style="yellow")
-    encoded, bundled = encode_for_reader([picture], reader), BundledAnswers(session)
+    ask = _here(picture, stage, session) if server is None else _at_server(picture, stage, session, server)
     history: list[Turn] = []
-    failed = 0
+    failed, told = 0, False
     for question in _lines(stage.questions):
         try:
-            (answer,) = stage.ask(reader, encoded, [question], history, bundled=bundled)[0]
+            answer, keeps_history = ask(question, history)
         except CatalensError as error:
             failed += 1
             output.say(f"failed: {error}", style="red")
             if as_json:
                 output.emit({"question": question, "error": str(error)})
             continue
-        if reader.keeps_history:
+        if keeps_history:
             history.append(Turn(question, answer["answer"]))
+        elif not told:
+            output.say("the reader keeps no conversation: each question stands alone", style="yellow")
+            told = True
         if as_json:
             output.emit(answer)
         else:
             output.show(answer["answer"])
     if failed:
         raise typer.Exit(1)
+
+
+def _here(picture: EncodedPicture, stage: AnswerStage, session: Session) -> Ask:
+    """Return what asks this machine's reader, about a picture that is encoded once."""
+    from catalens.pipelines.bundled_answers import BundledAnswers
+    from catalens.pipelines.reading import encode_for_reader
+
+    reader = session.reader(stage.reader)
+    encoded, bundled = encode_for_reader([picture], reader), BundledAnswers(session)
+
+    def ask(question: str, history: Sequence[Turn]) -> tuple[dict[str, Any], bool]:
+        (answer,) = stage.ask(reader, encoded, [question], history, bundled=bundled)[0]
+        return answer, reader.keeps_history
+
+    return ask
+
+
+def _at_server(picture: EncodedPicture, stage: AnswerStage, session: Session, server: str) -> Ask:
+    """Return what asks a server's reader, which gets the picture and the conversation with each question."""
+    from catalens.cli.remote import stages_at
+    from catalens.pipelines.answering import ANSWERS, KEEPS_HISTORY
+
+    stages_at([stage], server)  # what is wrong with the address is told before the first question
+
+    def ask(question: str, history: Sequence[Turn]) -> tuple[dict[str, Any], bool]:
+        (asked,) = stages_at([replace(stage, questions=(question,), history=tuple(history))], server)
+        (found,) = asked.load(session).run([picture])
+        if isinstance(found, CatalensError):
+            raise found
+        return found[ANSWERS][0], found[KEEPS_HISTORY]
+
+    return ask
 
 
 def _picture(entries: Entries) -> EncodedPicture:

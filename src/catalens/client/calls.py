@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from catalens.core.content import read_content
 from catalens.core.errors import CatalensError, ImageError, InputError
 from catalens.core.images import Limits, Source, read_image
-from catalens.core.types import Decoding, Hit, Record, Tag, Vectors
+from catalens.core.types import Decoding, Hit, Record, Tag, Turn, Vectors
 from catalens.pipelines.results import Answer, Caption, FoundPrompt, PictureAttributes, ProductDescription
 from catalens.serving import schemas
 
@@ -144,9 +144,23 @@ def caption_call(picture: str, decoding: Decoding | None, options: Mapping[str, 
     return Call("/v1/captions", body, Caption.from_values)
 
 
-def answer_call(picture: str, question: str, decoding: Decoding | None, options: Mapping[str, Any]) -> Call[Answer]:
+def answer_call(
+    picture: str,
+    question: str,
+    decoding: Decoding | None,
+    options: Mapping[str, Any],
+    history: Sequence[Turn] = (),
+) -> Call[Answer]:
     """Return the call of `answer` and `choose`."""
-    body = checked(schemas.AnswersRequest, image=picture, question=question, decoding=_decoding(decoding), **options)
+    turns = [asdict(turn) for turn in history] or None
+    body = checked(
+        schemas.AnswersRequest,
+        image=picture,
+        question=question,
+        decoding=_decoding(decoding),
+        history=turns,
+        **options,
+    )
     return Call("/v1/answers", body, lambda row: Answer.from_values({"answers": [row]}))
 
 

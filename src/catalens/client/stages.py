@@ -12,7 +12,7 @@ from catalens.client import calls
 from catalens.client.synchronous import SHRINK_TO, Client
 from catalens.core.errors import CatalensError, InputError
 from catalens.models.readers.rerank import UNKNOWN
-from catalens.pipelines.answering import AnswerStage
+from catalens.pipelines.answering import ANSWER, ANSWERS, KEEPS_HISTORY, LINES, AnswerStage
 from catalens.pipelines.attributes import AttributeStage
 from catalens.pipelines.captioning import CaptionStage, TagWordsStage
 from catalens.pipelines.encoding import EmbedStage
@@ -136,12 +136,13 @@ def _first_caption(client: Client, _: FirstCaptionStage, image: str, __: Picture
 def _answers(client: Client, stage: AnswerStage, image: str, _: Picture) -> Values:
     options = {"choices": list(stage.choices), "unknown_below": stage.unknown_below}
     rows = [
-        client.send(calls.answer_call(image, question, stage.decoding, options).as_row())
+        client.send(calls.answer_call(image, question, stage.decoding, options, stage.history).as_row())
         for question in stage.questions
     ]
     texts = [row["answer"] for row in rows]
     by_question = dict(zip(stage.questions, texts, strict=True))
-    return by_question | {"answers": rows, "answer": texts[0], "lines": texts}
+    keeps = [row.pop(KEEPS_HISTORY, False) for row in rows]  # older servers do not say
+    return by_question | {ANSWERS: rows, ANSWER: texts[0], LINES: texts, KEEPS_HISTORY: all(keeps)}
 
 
 def _prompts(client: Client, stage: PromptStage, image: str, picture: Picture) -> Values:

@@ -12,7 +12,7 @@ from catalens.client import calls
 from catalens.client.calls import Call, ServerError
 from catalens.client.retrying import DEFAULT_RETRIES, RETRIED, Retries
 from catalens.core.images import Source
-from catalens.core.types import Decoding, Hit, Tag, Vectors
+from catalens.core.types import Decoding, Hit, Tag, Turn, Vectors
 from catalens.pipelines.results import Answer, Caption, FoundPrompt, PictureAttributes, ProductDescription
 
 T = TypeVar("T")
@@ -97,9 +97,12 @@ class Client:
         options = self._with_model({"prompt": prompt, "count": count})
         return self.send(calls.caption_call(self._picture(picture), decoding, options))
 
-    def answer(self, picture: Source, question: str, *, decoding: Decoding | None = None) -> Answer:
-        """Return the reader's answer to a question."""
-        return self.send(calls.answer_call(self._picture(picture), question, decoding, self._with_model({})))
+    def answer(
+        self, picture: Source, question: str, *, history: Sequence[Turn] = (), decoding: Decoding | None = None
+    ) -> Answer:
+        """Return the reader's answer to a question; `history` is the conversation so far, for readers that keep one."""
+        options = self._with_model({})
+        return self.send(calls.answer_call(self._picture(picture), question, decoding, options, history))
 
     def choose(
         self, picture: Source, question: str, choices: Sequence[str], *, unknown_below: float | None = None

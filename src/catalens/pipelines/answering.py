@@ -17,7 +17,7 @@ from catalens.pipelines.stages import Picture, Step, Values
 from catalens.tasks.answers import ClosedAnswer
 from catalens.tasks.schema import Group
 
-ANSWERS, ANSWER, LINES = "answers", "answer", "lines"
+ANSWERS, ANSWER, LINES, KEEPS_HISTORY = "answers", "answer", "lines", "keeps_history"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class AnswerStage:
         choices: allowed answers, each scored by the reader's likelihood; empty lets it write.
         unknown_below: with choices: "unknown" where no answer is this probable; None takes what was learned for
             the reader and this kind of question, or 0.
-        history: the conversation so far, oldest first.
+        history: the conversation so far, oldest first; for readers that keep one.
         decoding: how tokens of written answers are chosen.
         reader: its name; None is the configured one.
 
@@ -51,12 +51,21 @@ class AnswerStage:
 
     @property
     def gives(self) -> tuple[str, ...]:
-        """The list of answers, the first of them, all as lines of text, and each by its question."""
-        return (ANSWERS, ANSWER, LINES, *self.questions)
+        """The answers: as a list, the first, as lines, and by question; and whether the reader keeps a history."""
+        return (ANSWERS, ANSWER, LINES, *self.questions, KEEPS_HISTORY)
 
     def load(self, session: Session) -> Step:
-        """Load the reader."""
+        """Load the reader.
+
+        Raises:
+            InputError: there is a history, and the reader keeps none.
+        """
         reader, bundled = session.reader(self.reader), BundledAnswers(session)
+        if self.history and not reader.keeps_history:
+            raise InputError(
+                f"{reader.name} answers each question on its own; leave the history out, or choose a reader that keeps "
+                "one, such as BLIP-2 or a chat model"
+            )
 
         def run(pictures: Sequence[Picture]) -> list[Values]:
             with session.lock(reader.name):
@@ -67,7 +76,8 @@ class AnswerStage:
         def values(answers: Sequence[dict[str, Any]]) -> Values:
             by_question = {each["question"]: each["answer"] for each in answers}
             texts = [each["answer"] for each in answers]
-            return by_question | {ANSWERS: list(answers), ANSWER: texts[0], LINES: texts}
+            found = {ANSWERS: list(answers), ANSWER: texts[0], LINES: texts, KEEPS_HISTORY: reader.keeps_history}
+            return by_question | found
 
         return Step(run, size_wh=reader.input_size_wh)
 

@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from catalens.core.errors import InputError
+from catalens.core.types import Turn
+from catalens.pipelines import answering
 from catalens.pipelines.answering import AnswerStage
 from catalens.pipelines.attributes import AttributeStage
 from catalens.pipelines.captioning import CaptionStage
@@ -100,6 +102,7 @@ def _answers(asked: schemas.AnswersRequest, _: ServeConfig) -> Sequence[Stage]:
             questions=(asked.question,),
             choices=tuple(asked.choices),
             unknown_below=asked.unknown_below,
+            history=tuple(Turn(each.question, each.answer) for each in asked.history),
             decoding=asked.decoding.decoding(),
         )
     ]
@@ -129,8 +132,8 @@ def _product(asked: schemas.ProductDescriptionRequest, config: ServeConfig) -> S
 
 
 def _answer(values: Values) -> Response:
-    row: Mapping[str, Any] = values["answers"][0]
-    return dict(row)
+    row: Mapping[str, Any] = values[answering.ANSWERS][0]
+    return {**row, answering.KEEPS_HISTORY: values[answering.KEEPS_HISTORY]}
 
 
 DESCRIPTION = picked(

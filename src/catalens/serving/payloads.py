@@ -33,6 +33,8 @@ JSON_LINES = frozenset(
         "application/json-lines",
     }
 )
+_ONLY_JSON = frozenset({"decoding", "history"})
+"""Fields that are no texts, numbers or lists of them: a query or a form cannot hold them."""
 _TO_STANDARD = str.maketrans("-_", "+/")
 _WHITE_SPACE = str.maketrans("", "", " \t\r\n")
 
@@ -149,10 +151,10 @@ def options_of(values: QueryParams | Mapping[str, Any], schema: type[BaseModel])
     by_name = {info.alias or name: info.annotation for name, info in schema.model_fields.items()}
     for name in values:
         every = values.getlist(name) if isinstance(values, QueryParams) else values[name]
+        if name in _ONLY_JSON:
+            raise InputError(f"{name} is sent as JSON; send the whole request as application/json")
         if _is_list(by_name.get(name)):
             given[name] = [each for text in every for each in text.split(",")] if len(every) == 1 else every
-        elif name == "decoding":
-            raise InputError("options of decoding are sent as JSON")
         else:
             given[name] = every[-1]
     return given
@@ -167,13 +169,22 @@ def check_sizes(request: BaseModel, config: ServeConfig) -> None:
     for name, value in request:
         if name in {"image", "images", "input"}:
             continue
-        texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-        if isinstance(value, dict):
-            texts = [*value.keys(), *value.values()]
+        texts = _texts(value)
         if len(texts) > config.max_labels:
             raise InputError(f"{name} has {len(texts)} entries; at most {config.max_labels} are accepted")
         for each in texts:
             _check_text(name, each, config)
+
+
+def _texts(value: object) -> list[Any]:
+    """Return what a field holds of texts; numbers among them are harmless."""
+    if isinstance(value, list):
+        return [text for each in value for text in (_texts(each) if isinstance(each, BaseModel) else [each])]
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, BaseModel):
+        return [each for _, each in value]
+    return [value]
 
 
 def _check_text(name: str, value: object, config: ServeConfig) -> None:

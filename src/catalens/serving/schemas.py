@@ -88,6 +88,13 @@ class CaptionsRequest(ImageRequest):
     decoding: DecodingOptions = DecodingOptions()
 
 
+class TurnValue(Schema):
+    """A question that was asked before, and its answer."""
+
+    question: Text = Field(min_length=1, description="The question.")
+    answer: Text = Field(description="What was answered.")
+
+
 class AnswersRequest(ImageRequest):
     """An answer to a question; one of `choices`, with probabilities, where they are given."""
 
@@ -99,6 +106,9 @@ class AnswersRequest(ImageRequest):
         ge=0,
         le=1,
         description='"unknown" where no choice is this probable; null takes the learned threshold.',
+    )
+    history: list[TurnValue] = Field(
+        default=[], max_length=100, description="The conversation so far, oldest first; only some readers keep one."
     )
     decoding: DecodingOptions = DecodingOptions()
 
@@ -251,6 +261,8 @@ class AnswersResponse(Schema):
     answer: str
     probability: float | None = None
     probabilities: dict[str, float] | None = None
+    keeps_history: bool
+    """Whether the reader accepts a `history`."""
 
 
 class PromptsResponse(Schema):

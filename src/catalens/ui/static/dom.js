@@ -71,13 +71,13 @@ export function copyable(text, label) {
   return h("div", { class: "code" }, h("pre", { tabindex: "0", "aria-label": label }, text), copy);
 }
 
-/** Return the foldable part that gives a result again: as a command and as JSON. */
+/** Return the foldable part that gives a result again: as JSON, and as a command unless that is null. */
 export function sameElsewhere(command, json) {
   return h(
     "details",
     { class: "same" },
-    h("summary", {}, "The same on the command line, and as JSON"),
-    copyable(command, "the command"),
+    h("summary", {}, command === null ? "The same as JSON" : "The same on the command line, and as JSON"),
+    command === null ? null : copyable(command, "the command"),
     copyable(JSON.stringify(json, null, 2), "the JSON"),
   );
 }

@@ -101,6 +101,16 @@ async function photograph(onfile) {
   }
 }
 
+/** Return a picture as a `data:` address, which JSON can hold. */
+export function dataAddress(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.addEventListener("load", () => resolve(reader.result));
+    reader.addEventListener("error", () => reject(new Error(`${file.name} cannot be read any more. Choose it again.`)));
+    reader.readAsDataURL(file);
+  });
+}
+
 /** Return an element that shows a picture; formats that this browser cannot show are named instead. */
 export function preview(file, alt) {
   const address = URL.createObjectURL(file);

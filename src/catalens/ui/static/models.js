@@ -21,11 +21,24 @@ export function modelLabel({ id, encoder }) {
   return encoder === null ? "Chosen by the picture" : id === encoder ? id : `${id} (${encoder})`;
 }
 
-/** Return the flags of the command line that choose a model. */
-export function modelFlag(id) {
+/** Return the flags that give a command which tags a model's encoder. */
+export function encoderFlag(id) {
   const encoder = models.find((each) => each.id === id)?.encoder;
   return encoder ? ["--model", encoder] : [];
 }
+
+const DEFAULT_READER = "starter"; // of the command line
+
+function flagOfReader(flag, id) {
+  const reader = models.find((each) => each.id === id)?.reader ?? DEFAULT_READER;
+  return reader === DEFAULT_READER ? [] : [flag, reader];
+}
+
+/** Return the flags that give a command which captions or answers a model's reader. */
+export const readerFlag = (id) => flagOfReader("--model", id);
+
+/** Return the flags that give `catalens prompt` a model's reader. */
+export const captionerFlag = (id) => flagOfReader("--captioner", id);
 
 let chosen = null;
 

@@ -1,9 +1,10 @@
 // The tab of one picture: caption, tags, attributes, prompt, description, and a conversation about it.
 
 import { ask } from "./api.js";
+import { conversation } from "./conversation.js";
 import { bar, bars, button, copyable, failure, h, listed, percent, sameElsewhere, shell, spoken } from "./dom.js";
 import { dropPlace, onPaste, preview } from "./intake.js";
-import { modelFlag, modelField } from "./models.js";
+import { captionerFlag, encoderFlag, modelField, readerFlag } from "./models.js";
 
 const SAMPLES = { shirt: "A drawn shirt", bag: "A drawn handbag", "t-shirt": "A drawn t-shirt", backpack: "A drawn backpack" };
 
@@ -39,12 +40,14 @@ async function sampleFile(name) {
 let current = null;
 
 function show(panel, file, open) {
-  current?.abort();
-  current = new AbortController();
-  const { signal } = current;
+  current?.leave();
+  const cards = new AbortController();
+  const { signal } = cards;
   const models = modelField(() => show(panel, file, open));
-  const context = { file, signal, name: file.name || "picture.jpg", model: models.value, flag: modelFlag(models.value) };
-  const stop = button("Stop", () => current.abort(), { class: "quiet" });
+  const context = { file, signal, name: file.name || "picture.jpg", model: models.value };
+  const talk = conversation(context);
+  current = { signal, leave: () => (cards.abort(), talk.leave()) };
+  const stop = button("Stop", () => cards.abort(), { class: "quiet" });
   const results = h("div", { class: "column", "aria-live": "polite", "aria-busy": "true" });
   const another = dropPlace({ say: "Another picture: drop, paste, or", onfiles: ([next]) => open(next), small: true });
   panel.replaceChildren(
@@ -61,7 +64,7 @@ function show(panel, file, open) {
           h("figcaption", { class: "small" }, h("span", {}, context.name), stop),
         ),
         models.field,
-        conversation(context),
+        talk.element,
         another,
       ),
       results,
@@ -80,6 +83,7 @@ const CARDS = [
     title: "Caption",
     route: "captions",
     command: ["caption"],
+    modelFlags: readerFlag,
     show: (found) => h("p", { class: "caption" }, found.caption),
   },
   { title: "Tags", route: "tags", command: ["tag"], query: { top: 8 }, show: (found) => tagList(found), extra: ownLabels },
@@ -89,6 +93,7 @@ const CARDS = [
     route: "prompts",
     command: ["prompt"],
     flags: ["--mode", "fast"],
+    modelFlags: (model) => [...encoderFlag(model), ...captionerFlag(model)],
     query: { mode: "fast" },
     show: (found) => copyable(found.prompt, "the prompt"),
   },
@@ -113,7 +118,8 @@ async function fill(card, context, body, query, flags) {
   body.replaceChildren(h("p", { class: "small waiting" }, "Looking …"));
   try {
     const found = await ask(card.route, context.file, { ...query, model: context.model }, context.signal);
-    const command = shell("catalens", ...card.command, context.name, ...flags, ...context.flag);
+    const models = (card.modelFlags ?? encoderFlag)(context.model);
+    const command = shell("catalens", ...card.command, context.name, ...flags, ...models);
     body.replaceChildren(
       card.show(found),
       card.foot ? h("p", { class: "small" }, card.foot) : "",
@@ -158,43 +164,4 @@ function traits(attributes) {
     );
   });
   return rows.length ? h("dl", { class: "traits" }, rows) : h("p", { class: "small" }, "No attribute applies.");
-}
-
-function conversation(context) {
-  const log = h("div", { class: "talk", role: "log", "aria-label": "Questions and answers", tabindex: "0" });
-  const question = h("input", { type: "text", placeholder: "What colour is it?", "aria-label": "Your question", required: true });
-  const choices = h("input", { type: "text", placeholder: "red, blue, green", "aria-label": "Answers to choose from, comma-separated; may be empty" });
-  const more = h("details", {}, h("summary", { class: "small" }, "Answers to choose from"), choices);
-  const put = async (event) => {
-    event.preventDefault();
-    const asked = question.value.trim();
-    const allowed = listed(choices.value);
-    const answer = h("div", { class: "answered" }, h("span", { class: "waiting" }, "…"));
-    log.append(h("div", {}, h("p", { class: "asked" }, asked), answer));
-    question.value = "";
-    const query = { question: asked, choices: allowed.join(","), model: context.model };
-    try {
-      const found = await ask("answers", context.file, query, context.signal);
-      answer.replaceChildren(...said(found, asked, allowed, context));
-    } catch (error) {
-      answer.replaceChildren(error.name === "AbortError" ? "Stopped." : failure(error));
-    }
-    log.scrollTop = log.scrollHeight;
-  };
-  return h(
-    "section",
-    { class: "card", "aria-label": "Ask about the picture" },
-    h("header", {}, h("h2", {}, "Ask about the picture")),
-    log,
-    h("form", { class: "column", onsubmit: put }, h("div", { class: "row" }, question, h("button", { class: "primary" }, "Ask")), more),
-  );
-}
-
-function said(found, asked, allowed, context) {
-  const options = allowed.length ? ["--answers", allowed.join(",")] : [];
-  const command = shell("catalens", "ask", context.name, asked, ...options);
-  const shares = Object.entries(found.probabilities ?? {}).map(([label, score]) => ({ label, score }));
-  const parts = [h("p", {}, found.answer)];
-  if (shares.length) parts.push(bars(shares.sort((a, b) => b.score - a.score)));
-  return [...parts, sameElsewhere(command, found)];
 }
