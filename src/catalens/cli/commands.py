@@ -41,11 +41,10 @@ def without_types_of_switches(parameters: Sequence[Any]) -> Sequence[Any]:
 
 
 def paragraphs(text: str) -> str:
-    """Return a docstring with a line per paragraph: the terminal breaks lines at its own width, and the source's
-    line breaks would stay.
+    r"""Return a docstring with a line per paragraph, for the terminal breaks lines at its own width.
 
-    >>> paragraphs("Do it.\\n\\nOnce\\nand again.")
-    'Do it.\\n\\nOnce and again.'
+    >>> paragraphs("Do it.\n\nOnce\nand again.")
+    'Do it.\n\nOnce and again.'
     """
     return "\n\n".join(" ".join(each.split()) for each in cleandoc(text).split("\n\n"))
 
