@@ -10,9 +10,7 @@ import pytest
 
 from catalens.catalogue.sources import open_source
 from catalens.catalogue.sources.formats import (
-    FORMATS,
     SUFFIXES,
-    WRITABLE,
     is_compressed,
     is_table,
     table_columns,
@@ -49,11 +47,6 @@ def test_every_format_is_read_alike(tmp_path: Path, suffix: str) -> None:
         assert [dict(row.values) for row in table_rows(path)] == ROWS
         assert table_columns(path) == ["image", "title"]
         assert [entry.id for entry in open_source(path)] == ["a.png", "b.png"]
-
-
-def test_what_can_be_written_can_be_read() -> None:
-    assert {".csv", ".tsv", ".jsonl", ".parquet"} == set(WRITABLE)
-    assert len({each.suffix for each in FORMATS}) == len(FORMATS)
 
 
 def test_the_names_of_attributes_are_columns(tmp_path: Path) -> None:

@@ -214,3 +214,15 @@ def test_attributes_may_come_from_a_pipe(run: Run) -> None:
         assert described["facts"]["type"] == {"value": "Shirts"}
         assert "not a picture" in failed["error"]
     assert run("describe", stdin=b"").code == 2
+
+
+@pytest.mark.parametrize("columns", ["sku,colour,kind", "Photo,colour,kind", "n,colour,kind"])
+def test_a_table_is_described_in_place(run: Run, tmp_path: Path, columns: str) -> None:
+    path = tmp_path / "products.csv"
+    path.write_text(f"{columns}\n1,Red,Mug\n2,Blue,Cup\n")
+    assert run("describe", "--table", path, "-o", path).code == 0
+    header, *rows = path.read_text().splitlines()
+    assert header.startswith(columns)
+    assert header.endswith(",description")
+    assert [row.split(",")[:3] for row in rows] == [["1", "Red", "Mug"], ["2", "Blue", "Cup"]]
+    assert ["red" in rows[0].lower().split(",", 3)[3], "blue" in rows[1].lower().split(",", 3)[3]] == [True, True]

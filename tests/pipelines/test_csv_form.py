@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -66,15 +65,6 @@ def test_new_pictures_come_in_the_form_of_the_others(tmp_path: Path) -> None:
 def test_a_text_that_the_encoding_lacks_is_refused_by_itself(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be written in cp1252, in which t\.csv is; save the table as UTF-8"):
         fill(tmp_path / "t.csv", "image,t\na.jpg,\xe9\n".encode("cp1252"), {"a.jpg": "\u8863"})
-
-
-def test_json_lines_keep_their_spelling(tmp_path: Path) -> None:
-    content = b'{"image": "a.jpg", "n": 1.10, "t": "\\u00e9"}\r\n{"n":1e5,"image":"b.jpg"}\n'
-    written = fill(tmp_path / "t.jsonl", content, CUP)
-    assert written == content.replace(b'e9"}', b'e9", "caption": "a cup"}')
-    again = fill(tmp_path / "t.jsonl", written, {"a.jpg": "a plate"}, "overwrite")
-    assert json.loads(again.splitlines()[0]) == {"image": "a.jpg", "n": 1.1, "t": "\xe9", "caption": "a plate"}
-    assert again.splitlines()[1] == content.splitlines()[1]
 
 
 def test_parquet_keeps_its_types(tmp_path: Path) -> None:

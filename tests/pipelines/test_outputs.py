@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from catalens.catalogue.sources import open_source
+from catalens.catalogue.sources import Item, open_source
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
 from catalens.core.types import Record
+from catalens.pipelines.destination import Destination
 from catalens.pipelines.output import OutputRow
 from catalens.pipelines.result_table import Table
 from catalens.pipelines.sidecars import IfExists
@@ -206,3 +207,41 @@ def test_parquet_refuses_a_column_of_two_kinds_in_a_sentence(tmp_path: Path) -> 
     with pytest.raises(InputError, match="cannot be written as parquet"):
         table.finish()
     assert rows_of(path) == [{"image": "a.jpg", "caption": 3}]
+
+
+def in_place(path: Path, results: Mapping[str, str], **how: Any) -> Table:
+    """Caption the pictures of a table in the table itself, as a command does."""
+    (table,) = Destination(text="caption", known=["caption"], table=path, **how).outputs()
+    assert isinstance(table, Table)
+    entries = [entry for entry in open_source(path) if isinstance(entry, Item)]
+    records = {entry.id: Record(entry.id, entry.source) for entry in entries}
+    table.write([OutputRow(records[id], caption(text)) for id, text in results.items()])
+    table.finish()
+    return table
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("Photo,n\nshirt.front.jpg,1\n", "Photo,n,caption\nshirt.front.jpg,1,a\n"),
+        ("sku,file_name\n7,shirt.front.jpg\n", "sku,file_name,caption\n7,shirt.front.jpg,a\n"),
+        ("sku,images\n7,shirt.front.jpg;b.jpg\n", "sku,images,caption\n7,shirt.front.jpg;b.jpg,a\n"),
+    ],
+)
+def test_a_picture_is_found_by_whatever_column_names_it(picture: Record, content: str, expected: str) -> None:
+    path = Path(picture.source).with_name("products.csv")
+    path.with_name("b.jpg").touch()
+    path.write_text(content)
+    ids = [entry.id for entry in open_source(path)]
+    in_place(path, dict(zip(ids, "ab", strict=False)))
+    assert path.read_text() == expected
+    in_place(path, {ids[0]: "c"}, if_exists="append", default_columns=["id", "caption"])
+    assert [row["caption"] for row in rows_of(path)] == ["a, c"]
+
+
+def test_a_picture_in_a_cell_is_found_by_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "products.parquet"
+    cells = [{"bytes": b"x", "path": None}, {"bytes": b"y", "path": None}]
+    pq.write_table(pa.table({"image": cells}), path)
+    in_place(path, {"products[1]": "second", "products[0]": "first"})
+    assert rows_of(path) == [{"image": cells[0], "caption": "first"}, {"image": cells[1], "caption": "second"}]

@@ -98,7 +98,7 @@ def describe(
         else:
             entries = inputs.entries(pictures or [])
             stages = _from_pictures(entries, stage, calibration)
-        destination = results.destination("description", VALUES, sidecars)
+        destination = results.destination("description", VALUES, sidecars, identity="image" if table is None else "id")
 
         def show(record: Record, values: Values) -> None:
             output.show(f"{record.id}", f"  {values['description']}")

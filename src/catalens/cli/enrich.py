@@ -61,7 +61,7 @@ def enrich(
             "--output",
             "-o",
             metavar="FOLDER",
-            help="Folder of shards; or one table: .csv, .tsv, .jsonl, .parquet.",
+            help="Folder of shards; or one table: .csv, .tsv, .jsonl, .json, .parquet.",
             rich_help_panel=_WHERE,
         ),
     ] = None,

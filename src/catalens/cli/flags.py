@@ -93,7 +93,8 @@ class TableFlags:
     """A table of results, and what becomes of results that exist."""
 
     output: Annotated[
-        Path | None, _output("--output", "-o", metavar="TABLE", help="Write a table: .csv, .tsv, .jsonl or .parquet.")
+        Path | None,
+        _output("--output", "-o", metavar="TABLE", help="Write a table: .csv, .tsv, .jsonl, .json, .parquet."),
     ] = None
     columns: Annotated[
         str | None, _output(metavar="NAMES", help="Columns of the table, comma-separated; file_name=image renames one.")
@@ -108,6 +109,7 @@ class TableFlags:
         *,
         several: str | None = None,
         default_columns: Sequence[str] = (),
+        identity: Literal["image", "id"] = "image",
     ) -> Destination:
         """Return where results go; the arguments are those of `Destination`."""
         from catalens.pipelines.destination import Destination
@@ -122,6 +124,7 @@ class TableFlags:
             table=self.output,
             columns=self.columns,
             if_exists=self.if_exists,
+            identity=identity,
         )
 
 

@@ -35,7 +35,7 @@ def transform(
     max_concurrent: Annotated[int, Option(min=1, help="Requests at a time per instance.")] = 4,
     table: Annotated[
         Path | None,
-        Option("--output", "-o", metavar="TABLE", help="Write the answers: .csv, .tsv, .jsonl or .parquet."),
+        Option("--output", "-o", metavar="TABLE", help="Write the answers: .csv, .tsv, .jsonl, .json, .parquet."),
     ] = None,
     catalogue: Annotated[str | None, Option(metavar="CATALOGUE", help="Add the answers to a catalogue, by id.")] = None,
     collect: Annotated[bool, Option("--collect", help="Start no job; read the answers of one that has ended.")] = False,

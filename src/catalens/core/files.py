@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import os
@@ -19,6 +20,7 @@ LFS_POINTER = b"version https://git-lfs"
 """What a file holds that Git LFS has not fetched."""
 IS_POINTER = "is a Git LFS pointer and not the file itself; run `git lfs pull`"
 _LONGEST_NAME = 255
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space, or name a file on another disk",
     errno.EDQUOT: "the disk quota is used up; free some space, or name a file on another disk",
@@ -158,6 +160,16 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
+
+
+def split_mark(content: bytes) -> tuple[bytes, str]:
+    r"""Return the byte order mark that a text file begins with, and the encoding that it means; none means UTF-8.
+
+    >>> split_mark(b"\xff\xfea\x00"), split_mark(b"a")
+    ((b'\xff\xfe', 'utf-16-le'), (b'', 'utf-8'))
+    """
+    mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
+    return mark, _MARKS.get(mark, "utf-8")
 
 
 def read_text(path: Path) -> str:

@@ -5,13 +5,15 @@ Knows quotes, line ends and encodings; knows nothing of pictures or values.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+from catalens.catalogue.sources.lines import open_bytes
+from catalens.core.files import split_mark
+
+_UTF16 = ("utf-16-le", "utf-16-be")
 _SEPARATOR_LINE = re.compile(r"""["']?sep=.["']?\s*""", re.IGNORECASE)
 
 
@@ -64,7 +66,7 @@ class CsvForm:
         """
         special = any(mark in text for mark in (self.delimiter, '"', "\r", "\n"))
         quoted = '"' + text.replace('"', '""') + '"' if special or self.quotes_all else text
-        return quoted if self.encoding in _UTF16.values() else quoted.encode(self.encoding).decode("latin-1")
+        return quoted if self.encoding in _UTF16 else quoted.encode(self.encoding).decode("latin-1")
 
     def filled_rows(self) -> Iterator[int]:
         """Return the places of the rows that are no empty lines."""
@@ -94,23 +96,22 @@ class CsvForm:
     def content(self) -> bytes:
         """Return the bytes of the file."""
         text = "".join(self.delimiter.join(row.cells) + row.end for row in (self.header, *self.rows))
-        return (self.before + text).encode(self.encoding if self.encoding in _UTF16.values() else "latin-1")
+        return (self.before + text).encode(self.encoding if self.encoding in _UTF16 else "latin-1")
 
 
 def read_form(path: Path, delimiter: str) -> CsvForm:
     """Read a CSV file as it is written.
 
     Args:
-        path: of the file.
+        path: of the file; unpacked if its name ends in .gz.
         delimiter: between its cells.
     """
-    content = path.read_bytes()
-    if content[:2] in _UTF16:
-        encoding = _UTF16[content[:2]]
-        before, text = "\ufeff", content[2:].decode(encoding)
-    else:
-        mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
-        text, before = content[len(mark) :].decode("latin-1"), mark.decode("latin-1")
+    with open_bytes(path) as file:
+        content = file.read()
+    mark, encoding = split_mark(content)
+    held = encoding if encoding in _UTF16 else "latin-1"
+    before, text = mark.decode(held), content[len(mark) :].decode(held)
+    if encoding not in _UTF16:
         encoding = _encoding(content)
     ends = _line_ends(text)
     first = re.match(rf"[^\r\n]*(?:{ends})", text)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalens.catalogue.sources import Entry, Item
+from catalens.core.columns import matching_column
 from catalens.core.errors import CatalensError, InputError
 from catalens.core.types import Outcome
 from catalens.models.routing import domain
@@ -146,12 +148,15 @@ class TableRows:
 
     def __iter__(self) -> Iterator[Entry]:
         """Return an entry for each row."""
-        from catalens.catalogue.sources.formats import table_rows
+        from catalens.catalogue.sources.formats import table_columns, table_rows
+        from catalens.catalogue.sources.table import ID_COLUMNS, IMAGE_COLUMNS
 
+        names = table_columns(self.path)
+        image, id = matching_column(IMAGE_COLUMNS, names), matching_column(ID_COLUMNS, names)
         empty = True
         for row in table_rows(self.path):
             empty = False
-            yield _entry(row)
+            yield _entry(row, image, id)
         if empty:
             raise InputError(f"{self.path} has no rows; a table has one for each product")
 
@@ -173,14 +178,25 @@ def described_rows(path: Path, stage: DescribeStage) -> TableRows:
     return TableRows(path)
 
 
-def _entry(row: Row) -> Entry:
-    id = str(row.values.get("id") or row.place)
+def _entry(row: Row, image: str | None, id: str | None) -> Entry:
+    name = str(row.values.get(id or "id") or row.place)
     if row.error:
-        return Outcome(id, f"{id}: {row.error}")
+        return Outcome(name, f"{name}: {row.error}")
     if "error" in row.values and "attributes" not in row.values:
-        return Outcome(id, f"{id}: there are no attributes: {row.values['error']}")
+        return Outcome(name, f"{name}: there are no attributes: {row.values['error']}")
     # A row of JSON lines holds nested attributes, which `facts_from_fields` reads.
-    return Item(id, b"", str(row.values.get("source") or id), row.values)  # type: ignore[arg-type]
+    return Item(name, b"", str(row.values.get("source") or _source(row, image, id)), row.values)  # type: ignore[arg-type]
+
+
+def _source(row: Row, image: str | None, id: str | None) -> str:
+    """Return what tells a row from others: its id, its picture, which need not be there, or its place in the table."""
+    from catalens.catalogue.sources.cells import cell_address, is_data_address
+
+    known, picture = row.values.get(id or ""), row.values.get(image or "")
+    if known or not isinstance(picture, str) or not picture.strip() or is_data_address(picture):
+        return str(known or cell_address(row, image or "row"))
+    path = os.path.join(row.file.parent, picture.strip())  # noqa: PTH118 - any text
+    return path if os.path.exists(path) else picture  # noqa: PTH110 - never raises
 
 
 def _values(facts: Facts, made: Description) -> Values:

@@ -7,8 +7,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from catalens.catalogue.sources.formats import is_table, table_columns
+from catalens.catalogue.sources.table import ID_COLUMNS, IMAGE_COLUMNS
 from catalens.core.caching import try_to_keep
+from catalens.core.columns import matching_column
 from catalens.core.errors import InputError
 from catalens.pipelines.journal import Journal
 from catalens.pipelines.output import Output
@@ -33,7 +37,9 @@ class Destination:
         sidecar: ending of the text files; None writes none.
         into: folder of the text files; None puts them beside the pictures.
         table: file of the table; None writes none.
-        columns: the table's columns as a user writes them, such as "file_name=image,caption"; None takes the default.
+        columns: the table's columns as a user writes them, such as "file_name=image,caption"; None takes the default,
+            with image and id under the names that a table that is there has for them.
+        identity: what tells the table's rows apart by default; the other, where a table that is there has no such.
         if_exists: what to do with a picture that has its text already.
     """
 
@@ -46,6 +52,7 @@ class Destination:
     table: Path | None = None
     columns: str | None = None
     if_exists: IfExists = "skip"
+    identity: Literal["image", "id"] = "image"
 
     def outputs(self) -> list[Output]:
         """Open the outputs; what cannot be written is found here, before the work begins.
@@ -90,7 +97,7 @@ class Destination:
         own = self.default_columns or (self.text,)
         if not self.default_columns and self.several is not None and self.several in self.known:
             own = (self.text, self.several)
-        chosen = ["image", *own] if self.columns is None else self.columns.split(",")
+        chosen = self._named_as_there([self.identity, *own]) if self.columns is None else self.columns.split(",")
         pairs = [column.partition("=") for column in chosen]
         columns = {name.strip(): value.strip() or name.strip() for name, _, value in pairs}
         known = ["image", "id", "source", *self.known]
@@ -98,3 +105,14 @@ class Destination:
             if name not in known:
                 raise InputError(f"--columns: there is no value {name!r}; there are {', '.join(known)}")
         return columns
+
+    def _named_as_there(self, columns: list[str]) -> list[str]:
+        """Return columns in which image and id have the names that a table that is there has for them."""
+        if self.table is None or not self.table.is_file() or not is_table(self.table):
+            return columns
+        names = table_columns(self.table)
+        there = {"image": matching_column(IMAGE_COLUMNS, names), "id": matching_column(ID_COLUMNS, names)}
+        other = "id" if self.identity == "image" else "image"
+        if there[self.identity] is None and there[other] is not None:
+            columns = [other, *(column for column in columns if column not in there)]
+        return [f"{there[column]}={column}" if there.get(column) else column for column in columns]

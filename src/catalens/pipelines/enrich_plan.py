@@ -92,7 +92,7 @@ class EnrichPlan:
         sources: folders, tables, patterns, `{00..99}.tar` or `s3://` addresses.
         do: name of the work → its options; see `WORK`.
         text: template that joins {caption}, {tags}, attributes and the row's columns into the value `text`.
-        output: folder of shards, or one table: .csv, .tsv, .jsonl or .parquet.
+        output: folder of shards, or one table: .csv, .tsv, .jsonl, .json or .parquet.
         format: of the shards.
         rows_per_shard: rows of a shard.
         sidecar: suffix of a text file beside each picture.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from catalens.catalogue.opening import open_index
 from catalens.catalogue.sources import Entry, Item
-from catalens.catalogue.sources.formats import WRITABLE
+from catalens.catalogue.sources.formats import is_table
 from catalens.core.errors import InputError
 from catalens.core.types import Outcome
 from catalens.core.vectors import batched
@@ -191,7 +191,7 @@ class Enrichment:
             raise InputError("results go nowhere; use --output FOLDER, --sidecar .txt, --xmp or --index CATALOGUE")
         about = identity(self.stages, self.session)
         made: list[Output] = []
-        table = Path(plan.output) if plan.output and Path(plan.output).suffix.lower() in WRITABLE else None
+        table = Path(plan.output) if plan.output and is_table(Path(plan.output)) else None
         if plan.output is not None and table is None:
             shards = Shards(
                 Path(plan.output),

@@ -317,7 +317,7 @@ class Lens(RunsTasks):
         Args:
             pictures: a folder, a table, a pattern, or any number of pictures.
             stages: "tags", "attributes", "captions", "prompts", "descriptions", "vectors", or stages of your own.
-            output: a table that ends in .csv, .tsv, .jsonl or .parquet.
+            output: a table that ends in .csv, .tsv, .jsonl, .json or .parquet.
             sidecar: ending of text files beside the pictures, with the last stage's text.
             if_exists: what to do with a picture whose row or file is there.
             one_at_a_time: hold one stage's models at a time.

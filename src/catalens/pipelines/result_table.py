@@ -1,4 +1,4 @@
-"""A table of results (CSV, TSV, JSON lines, parquet), written whole at the end of a job.
+"""A table of results (CSV, TSV, JSON, parquet; text also in .gz), written whole at the end of a job.
 
 A table that is there is kept as it is written, but for the values that are new: `csv_form` and `json_form` put them
 into its own text. Pictures that it lacks are added; their path is written from the table's folder, so that the table
@@ -7,26 +7,28 @@ can be read as a source again.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from catalens.catalogue.sources.arrow import open_parquet
-from catalens.catalogue.sources.formats import WRITABLE
+from catalens.catalogue.sources.cells import each_picture, row_at
+from catalens.catalogue.sources.formats import SUFFIXES, is_compressed, is_table, table_kind, table_rows, table_suffix
 from catalens.catalogue.sources.items import Row
-from catalens.catalogue.sources.lines import read_lines
-from catalens.catalogue.sources.text import csv_header, csv_rows, json_rows
+from catalens.catalogue.sources.text import csv_header
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
 from catalens.core.json_text import parse_json
 from catalens.core.spreadsheet import guard_formula, unguard_formula
 from catalens.core.types import Record
-from catalens.pipelines.csv_form import CsvForm, Line, read_form
-from catalens.pipelines.json_form import edited_line, whole_line
+from catalens.pipelines import csv_form, json_form
+from catalens.pipelines.csv_form import CsvForm, Line
+from catalens.pipelines.json_form import JsonForm
 from catalens.pipelines.output import OutputRow
 from catalens.pipelines.sidecars import IfExists, merged
 from catalens.pipelines.stages import Values
@@ -52,7 +54,7 @@ class Table:
         """Read the table if it is there.
 
         Args:
-            path: ends in one of `WRITABLE`.
+            path: ends in one of `SUFFIXES`; text also in .gz behind it.
             text: the name of the value that `if_exists` is about.
             columns: column → name of the value that it gets: "image" (the path), "id", "source", or a name among
                 what the stages find. The image or the id must be among them: rows are told apart by these.
@@ -63,25 +65,28 @@ class Table:
         Raises:
             InputError: an ending or columns that cannot be used, or a table there that cannot be read.
         """
-        if path.suffix.lower() not in WRITABLE:
-            raise InputError(f"{path} cannot be written as a table: give a name that ends in {', '.join(WRITABLE)}")
-        self._keys = [column for column, value in columns.items() if value in _IDENTIFYING]
+        if not is_table(path):
+            raise InputError(f"{path} cannot be written as a table: give a name that ends in {', '.join(SUFFIXES)}")
+        self._kind, self._is_array = table_kind(path), table_suffix(path) == ".json"
+        self._identity = [column for column, value in columns.items() if value in _IDENTIFYING]
+        self._keys = self._identity  # those that tell rows apart
         self._lists = [column for column, value in columns.items() if value == several]
         self._texts = [column for column, value in columns.items() if value == text] + self._lists
         if not self._keys or not self._texts:
             raise InputError(
                 f"the columns {', '.join(columns)} do not do: there must be one for image or id, and one for {text}"
             )
-        if path.suffix.lower() == ".parquet":
+        if self._kind == "parquet":
             _require_pyarrow()
         self._path, self._if_exists = path, if_exists
         self._columns = dict(columns)
         self._folder = path.absolute().parent
-        self._delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        self._delimiter = "\t" if table_suffix(path) in (".tsv", ".tab") else ","
         self._form: CsvForm | None = None
-        self._lines: list[str] = []
+        self._json: JsonForm | None = None
         self._arrow: pa.Schema | None = None
         self._original: list[Mapping[str, Any]] = []
+        self._known = 0  # rows that the file has
         self._order: dict[str, None] = {}
         self._rows: list[dict[str, Any]] = []
         self._of: dict[object, list[dict[str, Any]]] = {}  # the rows of each picture, which several products may share
@@ -91,7 +96,7 @@ class Table:
 
     def holds(self, record: Record) -> bool:
         """Say whether the picture's row has a text that is to stay."""
-        rows = self._of.get(self._key(self._row(record, {})), [])
+        rows = self._rows_of(record, self._key(self._row(record, {})))
         return self._if_exists == "skip" and bool(rows) and all(row.get(self._texts[0]) for row in rows)
 
     def write(self, results: Sequence[OutputRow]) -> None:
@@ -112,13 +117,22 @@ class Table:
         if self._form is not None:
             self._check_encoding(self._form, row)
         key = self._key(row)
-        if key not in self._of:
-            self._add({}, key)
-        for old in self._of[key]:
+        rows = self._rows_of(record, key)
+        if not rows:
+            self._add(row, [key])
+        for old in rows:
+            new = {
+                column: value for column, value in row.items() if column not in self._identity or not old.get(column)
+            }
             if not old.get(self._texts[0]) or self._if_exists == "overwrite":
-                old.update(row)
+                old.update(new)
             elif self._if_exists != "skip":
-                old.update(row | {column: self._joined(old.get(column), row[column]) for column in self._texts})
+                old.update(new | {column: self._joined(old.get(column), new[column]) for column in self._texts})
+
+    def _rows_of(self, record: Record, key: object) -> list[dict[str, Any]]:
+        """Return the rows of a picture: that in which it lies, or those that name it."""
+        at = row_at(record.source, self._path)
+        return self._rows[at : at + 1] if at is not None and at < self._known else self._of.get(key, [])
 
     def finish(self) -> None:
         """Write the whole table.
@@ -128,10 +142,15 @@ class Table:
             OSError: it cannot be written.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        write: Callable[[BinaryIO], None] = {".jsonl": self._write_json, ".parquet": self._write_parquet}.get(
-            self._path.suffix.lower(), self._write_csv
-        )
-        write_atomically(self._path, write)
+        write: Mapping[str, Callable[[BinaryIO], object]] = {
+            "csv": lambda file: file.write(self._packed(self._csv_content())),
+            "jsonl": lambda file: file.write(self._packed(self._json_content())),
+            "parquet": self._write_parquet,
+        }
+        write_atomically(self._path, write[self._kind])
+
+    def _packed(self, content: bytes) -> bytes:
+        return gzip.compress(content, mtime=0) if is_compressed(self._path) else content
 
     def _joined(self, old: object, new: str | Sequence[str]) -> str | list[str]:
         if isinstance(new, str):
@@ -157,33 +176,52 @@ class Table:
         return tuple(_plain(row.get(column)) for column in self._keys)
 
     def _read(self) -> None:
-        suffix = self._path.suffix.lower()
-        if suffix == ".parquet":
+        if self._kind == "parquet":
             table = open_parquet(self._path).read()
             self._order, self._arrow = dict.fromkeys(table.schema.names), table.schema
             rows: Iterable[Mapping[str, Any]] = table.to_pylist()
-        elif suffix == ".jsonl":
-            rows = [_checked(row) for row in json_rows(self._path)]
-            self._lines = [line for line in read_lines(self._path) if line.strip()]
         else:
+            rows = [_checked(row) for row in table_rows(self._path)]
+        forms: list[object] = []
+        if self._kind == "jsonl":
+            self._json = json_form.read_form(self._path, array=self._is_array)
+            forms = list(self._json.items)
+        elif self._kind == "csv":
             names, self._delimiter = csv_header(self._path)
             self._order = dict.fromkeys(names)
-            rows = [self._unguarded(_checked(row)) for row in csv_rows(self._path)]
-            self._form = read_form(self._path, self._delimiter)
-        for row in rows:
-            self._original.append(dict(row))
-            self._add(dict(row), self._key(row))
-        if self._form is not None and len(list(self._form.filled_rows())) != len(self._original):
-            self._form, self._original = None, []  # quotes so careless that only the reader of tables follows them
+            rows = [self._unguarded(row) for row in rows]
+            self._form = csv_form.read_form(self._path, self._delimiter)
+            forms = list(self._form.filled_rows())
+        self._original = [dict(row) for row in rows]
+        self._known = len(self._original)
+        held = {name for row in self._original for name in row}
+        self._keys = [column for column in self._identity if column in held] or self._identity
+        for row in self._original:
+            self._add(dict(row), [self._key(each) for each in self._pictures(row)])
+        if self._kind != "parquet" and len(forms) != self._known:
+            # Quotes or line ends so careless that only the reader of tables follows them.
+            self._form, self._json, self._original = None, None, []
 
     def _unguarded(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a row of CSV as it was before `_cell`."""
         ours = {name: row[name] for name in self._columns if isinstance(row.get(name), str)}
         return {**row, **{name: unguard_formula(value) for name, value in ours.items()}}
 
-    def _add(self, row: dict[str, Any], key: object) -> None:
+    def _pictures(self, row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Return a row as it is, and a row for each picture that it names."""
+        yield row
+        image = next((column for column in self._keys if self._columns[column] == "image"), None)
+        for each in [] if image is None else each_picture([Row(self._path, "", 0, row)], image):
+            later = f"#{each.part + 1}" if each.part else ""  # as the source of such a table names them
+            yield {
+                column: f"{value}{later}" if self._columns.get(column) == "id" else value
+                for column, value in each.values.items()
+            }
+
+    def _add(self, row: dict[str, Any], keys: Iterable[object]) -> None:
         self._rows.append(row)
-        self._of.setdefault(key, []).append(row)
+        for key in dict.fromkeys(keys):
+            self._of.setdefault(key, []).append(row)
 
     def _check_encoding(self, form: CsvForm, row: Mapping[str, Any]) -> None:
         for column in row:
@@ -200,7 +238,7 @@ class Table:
         value = _cell(row.get(column), joined=column not in self._lists, guarded=column in self._columns)
         return "" if value is None else str(value)
 
-    def _write_csv(self, file: BinaryIO) -> None:
+    def _csv_content(self) -> bytes:
         form, names = self._form, list(self._order)
         if form is None:
             form = CsvForm(self._delimiter, "utf-8", "", Line((), "\n"))
@@ -210,18 +248,21 @@ class Table:
             changed = {
                 names.index(column): form.cell(self._text(row, column))
                 for column in self._columns
-                if column in names[:old] and column not in self._keys and row.get(column) != before.get(column)
+                if column in names[:old] and column not in self._identity and row.get(column) != before.get(column)
             }
             form.edit(at, changed, [form.cell(self._text(row, name)) for name in names[old:]])
         for row in self._rows[len(self._original) :]:
             form.append([form.cell(self._text(row, name)) for name in names])
-        file.write(form.content())
+        return form.content()
 
-    def _write_json(self, file: BinaryIO) -> None:
-        for at, row in enumerate(self._rows):
-            known = at < len(self._lines)
-            line = edited_line(self._lines[at], self._original[at], row, self._keys) if known else whole_line(row)
-            file.write(line.encode("utf-8", "surrogateescape"))
+    def _json_content(self) -> bytes:
+        form = self._json or json_form.new_form(array=self._is_array)
+        for at, (row, before) in enumerate(zip(self._rows, self._original, strict=False)):
+            changed = {name: value for name, value in row.items() if before.get(name) != value}
+            form.edit(at, {name: changed[name] for name in changed if name not in self._identity or name not in before})
+        for row in self._rows[len(self._original) :]:
+            form.append(row)
+        return form.content()
 
     def _write_parquet(self, file: BinaryIO) -> None:
         import pyarrow as pa
@@ -232,7 +273,7 @@ class Table:
             columns = {
                 column: pa.array(
                     [row.get(column) for row in self._rows],
-                    None if column in self._columns and column not in self._keys else kinds.get(column),
+                    None if column in self._columns and column not in self._identity else kinds.get(column),
                 )
                 for column in self._order
             }

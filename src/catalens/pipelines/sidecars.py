@@ -5,7 +5,6 @@ Every file is written under another name and then renamed: whoever reads it find
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Literal, get_args
 from catalens.catalogue.sources.formats import COMPRESSED, SUFFIXES
 from catalens.core.confinement import check_allowed
 from catalens.core.errors import InputError
-from catalens.core.files import check_writable, read_bytes, write_bytes_atomically
+from catalens.core.files import check_writable, read_bytes, split_mark, write_bytes_atomically
 from catalens.core.folders import IMAGE_EXTENSIONS
 from catalens.core.types import Record
 from catalens.pipelines.output import OutputRow
@@ -25,8 +24,6 @@ IF_EXISTS: tuple[IfExists, ...] = get_args(IfExists)
 """What may be done where a picture has a text already."""
 
 _BETWEEN = ", "
-_ENCODINGS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-"""Byte order mark → encoding; a file without one is UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +32,12 @@ class _OldText:
 
     text: str = ""
     mark: bytes = b""
+    encoding: str = "utf-8"
     line_end: str = "\n"
 
     def content(self, text: str) -> bytes:
         """Return a text as a file that is written like this one."""
-        return self.mark + f"{text}\n".replace("\n", self.line_end).encode(_ENCODINGS.get(self.mark, "utf-8"))
+        return self.mark + f"{text}\n".replace("\n", self.line_end).encode(self.encoding)
 
 
 class Sidecars:
@@ -149,11 +147,11 @@ def merged(old: str, new: str, if_exists: IfExists) -> str:
 
 def _read(path: Path) -> _OldText:
     content = read_bytes(path)
-    mark = next((mark for mark in _ENCODINGS if content.startswith(mark)), b"")
+    mark, encoding = split_mark(content)
     try:
-        text = content[len(mark) :].decode(_ENCODINGS.get(mark, "utf-8"))
+        text = content[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path} exists and is not UTF-8 text; save it as UTF-8, move it away, or give --if-exists overwrite"
         ) from error
-    return _OldText(text.replace("\r\n", "\n").strip(), mark, "\r\n" if "\r\n" in text else "\n")
+    return _OldText(text.replace("\r\n", "\n").strip(), mark, encoding, "\r\n" if "\r\n" in text else "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -73,6 +74,13 @@ def _pictures(value: object) -> Sequence[object]:
 def cell_address(row: Row, column: str) -> str:
     """Return the address of an image in a table, in the form that `read_picture` reads."""
     return f"{row.file}#{column}[{row.number}{f'.{row.part}' if row.part else ''}]"
+
+
+def row_at(source: str, path: Path) -> int | None:
+    """Return the number of a table's row in which a picture lies; None if its source is none of this table."""
+    cell = _CELL.fullmatch(source)
+    same = cell is not None and os.path.abspath(cell["path"]) == os.path.abspath(path)  # noqa: PTH100 - also of no path
+    return int(cell["row"]) if cell is not None and same else None
 
 
 def read_picture(source: str) -> Path | bytes:

@@ -1,9 +1,8 @@
-"""The one list of table formats: which suffixes there are, what reads them, and which can be written."""
+"""The one list of table formats: which suffixes there are, and what reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,38 +22,17 @@ COMPRESSED = ".gz"
 """Suffix that may follow that of a text table."""
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A suffix that tables have.
-
-    Attributes:
-        suffix: in lower case.
-        kind: what reads it; TSV is `csv` (the delimiter is found) and JSON arrays are `jsonl`.
-        writable: result tables can be written with this suffix.
-    """
-
-    suffix: str
-    kind: Kind
-    writable: bool = False
-
-
-FORMATS = (
-    Format(".csv", "csv", writable=True),
-    Format(".tsv", "csv", writable=True),
-    Format(".tab", "csv"),
-    Format(".jsonl", "jsonl", writable=True),
-    Format(".ndjson", "jsonl"),
-    Format(".json", "jsonl"),
-    Format(".parquet", "parquet", writable=True),
-    Format(".pq", "parquet"),
-)
-"""Every format that tables are read in."""
-
-SUFFIXES: Mapping[str, Kind] = {each.suffix: each.kind for each in FORMATS}
-"""What reads a table, by its suffix."""
-
-WRITABLE = tuple(each.suffix for each in FORMATS if each.writable)
-"""Suffixes of the tables that can be written."""
+SUFFIXES: Mapping[str, Kind] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+"""What reads and writes a table, by its suffix; the delimiter of CSV is found, and JSON arrays are `jsonl`."""
 
 
 def table_suffix(path: Path) -> str:
