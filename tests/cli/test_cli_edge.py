@@ -132,10 +132,10 @@ def test_debugging_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch
 )
 def test_a_fault_is_no_failed_item_and_shows_where_it_is(fault: str, code: int, said: str) -> None:
     program = f"""
-from catalens import cli
+from catalens.cli import inputs, main
 def fail(*_): raise {fault}
-cli.inputs.entries = fail
-cli.main()
+inputs.entries = fail
+main()
 """
     ran = subprocess.run(
         [sys.executable, "-c", program, "tag", "photo.jpg"],

@@ -1,6 +1,7 @@
 """The `catalens` command: arguments in, calls, printing, exit codes; no logic of its own.
 
-Every module here imports what is heavy inside its commands, so that help pages come at once.
+A command's module is imported when it runs (`registry`), and imports what is heavy inside the command, so that help
+pages come at once.
 """
 
 from __future__ import annotations
@@ -12,60 +13,42 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import typer
 
-from catalens.cli import (
-    ask,
-    attributes,
-    caption,
-    demo,
-    deploy,
-    describe,
-    doctor,
-    embed,
-    enrich,
-    evaluate,
-    export,
-    finetune,
-    index,
-    invoke,
-    learn,
-    models,
-    output,
-    package,
-    prompt,
-    restyle,
-    review,
-    search,
-    serve,
-    similarity,
-    tag,
-    train,
-    transform,
-    ui,
-)
-from catalens.cli.commands import CommandGroup, add_commands, examples
+from catalens.cli import output
+from catalens.cli.commands import CommandGroup, examples
+from catalens.cli.registry import Click, Commands, line
 from catalens.core.confinement import restrict_reading
 from catalens.core.errors import CatalensError, CatalogueError, InputError, ModelError
 from catalens.core.process import INTERRUPTED, STANDARD_OUTPUT, end_interrupted, interrupts
 from catalens.settings import KNOWN, Settings
 
-Click: TypeAlias = Any
-"""What belongs to Click, which Typer keeps to itself."""
 EXIT_CODES: tuple[tuple[type[CatalensError], int], ...] = ((InputError, 2), (ModelError, 3), (CatalogueError, 3))
 FAULT = 4
 """The exit code of a fault in the program: Python's own, 1, would say that some items failed."""
 
 
 class _Edge(CommandGroup):
-    """The group that turns the program's own errors into one sentence and an exit code."""
+    """The group that loads a command when it runs, and turns errors into one sentence and an exit code."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - Click's own arguments
+        super().__init__(**{**attributes, "commands": Commands()})
+
+    def list_commands(self, ctx: Click) -> list[str]:  # noqa: ARG002 - Click's signature
+        """Return the names of all commands."""
+        return list(self.commands)
+
+    def get_command(self, ctx: Click, cmd_name: str) -> Click:  # noqa: ARG002 - Click's signature
+        """Return a command for help pages and shell completion, which show its name and what it does."""
+        return line(cmd_name)
 
     def resolve_command(self, ctx: Click, args: list[str]) -> tuple[str | None, Click, list[str]]:
-        """Let `tag learn` be a command beside `tag PICTURES`."""
+        """Return the command that is to run; `tag learn` is one beside `tag PICTURES`."""
         joined = " ".join(args[:2])
-        return super().resolve_command(ctx, [joined, *args[2:]] if joined in self.commands else args)
+        name, _, rest = super().resolve_command(ctx, [joined, *args[2:]] if joined in self.commands else args)
+        return name, name and self.commands[name], rest
 
     def parse_args(self, ctx: Click, args: list[str]) -> list[str]:
         """Let `--root` stand behind a command too: it is about all that is read."""
@@ -195,14 +178,6 @@ def every_command(
 ) -> None:
     """Pictures into words that can be used: tags, captions, answers, prompts, descriptions, a catalogue to search."""
     restrict_reading(root or Settings.from_env(os.environ).root)
-
-
-add_commands(app, demo.demo, tag.tag, learn.learn, attributes.attributes, caption.caption, prompt.prompt, ask.ask)
-add_commands(app, describe.describe, restyle.restyle, search.search, search.learn, enrich.enrich, embed.embed)
-add_commands(app, similarity.similarity, export.export, serve.serve, ui.ui, package.package, deploy.deploy)
-add_commands(app, invoke.invoke, transform.transform, train.train, deploy.undeploy, deploy.deployments, doctor.doctor)
-for name, group in {"index": index, "review": review, "eval": evaluate, "models": models, "finetune": finetune}.items():
-    app.add_typer(group.group, name=name)
 
 
 def main() -> None:

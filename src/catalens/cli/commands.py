@@ -11,8 +11,10 @@ from typing import Any, TypeVar, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from catalens.cli.help_pages import import_renderer
+
 Command = TypeVar("Command", bound=Callable[..., None])
-_DECLARED: dict[Callable[..., None], tuple[str | None, str]] = {}
+DECLARED: dict[Callable[..., None], tuple[str | None, str]] = {}
 """Function → its name as a command, where that is another, and its epilog."""
 
 
@@ -23,6 +25,11 @@ class _Page(TyperCommand):
         """Return the parameters, those that Click adds included."""
         return without_types_of_switches(super().get_params(ctx))
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Click's
+        """Render the help page."""
+        import_renderer()
+        super().format_help(ctx, formatter)
+
 
 class CommandGroup(TyperGroup):
     """A group of commands with the same help pages."""
@@ -30,6 +37,11 @@ class CommandGroup(TyperGroup):
     def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - Click's, which Typer keeps to itself
         """Return the parameters, those that Click adds included."""
         return without_types_of_switches(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Click's
+        """Render the help page."""
+        import_renderer()
+        super().format_help(ctx, formatter)
 
 
 def without_types_of_switches(parameters: Sequence[Any]) -> Sequence[Any]:
@@ -67,7 +79,7 @@ def command(*lines: str, name: str | None = None) -> Callable[[Command], Command
     """
 
     def declare(function: Command) -> Command:
-        _DECLARED[function] = (name, examples(*lines))
+        DECLARED[function] = (name, examples(*lines))
         return function
 
     return declare
@@ -76,7 +88,7 @@ def command(*lines: str, name: str | None = None) -> Callable[[Command], Command
 def add_commands(app: typer.Typer, *functions: Callable[..., None]) -> None:
     """Add functions that were declared to be commands, in this order."""
     for function in functions:
-        name, epilog = _DECLARED[function]
+        name, epilog = DECLARED[function]
         about = paragraphs(function.__doc__ or "")
         app.command(name, cls=_Page, help=about, epilog=epilog)(_ungrouped(function))
 
