@@ -78,11 +78,18 @@ def test_rows_that_lack_something_are_named_and_the_others_count(run: Run, tmp_p
     assert ran.rows[2] == scores("13")
 
 
+def test_what_caption_writes_is_joined_by_its_pictures(run: Run, tmp_path: Path) -> None:
+    ours = write(tmp_path / "ours.csv", [{"image": f"{id}.png", "caption": text} for id, text in CAPTIONS.items()])
+    rows: list[dict[str, object]] = [{"image": f"{id}.png", "references": "; ".join(PEOPLE[id])} for id in "312"]
+    ran = run("eval", "captions", ours, "--references", write(tmp_path / "people.csv", rows))
+    assert (ran.code, ran.rows) == (0, [scores("123")])
+
+
 @pytest.mark.parametrize(
     ("people", "message"),
     [
         ([{"id": "1", "text": "a dog"}], "there is no column references or captions, only id, text"),
-        ([{"references": ["a dog"]}], "there is no column id"),
+        ([{"references": ["a dog"]}], "there is no column id or image"),
     ],
 )
 def test_a_table_that_cannot_be_joined_is_refused(

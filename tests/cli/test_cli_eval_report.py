@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from catalens.cli import reporting
+from catalens.tasks.caption_metrics import cider
 from tests.support.drawings import drawn
 from tests.support.ran import Run
 
@@ -153,3 +154,84 @@ def test_a_missing_library_is_named_with_its_extra(
     ran = run("eval", "tags", labelled, "--report", tmp_path / "out.html")
     assert (ran.code, ran.out) == (2, "")
     assert 'pip install "catalens[report]"' in " ".join(ran.err.split())
+
+
+BLIP = {"1": "a dog runs", "2": "two cats", "3": "<b>a</b> red car", "4": "a tree"}
+OTHER = {"1": "a dog is running", "2": "a cat & two birds", "3": "a red car stands", "9": "nothing"}
+PEOPLE = {
+    "1": ["a dog is running", "the dog runs on grass"],
+    "2": ["two cats sleep on a sofa"],
+    "3": ["a red car stands in a street"],
+    "4": ["an old tree in a field"],
+}
+
+
+@pytest.fixture
+def captioned(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Two tables of captions of four pictures, of which one is gone, and one of references."""
+    for id, product in zip("123", drawn(3), strict=True):
+        product.picture.resize((60, 80)).save(tmp_path / f"{id}.png")
+    found = tmp_path / "blip.csv", tmp_path / "other.csv", tmp_path / "people.csv"
+    references = {id: ";".join(texts) for id, texts in PEOPLE.items()}
+    for path, name, rows in zip(found, ("caption", "caption", "references"), (BLIP, OTHER, references), strict=True):
+        with path.open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["image", name])
+            table.writerows([f"{id}.png", text] for id, text in rows.items())
+    return found
+
+
+def test_captions_are_reported_with_intervals_and_the_worst_as_pictures(
+    run: Run, captioned: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    blip, _, people = captioned
+    ran = run("eval", "captions", blip, "--references", people, "--report", tmp_path / "out.html", "--json")
+    assert ran.code == 0, ran.err
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    (row,) = rows_of(page, "Scores of all captions")
+    assert row[0] == "blip.csv"
+    assert [number(cell) for cell in row[1:]] == [pytest.approx(value, abs=6e-4) for value in ran.rows[0].values()]
+    for cell in row[2:]:
+        value, low, high = map(float, re.findall(r"\d+\.\d+", cell))
+        assert low <= value <= high
+    worst = page[page.index("Worst captions") :]
+    shown = re.findall(r"<b>(\d)\.png</b><span class='score'>(\d\.\d+)</span>", worst)
+    assert sorted(shown, key=lambda pair: float(pair[1])) == shown
+    assert {id for id, _ in shown} == set("1234")
+    assert worst.count("data:image/jpeg") == 3
+    assert worst.count("<div class='broken'>") == 1
+    assert "&lt;b&gt;a&lt;/b&gt; red car" in worst
+    assert "<li class='text'><span class='name'>reference</span> the dog runs on grass</li>" in worst
+
+
+def test_two_captioners_are_compared_on_the_pictures_that_both_describe(
+    run: Run, captioned: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    blip, other, people = captioned
+    words = ["eval", "captions", blip, "--references", people, "--report", tmp_path / "out.html", "--against", other]
+    assert run(*words).code == 0
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert [row[1] for row in rows_of(page, "Scores of all captions")] == ["4", "3"]
+    assert "3 pictures that both describe" in page
+    compared = {row[0]: row[1:] for row in rows_of(page, "Second minus first")}
+    assert list(compared) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "ROUGE-L"]
+    ours, theirs = ([texts[id] for id in "123"] for texts in (BLIP, OTHER))
+    references = [PEOPLE[id] for id in "123"]
+    expected = cider(theirs, references) - cider(ours, references)
+    assert float(compared["CIDEr-D"][0].split()[0]) == pytest.approx(expected, abs=6e-4)
+    # Of three pairs there are eight ways to swap: a p below 1/4 cannot be had.
+    assert float(compared["CIDEr-D"][1]) >= 0.2
+    apart = page[page.index("Captions that differ most") : page.index("Worst captions")]
+    assert "a cat &amp; two birds" in apart
+    assert len(re.findall(r"<b>(\d)\.png</b>", apart)) == 3
+
+
+def test_captions_of_other_pictures_are_refused(run: Run, captioned: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    blip, other, people = captioned
+    other.write_text("image,caption\n9.png,nothing\n")
+    words = ["eval", "captions", blip, "--references", people, "--against", other]
+    refused = run(*words, "--report", tmp_path / "out.html")
+    assert refused.code == 2
+    assert "has no caption of a picture that" in refused.err
+    assert not (tmp_path / "out.html").exists()
+    assert "name its file with --report" in run(*words).err

@@ -29,7 +29,7 @@ Against = Annotated[
 ]
 
 
-def check_report(report: Path | None, against: str | None = None) -> None:
+def check_report(report: Path | None, against: object = None) -> None:
     """Refuse, before the work begins, a report that cannot be written."""
     if report is None:
         if against is not None:

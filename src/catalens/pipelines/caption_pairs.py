@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from catalens.catalogue.sources import open_source
+from catalens.catalogue.sources.cells import is_data_address
 from catalens.catalogue.sources.formats import table_rows
-from catalens.catalogue.sources.items import Row
+from catalens.catalogue.sources.items import Item, Row
 from catalens.core.errors import InputError
 from catalens.core.json_text import parse_json
 from catalens.core.types import Outcome
@@ -15,14 +19,31 @@ _CAPTION = ("caption", "captions")
 _REFERENCES = ("references", "captions")
 
 
+@dataclass(frozen=True, slots=True)
+class CaptionPair:
+    """A caption and the reference captions of the same picture.
+
+    Attributes:
+        id: of the picture, or the row's place where it has none.
+        caption: what is scored.
+        references: at least one.
+        source: where the picture is, as the captioning command wrote it; None where it did not.
+    """
+
+    id: str
+    caption: str
+    references: Sequence[str]
+    source: str | None = None
+
+
 def caption_pairs(
     table: Path, references: Path | None = None, caption_column: str | None = None, reference_column: str | None = None
-) -> tuple[list[tuple[str, list[str]]], list[Outcome]]:
+) -> tuple[list[CaptionPair], list[Outcome]]:
     """Return each caption of a table with its reference captions, and what lacks either.
 
     Args:
         table: CSV, JSON lines or parquet with the captions.
-        references: another table with the reference captions, joined by `id`; None takes the same table.
+        references: another table with the reference captions, joined by `id`, else `image`; None takes the same table.
         caption_column: its name; None is caption, else captions.
         reference_column: its name; None is references, and in another table also captions.
 
@@ -33,19 +54,40 @@ def caption_pairs(
     # One table cannot mean both by `captions`.
     reference_names = (reference_column,) if reference_column else _REFERENCES if references else _REFERENCES[:1]
     people = _by_id(references, reference_names) if references else None
-    pairs: list[tuple[str, list[str]]] = []
+    pairs: list[CaptionPair] = []
     failures: list[Outcome] = []
     for row in table_rows(table):
-        id = str(row.values.get("id", row.place))
+        id = _id(row) or row.place
         try:
             caption = _texts(row, caption_names)[0]
             texts = _texts(row, reference_names, between=";") if people is None else people.get(id, [])
             if not texts:
                 raise InputError(f"{references} says nothing of the id {id!r}")
-            pairs.append((caption, texts))
+            source = row.values.get("source")
+            pairs.append(CaptionPair(id, caption, texts, source if isinstance(source, str) else None))
         except InputError as error:
             failures.append(Outcome(id, f"{row.file.name}, {row.place}: {error}"))
     return pairs, failures
+
+
+def picture_sources(pairs: Collection[CaptionPair], *tables: Path) -> dict[str, str]:
+    """Return where the pictures of some captions are, by id; those that no table names are left out."""
+    found = {pair.id: pair.source for pair in pairs if pair.source}
+    wanted = {pair.id for pair in pairs} - found.keys()
+    for table in tables:
+        with suppress(InputError):  # a table of texts alone names no pictures
+            items = (each for each in (open_source(table) if wanted else ()) if isinstance(each, Item))
+            found |= {item.id: item.source for item in items if item.id in wanted}
+            wanted -= found.keys()
+    return found
+
+
+def _id(row: Row) -> str:
+    """Return which picture a row is of, by its `id` or the `image` of a captioned table; empty where it has neither."""
+    value, image = row.values.get("id"), row.values.get("image")
+    if value is None and isinstance(image, str) and not is_data_address(image):
+        value = image
+    return "" if value is None else str(value).strip()
 
 
 def _by_id(table: Path, names: Sequence[str]) -> dict[str, list[str]]:
@@ -59,9 +101,10 @@ def _by_id(table: Path, names: Sequence[str]) -> dict[str, list[str]]:
     for row in table_rows(table):
         try:
             texts = _texts(row, names, between=";")
-            if "id" not in row.values:
-                raise InputError("there is no column id to join the tables by")
-            found.setdefault(str(row.values["id"]), []).extend(texts)
+            id = _id(row)
+            if not id:
+                raise InputError("there is no column id or image to join the tables by")
+            found.setdefault(id, []).extend(texts)
         except InputError as error:
             first_error = first_error or InputError(f"{table}, {row.place}: {error}")
     if first_error and not found:

@@ -174,8 +174,24 @@ def plot_recall_at(curves: Sequence[Curve], title: str, caption: str) -> Plot:
     return _plot(draw, title, "; ".join(told), caption, (6.2, 4.0))
 
 
-def plot_shares(models: Sequence[tuple[str, Sequence[Bar]]], title: str, caption: str) -> Plot:
-    """Draw shares with their intervals, a line for each name, a mark for each model."""
+def plot_cumulative(curves: Sequence[Curve], measure: str, title: str, caption: str) -> Plot:
+    """Draw which share of some items scores at most so much, over that score."""
+
+    def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
+        for at, curve in enumerate(curves):
+            axes.plot(curve.x, curve.y, color=COLOURS[at], linewidth=1.8, label=curve.name, drawstyle="steps-post")
+        axes.set(ylim=(0, 1.02), xlabel=measure, ylabel="share that scores at most so much")
+        axes.legend(loc="lower right")
+
+    halves = [(each.name, float(each.x[np.searchsorted(each.y, 0.5)])) for each in curves]
+    told = [f"{name}: half score at most {half:.2f}" for name, half in halves]
+    return _plot(draw, title, "; ".join(told), caption, (6.2, 4.0))
+
+
+def plot_shares(
+    models: Sequence[tuple[str, Sequence[Bar]]], title: str, caption: str, measure: str = "share that is right"
+) -> Plot:
+    """Draw shares, or other scores in [0, 1], with their intervals: a line for each name, a mark for each model."""
     names = [bar.name for bar in models[0][1]]
 
     def draw(axes: Any) -> None:  # noqa: ANN401 - matplotlib's
@@ -187,7 +203,7 @@ def plot_shares(models: Sequence[tuple[str, Sequence[Bar]]], title: str, caption
                 values, middle, xerr=reach, fmt=MARKS[at], color=COLOURS[at], capsize=3, markersize=6, label=model
             )
         axes.set_yticks(range(len(names)), names)
-        axes.set(xlim=(0, 1.01), ylim=(len(names) - 0.5, -0.5), xlabel="share that is right, with 95 % intervals")
+        axes.set(xlim=(0, 1.01), ylim=(len(names) - 0.5, -0.5), xlabel=f"{measure}, with 95 % intervals")
         if len(models) > 1:
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 

@@ -39,12 +39,21 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture with its predictions; the score is the cosine of a search result."""
+    """A picture with what is said of it.
+
+    Attributes:
+        picture: shown small.
+        title: under it.
+        answers: predictions.
+        score: such as the cosine of a search result.
+        texts: (name, text) pairs, such as ("caption", "a red shirt").
+    """
 
     picture: Source
     title: str
     answers: Sequence[Answer] = ()
     score: float | None = None
+    texts: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +188,11 @@ def _search(row: SearchRow) -> str:
 
 def _card(picture: Picture) -> str:
     score = f"<span class='score'>{picture.score:.3f}</span>" if picture.score is not None else ""
-    answers = "".join(map(_answer, picture.answers))
+    texts = (f"<li class='text'><span class='name'>{escape(n)}</span> {escape(text)}</li>" for n, text in picture.texts)
+    said = "".join([*map(_answer, picture.answers), *texts])
     return (
         f"<figure>{_image(picture)}<figcaption><b>{escape(picture.title)}</b>{score}"
-        f"{f'<ul>{answers}</ul>' if answers else ''}</figcaption></figure>\n"
+        f"{f'<ul>{said}</ul>' if said else ''}</figcaption></figure>\n"
     )
 
 
@@ -240,6 +250,7 @@ figcaption { padding: 10px 12px 12px; font-size: 14px; overflow-wrap: anywhere; 
 .score { float: right; color: var(--soft); font-variant-numeric: tabular-nums; }
 ul { list-style: none; margin: 8px 0 0; padding: 0; }
 li { position: relative; padding: 4px 44px 6px 0; font-size: 13px; }
+li.text { padding-right: 0; }
 li .name { color: var(--soft); } li .percent { position: absolute; right: 0; color: var(--soft); }
 li i { display: block; height: 3px; border-radius: 2px; background: var(--accent); margin-right: -44px; }
 .right i { background: var(--right); } .wrong i { background: var(--wrong); } .wrong small { color: var(--wrong); }

@@ -10,6 +10,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from catalens.core.errors import InputError
 from catalens.tasks.caption_words import caption_words
 
@@ -39,26 +42,41 @@ def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tupl
     >>> [round(score, 4) for score in bleu(["the dog runs"], [["a dog runs", "the dog ran"]])]
     [1.0, 1.0, 0.0, 0.0]
     """
-    correct, possible = [0] * _LONGEST, [0] * _LONGEST
-    length = reference_length = 0
+    one, two, three, four = bleu_of(bleu_counts(candidates, references).sum(axis=0)).tolist()
+    return one, two, three, four
+
+
+def bleu_counts(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """Return what BLEU counts in each caption; arguments and errors as for `bleu`.
+
+    Returns:
+        (n, 10): the runs of 1 to 4 words that a reference has too, all runs of 1 to 4 words, the caption's length, and
+        that of the reference nearest in length.
+    """
+    rows = []
     for words, others in _checked(candidates, references):
-        length += len(words)
-        reference_length += min((abs(len(other) - len(words)), len(other)) for other in others)[1]
+        nearest = min((abs(len(other) - len(words)), len(other)) for other in others)[1]
         counted = [_ngrams(other) for other in others]
+        correct, possible = [], []
         for place, counts in enumerate(_ngrams(words)):
             most: Counter[_Ngram] = Counter()
             for other in counted:
                 most |= other[place]
-            correct[place] += (counts & most).total()
-            possible[place] += counts.total()
+            correct.append((counts & most).total())
+            possible.append(counts.total())
+        rows.append([*correct, *possible, len(words), nearest])
+    return np.array(rows, dtype=np.float64)
+
+
+def bleu_of(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (…, 4) BLEU-1 to BLEU-4 of (…, 10) counts, each summed over a corpus."""
+    correct, possible, lengths = counts[..., :_LONGEST], counts[..., _LONGEST : 2 * _LONGEST], counts[..., -2:]
     # The small numbers keep 0 / 0 from stopping it, and are those of the reference, so that the last digit agrees.
-    ratio = (length + 1e-15) / (reference_length + 1e-9)
-    brevity = math.exp(min(0.0, 1 - 1 / ratio))
-    scores, product = [], 1.0
-    for place in range(_LONGEST):
-        product *= (correct[place] + 1e-15) / (possible[place] + 1e-9)
-        scores.append(brevity * product ** (1 / (place + 1)))
-    return scores[0], scores[1], scores[2], scores[3]
+    ratio = (lengths[..., 0] + 1e-15) / (lengths[..., 1] + 1e-9)
+    brevity = np.exp(np.minimum(0.0, 1 - 1 / ratio))
+    products = np.cumprod((correct + 1e-15) / (possible + 1e-9), axis=-1)
+    scores: NDArray[np.float64] = brevity[..., None] * products ** (1 / np.arange(1, _LONGEST + 1))
+    return scores
 
 
 def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> float:
@@ -81,9 +99,14 @@ def cider(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> flo
         Vedantam et al. 2015, section 5.1 (sigma 6, n from 1 to 4); clipped counts and the length of the reference
         implementation, which counts pairs of words.
     """
+    return float(ciders(candidates, references).mean())
+
+
+def ciders(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """Return (n,) CIDEr-D of each caption; arguments and errors as for `cider`."""
     _checked(candidates, references)
     scorer = Cider(references)
-    return sum(scorer.score(row, candidate) for row, candidate in enumerate(candidates)) / len(candidates)
+    return np.array([scorer.score(row, candidate) for row, candidate in enumerate(candidates)])
 
 
 class Cider:
@@ -135,15 +158,20 @@ def rouge_l(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> f
     >>> round(rouge_l(["a dog runs home"], [["the dog runs"]]), 4)
     0.5865
     """
+    return float(rouge_ls(candidates, references).mean())
+
+
+def rouge_ls(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """Return (n,) ROUGE-L of each caption; arguments and errors as for `rouge_l`."""
     rows = _checked(candidates, references)
-    total = 0.0
-    for words, others in rows:
+    scores = np.zeros(len(rows))
+    for row, (words, others) in enumerate(rows):
         shared = [_longest_shared(words, other) for other in others]
         precision = max(shared) / max(1, len(words))
         recall = max(common / max(1, len(other)) for common, other in zip(shared, others, strict=True))
         if precision and recall:
-            total += (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
-    return total / len(rows)
+            scores[row] = (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
+    return scores
 
 
 def _checked(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list[tuple[list[str], list[list[str]]]]:
