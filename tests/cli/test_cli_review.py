@@ -146,3 +146,23 @@ def test_a_field_that_spells_a_label_otherwise_does_not_disagree(shop: Path, run
     (shop / "shop.csv").write_text(table)
     assert 0 < len(plain) < 12
     assert asked(shop, run) == plain
+
+
+@pytest.mark.parametrize("command", ["fill", "decide", "status", "export"])
+def test_a_catalogue_on_a_server_is_refused_with_the_cure(run: Run, command: str) -> None:
+    ran = run("review", command, "postgresql://me:secret@db/shop?table=shoes")
+    assert ran.code == 2
+    message = " ".join(ran.err.split())
+    assert "review a copy: catalens index migrate postgresql://db/shop?table=shoes copy.catalens" in message
+
+
+def test_a_copy_is_reviewed_like_its_original(run: Run, shop: Path) -> None:
+    assert run("index", "migrate", "shop.catalens", "copy.catalens").code == 0
+    (shop / "shop.catalens").unlink()
+    (shop / "copy.catalens").rename(shop / "shop.catalens")
+    assert fill(run, "--sample", "4", "--unsure", "0", "--disagreements", "0")["sample"] == 4
+    decide("ana", "y", "q")
+    assert run("review", "export", "shop.catalens", "--labelled", "labelled.csv").code == 0
+    with Path("labelled.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert Path(row["image"]).is_file()

@@ -35,6 +35,14 @@ def take(client: TestClient, reviewer: str) -> dict[str, object]:
     return dict(client.post(f"{PATH}/next", json={"reviewer": reviewer}).json()["item"])
 
 
+def test_a_catalogue_on_a_server_has_no_review_and_says_what_to_do() -> None:
+    address = "opensearch://me:secret@localhost:1/shop"
+    with serving(catalogues={"shop": address}, reviews=True) as client:
+        refused = client.post(f"{PATH}/next", json={"reviewer": "ana"})
+    assert refused.status_code == 422
+    assert "catalens index migrate opensearch://localhost:1/shop copy.catalens" in refused.json()["detail"]
+
+
 def test_two_reviewers_get_different_questions_and_decide(path: str) -> None:
     with serving(catalogues={"shop": path}, reviews=True) as client:
         about = client.get(PATH).json()

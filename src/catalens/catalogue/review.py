@@ -16,6 +16,7 @@ from typing import Self
 
 from catalens.catalogue import review_tables as tables
 from catalens.catalogue import storage
+from catalens.catalogue.opening import scheme_of, shown
 from catalens.catalogue.review_tables import Decision, Item, Question, Verdict
 from catalens.catalogue.storage import errors_named
 from catalens.core.errors import CatalogueError, InputError
@@ -291,6 +292,19 @@ class Review:
         file.execute("UPDATE review_item SET leased_by = NULL WHERE leased_by = ?", (reviewer,))
         sql = "UPDATE review_item SET leased_by = ?, leased_until = ? WHERE item = ?"
         file.execute(sql, (reviewer, until, number))
+
+
+def check_reviewable(catalogue: str | Path) -> None:
+    """Refuse a catalogue that is in no file: on a server there is no place for a review that locks it as a file does.
+
+    Raises:
+        InputError: it is on a server or in memory; the message says how to review a copy.
+    """
+    if scheme_of(catalogue) is not None:
+        raise InputError(
+            f"{shown(catalogue)} is in no file, and a review lies in its catalogue's file; review a copy: "
+            f"catalens index migrate {shown(catalogue)} copy.catalens"
+        )
 
 
 def check_reviewer(name: str) -> None:

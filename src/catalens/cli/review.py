@@ -65,7 +65,7 @@ def fill(
         answers=answers,
         seed=seed,
     )
-    filled = fill_review(inputs.existing(catalogue), session_for(), wanted)
+    filled = fill_review(_file(catalogue), session_for(), wanted)
     for failure in filled.failures:
         output.say(f"failed: {failure.id}: {failure.error}", style="red")
     counts = {str(reason): count for reason, count in filled.added.items()}
@@ -84,7 +84,7 @@ def decide(catalogue: CatalogueFile, reviewer: Reviewer = None) -> None:
     from catalens.catalogue.review import Review, ReviewConflictError
 
     name = reviewer or getpass.getuser()
-    with Review(inputs.existing(catalogue)) as review:
+    with Review(_file(catalogue)) as review:
         lines = _typed()
         item = review.take(name)
         while item is not None:
@@ -101,6 +101,18 @@ def decide(catalogue: CatalogueFile, reviewer: Reviewer = None) -> None:
                 output.say(f"{error}; {_KEYS}", style="red")
         progress = review.progress()
     output.say(f"{progress.decided} of {progress.total} questions decided")
+
+
+def _file(catalogue: str) -> Path:
+    """Return the path of a catalogue that exists and can be reviewed.
+
+    Raises:
+        InputError: there is no such file, or it is on a server.
+    """
+    from catalens.catalogue.review import check_reviewable
+
+    check_reviewable(catalogue)
+    return inputs.existing(catalogue)
 
 
 def _act(review: Review, item: Item, reviewer: str, line: str) -> Item | None:
@@ -161,7 +173,7 @@ def status(catalogue: CatalogueFile, json: Json = False) -> None:
     """Say how far a review is: by question, how often the value before was right; and by reviewer."""
     from catalens.catalogue.review import Review
 
-    with Review(inputs.existing(catalogue)) as review:
+    with Review(_file(catalogue)) as review:
         progress = review.progress()
     if output.wants_json(json):
         output.emit(progress.row())
@@ -189,7 +201,7 @@ def export(
     from catalens.catalogue.opening import open_index
     from catalens.catalogue.review import Review
 
-    path = inputs.existing(catalogue)
+    path = _file(catalogue)
     for file in (labelled, pairs):
         if file is not None:
             check_writable(file)

@@ -9,10 +9,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from catalens.catalogue.opening import open_index, scheme_of
-from catalens.catalogue.review import Review, ReviewConflictError
+from catalens.catalogue.opening import open_index
+from catalens.catalogue.review import Review, ReviewConflictError, check_reviewable
 from catalens.catalogue.review_tables import Item
-from catalens.core.errors import InputError
 from catalens.serving.browsing import Name
 from catalens.serving.payloads import read_ask
 from catalens.serving.problems import ProblemError
@@ -88,8 +87,7 @@ def _about(review: Review) -> dict[str, Any]:
 
 async def _with_review(service: Service, name: str, work: Callable[[Review], T]) -> T:
     path = service.catalogue_path(name)
-    if scheme_of(path) is not None:
-        raise InputError("only a catalogue in a file has a review; this one is on a server")
+    check_reviewable(path)
 
     def opened() -> T:
         with Review(path) as review:
