@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 import typer
 from typer import Argument, Option
 from typer.testing import CliRunner
 
+from catalens.cli import commands
 from catalens.cli.commands import add_commands, command
 
 
@@ -72,3 +75,50 @@ def test_paragraphs_of_a_help_page_break_at_the_width_of_the_terminal(app: typer
 def test_the_function_itself_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     print_file("a.txt", paper=Paper("a5"))
     assert capsys.readouterr().out == "a.txt Paper(size='a5', copies=1) False\n"
+
+
+class Kind(Enum):
+    ROUND = "round"
+    FLAT = "flat"
+
+
+@command()
+def show(
+    first: Annotated[str, Argument()],
+    rest: Annotated[list[str] | None, Argument()] = None,
+    *,
+    number: Annotated[int, Option(min=1)] = 7,
+    share: Annotated[float, Option()] = 0.5,
+    place: Annotated[Path | None, Option()] = None,
+    home: Annotated[Path, Option()] = Path("here"),
+    kind: Annotated[Kind, Option()] = Kind.FLAT,
+    mode: Annotated[Literal["fast", "slow"], Option()] = "slow",
+    words: Annotated[list[str] | None, Option()] = None,
+    numbers: Annotated[list[int] | None, Option()] = None,
+    quiet: Annotated[bool, Option()] = False,
+) -> None:
+    """Show what came."""
+    typer.echo(repr((first, rest, number, share, place, home, kind, mode, words, numbers, quiet)))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["a"],
+        ["a", "b", "c"],
+        ["1", "--number", "7", "--share", "1", "--place", "x", "--home", "here"],
+        ["a", "--kind", "round", "--mode", "fast", "--words", "a", "--words", "b", "--numbers", "1", "--quiet"],
+        ["a", "--number", "0"],
+        ["a", "--kind", "oval"],
+        ["a", "--mode", "middling"],
+        ["a", "--numbers", "one"],
+        [],
+    ],
+)
+def test_values_are_converted_as_typer_converts_them(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = typer.Typer()
+    add_commands(made, show)
+    ours = CliRunner().invoke(made, arguments)
+    monkeypatch.setattr(commands, "convert_lazily", lambda _: None)
+    typers = CliRunner().invoke(made, arguments)
+    assert (ours.exit_code, ours.output) == (typers.exit_code, typers.output)

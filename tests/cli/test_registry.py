@@ -6,9 +6,11 @@ import pkgutil
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 
 import catalens.cli
 from catalens.cli import app
@@ -16,7 +18,10 @@ from catalens.cli.commands import DECLARED
 from catalens.cli.registry import COMMANDS, Commands
 
 ROOT = typer.main.get_command(app)
-LISTING = {"catalens.cli", *(f"catalens.cli.{name}" for name in ("commands", "help_pages", "output", "registry"))}
+LISTING = {
+    "catalens.cli",
+    *(f"catalens.cli.{name}" for name in ("commands", "conversion", "help_pages", "output", "registry")),
+}
 """All of the package that a list of commands needs."""
 
 
@@ -65,6 +70,13 @@ def test_a_command_imports_its_own_module_only() -> None:
     others = {f"catalens.cli.{place.partition(':')[0]}" for place, _ in COMMANDS.values()} - {"catalens.cli.tag"}
     assert "catalens.cli.tag" in loaded
     assert not loaded & others
+
+
+def test_flags_that_need_no_conversion_load_none(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
+    plain = ("tag", str(tmp_path / "red.png"), "--model", "fake", "--labels", "cup,mug")
+    assert "pydantic" not in _modules_after(*plain)
+    assert "pydantic" in _modules_after(*plain, "--top", "1")
 
 
 def test_shell_completion_knows_commands_and_their_flags() -> None:

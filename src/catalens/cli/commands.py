@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from catalens.cli.conversion import convert_lazily
 from catalens.cli.help_pages import import_renderer
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -23,7 +24,7 @@ class _Page(TyperCommand):
 
     def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - Click's, which Typer keeps to itself
         """Return the parameters, those that Click adds included."""
-        return without_types_of_switches(super().get_params(ctx))
+        return _prepared(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Click's
         """Render the help page."""
@@ -36,7 +37,7 @@ class CommandGroup(TyperGroup):
 
     def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - Click's, which Typer keeps to itself
         """Return the parameters, those that Click adds included."""
-        return without_types_of_switches(super().get_params(ctx))
+        return _prepared(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Click's
         """Render the help page."""
@@ -44,11 +45,12 @@ class CommandGroup(TyperGroup):
         super().format_help(ctx, formatter)
 
 
-def without_types_of_switches(parameters: Sequence[Any]) -> Sequence[Any]:
-    """Return parameters of Click; `--json <bool>` would look as if a value had to follow."""
+def _prepared(parameters: Sequence[Any]) -> Sequence[Any]:
+    """Return parameters of Click without the types of switches: after `--json <bool>` a value would be expected."""
     for each in parameters:
         if getattr(each, "is_flag", False):
             each.metavar = ""
+    convert_lazily(parameters)
     return parameters
 
 

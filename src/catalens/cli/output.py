@@ -168,6 +168,9 @@ def progress(what: str, total: int | None = None, *, quiet: bool = False) -> Ite
     Yields:
         A function that takes the progress.
     """
+    if not sys.stderr.isatty() or (quiet and sys.stdout.isatty()):
+        yield _no_update
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     columns = [
@@ -177,15 +180,18 @@ def progress(what: str, total: int | None = None, *, quiet: bool = False) -> Ite
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     ]
-    hidden = not sys.stderr.isatty() or (quiet and sys.stdout.isatty())
     # Results go to standard output while the bar turns, and must not be drawn into standard error.
-    with Progress(*columns, console=messages(), transient=True, disable=hidden, redirect_stdout=False) as bar:
+    with Progress(*columns, console=messages(), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(what, total=total)
 
         def update(done: int, total: int | None = None, note: str = "") -> None:
             bar.update(task, completed=done, total=total, description=f"{what} {note}".rstrip())
 
         yield update
+
+
+def _no_update(done: int, total: int | None = None, note: str = "") -> None:
+    """Show no progress."""
 
 
 def _console(*, stderr: bool) -> Console:
