@@ -27,9 +27,11 @@ fix: $(VENV)/.dev  ## repair what ruff can repair
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lint: $(VENV)/.dev  ## ruff: rules and format
+lint: $(VENV)/.dev  ## ruff: rules and format; oxlint: the page's JavaScript
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	@if [ -x $(BIN)/oxlint ]; then $(BIN)/oxlint src/catalens/ui/static; \
+	else echo "the JavaScript is not linted: oxlint has no wheel for this machine"; fi
 
 types: $(VENV)/.dev  ## mypy, strict
 	$(BIN)/mypy

@@ -73,8 +73,10 @@ async function once(address, method, body, type, signal) {
   const headers = {};
   if (type) headers["content-type"] = type;
   if (key) headers.authorization = `Bearer ${key}`;
+  const cache = method === "GET" ? "default" : "no-store";
   try {
-    return await fetch(address, { method, headers, body, signal, cache: method === "GET" ? "default" : "no-store" });
+    // oxlint-disable-next-line unicorn/no-invalid-fetch-options -- it takes every method for GET; a GET has no body here
+    return await fetch(address, { method, headers, body, signal, cache });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new CallError("The service cannot be reached. Check that catalens still runs, and try again.", 0);

@@ -2,9 +2,9 @@
 
 import { ask } from "./api.js";
 import { button, failure, h } from "./dom.js";
-import { dropPlace, preview } from "./intake.js";
+import { preview } from "./intake.js";
 import { modelSelect, knownModels } from "./models.js";
-import { download, forEach, picturesOf, progressBar, toCsv } from "./tables.js";
+import { download, dropTable, forEach, picturesOf, progressBar, toCsv } from "./tables.js";
 
 const STAGES = {
   tags: { title: "Tags", route: "tags", row: ({ tags }) => ({ tags: tags.map((tag) => tag.label).join("; ") }) },
@@ -26,22 +26,17 @@ export function start(panel) {
 
 function welcome(panel, problem = null) {
   const open = async (files) => {
-    try {
-      const found = await picturesOf(files);
-      if (!found.entries.length) throw new Error("There is no picture among these files. Drop pictures, a folder, or a table together with its pictures.");
-      panel.replaceChildren(plan(panel, found));
-    } catch (error) {
-      panel.replaceChildren(welcome(panel, error));
-    }
+    const found = await picturesOf(files);
+    if (!found.entries.length) throw new Error("There is no picture among these files. Drop pictures, a folder, or a table together with its pictures.");
+    panel.replaceChildren(plan(panel, found));
   };
   return h(
     "div",
     { class: "start" },
-    dropPlace({
+    dropTable({
       say: "Drop a folder, files, or a table (CSV) together with its pictures.",
       onfiles: open,
-      multiple: true,
-      accept: "image/*,.heic,.heif,.avif,.csv,.tsv",
+      onproblem: (error) => panel.replaceChildren(welcome(panel, error)),
       camera: false,
     }),
     problem ? failure(problem) : null,

@@ -2,9 +2,9 @@
 
 import { ask } from "./api.js";
 import { bars, button, failure, h, listed, percent } from "./dom.js";
-import { dropPlace, onPaste, preview } from "./intake.js";
+import { onPaste, preview } from "./intake.js";
 import { knownModels, modelLabel, modelSelect } from "./models.js";
-import { forEach, picturesOf, progressBar } from "./tables.js";
+import { dropTable, forEach, picturesOf, progressBar } from "./tables.js";
 
 const MOST_LABELS = 200;
 let pair = null;
@@ -29,24 +29,19 @@ export function offer(panel) {
 
 function welcome(panel, problem = null) {
   const open = async (files) => {
-    try {
-      if (files.length === 1 && !/\.(csv|tsv)$/i.test(files[0].name)) return onePicture(panel, files[0]);
-      const found = await picturesOf(files);
-      if (!found.columns.length) throw new Error("To compare on several pictures, drop them together with a table (CSV) that says what is right.");
-      panel.replaceChildren(plan(panel, found));
-    } catch (error) {
-      panel.replaceChildren(welcome(panel, error));
-    }
+    if (files.length === 1 && !/\.(csv|tsv)$/i.test(files[0].name)) return onePicture(panel, files[0]);
+    const found = await picturesOf(files);
+    if (!found.columns.length) throw new Error("To compare on several pictures, drop them together with a table (CSV) that says what is right.");
+    return panel.replaceChildren(plan(panel, found));
   };
   return h(
     "div",
     { class: "start" },
     h("div", { class: "row models" }, choosers()),
-    dropPlace({
+    dropTable({
       say: "Drop a picture, or a labelled table (CSV) together with its pictures.",
       onfiles: open,
-      multiple: true,
-      accept: "image/*,.heic,.heif,.avif,.csv,.tsv",
+      onproblem: (error) => panel.replaceChildren(welcome(panel, error)),
     }),
     problem ? failure(problem) : null,
   );

@@ -41,7 +41,7 @@ export function conversation({ file, name, model }) {
   };
   const reply = async (asked, turns, signal) => {
     const before = turns.slice(-MOST_TURNS);
-    const history = before.map(({ question, answer }) => ({ question, answer }));
+    const history = before.map((turn) => ({ question: turn.question, answer: turn.answer }));
     const found = await post("/v1/answers", { image: await image, model, ...asked, history }, signal);
     if (found.keeps_history) turns.push({ ...asked, answer: found.answer });
     else tellOnce(note);
@@ -91,6 +91,6 @@ function commandOf(name, model, before, asked) {
 function said(found, command) {
   const shares = Object.entries(found.probabilities ?? {}).map(([label, score]) => ({ label, score }));
   const parts = [h("p", {}, found.answer)];
-  if (shares.length) parts.push(bars(shares.sort((a, b) => b.score - a.score)));
+  if (shares.length) parts.push(bars(shares.toSorted((a, b) => b.score - a.score)));
   return [...parts, sameElsewhere(command, found)];
 }

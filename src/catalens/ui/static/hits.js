@@ -3,13 +3,13 @@
 import { recordPicture } from "./api.js";
 import { button, h, showDialog } from "./dom.js";
 
-const TITLES = ["title", "productdisplayname", "product_name", "item_name", "name"];
+const TITLES = new Set(["title", "productdisplayname", "product_name", "item_name", "name"]);
 const CARD_SIZE = 384;
 const LARGE_SIZE = 1024;
 
 /** Return the title of a record: a field that is one by its name, else the id. */
 export function titleOf({ id, fields }) {
-  const name = Object.keys(fields).find((each) => TITLES.includes(each.toLowerCase()));
+  const name = Object.keys(fields).find((each) => TITLES.has(each.toLowerCase()));
   return name ? String(fields[name]) : id;
 }
 

@@ -4,7 +4,7 @@ import { call, recordPath } from "./api.js";
 import { button, failure, h, listed, shell } from "./dom.js";
 import { filterField } from "./filters.js";
 import { hitCard, openRecord } from "./hits.js";
-import { dropPlace, onPaste, preview } from "./intake.js";
+import { dataAddress, dropPlace, onPaste, preview } from "./intake.js";
 
 let panel = null;
 let state = null;
@@ -107,7 +107,7 @@ async function find(search, { text, minus, where, mode }) {
     return;
   }
   const body = { catalogue: search.name(), text: text ? [text] : [], minus, where: where || null, mode, k: 48 };
-  if (image) body.image = await base64(image);
+  if (image) body.image = await dataAddress(image);
   const flags = [...minus.flatMap((each) => ["--minus", each]), ...(where ? ["--where", where] : [])];
   const command = shell(
     "catalens", "search", `${search.name()}.catalens`, text, ...(image ? ["--image", image.name] : []), ...flags,
@@ -164,13 +164,4 @@ async function working(search, what, work) {
   } catch (error) {
     if (mine === running) results.replaceChildren(error.name === "AbortError" ? h("p", { class: "small" }, "Stopped.") : failure(error));
   }
-}
-
-function base64(file) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.onerror = () => reject(new Error(`${file.name} cannot be read; choose it again.`));
-    reader.readAsDataURL(file);
-  });
 }

@@ -1,15 +1,16 @@
 // Tables in and out, and many requests at a time.
 
 import { h } from "./dom.js";
+import { dropPlace } from "./intake.js";
 
-const IMAGE_COLUMNS = ["image", "file_name", "filename", "file", "picture", "path", "image_path", "url"];
+const IMAGE_COLUMNS = new Set(["image", "file_name", "filename", "file", "picture", "path", "image_path", "url"]);
 const AT_ONCE = 4;
 
 /** Return the rows of a CSV or TSV file as objects. */
 export function parseTable(text) {
   const clean = text.replace(/^\uFEFF/, "");
   const head = clean.slice(0, clean.search(/\r?\n|$/));
-  const separator = [",", ";", "\t"].sort((a, b) => head.split(b).length - head.split(a).length)[0];
+  const separator = [",", ";", "\t"].toSorted((a, b) => head.split(b).length - head.split(a).length)[0];
   const lines = cells(clean, separator).filter((line) => line.length > 1 || line[0] !== "");
   const names = (lines.shift() ?? []).map((name) => name.trim());
   return lines.map((line) => Object.fromEntries(names.map((name, at) => [name, (line[at] ?? "").trim()])));
@@ -17,19 +18,25 @@ export function parseTable(text) {
 
 function cells(text, separator) {
   const lines = [[""]];
+  const put = (letter) => lines.at(-1).push(lines.at(-1).pop() + letter);
   let quoted = false;
   for (let at = 0; at < text.length; at += 1) {
     const letter = text[at];
-    const line = lines.at(-1);
-    if (quoted && letter === '"' && text[at + 1] === '"') {
-      line[line.length - 1] += letter;
-      at += 1;
-    } else if (letter === '"' && (quoted || line.at(-1) === "")) quoted = !quoted;
-    else if (quoted || (letter !== separator && letter !== "\n" && letter !== "\r")) line[line.length - 1] += letter;
-    else if (letter === separator) line.push("");
+    if (quoted && letter !== '"') put(letter);
+    else if (quoted && text[at + 1] === '"') put(text[++at]);
+    else if (quoted) quoted = false;
+    else if (letter === '"' && lines.at(-1).at(-1) === "") quoted = true;
+    else if (letter === separator) lines.at(-1).push("");
     else if (letter === "\n") lines.push([""]);
+    else if (letter !== "\r") put(letter);
   }
   return lines;
+}
+
+/** Return a place to drop pictures, or a table with its pictures; what goes wrong with them is handed to `onproblem`. */
+export function dropTable({ say, onfiles, onproblem, camera = true }) {
+  const take = (files) => onfiles(files).catch(onproblem);
+  return dropPlace({ say, onfiles: take, multiple: true, accept: "image/*,.heic,.heif,.avif,.csv,.tsv", camera });
 }
 
 /** Return pictures with the rows that a table among the files has about them; without a table, every picture. */
@@ -39,7 +46,7 @@ export async function picturesOf(files) {
   if (!table) return { entries: pictures.map((file) => ({ file, row: {} })), columns: [], missing: [] };
   const rows = parseTable(await table.text());
   const columns = Object.keys(rows[0] ?? {});
-  const column = columns.find((name) => IMAGE_COLUMNS.includes(name.toLowerCase()));
+  const column = columns.find((name) => IMAGE_COLUMNS.has(name.toLowerCase()));
   if (!column) throw new Error(`${table.name} names no pictures; give it a column “image” with the name of each row's picture.`);
   const byName = new Map(pictures.map((file) => [file.name, file]));
   const entries = rows.map((row) => ({ row, name: row[column], file: byName.get(row[column].split(/[\\/]/).at(-1)) }));
