@@ -133,6 +133,17 @@ def test_a_conversation_is_sent_as_json_alone(client: TestClient):
     assert "history is sent as JSON" in response.json()["detail"]
 
 
+def test_the_page_of_the_routes_loads_nothing_from_elsewhere(client: TestClient):
+    page = client.get("/docs")
+    assert page.status_code == 200
+    loaded = re.findall(r"""(?:src|href)=["']([^"']+)""", page.text)
+    assert len(loaded) >= 3
+    for path in loaded:
+        assert path.startswith("/")
+        assert client.get(path).status_code == 200
+    assert client.get("/redoc").status_code == 404
+
+
 def test_attributes_prompts_and_product_descriptions(client: TestClient):
     found = client.post("/v1/attributes", json={"image": b64(RED), "schema": "fashion", "threshold": 0}).json()
     assert {"type", "colour"} <= set(found["attributes"])

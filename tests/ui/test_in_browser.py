@@ -317,6 +317,12 @@ def test_axe_finds_nothing_and_nothing_overflows(browser: Browser, address: str,
     context.close()
 
 
+def test_the_page_of_the_routes_works_without_a_network(tab: Tab, address: str) -> None:
+    tab.goto(f"{address}/docs")  # `tab` fails on a request to another host
+    tab.locator("#operations-pictures-answers").wait_for()
+    assert tab.locator(".opblock").count() > 10
+
+
 def test_the_first_paint_comes_within_two_seconds(context: BrowserContext, address: str) -> None:
     tab = context.new_page()
     tab.goto(address)

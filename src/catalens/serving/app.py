@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
@@ -65,7 +66,8 @@ def create_app(config: ServeConfig, runner: Callable[[WorkerConfig], Runner] = W
         finally:
             await service.stop()
 
-    app = FastAPI(title="Catalens", version=__version__, lifespan=lifespan, docs_url="/docs", redoc_url=None)
+    # FastAPI's own page of the routes would load its scripts from a CDN.
+    app = FastAPIOffline(title="Catalens", version=__version__, lifespan=lifespan, docs_url="/docs", redoc_url=None)
     app.state.service = service
     for kind in (CatalensError, ProblemError, ValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _problem)
