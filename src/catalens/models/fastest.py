@@ -13,6 +13,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,22 +44,24 @@ def load_fastest(
         runtime: "auto" for the faster one, or its name.
         threads: processor threads; None uses every core the process may use.
         exact: as for `load_graph`.
-        cache: keeps what was measured; where it is None or cannot be written, nothing is measured.
+        cache: keeps what was measured, and OpenVINO's compiled graph; where it is None or cannot be written, nothing is
+            measured.
 
     Raises:
         InputError: the runtime is unknown.
         ModelError: the file is damaged, or not an ONNX graph.
     """
+    load = partial(load_graph, file, threads=threads, exact=exact, cache=cache)
     installed = [name for name in RUNTIMES if find_spec(name)]
     if runtime != "auto" or len(installed) == 1 or cache is None:
-        return load_graph(file, choose_runtime(runtime), threads=threads, exact=exact)
+        return load(choose_runtime(runtime))
     record = cache / RUNTIMES_FOLDER / f"{_key(file, installed, threads, exact=exact)}.json"
     known = _read(record)
     if known in installed:
-        return load_graph(file, known, threads=threads, exact=exact)
+        return load(known)
     if not try_to_keep(lambda: _need_writable(record.parent), record.parent):
-        return load_graph(file, choose_runtime(runtime), threads=threads, exact=exact)
-    graphs = {name: load_graph(file, name, threads=threads, exact=exact) for name in installed}
+        return load(choose_runtime(runtime))
+    graphs = {name: load(name) for name in installed}
     taken_s = measure(graphs, example)
     fastest = min(installed, key=lambda name: taken_s[name])
     body = {"runtime": fastest, "graph": file.name, "ms": {name: each * 1e3 for name, each in taken_s.items()}}

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.core.errors import InputError, ModelError
+from catalens.models.kept_graphs import compile_graph
 from catalens.models.processor import usable_cores
 
 Runtime = Literal["onnxruntime", "openvino"]
@@ -98,7 +99,9 @@ def choose_runtime(asked: str = "auto") -> Runtime:
     raise InputError(f"there is no runtime {asked!r}; there are: auto, {', '.join(RUNTIMES)}")
 
 
-def load_graph(file: Path, runtime: Runtime, *, threads: int | None = None, exact: bool = False) -> Graph:
+def load_graph(
+    file: Path, runtime: Runtime, *, threads: int | None = None, exact: bool = False, cache: Path | None = None
+) -> Graph:
     """Load an ONNX file.
 
     Args:
@@ -107,13 +110,16 @@ def load_graph(file: Path, runtime: Runtime, *, threads: int | None = None, exac
         threads: processor threads; None uses every core the process may use.
         exact: compute in float32; otherwise OpenVINO takes the fastest type the processor has, such as bfloat16, and
             bytes where weights are bytes.
+        cache: the folder for things that can be made again, where OpenVINO's compiled graph is kept; None keeps none.
 
     Raises:
         ModelError: the file is damaged, or not an ONNX graph.
     """
     count = threads or usable_cores()
     try:
-        return _openvino(file, count, exact=exact) if runtime == "openvino" else _onnxruntime(file, count)
+        if runtime == "openvino":
+            return _openvino(file, count, exact=exact, cache=cache)
+        return _onnxruntime(file, count)
     except Exception as error:
         raise ModelError(f"{file} cannot be loaded as an ONNX graph: {_reason(error)}") from error
 
@@ -161,18 +167,20 @@ def _import_openvino() -> ModuleType:
     return import_module("openvino")
 
 
-def _openvino(file: Path, threads: int, *, exact: bool) -> Graph:
+def _openvino(file: Path, threads: int, *, exact: bool, cache: Path | None) -> Graph:
     openvino = _import_openvino()
     core = openvino.Core()
-    model = core.read_model(file)
     settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
     if exact:
         settings["INFERENCE_PRECISION_HINT"] = "f32"
         settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
     else:
         settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = BYTES_GROUP
-    compiled = core.compile_model(model, "CPU", settings)
-    takes = {each.any_name: (each.partial_shape, each.element_type) for each in model.inputs}
+    if cache is None:
+        compiled = core.compile_model(core.read_model(file), "CPU", settings)
+    else:
+        compiled = compile_graph(core, file, settings, openvino.get_version(), cache)
+    takes = {each.any_name: (each.partial_shape, each.element_type) for each in compiled.inputs}
     inputs = {
         name: tuple(size.get_length() if size.is_static else None for size in shape)
         for name, (shape, _) in takes.items()
@@ -189,4 +197,4 @@ def _openvino(file: Path, threads: int, *, exact: bool) -> Graph:
         found = compiled.create_infer_request().infer(dict(arrays))
         return [np.array(found[name]) for name in outputs]
 
-    return Graph(file, inputs, tuple(each.any_name for each in model.outputs), compute)
+    return Graph(file, inputs, tuple(each.any_name for each in compiled.outputs), compute)

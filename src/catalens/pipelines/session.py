@@ -131,6 +131,7 @@ class Session:
                 threads=config.threads,
                 api_key=config.api_key,
                 timeout_s=config.timeout_s,
+                cache=config.cache,
             ),
         )
 

@@ -8,12 +8,11 @@ One run of the image tower serves an image's vector, captions and answers.
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +22,18 @@ from tokenizers import Tokenizer
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn, Vectors
-from catalens.models.bundle import BundleEncoder
+from catalens.models.bundle import BundleEncoder, Load
 from catalens.models.json_files import load_json
+from catalens.models.once import Once
 from catalens.models.onnx_file import read_onnx
-from catalens.models.readers.checks import FOREIGN, NO_HISTORY, check_answers, check_decoding, check_questions
+from catalens.models.readers.checks import (
+    FOREIGN,
+    NO_HISTORY,
+    answer_weights,
+    check_answers,
+    check_decoding,
+    check_questions,
+)
 from catalens.models.readers.generate_numpy import Floats, Generated, Ids, SpecialIds, Step, generate, log_softmax
 from catalens.models.readers.rerank import RerankConfig, Reranker, ScoredCaption
 from catalens.models.runtime import Graph, choose_runtime, load_graph
@@ -79,8 +86,8 @@ class BundleReader:
 
     Args:
         encoder: the bundle's.
-        projection: `look.onnx`.
-        decoder: `words.onnx`.
+        projection: loads `look.onnx`; called when the first image is encoded.
+        decoder: loads `words.onnx`; called when the first text is generated or scored.
         tokenizer: the reader's own.
         rerank: how captions are reranked by the encoder; None: by likelihood alone.
         temperature: divides the scores of closed answers, which calibrates their probabilities.
@@ -93,8 +100,8 @@ class BundleReader:
     def __init__(
         self,
         encoder: BundleEncoder,
-        projection: Graph,
-        decoder: Graph,
+        projection: Load[Graph],
+        decoder: Load[Graph],
         tokenizer: Tokenizer,
         rerank: RerankConfig | None = None,
         *,
@@ -105,8 +112,7 @@ class BundleReader:
         self.temperature, self.cosine = temperature, cosine
         self.reranker = Reranker(encoder, rerank) if rerank else None
         self.input_size_wh = encoder.input_size_wh
-        self._projection: Graph | None = projection
-        self._decoder: Graph | None = decoder
+        self._graphs: tuple[Once[Graph], Once[Graph]] | None = (Once(projection), Once(decoder))
         self._tokenizer = tokenizer
         self._caption_id, self._ask_id, self._answer_id, self._end_id = mark_ids(tokenizer)
         self._tokens = Tokens(tokenizer, max_tokens=MAX_TEXT_TOKENS + 1, pad_id=None, end_id=self._end_id)
@@ -114,8 +120,6 @@ class BundleReader:
         self._question_ids = lru_cache(64)(self._tokens.open_end)
         self._answer_vectors = lru_cache(64)(encoder.encode_texts)
         self._special = SpecialIds(end=self._end_id, never=(self._caption_id, self._ask_id, self._answer_id))
-        depth, two, _, heads, _, width = (size or 0 for size in decoder.inputs["past"])
-        self._past_shape = (depth, two, heads, width)
 
     def encode_images(self, images: Sequence[Image]) -> BundleImages:
         """Run the image tower over n RGB images, once.
@@ -124,11 +128,11 @@ class BundleReader:
             InputError: an image is not RGB.
             ModelError: a graph failed, or the reader is closed.
         """
-        projection, _ = self._graphs
+        projection, _ = self._open_graphs
         if not images:
             return BundleImages(self.encoder.encode_images([]), np.empty((0, 2, 0, 0, 0, 0), np.float32))
         vectors, features = self.encoder.encode_images_with(images, "features")
-        return BundleImages(vectors, projection.run({"features": features})["memory"])
+        return BundleImages(vectors, projection().run({"features": features})["memory"])
 
     def parts(self, encoded: EncodedImages) -> list[ReaderPart]:
         """Return the images with the reader that reads each: this one reads all."""
@@ -239,13 +243,13 @@ class BundleReader:
 
     def close(self) -> None:
         """Free the graphs; the encoder belongs to whoever loaded it."""
-        self._projection = self._decoder = None
+        self._graphs = None
 
     @property
-    def _graphs(self) -> tuple[Graph, Graph]:
-        if self._projection is None or self._decoder is None:
+    def _open_graphs(self) -> tuple[Once[Graph], Once[Graph]]:
+        if self._graphs is None:
             raise ModelError(f"{self.name} is closed; load it again")
-        return self._projection, self._decoder
+        return self._graphs
 
     def _generate(self, memory: Floats, prompt: list[int], count: int, decoding: Decoding) -> list[list[Generated]]:
         n, room = memory.shape[2], MAX_POSITIONS - len(prompt)
@@ -262,12 +266,13 @@ class BundleReader:
         return generate(run, rows, self._empty_past(n), count=count, decoding=decoding, special=self._special)
 
     def _run(self, memory: Floats, ids: Ids, past: Floats) -> tuple[Floats, Floats]:
-        _, decoder = self._graphs
-        found = decoder.run({"ids": ids, "past": np.ascontiguousarray(past), "memory": memory})
+        _, decoder = self._open_graphs
+        found = decoder().run({"ids": ids, "past": np.ascontiguousarray(past), "memory": memory})
         return found["logits"], found["present"]
 
     def _empty_past(self, rows: int) -> Floats:
-        depth, two, heads, width = self._past_shape
+        _, decoder = self._open_graphs
+        depth, two, _, heads, _, width = (size or 0 for size in decoder().inputs["past"])
         return np.empty((depth, two, rows, heads, 0, width), dtype=np.float32)
 
     def _whole_ids(self, text: str, room: int = MAX_TEXT_TOKENS) -> list[int]:
@@ -294,15 +299,21 @@ class BundleReader:
 
 
 def load_bundle_reader(
-    folder: Path, encoder: BundleEncoder, *, runtime: str = "auto", threads: int | None = None
+    folder: Path,
+    encoder: BundleEncoder,
+    *,
+    runtime: str = "auto",
+    threads: int | None = None,
+    cache: Path | None = None,
 ) -> BundleReader:
-    """Load the reader of a bundle.
+    """Open the reader of a bundle: its files are checked now, and each graph is loaded when it is first needed.
 
     Args:
         folder: of the bundle; the reader is its subfolder `reader`.
         encoder: the bundle's own, whose image graph has the output `features`.
         runtime: "auto", "onnxruntime" or "openvino".
         threads: processor threads; None uses every core.
+        cache: the folder for things that can be made again, where compiled graphs are kept; None keeps none.
 
     Raises:
         ModelError: the bundle has no reader, or a file is missing, damaged, changed or invalid.
@@ -318,10 +329,12 @@ def load_bundle_reader(
     for name in FILES[:2]:
         read_onnx(place / name)
     chosen = choose_runtime(runtime)
-    projection, decoder = (load_graph(place / name, chosen, threads=threads, exact=True) for name in FILES[:2])
+    projection, decoder = (
+        partial(load_graph, place / name, chosen, threads=threads, exact=True, cache=cache) for name in FILES[:2]
+    )
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
     rerank = RerankConfig.read(facts["belief"]) if facts.get("belief") else None
-    return BundleReader(encoder, projection, decoder, tokenizer, rerank, **_answer_weights(facts))
+    return BundleReader(encoder, projection, decoder, tokenizer, rerank, **answer_weights(facts))
 
 
 def mark_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
@@ -335,13 +348,3 @@ def mark_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
     if len(ids) != len(found):
         raise ModelError(f"not a reader's tokenizer: it lacks one of {CAPTION} {ASK} {ANSWER} {END}")
     return ids[0], ids[1], ids[2], ids[3]
-
-
-def _answer_weights(facts: Mapping[str, Any]) -> dict[str, float]:
-    """Return how closed answers are scored."""
-    temperature, cosine = facts.get("temperature", 1.0), facts.get("cosine", 0.0)
-    if not isinstance(temperature, int | float) or not 0.0 < temperature < math.inf:
-        raise ModelError(f"the reader's temperature is {temperature!r}; it must be a number above 0")
-    if not isinstance(cosine, int | float) or not 0.0 <= cosine < math.inf:
-        raise ModelError(f"the reader's weight of cosines is {cosine!r}; it must be a number, at least 0")
-    return {"temperature": float(temperature), "cosine": float(cosine)}

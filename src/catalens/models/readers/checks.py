@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from catalens.core.errors import InputError
+from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Decoding
 
 NO_HISTORY = "{name} was trained on single questions and keeps no conversation; BLIP-2 and chat models do"
@@ -65,3 +67,17 @@ def _check_filled(kind: str, texts: Sequence[str]) -> None:
     for at, text in enumerate(texts):
         if not text.strip():
             raise InputError(f"{kind} {at + 1} of {len(texts)} is empty")
+
+
+def answer_weights(facts: Mapping[str, Any]) -> dict[str, float]:
+    """Return how a bundled reader scores closed answers: the temperature, and the weight of cosines.
+
+    Raises:
+        ModelError: one is no number in its range.
+    """
+    temperature, cosine = facts.get("temperature", 1.0), facts.get("cosine", 0.0)
+    if not isinstance(temperature, int | float) or not 0.0 < temperature < math.inf:
+        raise ModelError(f"the reader's temperature is {temperature!r}; it must be a number above 0")
+    if not isinstance(cosine, int | float) or not 0.0 <= cosine < math.inf:
+        raise ModelError(f"the reader's weight of cosines is {cosine!r}; it must be a number, at least 0")
+    return {"temperature": float(temperature), "cosine": float(cosine)}

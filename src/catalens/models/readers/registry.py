@@ -34,38 +34,43 @@ class Reader(Captioner, Answerer, Protocol):
     """Describes images and answers questions about them; a model that does only one refuses the other by name."""
 
 
-def _fake(_threads: int | None) -> Reader:
+def _fake(_threads: int | None, _cache: Path | None) -> Reader:
     from catalens.models.readers.fake import FakeReader
 
     return FakeReader()
 
 
-def _of_bundle(folder: Path, threads: int | None) -> BundleReader:
+def _of_bundle(folder: Path, threads: int | None, cache: Path | None) -> BundleReader:
     from catalens.models.bundle import load_bundle
     from catalens.models.readers.bundled import FOLDER, load_bundle_reader
 
     if not (folder / FOLDER).is_dir():
         raise ModelError(f"{folder} is a bundle that encodes only; one that captions and answers has a folder {FOLDER}")
-    return load_bundle_reader(folder, load_bundle(folder, threads=threads), threads=threads)
+    encoder = load_bundle(folder, threads=threads, cache=cache)
+    return load_bundle_reader(folder, encoder, threads=threads, cache=cache)
 
 
-def _everyday(threads: int | None) -> BundleReader:
+def _everyday(threads: int | None, cache: Path | None) -> BundleReader:
     from catalens.models.registry import shipped
 
-    return _of_bundle(shipped("everyday"), threads)
+    return _of_bundle(shipped("everyday"), threads, cache)
 
 
-def _starter(threads: int | None) -> Reader:
+def _starter(threads: int | None, cache: Path | None) -> Reader:
     from catalens.models.gate import load_gate
     from catalens.models.readers.auto import AutoReader
     from catalens.models.registry import shipped
 
-    product = _of_bundle(shipped("starter"), threads)
-    return AutoReader(product, _everyday(threads), load_gate(shipped("starter"), product.encoder.dim))
+    product = _of_bundle(shipped("starter"), threads, cache)
+    return AutoReader(product, _everyday(threads, cache), load_gate(shipped("starter"), product.encoder.dim))
 
 
-SHIPPED: dict[str, Callable[[int | None], Reader]] = {"starter": _starter, "everyday": _everyday, "fake": _fake}
-"""Bundled readers by name; each factory takes the number of processor threads."""
+SHIPPED: dict[str, Callable[[int | None, Path | None], Reader]] = {
+    "starter": _starter,
+    "everyday": _everyday,
+    "fake": _fake,
+}
+"""Bundled readers by name; each factory takes the number of processor threads and the cache folder."""
 
 
 def load_reader(
@@ -77,6 +82,7 @@ def load_reader(
     threads: int | None = None,
     api_key: str | None = None,
     timeout_s: float = 120.0,
+    cache: Path | None = None,
 ) -> Reader:
     """Load a reader by name.
 
@@ -90,6 +96,7 @@ def load_reader(
         threads: processor threads of torch, for the whole process; None for torch's default.
         api_key: bearer token for a server; None for none.
         timeout_s: total time of one request to a server.
+        cache: the folder for things that can be made again, where compiled graphs of bundles are kept; None keeps none.
 
     Raises:
         InputError: the device or dtype does not exist, or the reader cannot be quantised.
@@ -100,9 +107,9 @@ def load_reader(
     if quantise is not None and (is_server or is_bundle or name in SHIPPED):
         raise InputError(f"{name} cannot be quantised to {quantise}: that is for {QUANTISED}")
     if name in SHIPPED:
-        return SHIPPED[name](threads)
+        return SHIPPED[name](threads, cache)
     if is_bundle:
-        return _of_bundle(folder, threads)
+        return _of_bundle(folder, threads, cache)
     if is_server:
         from catalens.models.remote import need_httpx
 
