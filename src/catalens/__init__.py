@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from catalens.core.folders import find_images
     from catalens.core.images import read_image
     from catalens.core.protocols import Encoder
-    from catalens.core.types import Decoding, Hit, Record, Tag
+    from catalens.core.types import Decoding, Hit, Record, Tag, Turn
     from catalens.models.mixed import encode, similarity
     from catalens.models.registry import load_encoder
     from catalens.pipelines.catalogue import Catalogue
@@ -54,6 +54,7 @@ _HOMES = {
     "Record": "core.types",
     "Result": "pipelines.results",
     "Tag": "core.types",
+    "Turn": "core.types",
     "Weighted": "catalogue.search",
     "build_bank": "tasks.labels",
     "build_schema_bank": "tasks.attributes",
@@ -90,6 +91,7 @@ __all__ = [
     "Record",
     "Result",
     "Tag",
+    "Turn",
     "Weighted",
     "build_bank",
     "build_schema_bank",

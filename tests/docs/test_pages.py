@@ -7,6 +7,7 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -135,6 +136,55 @@ def test_every_command_has_a_page_with_its_options() -> None:
     assert "| `skip` |" in pages["tag.md"], "defaults have a column"
     assert "## `catalens index add`" in pages["catalens-index.md"]
     assert all(f"catalens {name}`]({page_of(name)})" in pages["index.md"] for name in names)
+
+
+def commands_in(text: str) -> list[list[str]]:
+    """Return the words of every `catalens …` in code, up to what a shell makes of it."""
+    code = re.findall(r"```(?:console|bash|sh)\n(.*?)```", text, flags=re.DOTALL)
+    lines = [line for block in code for line in block.replace("\\\n", " ").splitlines()]
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    found = []
+    for each in [*lines, *spans]:
+        for part in re.split(r"\s[|>#]|&&", each.removeprefix("$ ")):
+            words = re.findall(r"'[^']*'|\"[^\"]*\"|\S+", part.strip())
+            if words[:1] == ["catalens"] and len(words) > 1:
+                found.append(words[1:])
+    return found
+
+
+def wrong_in(words: list[str]) -> str | None:
+    """Return what is no command or option in the words of a command line."""
+    command: Any = get_command(app)
+    shown = ["catalens"]
+    joined = " ".join(words[:2])
+    words = [joined, *words[2:]] if joined in command.commands else words
+    while (commands := getattr(command, "commands", None)) and words and not words[0].startswith(("-", "…")):
+        if words[0] not in commands:
+            return f"{' '.join(shown)} has no command {words[0]}"
+        command = commands[words[0]]
+        shown.append(words.pop(0))
+    known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    known |= {"--help", "--root", "--install-completion", "--version"}
+    options = (re.split(r"[=,;)]", word)[0] for word in words if re.match(r"--?[a-zA-Z]", word))
+    return next((f"{' '.join(shown)} has no option {each}" for each in options if each not in known), None)
+
+
+PAGES = [ROOT / "README.md", *(page for page in DOCS.rglob("*.md") if "decisions" not in page.parts)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_on_a_page_is_there_with_its_options(page: Path) -> None:
+    found = commands_in(page.read_text(encoding="utf-8"))
+    assert [wrong for words in found if (wrong := wrong_in(words))] == []
+
+
+def test_a_command_that_is_not_there_is_found() -> None:
+    text = "`catalens index mend x` and\n```console\n$ catalens tag learn a.csv --nothing > b\n$ catalens tag a --top 2\n```"
+    assert [wrong_in(words) for words in commands_in(text)] == [
+        "catalens tag learn has no option --nothing",
+        None,
+        "catalens index has no command mend",
+    ]
 
 
 def test_a_tutorial_is_a_page_and_a_notebook_with_their_output(tmp_path: Path) -> None:
