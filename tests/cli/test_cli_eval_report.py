@@ -188,16 +188,18 @@ def test_captions_are_reported_with_intervals_and_the_worst_as_pictures(
     ran = run("eval", "captions", blip, "--references", people, "--report", tmp_path / "out.html", "--json")
     assert ran.code == 0, ran.err
     page = (tmp_path / "out.html").read_text(encoding="utf-8")
-    (row,) = rows_of(page, "Scores of all captions")
-    assert row[0] == "blip.csv"
-    assert [number(cell) for cell in row[1:]] == [pytest.approx(value, abs=6e-4) for value in ran.rows[0].values()]
-    for cell in row[2:]:
+    assert "<th>blip.csv</th>" in page
+    shown = dict(rows_of(page, "Scores of all captions"))
+    assert list(shown) == ["captions", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "ROUGE-L"]
+    printed = [pytest.approx(value, abs=6e-4) for value in ran.rows[0].values()]
+    assert [number(cell) for cell in shown.values()] == printed
+    for cell in list(shown.values())[1:]:
         value, low, high = map(float, re.findall(r"\d+\.\d+", cell))
         assert low <= value <= high
     worst = page[page.index("Worst captions") :]
-    shown = re.findall(r"<b>(\d)\.png</b><span class='score'>(\d\.\d+)</span>", worst)
-    assert sorted(shown, key=lambda pair: float(pair[1])) == shown
-    assert {id for id, _ in shown} == set("1234")
+    worse = re.findall(r"<b>(\d)\.png</b><span class='score'>(\d\.\d+)</span>", worst)
+    assert sorted(worse, key=lambda pair: float(pair[1])) == worse
+    assert {id for id, _ in worse} == set("1234")
     assert worst.count("data:image/jpeg") == 3
     assert worst.count("<div class='broken'>") == 1
     assert "&lt;b&gt;a&lt;/b&gt; red car" in worst
@@ -211,7 +213,7 @@ def test_two_captioners_are_compared_on_the_pictures_that_both_describe(
     words = ["eval", "captions", blip, "--references", people, "--report", tmp_path / "out.html", "--against", other]
     assert run(*words).code == 0
     page = (tmp_path / "out.html").read_text(encoding="utf-8")
-    assert [row[1] for row in rows_of(page, "Scores of all captions")] == ["4", "3"]
+    assert rows_of(page, "Scores of all captions")[0] == ["captions", "4", "3"]
     assert "3 pictures that both describe" in page
     compared = {row[0]: row[1:] for row in rows_of(page, "Second minus first")}
     assert list(compared) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "CIDEr-D", "ROUGE-L"]

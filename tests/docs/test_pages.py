@@ -179,7 +179,8 @@ def test_every_command_on_a_page_is_there_with_its_options(page: Path) -> None:
 
 
 def test_a_command_that_is_not_there_is_found() -> None:
-    text = "`catalens index mend x` and\n```console\n$ catalens tag learn a.csv --nothing > b\n$ catalens tag a --top 2\n```"
+    code = "```console\n$ catalens tag learn a.csv --nothing > b\n$ catalens tag a --top 2\n```"
+    text = f"`catalens index mend x` and\n{code}"
     assert [wrong_in(words) for words in commands_in(text)] == [
         "catalens tag learn has no option --nothing",
         None,

@@ -93,13 +93,12 @@ def caption_report(
 
 def _scores_section(both: Sequence[CaptionEvaluation]) -> Section:
     found = [caption_intervals(each.scores) for each in both]
-    rows = [
-        [each.name, f"{len(each.pairs):,}", *map(_cell, intervals)] for each, intervals in zip(both, found, strict=True)
-    ]
+    rows = [["captions", *(f"{len(each.pairs):,}" for each in both)]]
+    rows += [[measure, *map(_cell, intervals)] for measure, *intervals in zip(MEASURES, *found, strict=True)]
     return Section(
         "Scores",
         plots=[_shares_plot(both, found), _distribution_plot(both)],
-        tables=[Table("Scores of all captions", ["captions of", "captions", *MEASURES], rows)],
+        tables=[Table("Scores of all captions", ["measure", *(each.name for each in both)], rows)],
     )
 
 
