@@ -62,6 +62,8 @@ def find_weights(model: str, *, cache: Path) -> Weights:
     files = find_files(find_place(model), cache=cache)
     if files.weights is not None or files.place.kind == "zoo":
         raise InputError(f"{model} is a weights file without a configuration; run `catalens export` and package that")
+    if files.pictures is not None:
+        raise InputError(f"{model} is two models, of texts and of pictures; run `catalens export` and package that")
     kind = kind_of(files.folder)
     roles = {ENCODER: (ENCODER,), READER: (READER,), BOTH: (ENCODER, READER)}.get(kind or "", ())
     if not roles:

@@ -53,6 +53,11 @@ def facts_of_files(files: Files) -> dict[str, Any]:
     kind, dim = kind_of(files.folder) if files.place.kind != "zoo" else ENCODER, dim_of(files.folder)
     facts |= {"kind": kind, "licence": licence_of(files.folder), "size_mb": size_mb(files.folder), "dim": dim}
     facts |= {"folder": str(files.folder)}
+    if files.pictures is not None:
+        of_pictures = facts_of_files(files.pictures)
+        licences = dict.fromkeys(each["licence"] for each in (facts, of_pictures) if "licence" in each)
+        size = round(facts["size_mb"] + of_pictures.get("size_mb", 0), 1)
+        facts |= {"kind": ENCODER, "licence": ", ".join(licences), "size_mb": size, "pictures": of_pictures["folder"]}
     if (files.folder / "bundle.json").is_file():
         facts |= _facts_of_bundle(files.folder)
     return {name: value for name, value in facts.items() if value is not None}

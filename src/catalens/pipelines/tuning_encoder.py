@@ -89,8 +89,10 @@ def open_encoder(name: str, session: Session) -> OpenEncoder:
     from catalens.models.hub.loading import find_files, load_parts
 
     parts = load_parts(find_files(find_place(name), cache=session.config.cache or default_cache()))
-    if parts.patches is not None or parts.save is None:
+    if parts.patches is not None:
         raise ModelError(f"{name} keeps the aspect ratio of images and cannot be fine-tuned; take one of a fixed size")
+    if parts.save is None:
+        raise ModelError(f"{name} is two models and cannot be fine-tuned as one; fine-tune the one of its pictures")
     return OpenEncoder(torch_encoder(parts, device=session.config.device, dtype="float32"), parts, None)
 
 

@@ -5,6 +5,7 @@ Cached files are used without network access; only files with known names are fe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from catalens.core.errors import ModelError
 from catalens.models.hub.files import TOKENIZER_FILES
 from catalens.models.hub.layout import SMALL_FILES, choose_weights, is_whole, model_folder, shards
 from catalens.models.hub.names import hint, unknown
+from catalens.models.hub.text_modules import dense_folders, dense_weights, read_modules
 
 ANSWER_S = 10.0
 """Timeout of the hub's first answer."""
@@ -117,8 +119,8 @@ def _quiet_hub() -> Iterator[None]:
 
 
 def _at_hand(file: str) -> bool:
-    """Return whether a file is in the root, or in sentence-transformers' model folder."""
-    return "/" not in file or file.startswith("0_")
+    """Return whether a file is in the root, or in the folder of one of sentence-transformers' modules."""
+    return "/" not in file or re.match(r"\d+_\w*/[^/]*$", file) is not None
 
 
 def _weights(folder: Path, files: list[str], *, open_clip: bool, weights: str) -> list[str]:
@@ -129,7 +131,11 @@ def _weights(folder: Path, files: list[str], *, open_clip: bool, weights: str) -
     inner, library = model_folder(folder, open_clip=open_clip)
     parent = inner.relative_to(folder)
     here = {PurePosixPath(file).name: file for file in files if PurePosixPath(file).parent == PurePosixPath(parent)}
-    return [here[name] for name in choose_weights(here, open_clip=library == "open_clip")]
+    chosen = [here[name] for name in choose_weights(here, open_clip=library == "open_clip")]
+    for module in dense_folders(read_modules(folder)):
+        names = [PurePosixPath(file).name for file in files if PurePosixPath(file).parent == PurePosixPath(module)]
+        chosen += [f"{module}/{name}" for name in dense_weights(names)]
+    return chosen
 
 
 def _alternatives(weights: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from catalens.core.errors import ModelError
 from catalens.core.files import IS_POINTER, is_pointer
@@ -22,6 +23,27 @@ ADAPTER = "adapter_config.json"
 """PEFT's configuration of an adapter."""
 _PADDED_TOKENS, _LEAST_COVERED = 1024, 0.9
 """Embeddings may be padded by 1024 rows, or by a tenth of a large vocabulary, but never to twice their number."""
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read an object.
+
+    Raises:
+        ModelError: the file is missing, damaged, or not an object.
+    """
+    try:
+        found = load_json(file)
+    except (OSError, ValueError) as error:
+        refuse_pointers([file])
+        raise ModelError(f"{file} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{file} does not contain an object")
+    return found
+
+
+def is_file_name(name: str) -> bool:
+    """Say whether a text names something directly in a folder, on any system."""
+    return bool(name) and not {*"/\\:\0"} & {*name} and name not in (".", "..")
 
 
 def refuse_adapter(folder: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from catalens.core.errors import ModelError
-from catalens.models.hub.layout import model_folder, read_json
+from catalens.models.hub.files import read_json
+from catalens.models.hub.layout import model_folder
+from catalens.models.hub.text_modules import is_text_model, read_modules, text_modules
 
 ENCODER, READER = "encoder", "reader"
 BOTH = f"{ENCODER}, {READER}"
@@ -31,8 +33,14 @@ def kind_of(folder: Path) -> str | None:
 
 def dim_of(folder: Path) -> int | None:
     """Return the width of an encoder's vectors, if its configuration has it."""
+    try:
+        dense = text_modules(folder).dense if is_text_model(read_modules(folder)) else ()
+    except ModelError:
+        dense = ()
     config = _config(folder)
-    if "model_cfg" in config:
+    if dense:
+        said = dense[-1].config.get("out_features")
+    elif "model_cfg" in config:
         said = _part(config, "model_cfg").get("embed_dim")
     elif config.get("model_type") == "clip":
         said = config.get("projection_dim")

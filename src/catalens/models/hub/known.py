@@ -32,6 +32,12 @@ KNOWN = (
     Known("clip-ViT-B-32", "CLIP ViT-B/32 as sentence-transformers has it", "MIT", 605),
     Known("clip-ViT-B-16", "CLIP ViT-B/16 as sentence-transformers has it", "MIT", 599),
     Known("clip-ViT-L-14", "CLIP ViT-L/14 as sentence-transformers has it", "MIT", 1710),
+    Known(
+        "clip-ViT-B-32-multilingual-v1",
+        "texts in fifty languages for the pictures of clip-ViT-B-32; sentence-transformers",
+        "Apache-2.0, MIT",
+        1146,
+    ),
     Known("RN50/openai", "CLIP ResNet-50, vectors of 1024; open_clip", "MIT", 408, "timm/resnet50_clip.openai"),
     Known("ViT-B-32/openai", "CLIP ViT-B/32; open_clip", "MIT", 605, "timm/vit_base_patch32_clip_224.openai"),
     Known(

@@ -10,20 +10,36 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from catalens.core.errors import ModelError
-from catalens.models.hub.files import ADAPTER, PREPROCESSOR_FILES, TOKENIZER_FILES, refuse_adapter, refuse_pointers
-from catalens.models.json_files import load_json
+from catalens.models.hub.files import (
+    ADAPTER,
+    PREPROCESSOR_FILES,
+    TOKENIZER_FILES,
+    is_file_name,
+    read_json,
+    refuse_adapter,
+    refuse_pointers,
+)
+from catalens.models.hub.text_modules import (
+    MODULES,
+    TEXT_CONFIG,
+    TextModules,
+    is_text_model,
+    read_modules,
+    text_modules,
+)
 
 CONFIGS = ("bundle.json", "open_clip_config.json", "config.json", "modules.json")
 """A folder with one of these is a model's."""
-Library: TypeAlias = Literal["transformers", "open_clip"]
+Library: TypeAlias = Literal["transformers", "open_clip", "sentence-transformers"]
 DECIDING_FILES = (
     *TOKENIZER_FILES,
     *("config.json", "open_clip_config.json", *PREPROCESSOR_FILES),
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt"),
     *("generation_config.json", "chat_template.jinja", "chat_template.json", "video_preprocessor_config.json"),
+    TEXT_CONFIG,
 )
 """Files beside the weights that decide what a model returns."""
-SMALL_FILES = (*DECIDING_FILES, "modules.json", "README.md", ADAPTER)
+SMALL_FILES = (*DECIDING_FILES, MODULES, "README.md", ADAPTER)
 """Files beside the weights that are fetched."""
 
 _TRANSFORMERS_WEIGHTS = (
@@ -46,21 +62,24 @@ class Layout:
 
     Attributes:
         folder: of the model itself, sentence-transformers' subfolder resolved.
-        library: library that saved it.
+        library: library that saved it; "sentence-transformers" is a text model in modules, whose transformer this is.
         config: contents of `config.json` or `open_clip_config.json`.
         weights: files with the weights, or the index and its shards; a library loads the first.
+        modules: of a text model of sentence-transformers.
     """
 
     folder: Path
     library: Library
     config: Mapping[str, Any]
     weights: tuple[Path, ...]
+    modules: TextModules | None = None
 
     def revision(self) -> str:
         """Return a short hash of the weights and of every file beside them that decides what the model returns."""
         beside = (self.folder / name for name in DECIDING_FILES)
+        modules = self.modules.files if self.modules else ()
         digest = hashlib.sha256()
-        for file in sorted({*self.weights, *(each for each in beside if each.is_file())}):
+        for file in sorted({*self.weights, *modules, *(each for each in beside if each.is_file())}):
             digest.update(file.name.encode() + b"\0")
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
@@ -109,7 +128,7 @@ def find_layout(folder: Path, *, open_clip: bool = False) -> Layout:
     if missing := [file.name for file in files if not file.is_file()]:
         raise ModelError(f"{inner} is half a model: {missing[0]} is missing, which {weights[0]} lists")
     refuse_pointers((*files, *(inner / name for name in DECIDING_FILES)))
-    return Layout(inner, library, config, files)
+    return Layout(inner, library, config, files, text_modules(folder) if library == "sentence-transformers" else None)
 
 
 def shards(index: Path) -> list[str]:
@@ -123,7 +142,7 @@ def shards(index: Path) -> list[str]:
     if not names:
         raise ModelError(f"{index} has no weight_map, which lists the files with the weights")
     for name in names:
-        if not isinstance(name, str) or not _is_file_name(name):
+        if not isinstance(name, str) or not is_file_name(name):
             raise ModelError(f"{index} lists the weights {name!r}, which is not a file in its own folder")
     return names
 
@@ -138,8 +157,8 @@ def model_folder(folder: Path, *, open_clip: bool = False) -> tuple[Path, Librar
     Raises:
         ModelError: the layout is unknown.
     """
-    inner = _inside(folder)
-    return inner, _library(inner, open_clip=open_clip)
+    inner, is_text = _inside(folder)
+    return inner, "sentence-transformers" if is_text else _library(inner, open_clip=open_clip)
 
 
 def is_whole(folder: Path, *, open_clip: bool = False) -> bool:
@@ -151,6 +170,8 @@ def is_whole(folder: Path, *, open_clip: bool = False) -> bool:
     if layout.library == "open_clip":
         return True  # its tokenizer comes with the library
     files = {each.name for each in layout.folder.iterdir()}
+    if layout.library == "sentence-transformers":
+        return bool(files & {*TOKENIZER_FILES})
     return bool(files & {*PREPROCESSOR_FILES}) and bool(files & {*TOKENIZER_FILES})
 
 
@@ -171,45 +192,24 @@ def licence_of(folder: Path) -> str:
     return named[1] if named else "unknown"
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """Read an object.
+def _inside(folder: Path) -> tuple[Path, bool]:
+    """Return the folder of sentence-transformers' first module, else the folder itself; and whether it is a text model.
 
-    Raises:
-        ModelError: the file is missing, damaged, or not an object.
+    The one module of a CLIP or SigLIP model is the model of its own library.
     """
-    try:
-        found = load_json(file)
-    except (OSError, ValueError) as error:
-        refuse_pointers([file])
-        raise ModelError(f"{file} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{file} does not contain an object")
-    return found
-
-
-def _inside(folder: Path) -> Path:
-    """Return the folder of sentence-transformers' first module, which is the model; else the folder itself."""
-    listed = folder / "modules.json"
-    if not listed.is_file():
-        return folder
-    try:
-        modules = load_json(listed)
-        first = modules[0]
-        kind, path = first["type"].rpartition(".")[2], first["path"]
-        others = [each["type"].rpartition(".")[2] for each in modules[1:]]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelError(f"{listed} is not a list of modules: {error!r}") from error
-    if kind not in ("CLIPModel", "Transformer") or set(others) - {"Normalize"}:
-        named = ", ".join([kind, *others])
-        raise ModelError(f"{folder} is made of {named}; a CLIP or SigLIP model of sentence-transformers is one module")
-    if path != "" and not (isinstance(path, str) and _is_file_name(path)):
-        raise ModelError(f"{listed} keeps the model in {path!r}, which is not a folder in its own")
-    return folder / path
-
-
-def _is_file_name(name: str) -> bool:
-    """Say whether a text names something directly in a folder, on any system."""
-    return bool(name) and not {*"/\\:\0"} & {*name} and name not in (".", "..")
+    modules = read_modules(folder)
+    if not modules:
+        return folder, False
+    (kind, path), *others = modules
+    if is_text_model(modules):
+        return folder / path, True
+    if kind not in ("CLIPModel", "Transformer") or {name for name, _ in others} - {"Normalize"}:
+        named = ", ".join(name for name, _ in modules)
+        raise ModelError(
+            f"{folder} is made of {named}; a CLIP or SigLIP model of sentence-transformers is one module, and a text "
+            "model beside one is Transformer, Pooling and Dense"
+        )
+    return folder / path, False
 
 
 def _library(folder: Path, *, open_clip: bool) -> Library:

@@ -5,7 +5,9 @@ Finding needs no torch (except for open_clip's zoo), so a compiled encoder start
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,7 @@ class Files:
         revision: the hub's commit, or a hash of the files.
         layout: None for a bundle, for a pair of the zoo and for a single file, which open_clip knows.
         weights: file with the weights, where open_clip knows the rest.
+        pictures: files of the model that encodes pictures, where this is a text model.
     """
 
     place: Place
@@ -37,6 +40,7 @@ class Files:
     revision: str
     layout: Layout | None
     weights: Path | None = None
+    pictures: Files | None = None
 
 
 def files_here(place: Place, *, cache: Path, revision: str | None = None) -> Files | None:
@@ -52,7 +56,11 @@ def files_here(place: Place, *, cache: Path, revision: str | None = None) -> Fil
         InputError: the name asks for another revision.
         ModelError: a folder does not contain a model.
     """
-    place = place.at(revision)
+    files = _own_files_here(place.at(revision), cache)
+    return None if files is None else _with_pictures(files, lambda pictures: files_here(pictures, cache=cache))
+
+
+def _own_files_here(place: Place, cache: Path) -> Files | None:
     if place.kind in ("hub", "zoo"):
         repository, file = _repository(place)
         folder = cached(repository, revision=place.revision, open_clip=place.open_clip, weights=file)
@@ -77,15 +85,45 @@ def find_files(place: Place, *, cache: Path, revision: str | None = None, refres
         ModelError: they cannot be fetched; the message says what works instead.
     """
     place = place.at(revision)
-    here = None if refresh else files_here(place, cache=cache)
-    if here is not None:
-        return here
+    files = (None if refresh else _own_files_here(place, cache)) or _fetched(place, cache)
+    found = _with_pictures(files, lambda pictures: find_files(pictures, cache=cache, refresh=refresh))
+    return files if found is None else found
+
+
+def _fetched(place: Place, cache: Path) -> Files:
     if place.kind in ("hub", "zoo"):
         repository, file = _repository(place)
         folder = fetch(repository, revision=place.revision, open_clip=place.open_clip, weights=file, name=place.name)
         return _from_hub(place, folder, file)
     folder = fetch_prefix(place.target, cache) if place.kind == "s3" else Path(place.target)
     return _from_folder(place, folder)
+
+
+def _with_pictures(files: Files, find: Callable[[Place], Files | None]) -> Files | None:
+    """Return the files of a text model with those of its pictures' model; any other model's as they are.
+
+    Args:
+        files: of a model.
+        find: returns the files of the pictures' model, or None where they are not here.
+
+    Raises:
+        ModelError: no model for the pictures is known, or one is named for a model that needs none.
+    """
+    place, pictures = files.place, files.place.pictures
+    if files.layout is None or files.layout.modules is None:
+        if "+" in place.name and pictures is not None:
+            raise ModelError(f"{place.name}: what stands after the + is no text model of sentence-transformers")
+        return files
+    if pictures is None:
+        raise ModelError(
+            f"{place.name} encodes texts only; name the CLIP model for whose pictures it was trained before it, such "
+            f"as clip-ViT-B-32+{place.target}"
+        )
+    found = find(pictures)
+    if found is None:
+        return None
+    revision = hashlib.sha256(f"{files.revision}+{found.revision}".encode()).hexdigest()[:12]
+    return replace(files, revision=revision, pictures=found)
 
 
 def load_parts(files: Files) -> EncoderParts:
@@ -97,6 +135,11 @@ def load_parts(files: Files) -> EncoderParts:
     try:
         if files.layout is None or files.layout.library == "open_clip":
             return _open_clip_parts(files)
+        if files.layout.modules is not None and files.pictures is not None:
+            from catalens.models.hub.sentence_text import sentence_parts
+
+            pictures, name = load_parts(files.pictures), files.place.name
+            return sentence_parts(files.layout, files.layout.modules, pictures, name, files.revision, files.folder)
         return _transformers_parts(files.layout, files.place.name, files.revision)
     except ImportError as error:
         raise ModelError(f"{files.place.name} needs libraries that are not installed ({error}): {INSTALL}") from error
@@ -104,7 +147,8 @@ def load_parts(files: Files) -> EncoderParts:
 
 def keeps_aspect(files: Files) -> bool:
     """Return whether a model takes images of any shape (NaFlex), whose size a graph could not know."""
-    return files.layout is not None and files.layout.config.get("model_type") == "siglip2"
+    layout = (files.pictures or files).layout
+    return layout is not None and layout.config.get("model_type") == "siglip2"
 
 
 def _open_clip_parts(files: Files) -> EncoderParts:

@@ -12,11 +12,13 @@ from typing import Literal
 from catalens.core.errors import InputError, ModelError
 from catalens.models.hub.known import KNOWN
 from catalens.models.hub.layout import CONFIGS, find_layout
+from catalens.models.hub.text_modules import PICTURES_OF
 
 ACCEPTED = (
     "a name from `catalens models`; an open_clip pair such as ViT-L-14/openai; a hub id such as "
     "openai/clip-vit-base-patch32, or hf-hub:org/name for open_clip's; a sentence-transformers name such as "
-    "clip-ViT-B-32; any of these with @REVISION; a folder; ARCH::weights.safetensors; s3://bucket/prefix"
+    "clip-ViT-B-32; IMAGES+TEXTS, a CLIP model and a text model of sentence-transformers for its pictures; any of "
+    "these with @REVISION; a folder; ARCH::weights.safetensors; s3://bucket/prefix"
 )
 
 NO_REVISIONS = "{name} has no revisions; only models of the hub do"
@@ -27,7 +29,7 @@ _TAG = re.compile(r"[\w.-]+")
 _OPENAI = re.compile(r"(ViT-[BL]/\d+(@\d+px)?|RN\d+(x\d+)?)")
 _PINNED = re.compile(r"(?P<name>.+)@(?P<revision>\w[\w./-]*)")
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
-_SENTENCE_TRANSFORMERS = ("clip-ViT-B-32", "clip-ViT-B-16", "clip-ViT-L-14")
+_SENTENCE_TRANSFORMERS = ("clip-ViT-B-32", "clip-ViT-B-16", "clip-ViT-L-14", *PICTURES_OF)
 _LIKE, _BEGUN = 0.6, 0.9
 """Least similarity for a suggestion, and the similarity of a name with the same start; 1 is equal."""
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
@@ -45,6 +47,7 @@ class Place:
         architecture: open_clip's name of it, for "zoo" and "file".
         open_clip: whether the name asks for open_clip's files where a repository has others too.
         revision: commit, branch or tag in the name; None if it has none.
+        pictures: for a text model, the place of the model that encodes pictures; None for a model that does both.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Place:
     architecture: str = ""
     open_clip: bool = False
     revision: str | None = None
+    pictures: Place | None = None
 
     def at(self, revision: str | None) -> Place:
         """Return the same place at a revision; None leaves the one of the name.
@@ -88,9 +92,12 @@ def parse(name: str, *, among: tuple[str, ...] = ()) -> Place:
     'sentence-transformers/clip-ViT-B-32'
     """
     bare, revision = split_revision(name)
-    place = _local(bare) or _prefixed(bare) or _zoo(bare) or _hub(bare)
+    place = _local(bare) or _pair(bare) or _prefixed(bare) or _zoo(bare) or _hub(bare)
     if place is None:
         raise ModelError(unknown(name, among))
+    known = PICTURES_OF.get(place.name.rpartition("/")[2])
+    if place.pictures is None and known is not None:
+        place = replace(place, pictures=parse(known))
     return place.at(revision)
 
 
@@ -173,6 +180,15 @@ def _of_file(file: Path) -> Place:
             return place
         hint = hint or f"; its folder is loaded from {weights[0]}"
     raise ModelError(f"{file} contains weights only; add open_clip's architecture, such as ViT-B-32::{file}{hint}")
+
+
+def _pair(name: str) -> Place | None:
+    """Return the place of the texts in IMAGES+TEXTS."""
+    images, mark, texts = name.partition("+")
+    if not (images and mark and texts):
+        return None
+    pictures, place = parse(images), parse(texts)
+    return replace(place, name=f"{pictures.name}+{place.name}", pictures=pictures)
 
 
 def _prefixed(name: str) -> Place | None:

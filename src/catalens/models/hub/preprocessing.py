@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from catalens.core.errors import ModelError
-from catalens.models.hub.files import check_image_processor
-from catalens.models.hub.layout import read_json
+from catalens.models.hub.files import check_image_processor, read_json
 from catalens.models.parts import Patches, Preprocess
 
 _FILTERS: Mapping[int, Literal["lanczos", "bilinear", "bicubic"]] = {1: "lanczos", 2: "bilinear", 3: "bicubic"}

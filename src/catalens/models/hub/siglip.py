@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from catalens.core.errors import ModelError
-from catalens.models.hub.files import check_files, check_vocabulary
-from catalens.models.hub.layout import Layout, licence_of, read_json
+from catalens.models.hub.files import check_files, check_vocabulary, read_json
+from catalens.models.hub.layout import Layout, licence_of
 from catalens.models.hub.naflex import NaflexImage
 from catalens.models.hub.preprocessing import transformers_patches, transformers_preprocess
 from catalens.models.hub.tokenizing import siglip_tokenizer

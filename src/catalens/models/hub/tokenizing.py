@@ -29,8 +29,12 @@ _ENTITIES = {
 _LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ſt", "ﬆ": "st", "Ĳ": "IJ", "ĳ": "ij"}
 
 
-def transformers_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
+def transformers_tokenizer(folder: Path, *, lowers: bool = False) -> tuple[Tokenizer, int]:
     """Return the tokenizer that transformers loads from a folder, and its padding id.
+
+    Args:
+        folder: with the tokenizer's files.
+        lowers: texts are lower-cased first.
 
     Raises:
         ModelError: there is none, or it has no equivalent in the tokenizers library.
@@ -39,7 +43,8 @@ def transformers_tokenizer(folder: Path) -> tuple[Tokenizer, int]:
 
     try:
         found = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-        return plain(found.backend_tokenizer), int(found.pad_token_id or 0)
+        tokenizer = plain(found.backend_tokenizer)
+        return _cleaned_first(tokenizer, [_lowered()]) if lowers else tokenizer, int(found.pad_token_id or 0)
     except Exception as error:
         raise ModelError(f"{folder} has no tokenizer that can be used: {error}") from error
 
