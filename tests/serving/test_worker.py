@@ -47,6 +47,24 @@ def test_crash_fails_the_call_at_once_and_the_next_call_has_a_new_worker(worker:
     assert worker.pid != before
 
 
+def test_worker_that_was_launched_is_the_one_that_start_waits_for():
+    worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake"), warm=(Deed(),)))
+    worker.launch()
+    launched = worker.pid
+    worker.start()
+    assert worker.pid == launched is not None
+    assert worker.run(Deed(), [deed("a")]) == [{"found": "a"}]
+    worker.stop()
+
+
+def test_worker_that_was_launched_in_vain_says_why_when_it_is_started():
+    worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake"), warm=(Unloadable(),)))
+    worker.launch()
+    with pytest.raises(InputError, match="cannot be loaded"):
+        worker.start()
+    worker.stop()
+
+
 def test_worker_that_hangs_is_killed():
     worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake"), warm=(Deed(),), batch_timeout_s=0.2))
     worker.start()

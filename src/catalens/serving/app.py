@@ -56,7 +56,12 @@ def create_app(config: ServeConfig, runner: Callable[[WorkerConfig], Runner] = W
         config: of the service.
         runner: makes a worker; by default a process of its own.
     """
-    service = Service(config, runner)
+    return app_of(Service(config, runner))
+
+
+def app_of(service: Service) -> Guard:
+    """Return the ASGI application of a service that is not started yet; it is started and stopped with the app."""
+    config = service.config
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -85,6 +85,10 @@ class Lane:
         """Whether anything runs or waits."""
         return self._batcher.is_busy or len(self._batcher) > 0 or self.state == "starting"
 
+    def launch(self) -> None:
+        """Begin to load the models before there is an event loop; `start` waits for them."""
+        self._runner.launch()
+
     async def start(self) -> None:
         """Load the models, once however many callers wait for it.
 

@@ -15,7 +15,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from catalens.core.errors import CatalensError
 from catalens.core.printing import printable
 from catalens.core.redaction import redact
-from catalens.serving.app import create_app
 from catalens.serving.config import ServeConfig
 from catalens.serving.guard import App
 from catalens.serving.service import Service
@@ -94,10 +93,14 @@ def serve(config: ServeConfig, around: Callable[[App], App] = lambda app: app) -
         CatalensError: an eager model cannot be loaded.
     """
     prepare(config)
-    guard = create_app(config)
+    service = Service(config)
+    service.launch()
+    from catalens.serving.app import app_of  # half a second, in which the models load
+
+    guard = app_of(service)
     server = server_of(config, around(guard))
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        failure = runner.run(_run(server, guard.service))
+        failure = runner.run(_run(server, service))
     if failure is not None:
         raise failure
     if not server.started:

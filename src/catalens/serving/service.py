@@ -57,22 +57,24 @@ class Service:
         """Why an eager model could not be loaded."""
         self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
         self._readers = ThreadPoolExecutor(_CATALOGUE_THREADS, thread_name_prefix="catalogue")
-        self._lanes: dict[tuple[str, Kind], Lane] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._make = runner
+        kinds: tuple[Kind, ...] = ("encoder", "reader") if config.writer == "template" else ("encoder", "reader", "writer")
+        self._lanes = {(name, kind): self._lane(name, kind) for name in config.models for kind in kinds}
+        self._eager = [
+            lane
+            for (name, kind), lane in self._lanes.items()
+            if config.models[name].load == "eager" and kind != "writer"
+        ]
+
+    def launch(self) -> None:
+        """Let the eager models begin to load while the caller does something else before `start`."""
+        for lane in self._eager:
+            lane.launch()
 
     async def start(self) -> None:
         """Begin to load the eager models; `is_ready` says when they are warm."""
-        kinds: tuple[Kind, ...] = ("encoder", "reader")
-        for name in self.config.models:
-            for kind in kinds if self.config.writer == "template" else (*kinds, "writer"):
-                self._lanes[name, kind] = self._lane(name, kind)
-        self._tasks = [
-            asyncio.create_task(self._load(lane))
-            for (name, kind), lane in self._lanes.items()
-            if self.config.models[name].load == "eager" and kind != "writer"
-        ]
-        self._tasks.append(asyncio.create_task(self._watch()))
+        self._tasks = [asyncio.create_task(each) for each in (*map(self._load, self._eager), self._watch())]
 
     async def stop(self) -> None:
         """Drain: accept nothing new, finish what was accepted within the deadline, end the workers."""
@@ -86,12 +88,7 @@ class Service:
     @property
     def is_ready(self) -> bool:
         """Whether every eager model is warm and the service is not shutting down."""
-        eager = [
-            lane.state
-            for (name, kind), lane in self._lanes.items()
-            if self.config.models[name].load == "eager" and kind != "writer"
-        ]
-        return not self.is_stopping and bool(self._lanes) and all(state == "ready" for state in eager)
+        return not self.is_stopping and all(lane.state == "ready" for lane in self._eager)
 
     def states(self) -> dict[str, str]:
         """Return the state of each worker by name."""

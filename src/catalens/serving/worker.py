@@ -32,6 +32,9 @@ class WorkerLostError(ModelError):
 class Runner(Protocol):
     """Runs stages: a process, or the calling thread."""
 
+    def launch(self) -> None:
+        """Begin to load the models; `start` waits until they are warm."""
+
     def start(self) -> None:
         """Load and warm the models.
 
@@ -85,7 +88,7 @@ class WorkerProcess:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._lock = threading.Lock()
-        self._stopped = False
+        self._warm = self._stopped = False
 
     @property
     def pid(self) -> int | None:
@@ -97,6 +100,11 @@ class WorkerProcess:
         """Whether the child runs."""
         return self._process is not None and self._process.is_alive()
 
+    def launch(self) -> None:
+        """Start the child, which begins to load its models."""
+        with self._lock, contextlib.suppress(OSError):  # `start` tries again, and tells
+            self._spawn()
+
     def start(self) -> None:
         """Start the child and wait until its models are warm.
 
@@ -105,8 +113,7 @@ class WorkerProcess:
             WorkerLostError: the child died, or was not ready in time.
         """
         with self._lock:
-            if not self.is_alive:
-                self._start()
+            self._make_ready()
 
     def needs(self, stage: Stage) -> StepNeeds:
         """Load a stage in the child, and return what its pictures must look like.
@@ -141,8 +148,7 @@ class WorkerProcess:
 
     def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - each method returns its own type
         with self._lock:
-            if not self.is_alive:
-                self._start()
+            self._make_ready()
             pipe = self._pipe
             assert pipe is not None
             try:
@@ -151,16 +157,22 @@ class WorkerProcess:
                 raise self._lost("the model's worker died") from error
             return self._receive(self._config.batch_timeout_s, "did not answer")
 
-    def _start(self) -> None:
-        if self._stopped:
-            raise WorkerLostError("the model's worker was stopped")
+    def _make_ready(self) -> None:
+        if not self.is_alive:
+            if self._stopped:
+                raise WorkerLostError("the model's worker was stopped")
+            self._spawn()
+        if not self._warm:
+            self._receive(self._config.start_timeout_s, "was not ready")
+            self._warm = True
+
+    def _spawn(self) -> None:
         self._discard()
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._config), daemon=True)
         self._process.start()
         theirs.close()
-        self._receive(self._config.start_timeout_s, "was not ready")
 
     def _receive(self, timeout_s: float, late: str) -> Any:  # noqa: ANN401 - whatever the child returned
         pipe = self._pipe
@@ -186,6 +198,7 @@ class WorkerProcess:
         if self._pipe is not None:
             self._pipe.close()
         self._process = self._pipe = None
+        self._warm = False
 
 
 class LocalRunner:
@@ -198,6 +211,9 @@ class LocalRunner:
         self._config = config
         self._steps = Steps(WorkerSession(config.session))
         self.needs, self.run = self._steps.needs, self._steps.run
+
+    def launch(self) -> None:
+        """Do nothing: `start` loads the models in its caller's thread."""
 
     def start(self) -> None:
         """Load and warm the models.
