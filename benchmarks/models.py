@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice, product
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
@@ -27,9 +28,11 @@ from benchmarks.machine import machine_facts
 from benchmarks.model_checkpoints import SIZES, write_checkpoint
 from benchmarks.pictures import write_large
 from benchmarks.plan import Figures
-from benchmarks.timing import in_fresh_process, in_turns
+from benchmarks.timing import in_fresh_process, in_turns, seconds
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +44,19 @@ class Plan:
         labels: texts.
         rounds: how often contestants take turns.
         layers: of each tower; None for the true number.
+        budget_s: time for each subject; a machine that would take longer encodes fewer items.
     """
 
     images: int
     labels: int
     rounds: int
     layers: int | None = None
+    budget_s: float = 100.0
 
 
 READERS = "readers"
+_LEAST = 4
+"""Items that everybody encodes, however slow the machine is."""
 FULL = Plan(images=32, labels=128, rounds=5)
 QUICK = Plan(images=8, labels=32, rounds=1, layers=2)
 
@@ -96,31 +103,34 @@ def measure(size: str, plan: Plan, device: str = "cpu") -> Figures:
         labels = ten_tokens(plan.labels)
         limits, operations = operations_per_s(device), operations_of_an_image(checkpoint)
         everybody = contestants(checkpoint, Path(place) / "cache", device)
-        ways: dict[str, dict[str, Callable[[], Vectors]]] = {
-            "images": {name: partial(each.images, pictures) for name, each in everybody.items() if each.images},
-            "files": {name: partial(each.files, paths) for name, each in everybody.items() if each.files},
-            "labels": {name: partial(each.texts, labels) for name, each in everybody.items()},
+        found = {
+            "images": race({name: each.images for name, each in everybody.items() if each.images}, pictures, plan),
+            "files": race({name: each.files for name, each in everybody.items() if each.files}, paths, plan),
+            "labels": race({name: each.texts for name, each in everybody.items()}, labels, plan),
         }
-        found = {subject: race(way, plan.rounds) for subject, way in ways.items()}
         for each in found["images"].values():
             each["of_the_limit"] = share_of_limit(each["per_s"], operations, limits)
         return found
 
 
-def race(contestants: Mapping[str, Callable[[], Vectors]], rounds: int) -> Figures:
+def race(contestants: Mapping[str, Callable[[Sequence[T]], Vectors]], items: Sequence[T], plan: Plan) -> Figures:
     """Time everybody in turns; the first is the reference of the cosines and of the ratios.
 
     Args:
-        contestants: name → encodes the same n items: (n, dim) unit rows.
-        rounds: how often each runs, after a warm-up.
+        contestants: name → encodes items: (n, dim) unit rows.
+        items: what to encode, or the first of them where a slow machine would take longer than the plan allows.
+        plan: the rounds that each runs, after a warm-up, and the time for all of it.
     """
-    rows = {name: encode() for name, encode in contestants.items()}
+    items = affordable(next(iter(contestants.values())), items, len(contestants) * (plan.rounds + 1), plan.budget_s)
+    ways = {name: partial(encode, items) for name, encode in contestants.items()}
+    rows = {name: encode() for name, encode in ways.items()}
     reference = next(iter(rows.values()))
-    taken_s = in_turns(contestants, rounds)
+    taken_s = in_turns(ways, plan.rounds)
     slowest = next(iter(taken_s.values()))
     centre = reference.mean(axis=0)
     return {
         name: {
+            "items": len(items),
             "per_s": len(reference) / taken_s[name],
             "times_the_first": slowest / taken_s[name],
             "least_cosine": float((each * reference).sum(axis=1).min()),
@@ -128,6 +138,14 @@ def race(contestants: Mapping[str, Callable[[], Vectors]], rounds: int) -> Figur
         }
         for name, each in rows.items()
     }
+
+
+def affordable(encode: Callable[[Sequence[T]], object], items: Sequence[T], times: int, budget_s: float) -> Sequence[T]:
+    """Return as many of the first items as can be encoded a number of times within a budget, at least `_LEAST`."""
+    few = items[:_LEAST]
+    encode(few)
+    per_item_s = seconds(lambda: encode(few)) / len(few)
+    return items[: max(_LEAST, int(budget_s / (times * per_item_s)))]
 
 
 def _show(title: str, figures: Figures) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,8 @@ def lancedb_exact(vectors: Vectors, colours: Sequence[str], folder: Path) -> Pee
     table = lancedb.connect(folder / "lancedb").create_table("products", pa.table(columns))
 
     def ask(query: Vectors, colour: str | None = None) -> Sequence[int]:
-        search = table.search(query, vector_column_name="vector").distance_type("dot").select(["number", "_distance"])
+        search: Any = table.search(query, vector_column_name="vector")
+        search = search.distance_type("dot").select(["number", "_distance"])
         if colour is not None:
             search = search.where(f"colour = '{colour}'", prefilter=True)
         found: Sequence[int] = search.limit(K).to_arrow()["number"].to_pylist()

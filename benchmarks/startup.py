@@ -34,6 +34,7 @@ def measure(plan: Plan) -> Figures:
             BASE: ["-c", "import onnxruntime"],
             "catalens --help": [*program, "--help"],
             "catalens tag one.jpg": [*program, "tag", one, *model],
+            "catalens caption one.jpg": [*program, "caption", one],
         }
         long = {
             f"catalens index add, {plan.pictures} pictures": [*program, "index", "add", shop, str(pictures), *model],
@@ -42,10 +43,10 @@ def measure(plan: Plan) -> Figures:
         environment = os.environ | {"CATALENS_CACHE": place}
         figures: Figures = {"files": files} | _in_turns(short, plan.starts, environment)
         for name, arguments in long.items():
-            taken_s, peak = _run(arguments, environment)
-            figures[name] = {"ms": taken_s * 1e3, "peak_mb": peak}
-        for name in (*short, "catalens search"):
-            figures[name]["times_the_import"] = figures[name]["ms"] / figures[BASE]["ms"]
+            figures[name] = _run(arguments, environment)
+        for name in (*short, *long):
+            for clock in ("ms", "cpu_ms"):
+                figures[name][f"{clock} / import"] = figures[name][clock] / figures[BASE][clock]
     return figures
 
 
@@ -60,16 +61,13 @@ def _in_turns(commands: dict[str, list[str]], rounds: int, environment: dict[str
         _run(arguments, environment)
     runs = [{name: _run(arguments, environment) for name, arguments in commands.items()} for _ in range(rounds)]
     return {
-        name: {
-            "ms": statistics.median(run[name][0] for run in runs) * 1e3,
-            "peak_mb": statistics.median(run[name][1] for run in runs),
-        }
+        name: {figure: statistics.median(run[name][figure] for run in runs) for figure in runs[0][name]}
         for name in commands
     }
 
 
-def _run(arguments: Sequence[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Run Python with some arguments and give the seconds it took and its peak memory in MB."""
+def _run(arguments: Sequence[str], environment: dict[str, str]) -> Figures:
+    """Run Python with some arguments and give its time, its processor time and its peak memory."""
     with tempfile.TemporaryFile() as messages:
         started_s = time.perf_counter()
         process = subprocess.Popen(
@@ -81,4 +79,5 @@ def _run(arguments: Sequence[str], environment: dict[str, str]) -> tuple[float, 
         if process.returncode:
             messages.seek(0)
             raise RuntimeError(f"python {' '.join(arguments)} failed: {messages.read().decode(errors='replace')}")
-    return taken_s, in_mb(usage.ru_maxrss)
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return {"ms": taken_s * 1e3, "cpu_ms": cpu_s * 1e3, "peak_mb": in_mb(usage.ru_maxrss)}

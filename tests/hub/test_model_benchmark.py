@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from PIL import Image
 from benchmarks import limits
 from benchmarks.model_checkpoints import Size, Tower, write_checkpoint
 from benchmarks.model_contestants import contestants
-from benchmarks.models import race, ten_tokens
+from benchmarks.models import Plan, affordable, race, ten_tokens
 from catalens.core.vectors import unit_rows
 from catalens.demo.drawn import draw_catalogue
 from catalens.models.bundle import load_bundle
@@ -45,7 +47,9 @@ def test_everybody_has_the_same_weights_and_gives_the_same_vectors(tmp_path: Pat
 
 def test_a_race_is_judged_by_its_first() -> None:
     rows = unit_rows(np.random.default_rng(1).standard_normal((6, 8)) + 9)
-    figures = race({"one": lambda: rows, "other": lambda: rows[::-1]}, rounds=1)
+    figures = race(
+        {"one": lambda _: rows, "other": lambda _: rows[::-1]}, range(len(rows)), Plan(images=0, labels=0, rounds=1)
+    )
     assert figures["one"]["times_the_first"] == 1
     assert figures["one"]["least_cosine"] == pytest.approx(1)
     assert figures["one"]["least_cosine_centred"] == pytest.approx(1)
@@ -66,3 +70,12 @@ def test_types_that_a_processor_only_emulates_are_not_measured(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     assert limits.types("cpu") == expected
+
+
+def test_a_slow_machine_encodes_fewer_items() -> None:
+    def slow(items: Sequence[int]) -> None:
+        time.sleep(0.002 * len(items))
+
+    assert 20 <= len(affordable(slow, range(1000), times=10, budget_s=1.0)) <= 50
+    assert len(affordable(slow, range(1000), times=10, budget_s=0.0)) == 4
+    assert len(affordable(slow, range(8), times=10, budget_s=100.0)) == 8

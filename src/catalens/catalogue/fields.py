@@ -112,7 +112,7 @@ def passing(connection: sqlite3.Connection, state: State, where: Filter, held: F
     text = repr(where)  # filters compare equal where true stands for 1
     if held.last is None or held.last[0] != text:
         missing = sorted(fields_of(where) - held.columns.keys())
-        held.columns.update(_read_columns(connection, missing, len(held.rows)))
+        held.columns.update(_read_columns(connection, missing))
         held.last = text, held.rows[_mask(where, held)]
     return held.last[1], held
 
@@ -144,17 +144,17 @@ def _mask(where: Filter, held: Fields) -> Mask:
             return held.columns[leaf.field].mask(leaf)
 
 
-def _read_columns(connection: sqlite3.Connection, names: Sequence[str], n: int) -> dict[str, Column]:
+def _read_columns(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, Column]:
     """Read some fields of all records."""
     found: dict[str, Column] = {}
     for name in names:
         # Of two paths SQLite makes a JSON array, in which true differs from 1 and a missing field is null.
         sql = "SELECT json_extract(fields, ?, '$[0]') FROM record ORDER BY row"
-        codes = np.empty(n, dtype=np.int32)
-        places: dict[str, int] = {}
-        for at, (text,) in enumerate(connection.execute(sql, (field_path(name),))):
-            codes[at] = places.setdefault(text, len(places))
-        found[name] = Column(codes, [json.loads(text)[0] for text in places])
+        texts = [text for (text,) in connection.execute(sql, (field_path(name),))]
+        places = {text: at for at, text in enumerate(dict.fromkeys(texts))}
+        codes = np.fromiter(map(places.__getitem__, texts), np.int32, len(texts))
+        values = json.loads(f"[{','.join(places)}]")
+        found[name] = Column(codes, [value for (value, *_) in values])
     return found
 
 
