@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Fashion attributes and descriptions
 #
-# A shop wants structured attributes from its pictures, and a text from the attributes. The article fine-tunes BLIP-2
-# by LoRA on questions such as "What is the sleeve length of the shirt?" and lets a model on Bedrock write. Here the
-# bundled models answer, and the offline template writes; the lines for BLIP-2 and Bedrock stand beside.
+# A shop wants structured attributes from its pictures, and a text written from them. The article fine-tunes BLIP-2 with
+# LoRA on questions such as "What is the sleeve length of the shirt?" and lets a model on Bedrock write the text. Here
+# the bundled models answer, and the offline template writes; the lines for BLIP-2 and Bedrock are given too.
 
 # %%
 import csv
@@ -20,7 +20,7 @@ print(Counter(row["type"] for row in rows).most_common(4))
 # %% [markdown]
 # ## Questions and answers to train on
 #
-# `finetune prepare` makes a table of pairs from a catalogue, split by product so that no product is on two sides.
+# `finetune prepare` makes a table of pairs from a catalogue, split by product so that no product is in two parts.
 
 # %%
 made = subprocess.run(
@@ -33,7 +33,7 @@ print(made.stdout[:700])
 
 # %% [markdown]
 # With a GPU and `catalens[finetune]`, BLIP-2 learns from that table; image features are computed once, and the merged
-# model is proved equal to the adapter:
+# model is checked against the adapter:
 #
 # ```text
 # catalens finetune answers pairs.parquet --model Salesforce/blip2-flan-t5-xl --out shirts
@@ -64,8 +64,8 @@ for name, value in attributes.items():
 # %% [markdown]
 # ## The description
 #
-# Every attribute is said, and no colour, material, pattern, size or number is added; each sentence names the facts it
-# rests on. `writer="bedrock:MODEL-ID"` lets a model on Bedrock write, and its text is held to the same rule.
+# Every attribute is stated, and no colour, material, pattern, size or number is made up; each sentence names the facts
+# it rests on. `writer="bedrock:MODEL-ID"` lets a model on Bedrock write, and its text is held to the same rule.
 
 # %%
 facts = {name: value.value for name, value in attributes.items() if value.value != "unknown"}

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # From a picture back to its prompt
 #
-# CLIP Interrogator asks which words would make an image generator paint this picture: a caption by BLIP, and the terms
-# that bring the whole nearest to the picture by CLIP. Here the bundled reader and encoder do both;
+# CLIP Interrogator asks which words would make an image generator paint this picture: a caption by BLIP, followed by
+# the terms that bring the text closest to the picture, as CLIP sees it. Here the bundled reader and encoder do both;
 # `cl.load(encoder="ViT-L-14/openai", reader="blip-large")` is what the original uses.
 
 # %%
@@ -18,8 +18,8 @@ Image.open("photo.jpg")
 # %% [markdown]
 # ## Four modes
 #
-# `best` adds term after term as long as the whole comes nearer; `fast` joins the nearest terms; `classic` takes one
-# of each table; `negative` says what the picture is not.
+# `best` adds terms for as long as they bring the prompt closer; `fast` joins the nearest terms; `classic` takes one
+# from each table; `negative` says what the picture is not.
 
 # %%
 for mode in ("best", "fast", "classic", "negative"):

@@ -2,9 +2,9 @@
 # # Multimodal search
 #
 # The article encodes the Amazon Berkeley Objects with CLIP, puts vectors and fields into OpenSearch, and searches by
-# text and by picture. This script makes a small set in the same layout, reads it as that, and searches it in one
-# file. For OpenSearch, the path becomes an address (`opensearch://localhost:9200/shop`); the contract tests run over
-# both.
+# text and by picture. This script makes a small set in the same layout, reads it as if it were the original, and
+# searches it in one file. For OpenSearch, the path becomes an address (`opensearch://localhost:9200/shop`); the
+# contract tests run against both.
 
 # %%
 import csv
@@ -21,7 +21,7 @@ import catalens as cl
 # %% [markdown]
 # ## A set in the layout of ABO
 #
-# Gzipped JSON lines describe listings, texts in several languages; a gzipped table says where each picture is.
+# Gzipped JSON lines describe the listings, in several languages; a gzipped table says where each picture is.
 
 # %%
 root = Path("abo")

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # A whole catalogue in one pass
 #
-# Batch jobs over a catalogue fail in the middle. `lens.run` reads each picture once for all stages, writes one row per
+# Batch jobs over a catalogue get interrupted. `lens.run` reads each picture once for all stages, writes one row per
 # picture, and continues where it was stopped; `catalens enrich` is the same on the command line, also on a Ray cluster
 # (`--engine ray`), and `catalens transform` runs a deployed model over an S3 prefix.
 
@@ -21,7 +21,7 @@ for line in Path("enriched.jsonl").read_text(encoding="utf-8").splitlines()[:3]:
     print(row["image"], "|", row["captions"])
 
 # %% [markdown]
-# The same job again has nothing to do. A picture that cannot be read is named with the reason and stops nothing:
+# Run again, the job has nothing to do. A picture that cannot be read is named with the reason, and the rest go on:
 
 # %%
 Path("photos/zzz-broken.jpg").write_bytes(b"not a picture")

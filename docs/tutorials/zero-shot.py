@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Zero-shot tags behind an endpoint
 #
-# CLIP compares a picture with sentences it was never trained on as classes. This tutorial tags pictures with labels of
-# our own, packs the model as SageMaker wants it, and calls the packed functions as the endpoint would.
+# CLIP compares a picture with sentences, and none of them has to be a class that it was trained on. This tutorial tags
+# pictures with our own labels, packages the model for SageMaker, and calls the packaged functions as an endpoint would.
 #
-# The bundled encoder stands in for CLIP; `cl.load(encoder="ViT-B-32/openai")` takes CLIP itself. Nothing is sent to
-# AWS: the packed functions run in a process of their own, and the deployment is a dry run.
+# The bundled encoder stands in for CLIP; `cl.load(encoder="ViT-B-32/openai")` loads CLIP itself. Nothing is sent to
+# AWS: the packaged functions run in a separate process, and the deployment is a dry run.
 
 # %%
 import json
@@ -18,7 +18,7 @@ import catalens as cl
 lens = cl.load()
 
 # %% [markdown]
-# Labels work best as the sentence that a caption would be. The probabilities are over the labels and "none of these".
+# Labels work best when phrased like a caption. The probabilities are shared among the labels and "none of these".
 
 # %%
 labels = ["a photo of a t-shirt", "a photo of a dress", "a photo of a shoe", "a photo of a bag"]
@@ -29,7 +29,7 @@ for result in lens.tag("photos/", labels, top=2):
     print(result.id.ljust(28), ", ".join(f"{tag.label} {tag.score:.2f}" for tag in result.value))
 
 # %% [markdown]
-# Several sentences for one label, averaged, are steadier than one:
+# Averaging several sentences for each label is more reliable than using one:
 
 # %%
 for tag in lens.tag("photo.jpg", ["t-shirt", "dress", "shoe"], templates=["a photo of a {}", "a product shot of a {}"]):
@@ -55,8 +55,8 @@ print(len(names), "files, among them:")
 print("\n".join(name for name in names if name.count("/") < 2)[:600])
 
 # %% [markdown]
-# The request that the article's caller sends: a picture in base64, and labels as the prompt. The functions run in a new
-# process whose only Catalens is the archive's own.
+# This is the request that the article's client sends: a picture in base64, and labels as the prompt. The functions run
+# in a new process, which sees no other Catalens than that in the archive.
 
 # %%
 child = """
