@@ -142,7 +142,7 @@ def test_a_reader_that_keeps_no_conversation_says_so(context: BrowserContext, mo
     class Forgetful(FakeReader):
         keeps_history = False
 
-    monkeypatch.setitem(SHIPPED, "fake", lambda _threads: Forgetful())
+    monkeypatch.setitem(SHIPPED, "fake", lambda *_: Forgetful())
     with listening(around=lambda app: Page(app, "127.0.0.1")) as address:
         tab = context.new_page()
         tab.goto(address)
