@@ -8,7 +8,7 @@ import { readerFlag } from "./models.js";
 const MOST_TURNS = 100; // of the service
 const ALONE =
   "This reader answers each question on its own: what was asked and answered before does not reach it. " +
-  "Readers that keep a conversation, such as BLIP-2 and chat models, are chosen with --reader.";
+  "Readers that keep a conversation, such as BLIP-2 and chat models, are chosen with ";
 
 /** Return the card of a conversation, and what ends it when its picture goes. */
 export function conversation({ file, name, model }) {
@@ -74,7 +74,7 @@ async function settle(place, ended, reply) {
 }
 
 function tellOnce(note) {
-  if (note.hidden) note.textContent = ALONE;
+  if (note.hidden) note.replaceChildren(ALONE, h("code", {}, "--reader"), ".");
   note.hidden = false;
 }
 
