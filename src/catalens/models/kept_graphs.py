@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +41,8 @@ def compile_graph(core: Any, file: Path, settings: Mapping[str, Any], version: s
             return core.import_model(content, "CPU", settings)
     compiled = core.compile_model(core.read_model(file), "CPU", settings)
     if file.stat().st_size <= _MOST_BYTES and not read_onnx(file).external:
-        made = compiled.export_model()
-        content = made.getvalue() if isinstance(made, BytesIO) else bytes(made)
-        if keep_file(kept, lambda out: out.write(hashlib.sha256(content).digest() + content)):
+        content = compiled.export_model().getbuffer()
+        if keep_file(kept, lambda out: out.writelines([hashlib.sha256(content).digest(), content])):
             _forget_oldest(kept.parent)
     return compiled
 
