@@ -21,6 +21,7 @@ from benchmarks.enrich import WORK, draw, speed
 from benchmarks.indexes import DIM, bare_action, bare_index, bare_search, clustered, ids_of, record_at
 from benchmarks.machine import machine_facts
 from benchmarks.timing import peak_mb
+from catalens.catalogue.fusion import hybrid
 from catalens.catalogue.opensearch.address import parse_address
 from catalens.catalogue.opensearch.index import OpenSearchIndex
 from catalens.core.types import Record, Vectors
@@ -224,7 +225,7 @@ def _asked(index: OpenSearchIndex, client: OpenSearch, vectors: Vectors, queries
 def _in_turns(index: OpenSearchIndex, client: OpenSearch, query: Vectors) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "ours", lambda: ids_of(index, query)
     yield "bare", lambda: bare_search(client, "scale-bare", query, 100)
-    yield "hybrid", lambda: index.hybrid("item 77", query, _K)
+    yield "hybrid", lambda: hybrid(index, "item 77", query, _K)
 
 
 def _summary(what: str, pieces: list[Figures]) -> Figures:

@@ -14,6 +14,7 @@ import pytest
 from catalens.catalogue import storage
 from catalens.catalogue.checksums import record_checksum, vector_checksums
 from catalens.catalogue.filters import parse_filter
+from catalens.catalogue.fusion import hybrid
 from catalens.catalogue.index import EmbeddedIndex
 from catalens.catalogue.repair import check_index, repair_index
 from catalens.core.errors import CatalogueError
@@ -59,7 +60,7 @@ def everything(index: EmbeddedIndex) -> list[object]:
 
 def by_words(index: EmbeddedIndex) -> list[Record]:
     """Ask for words, whose table is SQLite's: its damage may hide a record, but never changes one."""
-    return [hit.record for hit in index.hybrid("item number7", vectors_of(1, seed=9)[0], N)] + index.keyword("item", N)
+    return [hit.record for hit in hybrid(index, "item number7", vectors_of(1, seed=9)[0], N)] + index.keyword("item", N)
 
 
 def drop(*_: object) -> None:
@@ -109,7 +110,7 @@ def test_damage_names_the_record_and_the_way_out(path: Path, name: str) -> None:
 ASKED: dict[str, Callable[[EmbeddedIndex], object]] = {
     "query": lambda index: ask(index, vectors_of(1, seed=9)[0], N),
     "filtered": lambda index: ask(index, vectors_of(1, seed=9)[0], N, parse_filter("n < 30")),
-    "hybrid": lambda index: index.hybrid("item number7", vectors_of(1, seed=9)[0], N),
+    "hybrid": lambda index: hybrid(index, "item number7", vectors_of(1, seed=9)[0], N),
     "keyword": lambda index: index.keyword("item", N),
     "records": lambda index: list(index.records()),
 }

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from catalens.catalogue.cutoff import scoring
 from catalens.catalogue.filters import parse_filter
+from catalens.catalogue.fusion import hybrid
 from catalens.catalogue.index import EmbeddedIndex
 from catalens.catalogue.memory import MemoryIndex
 from catalens.catalogue.opening import open_index
@@ -124,21 +125,21 @@ def test_any_number_of_results_may_be_asked_for(index: Index) -> None:
     index.add(records_of(3), vectors_of(3))
     assert len(ask(index, vectors_of(1)[0], 2**63)) == 3
     assert len(index.keyword("item", 2**63)) == 3
-    assert len(index.hybrid("item", vectors_of(1)[0], 2**63)) == 3
+    assert len(hybrid(index, "item", vectors_of(1)[0], 2**63)) == 3
 
 
 def test_hybrid_finds_what_either_finds_with_cosines_and_both_first(index: Index) -> None:
     titles = ["Red dress", "Blue dress", "Shoes", "Hat"]
     index.add([Record(f"p{at}", "", {"title": title}) for at, title in enumerate(titles)], vectors_of(4))
     query = vectors_of(4)[1]
-    hits = index.hybrid("dress", query, 10)
+    hits = hybrid(index, "dress", query, 10)
     assert hits[0].record.id == "p1"
     assert {hit.record.id for hit in hits} == {"p0", "p1", "p2", "p3"}
     cosines = (vectors_of(4) @ query).tolist()
     assert [hit.score for hit in hits] == pytest.approx([cosines[int(hit.record.id[1:])] for hit in hits], abs=1e-3)
-    assert index.hybrid("dress", query, 1) == hits[:1]
-    assert {hit.record.id for hit in index.hybrid("dress", query, 9, parse_filter('title = "Red dress"'))} == {"p0"}
-    assert [hit.record.id for hit in index.hybrid("dress", query, 9, min_score=0.9)] == ["p1"]
+    assert hybrid(index, "dress", query, 1) == hits[:1]
+    assert {hit.record.id for hit in hybrid(index, "dress", query, 9, parse_filter('title = "Red dress"'))} == {"p0"}
+    assert [hit.record.id for hit in hybrid(index, "dress", query, 9, min_score=0.9)] == ["p1"]
 
 
 def test_the_filter_comes_before_k(index: Index) -> None:
@@ -252,7 +253,7 @@ def test_an_empty_index_answers_nothing(index: Index) -> None:
     assert ask(index, query, 5) == []
     assert ask(index, query, 5, parse_filter("price > 1")) == []
     assert index.query(query[None][:0], 5) == []
-    assert index.hybrid("shirt", query, 5) == []
+    assert hybrid(index, "shirt", query, 5) == []
     assert index.keyword("shirt", 5) == []
     assert (list(index.records()), index.get(["a"]), index.hashes(), len(index)) == ([], [None], {}, 0)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from catalens.catalogue.filters import parse_filter
+from catalens.catalogue.fusion import hybrid
 from catalens.catalogue.migrating import migrate
 from catalens.catalogue.opening import open_index
 from catalens.catalogue.opensearch import elsewhere, paging
@@ -58,7 +59,7 @@ def test_an_index_from_elsewhere_is_read_once_its_encoder_is_named(article: str,
         assert [hit.record.id for hit in dear] == [one for _, one in expected if one in ("B02", "B03")]
         assert {record.id for record in index.keyword("dress", 5)} == {"B00", "B01"}
         assert [record.id for record in index.keyword("dress", 5, without=["blue"])] == ["B00"]
-        assert index.hybrid("hat", vectors[3], 1)[0].record.id == "B03"
+        assert hybrid(index, "hat", vectors[3], 1)[0].record.id == "B03"
         for write in (lambda: index.add([first], vectors[:1]), lambda: index.remove(["B00"])):
             with pytest.raises(CatalogueError, match="only read; copy it"):
                 write()

@@ -1,12 +1,10 @@
-"""Rankings by words and by vectors: words with cosine scores, and both rankings fused into one.
-
-For indexes that do not fuse on a server.
-"""
+"""Rankings by words and by vectors: words with cosine scores, and both rankings fused into one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from catalens.catalogue.records import check_k, check_vectors
 from catalens.catalogue.scan import rounded
 from catalens.core.errors import InputError
 from catalens.core.filters import Filter
@@ -43,7 +41,16 @@ def hybrid(
     without: Sequence[str] = (),
     min_score: float | None = None,
 ) -> list[Hit]:
-    """Answer `Index.hybrid` by one query of each kind, each at least 100 deep."""
+    """Return at most k hits of `query` and `keyword` fused by rank; the score stays the cosine with the vector.
+
+    Each kind is asked for at least 100. `without` concerns the words only: what it excludes may still be found by its
+    (dim,) vector.
+
+    Raises:
+        InputError: k is less than 1.
+        CatalogueError: the vector has another shape.
+    """
+    k, vector = check_k(k), check_vectors(vector, (index.dim,))
     depth = max(k, _MIN_DEPTH)
     near = index.query(vector[None], depth, where, min_score)[0]
     worded = by_words(index, text, vector, depth, where, without=without, min_score=min_score)

@@ -16,7 +16,6 @@ import numpy as np
 
 from catalens.catalogue import hnsw, keywords, storage, tables
 from catalens.catalogue.encoder_mismatch import check_encoder
-from catalens.catalogue.fusion import hybrid
 from catalens.catalogue.nearest import Asked, NearestRows
 from catalens.catalogue.records import check_batch, check_k, check_queries, check_vectors
 from catalens.catalogue.scan import cosines
@@ -115,9 +114,7 @@ class EmbeddedIndex:
         """Everything but writing, where the file is open for reading only; inexact once a graph was built."""
         with self._reading() as state:
             graph = state.hnsw is not None
-        return Capabilities(
-            exact=not graph, all_scores=True, excludes_words=True, fuses_on_server=False, writable=not self._read_only
-        )
+        return Capabilities(exact=not graph, all_scores=True, writable=not self._read_only)
 
     def __len__(self) -> int:
         with self._reading():
@@ -231,19 +228,6 @@ class EmbeddedIndex:
             rows = list(islice(found, k))
             records = tables.records_of(self._connection, rows)
         return [records[row] for row in rows]
-
-    def hybrid(
-        self,
-        text: str,
-        vector: Vectors,
-        k: int,
-        where: Filter | None = None,
-        *,
-        without: Sequence[str] = (),
-        min_score: float | None = None,
-    ) -> list[Hit]:
-        """Return at most k hits of both rankings, fused; the score is the cosine with the (dim,) vector."""
-        return hybrid(self, text, vector, check_k(k), where, without=without, min_score=min_score)
 
     def reencode(
         self,

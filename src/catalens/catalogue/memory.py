@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.catalogue import keywords
-from catalens.catalogue.fusion import hybrid
 from catalens.catalogue.records import check_batch, check_k, check_queries, check_vectors, words_of
 from catalens.core.errors import InputError
 from catalens.core.filters import Filter, matches
@@ -49,7 +48,7 @@ class MemoryIndex:
     @property
     def capabilities(self) -> Capabilities:
         """Everything that this process can do."""
-        return Capabilities(exact=True, all_scores=True, excludes_words=True, fuses_on_server=False, writable=True)
+        return Capabilities(exact=True, all_scores=True, writable=True)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -124,19 +123,6 @@ class MemoryIndex:
             return list(islice(passed, k))
         finally:
             table.close()
-
-    def hybrid(
-        self,
-        text: str,
-        vector: Vectors,
-        k: int,
-        where: Filter | None = None,
-        *,
-        without: Sequence[str] = (),
-        min_score: float | None = None,
-    ) -> list[Hit]:
-        """Return at most k hits of both rankings, fused; the score is the cosine with the (dim,) vector."""
-        return hybrid(self, text, vector, check_k(k), where, without=without, min_score=min_score)
 
     def close(self) -> None:
         """Drop every record."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from catalens.catalogue.cutoff import Cutoff, scoring
 from catalens.catalogue.encoder_mismatch import refusal
-from catalens.catalogue.fusion import by_words
+from catalens.catalogue.fusion import by_words, hybrid
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.filters import Filter, check_text
 from catalens.core.images import Source, read_image
@@ -180,4 +180,4 @@ def search(
         case "keyword":
             return by_words(index, query.words, vector, k, query.where, without=query.unwanted, min_score=floor)
         case "hybrid":
-            return index.hybrid(query.words, vector, k, query.where, without=query.unwanted, min_score=floor)
+            return hybrid(index, query.words, vector, k, query.where, without=query.unwanted, min_score=floor)

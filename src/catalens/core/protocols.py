@@ -184,15 +184,11 @@ class Capabilities:
     Attributes:
         exact: `query` compares the query with every record; otherwise it may miss some of the nearest.
         all_scores: the index is a `LocalIndex`, whose `scores` a relevance cut-off needs.
-        excludes_words: `keyword` and `hybrid` honour `without`; otherwise they refuse it.
-        fuses_on_server: `hybrid` is one request to a server; otherwise both rankings are fused here.
         writable: `add` and `remove` are allowed.
     """
 
     exact: bool
     all_scores: bool
-    excludes_words: bool
-    fuses_on_server: bool
     writable: bool
 
 
@@ -254,21 +250,6 @@ class Index(Protocol):
         """Return at most k records with any of the words in id or text fields, best first; any text is allowed.
 
         A record with all the words of one of the texts in `without` is left out.
-        """
-
-    def hybrid(
-        self,
-        text: str,
-        vector: Vectors,
-        k: int,
-        where: Filter | None = None,
-        *,
-        without: Sequence[str] = (),
-        min_score: float | None = None,
-    ) -> list[Hit]:
-        """Return at most k hits of `query` and `keyword` fused by rank; the score stays the cosine with the vector.
-
-        `without` concerns the words only: what it excludes may still be found by its (dim,) vector.
         """
 
     def close(self) -> None:

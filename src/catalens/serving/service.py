@@ -59,7 +59,9 @@ class Service:
         self._readers = ThreadPoolExecutor(_CATALOGUE_THREADS, thread_name_prefix="catalogue")
         self._tasks: list[asyncio.Task[None]] = []
         self._make = runner
-        kinds: tuple[Kind, ...] = ("encoder", "reader") if config.writer == "template" else ("encoder", "reader", "writer")
+        kinds: tuple[Kind, ...] = (
+            ("encoder", "reader") if config.writer == "template" else ("encoder", "reader", "writer")
+        )
         self._lanes = {(name, kind): self._lane(name, kind) for name in config.models for kind in kinds}
         self._eager = [
             lane

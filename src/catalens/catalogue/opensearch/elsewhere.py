@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
-from catalens.catalogue import fusion
 from catalens.catalogue.encoder_mismatch import check_encoder, model_of
 from catalens.catalogue.keywords import query_words
 from catalens.catalogue.opensearch import bulk
 from catalens.catalogue.opensearch.address import Address, connect, parse_address
 from catalens.catalogue.opensearch.errors import errors_named
 from catalens.catalogue.opensearch.paging import Pages
-from catalens.catalogue.records import check_k, check_queries, check_vectors, storable
+from catalens.catalogue.records import check_k, check_queries, storable
 from catalens.catalogue.sources.items import flat_fields
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.filters import Filter, matches
@@ -156,7 +155,7 @@ class ElsewhereIndex:
     @property
     def capabilities(self) -> Capabilities:
         """Reading, with words."""
-        return Capabilities(exact=False, all_scores=False, excludes_words=True, fuses_on_server=False, writable=False)
+        return Capabilities(exact=False, all_scores=False, writable=False)
 
     def __len__(self) -> int:
         with errors_named(self.shown):
@@ -243,20 +242,6 @@ class ElsewhereIndex:
                 hits = iter(self._client.search(index=self._name, body={"size": k, "query": query})["hits"]["hits"])
         records = (self._record(hit["_id"], hit["_source"]) for hit in hits)
         return list(islice((each for each in records if where is None or matches(where, each.fields)), k))
-
-    def hybrid(
-        self,
-        text: str,
-        vector: Vectors,
-        k: int,
-        where: Filter | None = None,
-        *,
-        without: Sequence[str] = (),
-        min_score: float | None = None,
-    ) -> list[Hit]:
-        """Return at most k hits of both rankings, fused here; the score is the cosine with the (dim,) vector."""
-        vector = check_vectors(vector, (self.dim,))
-        return fusion.hybrid(self, text, vector, check_k(k), where, without=without, min_score=min_score)
 
     def _nearest(self, query: Vectors, k: int, min_score: float | None) -> list[Hit]:
         near = {"vector": query.astype(float).tolist(), "k": min(max(k, _DEPTH), _MAX_K)}

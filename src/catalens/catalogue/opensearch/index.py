@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from catalens.catalogue import fusion
 from catalens.catalogue.encoder_mismatch import check_encoder
 from catalens.catalogue.keywords import query_words
 from catalens.catalogue.opensearch import bulk, existing, mapping
@@ -21,7 +20,7 @@ from catalens.catalogue.opensearch.errors import errors_named
 from catalens.catalogue.opensearch.filters import compile_filter
 from catalens.catalogue.opensearch.mapping import RECORD_PARTS, VECTOR, Document, key_of, record_of
 from catalens.catalogue.opensearch.paging import Pages
-from catalens.catalogue.records import check_batch, check_k, check_queries, check_vectors, storable
+from catalens.catalogue.records import check_batch, check_k, check_queries, storable
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.filters import Filter
 from catalens.core.protocols import Capabilities
@@ -126,9 +125,7 @@ class OpenSearchIndex:
     @property
     def capabilities(self) -> Capabilities:
         """Approximate search, with words."""
-        return Capabilities(
-            exact=False, all_scores=False, excludes_words=True, fuses_on_server=False, writable=not self._read_only
-        )
+        return Capabilities(exact=False, all_scores=False, writable=not self._read_only)
 
     def __len__(self) -> int:
         with self._found():
@@ -239,20 +236,6 @@ class OpenSearchIndex:
             body = {"size": k, "_source": RECORD_PARTS, "query": query}
             hits = self._client.search(index=self._name, body=body)["hits"]["hits"]
         return [record_of(hit["_source"]) for hit in hits]
-
-    def hybrid(
-        self,
-        text: str,
-        vector: Vectors,
-        k: int,
-        where: Filter | None = None,
-        *,
-        without: Sequence[str] = (),
-        min_score: float | None = None,
-    ) -> list[Hit]:
-        """Return at most k hits of both rankings, fused here; the score is the cosine with the (dim,) vector."""
-        vector = check_vectors(vector, (self.dim,))
-        return fusion.hybrid(self, text, vector, check_k(k), where, without=without, min_score=min_score)
 
     @contextmanager
     def loading(self) -> Iterator[None]:

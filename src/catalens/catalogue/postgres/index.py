@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, LiteralString, Self
 
 import numpy as np
 
-from catalens.catalogue import fusion
 from catalens.catalogue.encoder_mismatch import check_encoder
 from catalens.catalogue.postgres import table
 from catalens.catalogue.postgres.address import Address, connect, parse_address
@@ -20,7 +19,6 @@ from catalens.catalogue.records import (
     check_batch,
     check_k,
     check_queries,
-    check_vectors,
     fields_from_json,
     fields_to_json,
     storable,
@@ -126,9 +124,7 @@ class PostgresIndex:
     @property
     def capabilities(self) -> Capabilities:
         """Approximate search, with words."""
-        return Capabilities(
-            exact=False, all_scores=False, excludes_words=True, fuses_on_server=False, writable=not self._read_only
-        )
+        return Capabilities(exact=False, all_scores=False, writable=not self._read_only)
 
     def __len__(self) -> int:
         ((count,),) = self._rows("SELECT count(*) FROM {}", [])
@@ -251,20 +247,6 @@ class PostgresIndex:
             [query, *values, k],
         )
         return list(map(_record, rows))
-
-    def hybrid(
-        self,
-        text: str,
-        vector: Vectors,
-        k: int,
-        where: Filter | None = None,
-        *,
-        without: Sequence[str] = (),
-        min_score: float | None = None,
-    ) -> list[Hit]:
-        """Return at most k hits of both rankings, fused here; the score is the cosine with the (dim,) vector."""
-        vector = check_vectors(vector, (self.dim,))
-        return fusion.hybrid(self, text, vector, check_k(k), where, without=without, min_score=min_score)
 
     @contextmanager
     def loading(self) -> Iterator[None]:
