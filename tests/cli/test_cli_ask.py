@@ -82,7 +82,7 @@ def test_a_reader_that_cannot_remember_says_so_once_and_goes_on(
                 raise ModelError("keeps no conversation")
             return super().answer(seen, questions, decoding=decoding)
 
-    monkeypatch.setitem(SHIPPED, "fake", lambda _threads: Forgetful())
+    monkeypatch.setitem(SHIPPED, "fake", lambda _threads, _cache: Forgetful())
     for more in ([], ["--answers", "red,blue"]):
         ran = run("ask", colours / "a.png", "What colour?", "--chat", *more, stdin=b"Which color?\nWhat colour?\n")
         assert ran.code == 0
@@ -108,7 +108,7 @@ def test_a_question_that_cannot_be_answered_does_not_end_the_conversation(
                 raise InputError("'Why?' has no answer; ask what")
             return super().answer(seen, questions, history=history, decoding=decoding)
 
-    monkeypatch.setitem(SHIPPED, "fake", lambda _threads: Choosy())
+    monkeypatch.setitem(SHIPPED, "fake", lambda _threads, _cache: Choosy())
     ran = run("ask", colours / "a.png", "What colour?", "--chat", stdin=b"Why?\nWhich color?\n")
     assert ran.code == 1
     assert [row.get("answer") for row in ran.rows] == ["red", None, "red"]

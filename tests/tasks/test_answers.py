@@ -24,6 +24,7 @@ from catalens.tasks.answer_weights import (
 )
 from catalens.tasks.answers import AnswerChooser, choose
 from catalens.tasks.question_kinds import answer_texts, parse_question
+from catalens.training.none_of_these import KEPT, Offer, learn_limits, report
 from tests.support.seams import Closeable
 from tests.support.word_encoder import WordEncoder
 
@@ -188,6 +189,42 @@ def test_unknown_is_answered_below_what_was_learned_unless_the_caller_says_other
     assert unsure.choose(vectors, None, "what is it?", ANSWERS, unknown_below=0.0)[0].value == "cat"
 
 
+def test_none_of_the_answers_fits_where_another_one_leads() -> None:
+    weights = KindWeights(encoder=20.0, reader=0.0, most_behind=1.0)
+    reader = Scored([0.0])
+    asked = chooser(reader, colour=weights)
+    vectors = np.concatenate([WORDS.picture(blue=1.0), WORDS.picture(red=1.0)])
+    both = [None, None]
+    found = asked.choose(vectors, both, "what colour is it?", ["red", "green"])
+    assert [each.value for each in found] == ["unknown", "red"]
+    assert sum(found[0].probabilities.values()) == pytest.approx(1.0)
+    # Blue is among the answers in another word; a word that nobody knows may mean anything.
+    for answers in (["red", "navy blue"], ["red", "reddish-what"]):
+        assert "unknown" not in {each.value for each in asked.choose(vectors, both, "what colour is it?", answers)}
+    found = asked.choose(vectors, both, "what colour is it?", ["red", "green"], unknown_below=0.0)
+    assert [each.value for each in found] == ["red", "red"], "who names a threshold decides alone"
+    assert asked.choose(vectors, both, "what colour is it?", ["red"])[0].value == "unknown"
+
+
+def test_none_of_the_answers_fits_where_the_likeliest_is_far_from_the_picture() -> None:
+    asked = chooser(Scored([0.0]), thing=KindWeights(encoder=10.0, reader=0.0, least_logit=5.0))
+    vectors = np.concatenate([WORDS.picture(shirt=1.0), WORDS.picture(cat=1.0)])
+    found = asked.choose(vectors, [None, None], "what is it?", ANSWERS)
+    assert [each.value for each in found] == ["unknown", "cat"]
+
+
+def test_the_limits_leave_the_share_of_right_answers_that_is_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    fitting = [Offer(row[None, :3], row[None, 3:], 0) for row in rng.normal([4, 0, 0, 0], 1, (400, 4))]
+    without = [Offer(row[None, :3], row[None, 3:], None) for row in rng.normal([0, 0, 0, 4], 1, (400, 4))]
+    weights = KindWeights(encoder=1.0)
+    learned = learn_limits([*fitting, *without], weights)
+    before, after = (report([*fitting, *without], each) for each in (weights, learned))
+    assert before["given where none fits"] == 1.0
+    assert after["given where none fits"] < 0.2
+    assert before["right"] - after["right"] == pytest.approx(1 - KEPT, abs=0.01)
+
+
 def cases(*, right_encoder: bool, right_reader: bool, n: int = 400) -> AnsweredCases:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, n)
@@ -213,7 +250,9 @@ def test_weights_follow_who_is_right() -> None:
 
 def test_weights_are_kept_in_a_file(tmp_path: Path) -> None:
     weights = AnswerWeights(
-        encoder_name="e@1", reader_name="r@2", kinds={"presence": KindWeights(encoder=14.0, reader=0.5, offset=-2.25)}
+        encoder_name="e@1",
+        reader_name="r@2",
+        kinds={"presence": KindWeights(encoder=14.0, offset=-2.25), "place": KindWeights(most_behind=0.5)},
     )
     save_answer_weights(weights, tmp_path / "answers.json")
     assert load_answer_weights(tmp_path / "answers.json") == weights

@@ -40,7 +40,7 @@ def ask(
     ] = None,
     unknown_below: Annotated[
         float | None,
-        Option(min=0.0, max=1.0, help='With --answers: answer "unknown" below this probability.'),
+        Option(min=0.0, max=1.0, help='With --answers: answer "unknown" below this probability; 0 always chooses.'),
     ] = None,
     chat: Annotated[
         bool, Option("--chat", help="Chat about one picture, until an empty line or the end of input.")

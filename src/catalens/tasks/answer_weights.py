@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from catalens.core.errors import InputError, ModelError
 from catalens.core.files import write_atomically
@@ -35,17 +36,26 @@ class KindWeights:
         reader: factor of the reader's log-likelihoods; 0 leaves the reader unasked.
         offset: added to the logit of "yes" in questions of presence.
         unknown_below: the probability below which neither model knows the answer.
+        least_logit: of the likeliest answer; below it none of the answers fits. None asks for nothing.
+        most_behind: how far the likeliest answer may be behind another one that is not offered, as a difference of
+            logits; further, and none of the answers fits. None compares with no others.
     """
 
     encoder: float = 0.0
     reader: float = 1.0
     offset: float = 0.0
     unknown_below: float = 0.0
+    least_logit: float | None = None
+    most_behind: float | None = None
 
     def __post_init__(self) -> None:
         numbers = (self.encoder, self.reader, self.offset, self.unknown_below)
         if not all(map(math.isfinite, numbers)) or min(self.encoder, self.reader) < 0 or not any(numbers[:2]):
             raise InputError(f"the weights of answers are {numbers}; they must be numbers, the first two not negative")
+        if not all(math.isfinite(each) for each in (self.least_logit, self.most_behind) if each is not None):
+            raise InputError(
+                f"the limits of answers are {self.least_logit} and {self.most_behind}, which are no numbers"
+            )
         if not 0.0 <= self.unknown_below <= 1.0:
             raise InputError(f"unknown_below is {self.unknown_below}; it is a probability, from 0 to 1")
 
@@ -132,6 +142,23 @@ def pooled_logits(encoder: Scores, reader: Scores, weights: KindWeights, yes: in
     if yes is not None:
         logits[:, yes] += np.float32(weights.offset)
     return np.asarray(logits, dtype=np.float32)
+
+
+def none_fits(offered: Scores, others: Scores, weights: KindWeights) -> NDArray[np.bool_]:
+    """Return (n,): whether none of the answers fits a picture.
+
+    Args:
+        offered: (n, m) logits of the answers.
+        others: (n, k) logits of answers that are not offered; k may be 0.
+        weights: with the limits.
+    """
+    best = offered.max(axis=1)
+    rejected = np.zeros(len(offered), dtype=np.bool_)
+    if weights.least_logit is not None:
+        rejected |= best < weights.least_logit
+    if weights.most_behind is not None and others.shape[1]:
+        rejected |= best < others.max(axis=1) - weights.most_behind
+    return rejected
 
 
 def save_answer_weights(weights: AnswerWeights, path: Path) -> None:

@@ -16,8 +16,8 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Answerer, EncodedImages, Encoder
 from catalens.core.types import Scores, Turn, Vectors
 from catalens.core.vectors import softmax
-from catalens.tasks.answer_weights import AnswerWeights, pooled_logits
-from catalens.tasks.question_kinds import YES, Question, answer_texts, parse_question
+from catalens.tasks.answer_weights import AnswerWeights, none_fits, pooled_logits
+from catalens.tasks.question_kinds import YES, Question, answer_texts, answers_not_offered, parse_question
 from catalens.tasks.schema import UNKNOWN
 from catalens.tasks.yaml_files import shown
 
@@ -27,8 +27,8 @@ class ClosedAnswer:
     """The answer chosen among those that are allowed.
 
     Attributes:
-        value: the likeliest answer, or "unknown" where it is not likely enough.
-        probability: of the likeliest answer, in [0, 1], whether it was likely enough or not.
+        value: the likeliest answer, or "unknown" where it is not likely enough, or where none fits.
+        probability: of the likeliest answer, in [0, 1], given that one of them is right.
         probabilities: answer → probability, as the answers were given; they sum to one.
     """
 
@@ -119,7 +119,8 @@ class AnswerChooser:
             encoded: the same n pictures as the answerer encoded them; None without a reader.
             question: what is asked.
             answers: at least one, all different.
-            unknown_below: the probability that the likeliest answer needs; None: as learned for the kind of question.
+            unknown_below: the probability that the likeliest answer needs; None: as learned for the kind of question,
+                and "unknown" too where none of the answers fits the picture.
             history: the conversation before; only the reader reads it.
 
         Returns:
@@ -135,18 +136,26 @@ class AnswerChooser:
         _check(answers, unknown_below or 0.0)
         asked = parse_question(question, answers)
         weights = self.weights.of(asked.kind)
-        by_encoder = np.zeros((len(vectors), len(answers)), dtype=np.float32)
-        by_reader = np.zeros_like(by_encoder)
         alone = self.answerer is None or encoded is None
-        if weights.encoder or alone:
-            by_encoder = self.encoder_scores(vectors, asked, answers)
-        if self.answerer is not None and encoded is not None and weights.reader:
-            by_reader = _reader_scores(self.answerer, encoded, question, answers, history)
         if alone and not weights.encoder:
             weights = replace(weights, encoder=self.encoder.logit_scale)
-        shares = softmax(pooled_logits(by_encoder, by_reader, weights, yes_among(asked, answers)))
+        may_reject = unknown_below is None and not alone
+        others = answers_not_offered(asked, answers) if may_reject and weights.most_behind is not None else ()
+        every = [*answers, *others]
+        by_encoder = np.zeros((len(vectors), len(every)), dtype=np.float32)
+        by_reader = np.zeros_like(by_encoder)
+        if weights.encoder:
+            by_encoder = self.encoder_scores(vectors, asked, every)
+        if self.answerer is not None and encoded is not None and weights.reader:
+            by_reader = _reader_scores(self.answerer, encoded, question, every, history)
+        logits = pooled_logits(by_encoder, by_reader, weights, yes_among(asked, answers))
+        offered = logits[:, : len(answers)]
+        rejected = none_fits(offered, logits[:, len(answers) :], weights) & may_reject
         needed = weights.unknown_below if unknown_below is None else unknown_below
-        return [_closed(row.tolist(), answers, needed) for row in shares]
+        found = (_closed(row.tolist(), answers, needed) for row in softmax(offered))
+        return [
+            replace(each, value=UNKNOWN) if none else each for each, none in zip(found, rejected.tolist(), strict=True)
+        ]
 
     def encoder_scores(self, vectors: Vectors, question: Question, answers: Sequence[str]) -> Scores:
         """Return (n, m): how near each picture is to the sentences of each answer, as a cosine.

@@ -107,6 +107,25 @@ def answer_texts(question: Question, answer: str) -> tuple[str, ...]:
     )
 
 
+def answers_not_offered(question: Question, answers: Sequence[str]) -> tuple[str, ...]:
+    """Return what else could be answered to a question; nothing where one of the answers is not known.
+
+    >>> answers_not_offered(Question("count", "people"), ["one", "2"])
+    ('none', 'many')
+    >>> answers_not_offered(Question("colour"), ["navy blue", "sunny"])
+    ()
+    """
+    families = _table().families.get(question.kind, {})
+    offered: set[str] = set()
+    for answer in answers:
+        words = {*re.findall(r"\w+(?:-\w+)?", answer.casefold())}
+        meant = {name for name, synonyms in families.items() if words & synonyms}
+        if not meant:
+            return ()
+        offered |= meant
+    return tuple(name for name in families if name not in offered)
+
+
 def _count_texts(about: str, plain: str, words: str) -> tuple[str, ...]:
     table = _table()
     number = table.numbers.get(plain, plain)
@@ -131,6 +150,7 @@ class _Table:
     wordings: Mapping[str, Mapping[str, tuple[str, ...]]]
     same_as: Mapping[str, str]
     numbers: Mapping[str, str]
+    families: Mapping[str, Mapping[str, frozenset[str]]]
 
     @property
     def inside(self) -> frozenset[str]:
@@ -148,4 +168,7 @@ def _table() -> _Table:
         },
         same_as={word: answer for answer, words in raw["same"].items() for word in words},
         numbers={word: number for number, words in raw["numbers"].items() for word in words},
+        families={
+            kind: {name: frozenset(words) for name, words in entry.items()} for kind, entry in raw["families"].items()
+        },
     )

@@ -124,9 +124,9 @@ def cases_of(chooser: AnswerChooser, collections: Sequence[Collection]) -> dict[
     """Score every question by both models: kind → cases, those of one list of answers together."""
     rows: dict[tuple[QuestionKind, int], list[tuple[Scores, Scores, int, str, int | None]]] = {}
     for collection in collections:
-        for question, answers, some in _alike(collection.asked):
+        for question, answers, some in alike(collection.asked):
             kind = parse_question(question, answers)
-            vectors, encoded = _take(collection.encoded, [each.at for each in some])
+            vectors, encoded = take(collection.encoded, [each.at for each in some])
             by_encoder = chooser.encoder_scores(vectors, kind, answers)
             assert chooser.answerer is not None
             by_reader = chooser.answerer.score(encoded, question, answers)
@@ -176,12 +176,12 @@ def read_collections(reader: BundleReader, data: Path, chance: random.Random) ->
 
     rows = parquet.read_table(data / "everyday" / "val.parquet").to_pylist()
     questions = photograph_questions([row["captions"] for row in rows], chance)
-    found = [Collection("everyday", _encode(reader, rows), questions)]
+    found = [Collection("everyday", encode_rows(reader, rows), questions)]
     for name in ("objects", "grocery", "clothing"):
         rows = parquet.read_table(data / "wild" / f"{name}.parquet").to_pylist()
         rows = rows if name == "objects" else [row for row in rows if is_val(row["id"])][:_PICTURES]
         questions = label_questions([plain_label(row) for row in rows], chance, at_home=name != "objects")
-        found.append(Collection(name, _encode(reader, rows), questions))
+        found.append(Collection(name, encode_rows(reader, rows), questions))
     return found
 
 
@@ -202,7 +202,8 @@ def learn_weights(
     return AnswerWeights(**names, kinds=kinds, default=default), scores
 
 
-def _alike(asked: Sequence[Asked]) -> Iterator[tuple[str, tuple[str, ...], list[Asked]]]:
+def alike(asked: Sequence[Asked]) -> Iterator[tuple[str, tuple[str, ...], list[Asked]]]:
+    """Yield the questions of equal wording and answers together."""
     groups: dict[tuple[str, tuple[str, ...]], list[Asked]] = {}
     for each in asked:
         groups.setdefault((each.question, each.answers), []).append(each)
@@ -210,12 +211,14 @@ def _alike(asked: Sequence[Asked]) -> Iterator[tuple[str, tuple[str, ...], list[
         yield question, answers, some
 
 
-def _take(encoded: BundleImages, places: Sequence[int]) -> tuple[Any, BundleImages]:
+def take(encoded: BundleImages, places: Sequence[int]) -> tuple[Any, BundleImages]:
+    """Return the vectors and the encoded pictures of some places."""
     some = encoded.take(np.asarray(places, dtype=np.int64))
     return some.vectors, some
 
 
-def _encode(reader: BundleReader, rows: Sequence[dict[str, Any]]) -> BundleImages:
+def encode_rows(reader: BundleReader, rows: Sequence[dict[str, Any]]) -> BundleImages:
+    """Encode the pictures of a table's rows."""
     parts = [reader.encode_images([read_image(row["image"]["bytes"]) for row in some]) for some in batched(rows, 32)]
     return BundleImages(
         np.concatenate([part.vectors for part in parts]), np.concatenate([part.memory for part in parts], axis=2)
