@@ -14,7 +14,7 @@ import pytest
 from catalens.catalogue.filters import parse_filter
 from catalens.catalogue.index import EmbeddedIndex
 from catalens.core.errors import CatalogueError
-from catalens.core.types import Record, Vectors
+from catalens.core.types import Record
 from catalens.core.vectors import unit_rows
 from tests.support.indexes import DIM, ask, vectors_of
 
@@ -214,12 +214,7 @@ def test_reencoding_changes_all_or_nothing(path: Path) -> None:
         assert index.encoder_name == "enc"
         assert ask(index, vectors_of(30)[7], 1)[0].record.id == "r7"
 
-        def blocks() -> Iterator[tuple[list[str], Vectors]]:
-            yield ids[:20], wide[:20]
-            index.remove(["r29"])  # its picture is gone
-            yield ids[20:29], wide[20:29]
-
-        index.reencode("enc2", 8, blocks())
+        index.reencode("enc2", 8, [(ids[:20], wide[:20]), (ids[20:29], wide[20:29])], drop_missing=True)
         assert (index.encoder_name, index.dim, len(index)) == ("enc2", 8, 29)
         assert ask(index, wide[7], 1)[0].record.id == "r7"
         with pytest.raises(CatalogueError, match="re-encoded meanwhile, with enc2"):

@@ -223,7 +223,7 @@ def test_every_way_of_drawing_words_reaches_the_reader(
             asked.append(decoding)
             return super().answer(seen, questions, history=history, decoding=decoding)
 
-    monkeypatch.setitem(SHIPPED, "fake", lambda _threads: Remembering())
+    monkeypatch.setitem(SHIPPED, "fake", lambda _threads, _cache: Remembering())
     name, *questions = command
     by_chance = ["--temperature", 0.7, "--top-p", 0.9, "--seed", 3]
     others = ["--max-tokens", 9, "--min-tokens", 2, "--repetition-penalty", 1.5]

@@ -119,6 +119,21 @@ def test_reencoding_brings_a_catalogue_to_the_encoder_in_use(run: Run, catalogue
     assert run("search", catalogue, "--image", picture, "-k", 1).rows[0]["score"] == pytest.approx(1, abs=1e-3)
 
 
+def test_reencoding_keeps_nothing_of_its_own_and_all_that_was_kept(
+    run: Run, catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny_bundle(tmp_path / "tiny")
+    assert run("index", "reencode", catalogue, "--model", "tiny").code == 0
+    beside = catalogue.with_name(f"{catalogue.name}.old")
+    assert not beside.exists()
+    assert not catalogue.with_name(f"{catalogue.name}.new").exists()
+    assert run("index", "migrate", catalogue, "--encoder", "fake").rows[0]["kept"] == str(beside)
+    refused = run("index", "reencode", catalogue, "--model", "tiny")
+    assert (refused.code, beside.exists()) == (3, True)
+    assert "is kept from an earlier re-encoding; delete it with: catalens index migrate" in refused.err
+
+
 def test_a_catalogue_is_searched_and_extended_by_the_encoder_that_filled_it(
     run: Run, catalogue: Path, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,7 +100,7 @@ def test_a_reader_that_keeps_no_conversation_says_so_and_refuses_one(monkeypatch
     class Forgetful(FakeReader):
         keeps_history = False
 
-    monkeypatch.setitem(SHIPPED, "fake", lambda _threads: Forgetful())
+    monkeypatch.setitem(SHIPPED, "fake", lambda _threads, _cache: Forgetful())
     ask: dict[str, Any] = {"image": b64(RED), "question": "what colour is it?"}
     with serving() as client:
         assert client.post("/v1/answers", json=ask).json()["keeps_history"] is False

@@ -235,30 +235,24 @@ class EmbeddedIndex:
         dim: int,
         blocks: Iterable[tuple[Sequence[str], Vectors]],
         *,
-        exclusively: bool = False,
         drop_missing: bool = False,
     ) -> None:
         """Replace every vector and the encoder's name in one step; until then, and on failure, all is as before.
+
+        Other writers wait while blocks are made, so that they add nothing that blocks lack.
 
         Args:
             encoder_name: the new encoder.
             dim: its width.
             blocks: ids and their (n, dim) vectors, until every record had its turn. They are kept in memory as
-                float16 until the end. Unless `exclusively`, no lock is held while they are made, and whoever makes
-                them may `remove` a record that can no longer be encoded.
-            exclusively: keep other writers waiting while blocks are made, so that they add nothing that blocks lack.
+                float16 until the end.
             drop_missing: remove records that have no new vector.
 
         Raises:
             CatalogueError: a record without a new vector, or what `add` raises.
         """
-        if exclusively:
-            with self._writing():
-                self._replace(encoder_name, dim, _halves(blocks, dim), drop_missing=drop_missing)
-        else:
-            fresh = _halves(blocks, dim)
-            with self._writing():
-                self._replace(encoder_name, dim, fresh, drop_missing=drop_missing)
+        with self._writing():
+            self._replace(encoder_name, dim, _halves(blocks, dim), drop_missing=drop_missing)
         self._encoder = (encoder_name, dim)
         hnsw.delete_others(self.path, None)
 

@@ -129,7 +129,7 @@ class FileReplacement:
         with open_index(self._new, read_only=True) as new:
             encoder_name, dim = new.encoder_name, new.dim
         with EmbeddedIndex.open(self._path) as index:
-            index.reencode(encoder_name, dim, blocks(), exclusively=True, drop_missing=drop_missing)
+            index.reencode(encoder_name, dim, blocks(), drop_missing=drop_missing)
         _delete(self._new)
 
     def drop(self) -> Sequence[str]:

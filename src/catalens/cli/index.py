@@ -12,7 +12,7 @@ from typer import Argument, Option
 from catalens.cli import index_add, index_check, index_migrate, inputs, output
 from catalens.cli.commands import command, command_group
 from catalens.cli.filtering import filter_of, say_unknown_fields
-from catalens.cli.options import Catalogue, Json, Model, Where, session_for
+from catalens.cli.options import Catalogue, Json, Model, Where
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
@@ -128,26 +128,16 @@ def reencode(
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Re-encode every picture with another encoder or a newer revision; nothing changes until that is complete."""
-    from catalens.pipelines.catalogue import catalogue_encoder
-    from catalens.pipelines.reencode import reencode as encode
+    """Re-encode every picture with another encoder or a newer revision; nothing changes until that is complete.
 
-    session = session_for(model)
-    encoder = catalogue_encoder(catalogue, session)
+    A run that was stopped continues when the same command is given again. `catalens index migrate --encoder` keeps the
+    replaced catalogue.
+    """
+    inputs.catalogue(catalogue)
     tally = Tally(as_json=output.wants_json(json))
-    with _open_file(catalogue) as index:
-        if index.encoder_name == encoder.name:
-            raise InputError(f"{catalogue} is of {encoder.name} already; name another encoder with --model")
-        with output.progress("encoding", len(index)) as update:
-
-            def done(count: int) -> None:
-                tally.done += count
-                update(tally.done + tally.failed)
-
-            encode(index, encoder, session, drop=drop, on_failure=tally.fail, on_done=done)
-        facts = {"encoder": encoder.name, "encoded": tally.done, "failed": tally.failed, "records": len(index)}
-    _show(catalogue, facts, as_json=tally.as_json)
-    tally.finish()
+    row = index_migrate.reencode(catalogue, model, tally, drop=drop)
+    _show(catalogue, row, as_json=tally.as_json)
+    tally.finish(empty_is_fine=True)
 
 
 @command("catalens index graph shop.catalens", "catalens index graph shop.catalens --drop")

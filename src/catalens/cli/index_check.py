@@ -28,7 +28,7 @@ def check(
     The exit code is 1 if the catalogue is damaged. --repair keeps the damaged file beside the new one.
     """
     from catalens.catalogue.repair import check_index, repair_index
-    from catalens.pipelines.reencode import encode_lost
+    from catalens.pipelines.lost_vectors import encode_lost
 
     path = inputs.existing(catalogue)
     found = check_index(path)

@@ -12,7 +12,7 @@ from catalens.cli import inputs, output
 from catalens.cli.commands import command
 from catalens.cli.options import Catalogue, Json, session_for
 from catalens.cli.tally import Tally
-from catalens.core.errors import InputError
+from catalens.core.errors import CatalogueError, InputError
 
 
 @command(
@@ -75,14 +75,55 @@ def _copy(source: str, destination: str) -> dict[str, object]:
     return {"copied": done.copied, "unchanged": done.skipped, "records": done.records}
 
 
+def reencode(catalogue: str, name: str | None, tally: Tally, *, drop: bool) -> dict[str, object]:
+    """Encode a catalogue again and keep nothing of the old one; one that an earlier run kept is not touched.
+
+    Raises:
+        CatalogueError: an old one is kept, or a picture cannot be read and `drop` is not set.
+    """
+    from catalens.catalogue.opening import shown
+    from catalens.catalogue.replacing import replacement_of
+    from catalens.catalogue.unfinished import still_kept
+
+    with closing(replacement_of(catalogue)) as replacement:
+        if replacement.kept():
+            raise still_kept(replacement.old, shown(catalogue))
+        row = _encoded(catalogue, None, name, tally, skip_unreadable=drop)
+        if row.pop("kept", None) is None:
+            raise CatalogueError(
+                f"{shown(catalogue)} stays as it is, since {tally.failed} pictures cannot be read; restore them, or "
+                "remove their records with --drop"
+            )
+        replacement.drop()
+    row["encoded"] = tally.done
+    del row["unchanged"]
+    return row
+
+
 def _reencode(
     source: str, destination: str | None, name: str, tally: Tally, *, skip_unreadable: bool
 ) -> dict[str, object]:
     from catalens.catalogue.opening import shown
+
+    row = _encoded(source, destination, name, tally, skip_unreadable=skip_unreadable)
+    if destination is None and "kept" not in row:
+        output.say(
+            f"{shown(source)} stays as it is, since {tally.failed} pictures cannot be read; "
+            "restore them, or leave them out with --skip-unreadable",
+            style="yellow",
+        )
+    return row
+
+
+def _encoded(
+    source: str, destination: str | None, name: str | None, tally: Tally, *, skip_unreadable: bool
+) -> dict[str, object]:
+    """Encode again, and return what was done; `kept` is there if the source was replaced."""
+    from catalens.pipelines.catalogue import catalogue_encoder
     from catalens.pipelines.migrating import reencode_beside, reencode_into
 
     session = session_for(name)
-    encoder = session.encoder()
+    encoder = catalogue_encoder(source, session)
     with session, _progress("encoding") as tell:
         if destination is not None:
             done = reencode_into(source, destination, encoder, session=session, on_progress=tell)
@@ -90,12 +131,6 @@ def _reencode(
             done = reencode_beside(source, encoder, session=session, skip_unreadable=skip_unreadable, on_progress=tell)
     tally.done = done.encoded + done.skipped
     tally.report(done.failures)
-    if destination is None and done.kept is None:
-        output.say(
-            f"{shown(source)} stays as it is, since {len(done.failures)} pictures cannot be read; "
-            "restore them, or leave them out with --skip-unreadable",
-            style="yellow",
-        )
     row = {"encoder": encoder.name, "encoded": done.encoded, "unchanged": done.skipped, "failed": len(done.failures)}
     return row | {"records": done.records} | ({"kept": done.kept} if done.kept is not None else {})
 

@@ -128,7 +128,7 @@ def _already(uri: str | Path, encoder: Encoder, replacement: Replacement) -> Ree
         if index.encoder_name != encoder.name:
             return None
         if not replacement.kept():
-            raise InputError(f"{shown(uri)} is of {encoder.name} already; name another encoder with --encoder")
+            raise InputError(f"{shown(uri)} is of {encoder.name} already; name another encoder")
         return Reencoding(0, len(index), (), len(index), replacement.old)
 
 
