@@ -1,7 +1,8 @@
 """Filters over the fields of a catalogue: the fields that filters look at, held as columns in memory.
 
-The JSON of all records is read once for each field (0.15 s for 100,000 records); from then on a new
-filter on that field takes about a millisecond, and the column is kept until the catalogue changes.
+The first filter looks at the checksums of all records, and the JSON of all is read once for each field (0.2 and
+0.13 s for 100,000 records); from then on a new filter on that field takes about two milliseconds with its search, and
+the column is kept until the catalogue changes.
 """
 
 from __future__ import annotations
