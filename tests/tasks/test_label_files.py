@@ -31,6 +31,16 @@ from catalens.tasks.label_files import MOST_BYTES, is_label_file, load_labels
         ("list.json", '["cup", "red dress"]', ["cup", "red dress"]),
         ("list.json", '[{"id": 1, "label": "cup"}, {"name": "plate"}]', ["cup", "plate"]),
         ("list.json", '{"version": 2, "labels": ["cup"]}', ["cup"]),
+        ("config.json", '{"id2label": {"0": "cup", "10": "bowl", "2": "plate"}}', ["cup", "plate", "bowl"]),
+        ("class_index.json", '{"0": ["n03147509", "cup"], "1": ["n03959485", "plate"]}', ["cup", "plate"]),
+        ("map.json", '{"plate": 1, "cup": 0}', ["cup", "plate"]),
+        ("data.yaml", "nc: 2\nnames:\n  0: cup\n  1: plate\n", ["cup", "plate"]),
+        ("data.yaml", "nc: 2\nnames: [cup, plate]\n", ["cup", "plate"]),
+        ("numbered.txt", "0 cup\n1 red dress\n", ["cup", "red dress"]),
+        ("numbered.txt", "1: cup\n2: plate\n", ["cup", "plate"]),
+        ("counted.txt", "1 cup\n3 plates\n", ["1 cup", "3 plates"]),
+        ("sizes.txt", "2 cups\n3 cups\n", ["2 cups", "3 cups"]),
+        ("synsets.txt", "n01440764 tench, Tinca tinca\nn02123045 cat\n", ["tench, Tinca tinca", "cat"]),
         (
             "selected_tags.csv",
             "tag_id,name,category,count\n9999999,general,9,807858\n470575,1girl,0,4225150\n212816,long_hair,0,982\n"
@@ -63,6 +73,12 @@ def test_files_that_hold_no_labels_are_named(tmp_path: Path, name: str, content:
     with pytest.raises(InputError, match=message) as caught:
         load_labels(str(tmp_path / name))
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_says_the_encoding(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "labels.txt").write_bytes("été\r\ncup\r\n".encode(encoding))
+    assert load_labels(str(tmp_path / "labels.txt")) == ["été", "cup"]
 
 
 def test_a_large_value_is_not_put_into_the_message(tmp_path: Path) -> None:

@@ -173,14 +173,18 @@ def split_mark(content: bytes) -> tuple[bytes, str]:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file.
+    """Read a text file in UTF-8, or in what its byte order mark says; every line ends in a line feed.
 
     Raises:
-        InputError: it is not UTF-8; the message names the line.
+        InputError: it is not in that encoding; the message names the line.
     """
+    content = path.read_bytes()
+    mark, encoding = split_mark(content)
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = content[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         byte = error.object[error.start]
-        raise InputError(f"{path} is not UTF-8 text (byte 0x{byte:02x} in line {line}); save it as UTF-8") from error
+        said = encoding.upper() if mark else "UTF-8"
+        raise InputError(f"{path} is not {said} text (byte 0x{byte:02x} in line {line}); save it as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")

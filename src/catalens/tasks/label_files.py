@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from catalens.core.errors import InputError
+from catalens.core.files import read_text
 from catalens.core.json_text import parse_json
 from catalens.tasks.yaml_files import parse_yaml, shown
 
@@ -20,8 +21,14 @@ MOST_BYTES = 64 * 1024 * 1024
 
 _COLUMNS = ("label", "labels", "name", "tag", "tags", "class", "class_name", "display_name", "term", "word", "text")
 """Names of the column with the labels, in order of preference."""
+_NUMBERED_IN = ("id2label", "label2id", "names")
+"""Keys of a map between labels and numbers: of transformers' `config.json`, and of YOLO's `data.yaml`."""
 _WD14 = ("tag_id", "name", "category")
 _WD14_RATING = "9"
+_NUMBERED = re.compile(r"(\d{1,6})[\s:.)]\s*(\S.*)")
+"""A line of Teachable Machine's `labels.txt`: `0 cup`."""
+_SYNSET = re.compile(r"n\d{8}\s+(?=\S)")
+"""WordNet's number before its words, as in ImageNet's lists."""
 _WORD = re.compile(r"[^\W\d_]{2}")
 _NUMBER = re.compile(r"\s*[-+]?\d*[.,]?\d+(?:[eE][-+]?\d+)?\s*%?\s*")
 
@@ -41,12 +48,13 @@ def is_label_file(value: str) -> bool:
 def load_labels(value: str) -> list[str]:
     """Read labels from a file or from text between commas.
 
-    - A text file has one label a line; blank lines and lines that start with # are skipped.
+    - A text file has one label a line; blank lines and lines that start with # are skipped. Numbers that count the
+      lines from 0 or 1, and WordNet's numbers, are left out.
     - A CSV or TSV table has its labels in the column named label, name, tag, class, term, word or text, or in the one
       column that is not numbers; one row without such a header is a list of labels. Of WD14's `selected_tags.csv`
       ratings are left out and underscores become spaces, as that tagger itself prints its tags.
-    - A JSON or YAML file holds a list of texts, or of objects with one of those keys, or an object with such a list;
-      JSON lines hold one text or object a line.
+    - A JSON or YAML file holds a list of texts, or of objects with one of those keys, or an object with such a list,
+      or one from numbers to labels or from labels to numbers (`id2label`); JSON lines hold one text or object a line.
 
     Args:
         value: "a, b, c", or the path of a file.
@@ -75,19 +83,22 @@ def _text_of(path: Path) -> str:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"the label file {path} is larger than {MOST_BYTES >> 20} MiB; a label list is not")
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path)
     except FileNotFoundError as error:
         raise InputError(f"there is no label file {path}") from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        byte = error.object[error.start]
-        raise InputError(f"{path} is not UTF-8 text (byte 0x{byte:02x} in line {line}); save it as UTF-8") from error
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the label file {shown(str(path))}: {error}") from error
 
 
 def _from_lines(text: str, _: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if len(lines) > 1 and all(found := [_NUMBERED.fullmatch(line) for line in lines]):
+        numbers = [int(each[1]) for each in found if each]
+        if numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] in (0, 1):
+            return [each[2] for each in found if each]
+    if all(_SYNSET.match(line) for line in lines):
+        return [_SYNSET.sub("", line) for line in lines]
+    return lines
 
 
 def _from_table(text: str, name: str) -> list[str]:
@@ -157,10 +168,23 @@ def _json(text: str, name: str) -> object:
 
 def _listed(body: object, name: str) -> list[str]:
     if isinstance(body, dict):
-        body = next((body[key] for key in _COLUMNS if isinstance(body.get(key), list)), body)
+        body = next((body[key] for key in (*_COLUMNS, *_NUMBERED_IN) if isinstance(body.get(key), list)), body)
+    if isinstance(body, dict):
+        body = next((_numbered(body[key]) for key in _NUMBERED_IN if isinstance(body.get(key), dict)), _numbered(body))
     if not isinstance(body, list):
         raise InputError(f'{name} holds {shown(body)}; a label file is a list of texts, such as ["cup", "plate"]')
     return [_label_in(item, name) for item in body]
+
+
+def _numbered(body: Mapping[object, object]) -> object:
+    """Return the labels of a map between labels and numbers, in the order of these; any other map as it is."""
+    if body and all(str(key).isdecimal() for key in body):
+        values = [body[key] for key in sorted(body, key=lambda key: int(str(key)))]
+        return [each[-1] if isinstance(each, list) and each else each for each in values]  # [synset, label]
+    numbers = sorted(value for value in body.values() if type(value) is int)
+    if len(body) > 1 and numbers in (list(range(len(body))), list(range(1, len(body) + 1))):
+        return sorted(body, key=lambda key: numbers.index(body[key]))  # type: ignore[arg-type]
+    return body
 
 
 def _label_in(item: object, name: str) -> str:
