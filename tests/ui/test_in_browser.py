@@ -303,9 +303,12 @@ def test_axe_finds_nothing_and_nothing_overflows(browser: Browser, address: str,
     tab.goto(address)
     assert serious_findings(tab) == []
     choose(tab)
+    talk(tab, "what colour is it?")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
     for same in tab.locator("details.same summary").all():
         same.click()
     assert serious_findings(tab) == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
     tab.get_by_role("tab", name="Search").click()
     tab.get_by_label("What you look for").fill("red")
     tab.keyboard.press("Enter")
