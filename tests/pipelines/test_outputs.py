@@ -239,6 +239,18 @@ def test_a_picture_is_found_by_whatever_column_names_it(picture: Record, content
     assert [row["caption"] for row in rows_of(path)] == ["a, c"]
 
 
+@pytest.mark.parametrize("written", ["{folder}/shirt.front.jpg", "./x/../shirt.front.jpg", ".\\shirt.front.jpg"])
+def test_a_picture_is_found_by_any_path_to_it(picture: Record, written: str) -> None:
+    path = Path(picture.source).with_name("products.csv")
+    cell = written.format(folder=path.parent)
+    path.write_text(f"image\n{cell}\n")
+    (table,) = Destination(text="caption", known=["caption"], table=path).outputs()
+    assert isinstance(table, Table)
+    table.write([OutputRow(picture, caption("a"))])
+    table.finish()
+    assert path.read_text() == f"image,caption\n{cell},a\n"
+
+
 def test_a_picture_in_a_cell_is_found_by_its_place(tmp_path: Path) -> None:
     path = tmp_path / "products.parquet"
     cells = [{"bytes": b"x", "path": None}, {"bytes": b"y", "path": None}]

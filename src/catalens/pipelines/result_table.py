@@ -173,7 +173,14 @@ class Table:
             return source
 
     def _key(self, row: Mapping[str, Any]) -> object:
-        return tuple(_plain(row.get(column)) for column in self._keys)
+        return tuple(self._plain(column, row.get(column)) for column in self._keys)
+
+    def _plain(self, column: str, value: object) -> str:
+        """Return an id or a path without what may be written in two ways."""
+        text = "" if value is None else str(value).strip()
+        if not text or self._columns[column] != "image":
+            return os.path.normpath(text.replace("\\", "/")) if text else ""
+        return os.path.normpath(os.path.join(self._folder, text.replace("\\", "/")))  # noqa: PTH118 - any text
 
     def _read(self) -> None:
         if self._kind == "parquet":
@@ -281,12 +288,6 @@ class Table:
             pq.write_table(table.replace_schema_metadata(self._arrow and self._arrow.metadata), file)
         except pa.ArrowException as error:
             raise InputError(f"{self._path} cannot be written as parquet: {error}") from error
-
-
-def _plain(value: object) -> str:
-    """Return an id or a path without what may be written in two ways."""
-    text = "" if value is None else str(value).strip()
-    return os.path.normpath(text.replace("\\", "/")) if text else ""
 
 
 def _checked(row: Row) -> Mapping[str, Any]:
