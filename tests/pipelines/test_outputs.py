@@ -237,6 +237,18 @@ def test_a_picture_is_found_by_whatever_column_names_it(picture: Record, content
     assert path.read_text() == expected
     in_place(path, {ids[0]: "c"}, if_exists="append", default_columns=["id", "caption"])
     assert [row["caption"] for row in rows_of(path)] == ["a, c"]
+    in_place(path, dict(zip(ids, "de", strict=False)), if_exists="overwrite")
+    assert [row["caption"] for row in rows_of(path)] == ["d"], "the first of several pictures speaks for its row"
+
+
+def test_values_of_somebody_s_own_stay_where_results_have_their_names(picture: Record) -> None:
+    path = Path(picture.source).with_name("products.csv")
+    path.write_text("image,colour,size\nshirt.front.jpg,Navy,\n")
+    columns = {"image": "image", "type": "type", "colour": "colour", "size": "size"}
+    table = Table(path, "type", columns=columns)
+    table.write([OutputRow(picture, {"type": "Shirts", "colour": "Red", "size": "M"})])
+    table.finish()
+    assert path.read_text() == "image,colour,size,type\nshirt.front.jpg,Navy,M,Shirts\n"
 
 
 @pytest.mark.parametrize("written", ["{folder}/shirt.front.jpg", "./x/../shirt.front.jpg", ".\\shirt.front.jpg"])

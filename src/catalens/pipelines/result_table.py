@@ -79,6 +79,8 @@ class Table:
         if self._kind == "parquet":
             _require_pyarrow()
         self._path, self._if_exists = path, if_exists
+        self._joins = if_exists in ("append", "prepend")
+        self._spoken: dict[int, str] = {}  # row → the picture whose result it has
         self._columns = dict(columns)
         self._folder = path.absolute().parent
         self._delimiter = "\t" if table_suffix(path) in (".tsv", ".tab") else ","
@@ -121,13 +123,19 @@ class Table:
         if not rows:
             self._add(row, [key])
         for old in rows:
-            new = {
-                column: value for column, value in row.items() if column not in self._identity or not old.get(column)
-            }
-            if not old.get(self._texts[0]) or self._if_exists == "overwrite":
-                old.update(new)
-            elif self._if_exists != "skip":
-                old.update(new | {column: self._joined(old.get(column), new[column]) for column in self._texts})
+            # Of several pictures of a row the first one speaks for it.
+            if self._joins or self._spoken.setdefault(id(old), record.source) == record.source:
+                self._merge(old, row)
+
+    def _merge(self, old: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Put a result into the row of its picture; without overwriting, what has a value keeps it."""
+        new = {column: value for column, value in row.items() if column not in self._identity or not old.get(column)}
+        if self._if_exists == "overwrite":
+            old.update(new)
+        elif not old.get(self._texts[0]):
+            old.update({column: value for column, value in new.items() if not old.get(column)})
+        elif self._joins:
+            old.update(new | {column: self._joined(old.get(column), new[column]) for column in self._texts})
 
     def _rows_of(self, record: Record, key: object) -> list[dict[str, Any]]:
         """Return the rows of a picture: that in which it lies, or those that name it."""
