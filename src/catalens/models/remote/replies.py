@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from catalens.core.json_text import parse_json
+
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 """Finish reasons of a text that ended at the token limit."""
 _NAME = "(?:seed:)?(?:think|thinking|thought|reasoning)"
@@ -99,6 +101,8 @@ def plain_reply(text: str) -> str:
     'Sure.'
     >>> plain_reply("Here are two options:\n1. A red hat.\n2. A knitted hat.")
     'A red hat.'
+    >>> plain_reply('{"caption": "A red hat."}')
+    'A red hat.'
     """
     plain = text.strip()
     for _ in range(3):  # quotes within bold, a lead-in within a code fence
@@ -110,7 +114,18 @@ def plain_reply(text: str) -> str:
             plain = plain[1:-1].strip() or before
         if plain == before:
             break
-    return plain
+    return _in_object(plain)
+
+
+def _in_object(text: str) -> str:
+    """Return the text in a JSON object that holds one, as models write that were asked for JSON; any other as it is."""
+    if not text.startswith("{"):
+        return text
+    try:
+        found = [value for value in parse_json(text).values() if isinstance(value, str) and value.strip()]
+    except ValueError:
+        return text
+    return found[0].strip() if len(found) == 1 else text
 
 
 def error_message(value: object) -> str | None:
