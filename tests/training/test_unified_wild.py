@@ -18,7 +18,7 @@ from catalens.core.types import Tag
 from catalens.demo.drawn import draw_catalogue
 from catalens.tasks.attributes import Attribute
 from catalens.tasks.schema import load_schema
-from catalens.training.recipes.unified.evaluate import value_figures
+from catalens.training.recipes.unified.figures import value_figures
 from catalens.training.recipes.unified.views import opened, pasted, squashed, varied
 from catalens.training.recipes.unified.wild import GARMENT_WORDS, GARMENTS, read_wild
 from tests.support.drawn_table import jpeg, write_table

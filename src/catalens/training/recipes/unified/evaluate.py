@@ -1,7 +1,8 @@
 """Evaluates the bundled encoders on all labelled tables: `python -m catalens.training.recipes.unified.evaluate`.
 
-Prints one row per figure, beside that of the most frequent answer. Only validation rows are used unless
-`--split test` asks for the test splits, once, for a release.
+Prints one row per figure, beside that of the most frequent answer, and fails where one is worse than when the bundles
+were released (`figures.json` beside this file; `--keep` writes it). Only validation rows are used unless `--split test`
+asks for the test splits, once, for a release.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from catalens.core.images import read_image
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.core.vectors import batched
-from catalens.models.registry import CALIBRATION, load_encoder, shipped_calibration
+from catalens.models.gate import load_gate
+from catalens.models.registry import CALIBRATION, load_encoder, shipped, shipped_calibration
+from catalens.models.routing import EVERYDAY, PRODUCT
 from catalens.tasks.attributes import Attribute, SchemaBank, build_schema_bank, read_attributes
 from catalens.tasks.calibration import Calibration, load_calibration
 from catalens.tasks.schema import load_schema
@@ -30,6 +33,15 @@ from catalens.training.fashion import read_products
 from catalens.training.kinds import read_classes
 from catalens.training.pixels import nonsense, png, read_photographs
 from catalens.training.questions import everyday_facts
+from catalens.training.recipes.unified.figures import (
+    CONFIDENT,
+    KEPT,
+    Figure,
+    read_figures,
+    shortfalls,
+    table_of,
+    value_figures,
+)
 from catalens.training.recipes.unified.targets import subjects_of
 from catalens.training.recipes.unified.wild import (
     GARMENT_WORDS,
@@ -39,30 +51,9 @@ from catalens.training.recipes.unified.wild import (
     read_wild,
 )
 
-CONFIDENT = 0.5
-"""A wrong value counts as a confident falsehood from this probability on."""
 PRODUCT_GROUPS = ("type", "colour", "gender")
 FACT_OF = {"place": "inside", "scene": "place", "people": "people", "doing": "doing"}
 """Group of the everyday schema → the kind of fact that captions tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One measured share.
-
-    Attributes:
-        table: the pictures it was measured on.
-        name: what was measured.
-        value: a share in [0, 1].
-        majority: accuracy of always giving the most frequent answer; None where there is no such answer.
-        rows: how many pictures, texts or answers it is a share of.
-    """
-
-    table: str
-    name: str
-    value: float
-    majority: float | None
-    rows: int
 
 
 class Evaluator:
@@ -93,6 +84,7 @@ class Evaluator:
             self.objects,
             self.nonsense,
             self.mixed,
+            self.routed,
         )
         return [figure for part in parts for figure in part()]
 
@@ -130,7 +122,9 @@ class Evaluator:
         for encoder in self._encoders():
             seen = self.images(encoder, "clothing-val", lambda: [row.picture for row in rows])
             out.append(
-                _closed("clothes at home", f"among {len(labels)} labels, {encoder.name}", encoder, texts, seen, truth)
+                _closed(
+                    "clothes at home", f"among {len(labels)} labels, {_plain(encoder)}", encoder, texts, seen, truth
+                )
             )
         return out
 
@@ -223,9 +217,33 @@ class Evaluator:
             first = encoder.encode_texts([each[0] for each in captions])
             found = retrieval(titles, items, list(range(len(rows))))
             told = retrieval(first, items, list(range(len(rows), len(items))))
-            out.append(Figure("one index", f"title R@10, {encoder.name}", found.recall_at_10, None, len(rows)))
-            out.append(Figure("one index", f"caption R@10, {encoder.name}", told.recall_at_10, None, len(captions)))
+            out.append(Figure("one index", f"title R@10, {_plain(encoder)}", found.recall_at_10, None, len(rows)))
+            out.append(Figure("one index", f"caption R@10, {_plain(encoder)}", told.recall_at_10, None, len(captions)))
         return out
+
+    def routed(self) -> list[Figure]:
+        """How many pictures of each table the gate sends to the encoder for products, where there are two encoders."""
+        if self.product is self.everyday:
+            return []
+        gate = load_gate(shipped(PRODUCT), self.product.dim)
+        tables = {
+            "products": (f"fashion-{self.split}", lambda: self._sold()),
+            "clothes at home": ("clothing-val", lambda: self._wild("clothing")),
+            "groceries": ("grocery-val", lambda: self._wild("grocery")),
+            "photographs": (f"everyday-{self.split}", lambda: read_photographs(self.data, self.split)),
+            "objects": ("objects", lambda: self._wild("objects")),
+        }
+        out = []
+        for table, (name, read) in tables.items():
+            sent = gate.products(self.images(self.product, name, read))
+            out.append(Figure(table, "sent to the encoder for products", float(sent.mean()), None, len(sent)))
+        return out
+
+    def _sold(self) -> list[bytes]:
+        return [row.picture for row in read_products(self.data / "fashion", self.split)]
+
+    def _wild(self, table: str) -> list[bytes]:
+        return [row.picture for row in read_wild(self.data, table, "val")]
 
     def _encoders(self) -> list[Encoder]:
         return [self.product] if self.product is self.everyday else [self.product, self.everyday]
@@ -268,23 +286,6 @@ def encode(encoder: Encoder, pictures: Sequence[bytes]) -> Vectors:
     )
 
 
-def value_figures(table: str, read: Sequence[Attribute], allowed: Sequence[Sequence[str]]) -> list[Figure]:
-    """Compare the values read with those that are right; a row without any allowed value can only be wrong or unknown.
-
-    >>> [f.value for f in value_figures("t", [Attribute("g", (), 0.2, ())], [("a",)])]
-    [0.0, 0.0, 0.0]
-    """
-    right = np.array([each.value in some for each, some in zip(read, allowed, strict=True)])
-    given = np.array([bool(each.values) for each in read])
-    sure = np.array([each.confidence >= CONFIDENT for each in read])
-    top = Counter(value for some in allowed for value in some).most_common(1)[0][1] / len(allowed)
-    return [
-        Figure(table, "right", float((given & right).mean()), top, len(read)),
-        Figure(table, "wrong", float((given & ~right).mean()), None, len(read)),
-        Figure(table, "confident and wrong", float((given & ~right & sure).mean()), None, len(read)),
-    ]
-
-
 def _closed(
     table: str, name: str, encoder: Encoder, texts: Sequence[str], vectors: Vectors, truth: Sequence[int]
 ) -> Figure:
@@ -292,23 +293,12 @@ def _closed(
     return Figure(table, name, found.top1, found.majority, found.rows)
 
 
+def _plain(encoder: Encoder) -> str:
+    return encoder.name.partition("@")[0]
+
+
 def _group(identifier: str) -> str:
     return identifier.partition("/")[0]
-
-
-def table_of(figures: Sequence[Figure]) -> str:
-    """Return the figures as a table in Markdown.
-
-    >>> print(table_of([Figure("products", "type", 0.5, None, 2)]))
-    | pictures | figure | value | majority | rows |
-    |---|---|---|---|---|
-    | products | type | 0.500 | – | 2 |
-    """
-    lines = ["| pictures | figure | value | majority | rows |", "|---|---|---|---|---|"]
-    for each in figures:
-        majority = "–" if each.majority is None else f"{each.majority:.3f}"
-        lines.append(f"| {each.table} | {each.name} | {each.value:.3f} | {majority} | {each.rows} |")
-    return "\n".join(lines)
 
 
 def cache_folder(base: Path, *encoders: Encoder) -> Path:
@@ -326,6 +316,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("runs/evaluation"), help="folder for image vectors")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--keep", action="store_true", help="keep these figures as those of the release")
     options = parser.parse_args()
     product = load_encoder(options.product, threads=options.threads)
     same = options.product == options.everyday
@@ -340,8 +331,13 @@ def main() -> None:
     )
     figures = evaluator.all()
     print(table_of(figures))  # noqa: T201 - the point of the command
-    if options.json:
-        options.json.write_text(json.dumps([asdict(each) for each in figures], indent=1) + "\n", encoding="utf-8")
+    written = json.dumps([asdict(each) for each in figures], indent=1) + "\n"
+    for file in [options.json] * bool(options.json) + [KEPT] * options.keep:
+        file.write_text(written, encoding="utf-8")
+    shipped_ones = (options.product, options.everyday, options.split) == (PRODUCT, EVERYDAY, "val")
+    worse = shortfalls(figures, read_figures(KEPT)) if shipped_ones else []
+    if worse:
+        raise SystemExit("worse than when the bundles were released:\n" + "\n".join(worse))
 
 
 if __name__ == "__main__":
