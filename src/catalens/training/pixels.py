@@ -18,14 +18,18 @@ STORED_HW = (160, 120)
 
 def decode(pictures: Sequence[bytes], *, pad: bool) -> NDArray[np.uint8]:
     """Decode to (n, 160, 120, 3): padded with white to 3:4, or stretched."""
+    return np.stack([fitted(Image.open(io.BytesIO(data)).convert("RGB"), pad=pad) for data in pictures])
+
+
+def fitted(picture: Image.Image, *, pad: bool) -> NDArray[np.uint8]:
+    """Resize one RGB picture to (160, 120, 3): padded with white to 3:4, or stretched."""
     height, width = STORED_HW
-    out = np.full((len(pictures), height, width, 3), 255, dtype=np.uint8)
-    for row, data in zip(out, pictures, strict=True):
-        image = Image.open(io.BytesIO(data)).convert("RGB")
-        scale = min(width / image.width, height / image.height)
-        size = (round(image.width * scale), round(image.height * scale)) if pad else (width, height)
-        left, top = (width - size[0]) // 2, (height - size[1]) // 2
-        row[top : top + size[1], left : left + size[0]] = np.asarray(image.resize(size, Image.Resampling.BICUBIC))
+    out = np.full((height, width, 3), 255, dtype=np.uint8)
+    scale = min(width / picture.width, height / picture.height)
+    fit = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    size = fit if pad else (width, height)
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    out[top : top + size[1], left : left + size[0]] = np.asarray(picture.resize(size, Image.Resampling.BICUBIC))
     return out
 
 

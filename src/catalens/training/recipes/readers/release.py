@@ -150,6 +150,23 @@ def change_reader(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - value
     file.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def refit(folder: Path, data: Path, *, everyday: bool) -> Scores:
+    """Choose on `val` how a bundle's reader and encoder are weighed, measure both on `test`, and write the card."""
+    encoder = load_bundle(folder)
+    made, zero_shot = load_bundle_reader(folder, encoder), encoder.facts.scores.get("zero_shot", {})
+    val = everyday_rows(data, "val") if everyday else product_rows(data, "val", _labels(zero_shot))
+    cosine, temperature = choose_by(ask_all(made, *val))
+    change_reader(folder, cosine=cosine, temperature=round(temperature, 4))
+    made = load_bundle_reader(folder, encoder)
+    scores = everyday_scores(made, data) if everyday else product_scores(made, data, zero_shot)
+    change_reader(folder, scores=scores)
+    if everyday:
+        write_card(folder)
+    else:
+        (folder / "README.md").write_text(card(encoder.facts.scores, folder), encoding="utf-8")
+    return scores
+
+
 def main() -> None:
     """Run the release."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -160,19 +177,7 @@ def main() -> None:
     folder = shipped(options.world)
     reader, tokenizer = load_reader(options.run or Path("runs") / f"reader-{options.world}")
     write_reader(folder, reader, tokenizer, {}, belief_of(options.world))
-    encoder = load_bundle(folder)
-    made, everyday = load_bundle_reader(folder, encoder), options.world == "everyday"
-    zero_shot = encoder.facts.scores.get("zero_shot", {})
-    val = everyday_rows(options.data, "val") if everyday else product_rows(options.data, "val", _labels(zero_shot))
-    cosine, temperature = choose_by(ask_all(made, *val))
-    change_reader(folder, cosine=cosine, temperature=round(temperature, 4))
-    made = load_bundle_reader(folder, encoder)
-    scores = everyday_scores(made, options.data) if everyday else product_scores(made, options.data, zero_shot)
-    change_reader(folder, scores=scores)
-    if everyday:
-        write_card(folder)
-    else:
-        (folder / "README.md").write_text(card(encoder.facts.scores, folder), encoding="utf-8")
+    scores = refit(folder, options.data, everyday=options.world == "everyday")
     print(json.dumps(scores, indent=1, ensure_ascii=False))  # noqa: T201 - what was asked for
 
 

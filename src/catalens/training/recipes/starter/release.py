@@ -10,7 +10,7 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,21 +25,33 @@ from catalens.models.readers.bundled import FACTS as READER_FACTS
 from catalens.models.readers.bundled import FOLDER
 from catalens.models.registry import CALIBRATION, shipped
 from catalens.tasks.assessment import assess
-from catalens.tasks.attributes import SchemaBank, build_schema_bank, group_probabilities, read_attributes
-from catalens.tasks.calibration import Calibration, fit_temperature, save_calibration
+from catalens.tasks.attributes import (
+    MIN_SCORE,
+    SchemaBank,
+    build_schema_bank,
+    group_probabilities,
+    held_labels,
+    read_attributes,
+)
+from catalens.tasks.calibration import Calibration, GroupCalibration, fit_temperature, save_calibration
 from catalens.tasks.schema import load_schema
-from catalens.tasks.thresholds import learn
+from catalens.tasks.thresholds import learn, lowest_threshold
 from catalens.training.evaluation import Accuracy, accuracy, retrieval
 from catalens.training.fashion import Product, read_products
 from catalens.training.gating import fit_gate
 from catalens.training.pixels import nonsense, png, read_photographs
 from catalens.training.recipes.starter.train import UNKNOWN
+from catalens.training.recipes.unified.calibrating import likely
+from catalens.training.recipes.unified.figures import value_figures
+from catalens.training.recipes.unified.wild import GARMENTS, Split, read_wild
 from catalens.training.release import calibrated, change_facts, encode_pictures, share
 
 MAIN_GROUPS = ("type", "colour", "gender", "pattern", "sleeve_length", "neck")
 TEN_COMMONEST = ("pattern", "sleeve_length", "neck")
 """Groups scored over their ten most frequent values, since the rest are a handful of rows each."""
 FIRST_SCALE = 30.0
+TYPE_PRECISION, FREQUENT = 0.8, 20
+"""How often an article type must be right of clothes at home, where it is the likeliest of so many of them."""
 GATE_PICTURES = 6000
 SOURCE = (
     "trained by `make starter` on the Fashion Product Images catalogue; the image tower starts from "
@@ -77,6 +89,12 @@ def release(run: Path, data: Path, out: Path, revision: str | None = None) -> No
     }
     image, text, tokenizer = load_towers(run)
     write_bundle(out, Normalised(image), text, tokenizer, facts)
+    finish(out, data)
+
+
+def finish(out: Path, data: Path) -> None:
+    """Fit scale, temperatures, thresholds and gate of a written bundle on `val`, measure on `test`, write the card."""
+    change_facts(out, logit_scale=FIRST_SCALE)
     encoder = load_bundle(out, runtime="onnxruntime")
     val, test = (list(read_products(data / "fashion", split)) for split in ("val", "test"))
     val_vectors, test_vectors = (encode_pictures(encoder, [row.picture for row in rows]) for rows in (val, test))
@@ -85,7 +103,7 @@ def release(run: Path, data: Path, out: Path, revision: str | None = None) -> No
 
     encoder = load_bundle(out, runtime="onnxruntime")
     bank = build_schema_bank(encoder, load_schema("fashion"))
-    calibration, _ = learn(val_vectors, table(bank, val), bank)
+    calibration = calibrate(encoder, bank, data, val_vectors, table(bank, val))
     save_calibration(calibration, out / CALIBRATION.format(schema="fashion"))
     reports = assess(test_vectors, table(bank, test), bank, calibration=calibration)
     gate, told_apart = gate_of(encoder, data, val_vectors)
@@ -97,21 +115,73 @@ def release(run: Path, data: Path, out: Path, revision: str | None = None) -> No
         ),
         "calibration": {report.group: calibrated(report) for report in reports},
         "told_apart": told_apart,
+        "at_home": at_home(encoder, bank, calibration, data),
         "elsewhere": elsewhere(encoder, bank, calibration, data),
     }
     change_facts(out, scores=scores)
     (out / "README.md").write_text(card(scores, out), encoding="utf-8")
 
 
+def calibrate(
+    encoder: Encoder, bank: SchemaBank, data: Path, sold: Vectors, columns: Mapping[str, Sequence[str | None]]
+) -> Calibration:
+    """Learn thresholds with the best F1; article types also from clothes at home, of which they must be right there.
+
+    Args:
+        encoder: the bank's.
+        bank: the encoded fashion schema.
+        data: folder of the tables.
+        sold: (n, dim), products.
+        columns: group name → their n values.
+    """
+    calibration, _ = learn(sold, columns, bank)
+    rows = read_wild(data, "clothing", "val")
+    worn = encode_pictures(encoder, [row.picture for row in rows])
+    allowed = [GARMENTS[row.label] for row in rows]
+    types = [*columns["type"], *likely(bank, "type", worn, allowed)]
+    both, _ = learn(np.concatenate([sold, worn]), {"type": types}, bank)
+    own = raised(both.groups["type"], bank, worn, allowed)
+    return replace(calibration, groups={**calibration.groups, "type": own})
+
+
+def raised(
+    rules: GroupCalibration, bank: SchemaBank, worn: Vectors, allowed: Sequence[Sequence[str]]
+) -> GroupCalibration:
+    """Raise the thresholds of frequent types until they are precise enough of clothes at home (n, dim)."""
+    group = bank.schema.group("type")
+    scores, unknown = group_probabilities(group, bank.banks["type"], worn, rules.temperature)
+    rows, labels = np.nonzero(held_labels(group, scores, unknown))
+    claims = zip(rows.tolist(), labels.tolist(), strict=True)
+    right = np.array([group.label_names[label] in allowed[row] for row, label in claims])
+    own, general = dict(rules.label_thresholds), MIN_SCORE if rules.threshold is None else rules.threshold
+    for at, name in enumerate(group.label_names):
+        of = labels == at
+        if of.sum() >= FREQUENT:
+            least = lowest_threshold(scores[rows, labels][of], right[of], TYPE_PRECISION)
+            own[name] = max(own.get(name, general), least)
+    return replace(rules, label_thresholds=own)
+
+
 def gate_of(encoder: Encoder, data: Path, val_vectors: Vectors) -> tuple[Gate, dict[str, float]]:
-    """Fit what tells products from everyday photographs; give the shares of `val` that it gets right."""
-    products = list(islice(read_products(data / "fashion", "train"), GATE_PICTURES))
-    sold = encode_pictures(encoder, [row.picture for row in products])
+    """Fit what tells products, in a shop or at home, from all else; give the shares of `val` that it gets right."""
+    products = [row.picture for row in islice(read_products(data / "fashion", "train"), GATE_PICTURES)]
+    sold = encode_pictures(encoder, [*products, *_wild(data, "clothing", "train")])
     made = [png(each) for each in nonsense(500, np.random.default_rng(2))]
-    gate = fit_gate(sold, encode_pictures(encoder, [*read_photographs(data), *made]))
-    others = encode_pictures(encoder, read_photographs(data, "val"))
-    right = {"products": gate.products(val_vectors), "everyday photographs": ~gate.products(others)}
-    return gate, {name: float(np.mean(rows)) for name, rows in right.items()}
+    others = [*read_photographs(data), *_wild(data, "grocery", "train"), *made]
+    gate = fit_gate(sold, encode_pictures(encoder, others))
+    val = {
+        "clothes at home": _wild(data, "clothing", "val"),
+        "everyday photographs": read_photographs(data, "val"),
+        "groceries": _wild(data, "grocery", "val"),
+    }
+    found = {"products": gate.products(val_vectors)}
+    found |= {name: gate.products(encode_pictures(encoder, pictures)) for name, pictures in val.items()}
+    wanted = {"products", "clothes at home"}
+    return gate, {name: float(np.mean(rows == (name in wanted))) for name, rows in found.items()}
+
+
+def _wild(data: Path, table: str, split: Split) -> list[bytes]:
+    return [row.picture for row in read_wild(data, table, split)]
 
 
 def table(bank: SchemaBank, rows: Sequence[Product]) -> Mapping[str, Sequence[str | None]]:
@@ -158,6 +228,15 @@ def zero_shot(bank: SchemaBank, vectors: Vectors, rows: Sequence[Product]) -> di
         cosines = vectors[where] @ bank.banks[group.name].vectors[columns].astype(np.float32).T
         out[group.name] = accuracy(cosines, truth)
     return out
+
+
+def at_home(encoder: Encoder, bank: SchemaBank, calibration: Calibration, data: Path) -> dict[str, float]:
+    """Return the shares of clothes at home (`val`) whose type is right, wrong, and wrong with one half or more."""
+    rows = read_wild(data, "clothing", "val")
+    read = read_attributes(encode_pictures(encoder, [row.picture for row in rows]), bank, calibration=calibration)
+    found = value_figures("", [each["type"] for each in read], [GARMENTS[row.label] for row in rows])
+    shares = [figure.value for figure in found]
+    return {**dict(zip(("right", "wrong", "confident"), shares, strict=True)), "rows": len(rows)}
 
 
 def elsewhere(encoder: Encoder, bank: SchemaBank, calibration: Calibration, data: Path) -> dict[str, float]:
@@ -211,8 +290,8 @@ def card(scores: Mapping[str, Any], folder: Path) -> str:
     return text.format(
         zero_shot="\n".join(zero),
         calibration="\n".join(calibrated),
-        told_products=scores["told_apart"]["products"],
-        told_everyday=scores["told_apart"]["everyday photographs"],
+        told=scores["told_apart"],
+        home=scores["at_home"],
         reader=reader_part(folder),
         elsewhere="\n".join(f"| {name} | {share:.3f} |" for name, share in scores["elsewhere"].items()),
         **{
