@@ -17,7 +17,7 @@ from catalens.catalogue.sources.pruning import MAX_SHARE, Pruning, plan_pruning
 from catalens.core.errors import CatalogueError, InputError
 from catalens.core.protocols import Encoder, Index
 from catalens.core.types import Outcome, Record
-from catalens.pipelines.encoding import VECTOR, EncoderStage
+from catalens.pipelines.encoding import BATCH_SIZE, VECTOR, EncoderStage
 from catalens.pipelines.engine import run_job
 from catalens.pipelines.events import Callbacks, JobReport, Progress
 from catalens.pipelines.output import OutputRow
@@ -144,7 +144,7 @@ def ingest(
     index: Index,
     *,
     workers: int | None = None,
-    batch_size: int = 64,
+    batch_size: int = BATCH_SIZE,
     prune: bool | float = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
