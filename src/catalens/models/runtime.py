@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.kept_graphs import compile_graph
+from catalens.models.onnx_file import read_onnx
 from catalens.models.processor import usable_cores
 
 Runtime = Literal["onnxruntime", "openvino"]
@@ -180,7 +181,8 @@ def _openvino(file: Path, threads: int, *, exact: bool, cache: Path | None) -> G
         compiled = core.compile_model(core.read_model(file), "CPU", settings)
     else:
         compiled = compile_graph(core, file, settings, openvino.get_version(), cache)
-    takes = {each.any_name: (each.partial_shape, each.element_type) for each in compiled.inputs}
+    file_has = read_onnx(file)
+    takes = {_name(each, file_has.inputs): (each.partial_shape, each.element_type) for each in compiled.inputs}
     inputs = {
         name: tuple(size.get_length() if size.is_static else None for size in shape)
         for name, (shape, _) in takes.items()
@@ -197,4 +199,10 @@ def _openvino(file: Path, threads: int, *, exact: bool, cache: Path | None) -> G
         found = compiled.create_infer_request().infer(dict(arrays))
         return [np.array(found[name]) for name in outputs]
 
-    return Graph(file, inputs, tuple(each.any_name for each in compiled.outputs), compute)
+    return Graph(file, inputs, tuple(_name(each, file_has.outputs) for each in compiled.outputs), compute)
+
+
+def _name(port: Any, known: Sequence[str]) -> str:  # noqa: ANN401 - OpenVINO's
+    """Return the file's name of an input or output: compiling joins others to it, and OpenVINO gives any of them."""
+    name: str = next((each for each in known if each in port.names), port.any_name)
+    return name
