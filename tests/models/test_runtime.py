@@ -12,10 +12,11 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.runtime import RUNTIMES, Runtime, choose_runtime, load_graph
-from tests.support.tiny import DIM, HEIGHT, WIDTH, image_graph, image_rows, tiny_bundle
+from tests.support.tiny import DIM, HEIGHT, WIDTH, image_graph, image_rows, model, tiny_bundle
 
 
 @pytest.fixture(params=RUNTIMES)
@@ -59,6 +60,21 @@ def test_a_missing_graph_is_named(tmp_path: Path, runtime: Runtime) -> None:
         load_graph(tmp_path / "none.onnx", runtime)
     assert "src/" not in str(caught.value)
     assert caught.value.__cause__ is not None
+
+
+def test_inputs_have_the_file_s_names_where_compiling_joins_them_to_others(tmp_path: Path, runtime: Runtime) -> None:
+    """A cast to the type that is there vanishes, and OpenVINO gives its input either of two names."""
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["/a/Cast_output_0"], to=TensorProto.FLOAT),
+        helper.make_node("Relu", ["/a/Cast_output_0"], ["rows"]),
+        helper.make_node("Cast", ["rows"], ["vectors"], to=TensorProto.FLOAT),
+    ]
+    onnx.save(model(nodes, {}, ("pixels", TensorProto.FLOAT, ["n", DIM])), tmp_path / "cast.onnx")
+    for _ in range(2):  # compiled, and as it was kept
+        graph = load_graph(tmp_path / "cast.onnx", runtime, cache=tmp_path / "cache")
+        assert (list(graph.inputs), list(graph.outputs)) == (["pixels"], ["vectors"])
+        [rows] = graph.run({"pixels": np.ones((2, DIM), np.float32)}).values()
+        assert (rows == 1).all()
 
 
 def test_a_graph_gives_float32_rows_that_it_does_not_keep(file: Path, runtime: Runtime) -> None:

@@ -51,6 +51,7 @@ def listening(
         deadline_s = time.monotonic() + 240
         while not (server.started and app.service.is_ready):
             assert thread.is_alive()
+            assert app.service.failure is None
             assert time.monotonic() < deadline_s
             time.sleep(0.01)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
