@@ -6,8 +6,9 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -22,6 +23,7 @@ from catalens.serving.service import Service
 _HEADER_TIMEOUT_S = 10.0
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _log = logging.getLogger("catalens.serving")
+_Result = TypeVar("_Result")
 
 
 class TimedProtocol(HttpToolsProtocol):
@@ -99,12 +101,9 @@ def serve(config: ServeConfig, around: Callable[[App], App] = lambda app: app) -
 
     guard = app_of(service)
     server = server_of(config, around(guard))
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        failure = runner.run(_run(server, service))
+    failure = run_server(server, _run(server, service))
     if failure is not None:
         raise failure
-    if not server.started:
-        raise SystemExit(2)  # uvicorn has said why: the port is taken
 
 
 def prepare(config: ServeConfig) -> None:
@@ -114,9 +113,43 @@ def prepare(config: ServeConfig) -> None:
         _log.warning("listening on %s without a key: whoever reaches this port can use it", config.host)
 
 
-def server_of(config: ServeConfig, app: App) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """uvicorn's server, which leaves signals to `run_server`.
+
+    uvicorn raises them again inside the event loop once it has drained: a KeyboardInterrupt in a task that nobody
+    awaits any more, which asyncio reports with a traceback.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none: they are captured around the event loop."""
+        yield
+
+
+def run_server(server: Server, main: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine that serves, and raise the signals that ended it once its event loop is closed.
+
+    Args:
+        server: what it serves with.
+        main: the coroutine.
+
+    Raises:
+        KeyboardInterrupt: SIGINT ended it; SIGTERM ends the process.
+        SystemExit: the port is taken.
+    """
+    with (
+        uvicorn.Server.capture_signals(server),
+        asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner,
+    ):
+        result = runner.run(main)
+    if not server.started:
+        raise SystemExit(2)  # uvicorn has said why: the port is taken
+    return result
+
+
+def server_of(config: ServeConfig, app: App) -> Server:
     """Return uvicorn's server of an application, with the limits of this service."""
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             app,
             host=config.host,

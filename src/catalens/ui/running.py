@@ -13,7 +13,7 @@ import uvicorn
 from catalens.catalogue.opening import scheme_of
 from catalens.core.errors import InputError
 from catalens.serving.config import ModelConfig, ServeConfig
-from catalens.serving.server import announce, prepare, serve, server_of
+from catalens.serving.server import announce, prepare, run_server, serve, server_of
 from catalens.ui.page import Page
 from catalens.ui.proxy import Proxy
 
@@ -48,10 +48,7 @@ def run_page_at(server: str, config: ServeConfig, *, server_key: str | None) -> 
         timeout_s=config.request_timeout_s,
     )
     found = server_of(config, Page(proxy, config.host))
-    with asyncio.Runner(loop_factory=found.config.get_loop_factory()) as runner:
-        runner.run(_run(found))
-    if not found.started:
-        raise SystemExit(2)  # uvicorn has said why: the port is taken
+    run_server(found, _run(found))
 
 
 async def _run(server: uvicorn.Server) -> None:
