@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 LOCKED := dev-models docs bench bench-models
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check fix lint types layers quick test test-models test-hostile test-hostile-full test-opensearch test-deploy test-ui bench bench-models bench-serve bench-finetune fuzz-serve docs dist dist-check lock starter everyday eval-bundled clean
+.PHONY: help demo check fix lint types layers test test-slow test-models test-hostile test-hostile-full test-opensearch test-deploy test-ui bench bench-models bench-serve bench-finetune fuzz-serve docs dist dist-check lock starter everyday eval-bundled clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -39,11 +39,11 @@ types: $(VENV)/.dev  ## mypy, strict
 layers: $(VENV)/.dev  ## import-linter: one-way imports between the packages
 	$(BIN)/lint-imports
 
-quick: $(VENV)/.dev  ## the test suite without its slow tests
+test: $(VENV)/.dev  ## the test suite: offline, on the CPU
 	$(PYTEST) -m "not slow"
 
-test: $(VENV)/.dev  ## the test suite: offline, on the CPU
-	$(PYTEST)
+test-slow: $(VENV)/.dev  ## the tests that start browsers and services, or kill runs over and over
+	$(PYTEST) -m slow
 
 test-models: $(VENV)/.dev-models  ## the tests of training and of pretrained models (installs torch: several gigabytes)
 	$(PYTEST) tests/training tests/hub

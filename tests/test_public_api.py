@@ -77,7 +77,6 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     return set(zipfile.ZipFile(wheel).namelist())
 
 
-@pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_package(wheel_names: set[str]) -> None:
     source = ROOT / "src"
     shipped = {
@@ -120,7 +119,6 @@ def test_the_readme_has_blocks_that_run() -> None:
 @pytest.mark.skipif(
     not (shipped("starter") / "bundle.json").is_file(), reason="the starter is not trained yet: make starter"
 )
-@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "block"), RUNNABLE)
 def test_the_readme_s_blocks_run_as_they_stand(beside_the_readme: Path, kind: str, block: str) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

@@ -37,7 +37,6 @@ def test_an_unknown_name_gets_the_nearest_known_ones(name: str, near: str) -> No
         load_reader(name)
 
 
-@pytest.mark.slow
 def test_a_bundle_s_folder_is_its_reader(tmp_path: Path) -> None:
     picture = Image.new("RGB", (9, 9), (190, 20, 20))
     with (

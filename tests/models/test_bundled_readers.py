@@ -35,13 +35,10 @@ CLEAR = ("Handbags", "Watches", "Sunglasses", "Shorts", "Ties", "Backpacks", "So
 """Kinds whose drawings are like their photographs."""
 LONG = "what colour is the wonderful shirt that hangs on the wall beside the extraordinarily large window " * 4
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not all((shipped(name) / "reader" / "reader.json").is_file() for name in ("starter", "everyday")),
-        reason="no readers are shipped yet",
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not all((shipped(name) / "reader" / "reader.json").is_file() for name in ("starter", "everyday")),
+    reason="no readers are shipped yet",
+)
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,6 @@ def test_no_text_is_encoded_for_a_bundled_schema(name: str, schema: str, monkeyp
     build_schema_bank(encoder, load_schema(schema), cache_dir=None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "schema"), READS)
 def test_they_are_what_the_encoder_gives(name: str, schema: str) -> None:
     encoder = load_bundle(shipped(name))

@@ -86,6 +86,7 @@ def test_callers_who_disconnect_leave_the_service_idle():
         raise AssertionError(text)
 
 
+@pytest.mark.slow
 def test_killed_worker_under_load_hangs_nobody_and_service_recovers():
     with listening(WorkerProcess) as address:
         ready = httpx.get(f"{address}/health/ready").json()
@@ -111,6 +112,7 @@ def _children() -> list[int]:
     return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
 
 
+@pytest.mark.slow
 def test_costly_and_mutated_pictures_are_refused_or_read_but_never_a_fault():
     rng = random.Random(14)
     whole = picture("red", (60, 40), "JPEG")
@@ -121,6 +123,7 @@ def test_costly_and_mutated_pictures_are_refused_or_read_but_never_a_fault():
             assert response.status_code in {200, 413, 422}, response.text
 
 
+@pytest.mark.slow
 def test_bodies_made_from_the_document_are_never_a_fault(tmp_path: Path):
     with listening(writable=True, catalogues={"shop": str(tmp_path / "shop.catalens")}) as address:
         schema = schemathesis.openapi.from_dict(httpx.get(f"{address}/openapi.json").json())

@@ -200,6 +200,7 @@ def raw(*parts: bytes, pause_s: float = 0.0) -> Iterator[str]:
     thread.start()
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     done.set()
+    listening.shutdown(socket.SHUT_RDWR)  # closing alone does not wake a thread that accepts
     listening.close()
     thread.join(5)
 

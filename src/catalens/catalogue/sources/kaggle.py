@@ -41,7 +41,8 @@ def kaggle_source(folder: Path) -> Source:
     header, _ = csv_header(table)
     if "id" not in header:
         raise InputError(f"{table} has no column 'id'; it has {', '.join(map(repr, header))}")
-    numbers = cache(lambda: number_columns(csv_rows(table, repair=_join_title)))
+    fields = [name for name in header if name != "id"]
+    numbers = cache(lambda: number_columns(csv_rows(table, repair=_join_title), fields))
     return Source(
         folder,
         "kaggle",

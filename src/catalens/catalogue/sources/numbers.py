@@ -51,13 +51,23 @@ class _Column:
         return "comma" if comma > point else "point"
 
 
-def number_columns(rows: Iterable[Row]) -> dict[str, Notation]:
-    """Read every row once and return the columns that hold numbers, with how they write them."""
-    columns: dict[str, _Column] = {}
-    for row in rows:
-        for name, value in row.values.items():
-            if isinstance(value, str) and not (column := columns.setdefault(name, _Column())).is_text():
+def number_columns(rows: Iterable[Row], names: Iterable[str]) -> dict[str, Notation]:
+    """Return which of some columns hold numbers, and how they write them.
+
+    Args:
+        rows: of a table; they are read until every column is known to be text, and not at all without columns.
+        names: of the columns.
+    """
+    columns = {name: _Column() for name in names}
+    undecided = dict(columns)
+    for row in rows if columns else ():
+        for name, column in undecided.items():
+            if isinstance(value := row.values.get(name), str):
                 column.shapes[_shape(value.strip())] += 1
+        if any(column.is_text() for column in undecided.values()):
+            undecided = {name: column for name, column in undecided.items() if not column.is_text()}
+            if not undecided:
+                break
     return {name: notation for name, column in columns.items() if (notation := column.notation())}
 
 

@@ -87,7 +87,8 @@ def csv_source(path: Path, *, image: str | None, id: str | None, encoding: str |
     """Read pictures named in a CSV or TSV file; see `open_source` for the arguments."""
     header, _ = csv_header(path, encoding)
     columns = choose_columns(path, header, image=image, id=id)
-    columns = replace(columns, numbers=cache(lambda: number_columns(csv_rows(path, encoding))))
+    fields = [name for name in header if name not in (columns.image, columns.id)]
+    columns = replace(columns, numbers=cache(lambda: number_columns(csv_rows(path, encoding), fields)))
 
     def rows() -> Iterator[Row]:
         return each_picture(csv_rows(path, encoding), columns.image)
