@@ -40,21 +40,16 @@ def tags(
     """
     from catalens.pipelines.attributes import calibration_for
     from catalens.pipelines.evaluating import TagEvaluation, evaluate_tags
-    from catalens.tasks.attributes import build_schema_bank
-    from catalens.tasks.schema import load_schema
 
     check_report(report, against)
-    path, groups = inputs.existing(table), load_schema(schema)
+    path = inputs.existing(table)
     given = inputs.existing(calibration) if calibration else None
     tally = Tally(as_json=output.wants_json(json))
 
     def evaluate(name: str | None, learned: Path | None, counted: Tally) -> TagEvaluation:
         session = session_for(name)
-        encoder = session.encoder()
-        labelled = read_labelled(path, groups, column or [], encoder, session, counted)
-        bank = build_schema_bank(encoder, groups, cache_dir=session.label_cache)
-        thresholds = calibration_for(encoder, groups.name, learned)
-        return evaluate_tags(labelled.records, labelled.vectors, labelled.truth, bank, thresholds)
+        labelled = read_labelled(path, schema, column, session, counted)
+        return evaluate_tags(labelled, calibration_for(session.encoder(), labelled.bank.schema.name, learned))
 
     found = evaluate(model, given, tally)
     output.report([group.row() for group in found.groups], as_json=tally.as_json, heads={"group": "attribute"})
@@ -81,27 +76,27 @@ def search(
 ) -> None:
     """Evaluate text-to-image retrieval: search for each row's picture with the row's own text."""
     from catalens.catalogue.sources import open_source
-    from catalens.pipelines.evaluating import evaluate_search
+    from catalens.pipelines.evaluating import SearchEvaluation, evaluate_search
     from catalens.pipelines.routing import encoder_for_pictures
 
     check_report(report, against)
     source = open_source(inputs.existing(table))
-    session = session_for(model)
-    encoder = encoder_for_pictures(session, source)
     tally = Tally(as_json=output.wants_json(json))
-    records, vectors = encode_all(source, encoder, session, tally)
-    if not records:
-        tally.finish()
-    found = evaluate_search(records, vectors, text, encoder, session)
+
+    def evaluate(name: str | None, counted: Tally) -> SearchEvaluation:
+        session = session_for(name)
+        encoder = encoder_for_pictures(session, source)
+        records, vectors = encode_all(source, encoder, session, counted)
+        if not records:
+            counted.finish()
+        return evaluate_search(records, vectors, text, encoder, session)
+
+    found = evaluate(model, tally)
     output.report([found.row()], as_json=tally.as_json)
     if report is not None:
         from catalens.pipelines.evaluation_report import search_report
 
-        second = None
-        if against:
-            other = session_for(against)
-            again = encode_all(source, other.encoder(), other, Silent())
-            second = evaluate_search(*again, text, other.encoder(), other)
+        second = evaluate(against, Silent()) if against else None
         write_report(report, search_report(table.name, found, second))
     tally.finish()
 

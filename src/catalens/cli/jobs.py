@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from catalens.cli import inputs, output
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from catalens.core.protocols import Encoder
     from catalens.core.types import Record, Vectors
     from catalens.pipelines.destination import Destination
-    from catalens.pipelines.events import JobReport, Progress
+    from catalens.pipelines.events import Callbacks, JobReport, Progress
     from catalens.pipelines.journal import Journal
     from catalens.pipelines.output import Output
     from catalens.pipelines.pictures import NamedEntries
@@ -113,29 +114,44 @@ def run_and_tell(
 ) -> JobReport:
     """Run stages with a progress bar and failures as they come; count both in the tally."""
     from catalens.pipelines.engine import run_job
+
+    with following(session, tally, quiet=tally.as_json or not outputs, continues=journal is not None) as callbacks:
+        report = run_job(
+            entries,
+            stages,
+            outputs,
+            session=session,
+            journal=journal,
+            one_at_a_time=one_at_a_time,
+            callbacks=replace(callbacks, on_result=result),
+        )
+    tally.done = report.done + report.skipped
+    return report
+
+
+@contextmanager
+def following(session: Session, tally: Tally, *, quiet: bool = True, continues: bool = False) -> Iterator[Callbacks]:
+    """Show the progress of a job, and report its failures to the tally, while the block runs.
+
+    Args:
+        session: of the job; it tells what it loads.
+        tally: counts the failures.
+        quiet: no bar where standard output is a terminal too.
+        continues: whether the same command goes on where it was stopped, which Ctrl-C then says.
+    """
     from catalens.pipelines.events import Callbacks
 
-    with output.progress("reading pictures", quiet=tally.as_json or not outputs) as update:
+    with output.progress("reading pictures", quiet=quiet) as update:
 
         def tell(progress: Progress) -> None:
             update(progress.done, note=f"for {progress.what}, {progress.items_per_s:.1f}/s")
 
         session.on_progress = lambda what, done, total: update(done, total, note=f"· {what}")
         try:
-            report = run_job(
-                entries,
-                stages,
-                outputs,
-                session=session,
-                journal=journal,
-                one_at_a_time=one_at_a_time,
-                callbacks=Callbacks(on_result=result, on_failure=tally.fail, on_progress=tell),
-            )
+            yield Callbacks(on_failure=tally.fail, on_progress=tell)
         except KeyboardInterrupt as error:
-            message = "stopped; the same command continues from here" if journal is not None else ""
+            message = "stopped; the same command continues from here" if continues else ""
             raise KeyboardInterrupt(message) from error
-    tally.done = report.done + report.skipped
-    return report
 
 
 def tell_written(destination: Destination, done: int, skipped: int) -> None:
@@ -163,16 +179,9 @@ def encode_all(
     entries: Iterable[Entry], encoder: Encoder, session: Session, tally: Tally
 ) -> tuple[list[Record], Vectors]:
     """Encode every picture that can be read: n records and (n, dim) vectors, in order; failures are reported."""
-    import numpy as np
+    from catalens.pipelines.encoding import encode_entries
 
-    from catalens.pipelines.encoding import VECTOR, EncoderStage
-
-    records: list[Record] = []
-    rows: list[Vectors] = []
-
-    def result(record: Record, values: Values) -> None:
-        records.append(record)
-        rows.append(values[VECTOR])
-
-    run_and_tell(entries, [EncoderStage(encoder)], session, [], tally, result)
-    return records, np.stack(rows) if rows else np.zeros((0, encoder.dim), dtype=np.float32)
+    with following(session, tally) as callbacks:
+        records, vectors = encode_entries(entries, encoder, session, callbacks)
+    tally.done = len(records)
+    return records, vectors

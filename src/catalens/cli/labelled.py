@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,35 +11,27 @@ from catalens.cli.jobs import encode_all
 
 if TYPE_CHECKING:
     from catalens.cli.tally import Tally
-    from catalens.core.protocols import Encoder
-    from catalens.core.types import Record, Vectors
+    from catalens.pipelines.labelled import LabelledTable
     from catalens.pipelines.session import Session
-    from catalens.tasks.assessment import Truth
-    from catalens.tasks.schema import Schema
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """n records with vectors (n, dim) and true values (group → n of them)."""
-
-    records: Sequence[Record]
-    vectors: Vectors
-    truth: Mapping[str, Sequence[Truth]]
 
 
 def read_labelled(
-    path: Path, schema: Schema, columns: Sequence[str], encoder: Encoder, session: Session, tally: Tally
-) -> Labelled:
+    path: Path, schema: str, columns: Sequence[str] | None, session: Session, tally: Tally
+) -> LabelledTable:
     """Encode a table's pictures, count them in the tally, and read what its columns say of a schema's groups.
 
     Raises:
-        InputError: a pair of --column is malformed, or no group has a column.
+        InputError: the schema is unknown, a pair of --column is malformed, or no group has a column.
     """
     from catalens.catalogue.sources import open_source
-    from catalens.pipelines.labelled import read_truth
+    from catalens.pipelines.labelled import LabelledTable, read_truth
+    from catalens.tasks.attributes import build_schema_bank
+    from catalens.tasks.schema import load_schema
 
+    groups, encoder = load_schema(schema), session.encoder()
     records, vectors = encode_all(open_source(path), encoder, session, tally)
     if not records:
         tally.finish()
-    truth = read_truth(records, schema, pairs(columns, "--column", "colour=baseColour"))
-    return Labelled(records, vectors, truth)
+    truth = read_truth(records, groups, pairs(columns or (), "--column", "colour=baseColour"))
+    bank = build_schema_bank(encoder, groups, cache_dir=session.label_cache)
+    return LabelledTable(records, vectors, truth, bank)

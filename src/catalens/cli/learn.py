@@ -36,19 +36,14 @@ def learn(
 
     Precision and recall are measured on the training table itself, and so are slightly optimistic.
     """
-    from catalens.tasks.attributes import build_schema_bank
     from catalens.tasks.calibration import save_calibration
-    from catalens.tasks.schema import load_schema
     from catalens.tasks.thresholds import learn as learn_thresholds
 
-    path, groups = inputs.existing(table), load_schema(schema)
+    path = inputs.existing(table)
     check_writable(out)
-    session = session_for(model)
-    encoder = session.encoder()
     tally = Tally(as_json=output.wants_json(json))
-    labelled = read_labelled(path, groups, column or [], encoder, session, tally)
-    bank = build_schema_bank(encoder, groups, cache_dir=session.label_cache)
-    calibration, reports = learn_thresholds(labelled.vectors, labelled.truth, bank, precision=precision)
+    labelled = read_labelled(path, schema, column, session_for(model), tally)
+    calibration, reports = learn_thresholds(labelled.vectors, labelled.truth, labelled.bank, precision=precision)
     save_calibration(calibration, out)
     labels = {report.group: {"labels": [each.to_dict() for each in report.labels]} for report in reports}
     rows = [report.to_dict() | (labels[report.group] if tally.as_json else {}) for report in reports]

@@ -70,6 +70,23 @@ def caption_pairs(
     return pairs, failures
 
 
+def pairs_against(
+    table: Path, other: Path, references: Path | None, caption_column: str | None, reference_column: str | None
+) -> list[CaptionPair]:
+    """Return the captions of another table with the references of the first one's; see `caption_pairs`.
+
+    Raises:
+        InputError: there are none of these pictures.
+    """
+    if references is None:
+        # In one table with the captions, `captions` never means the references.
+        references, reference_column = table, reference_column or _REFERENCES[0]
+    pairs, _ = caption_pairs(other, references, caption_column, reference_column)
+    if not pairs:
+        raise InputError(f"{other} has no caption of a picture that {references} has references of")
+    return pairs
+
+
 def picture_sources(pairs: Collection[CaptionPair], *tables: Path) -> dict[str, str]:
     """Return where the pictures of some captions are, by id; those that no table names are left out."""
     found = {pair.id: pair.source for pair in pairs if pair.source}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from catalens.tasks.intervals import LEVEL, RESAMPLES, Interval, holm
 SHOWN = 12
 _MOST_REFERENCES = 3
 _CIDER = MEASURES.index("CIDEr-D")
+_NAMES = ("bleu1", "bleu2", "bleu3", "bleu4", "cider", "rouge_l")
+"""Of the measures in their order, in JSON."""
 _METHODS = (
     f"Intervals are of {LEVEL:.0%}: a percentile bootstrap over the captions ({RESAMPLES:,} resamples, fixed seed). "
     "CIDEr-D weighs words by how rare they are in these references, so it compares captions of these pictures only."
@@ -55,6 +58,17 @@ class CaptionEvaluation:
     def of(cls, name: str, pairs: Sequence[CaptionPair]) -> CaptionEvaluation:
         """Score captions."""
         return cls(name, pairs, score_captions([each.caption for each in pairs], [each.references for each in pairs]))
+
+    def row(self) -> dict[str, Any]:
+        """Return the scores, as `catalens eval captions` prints them."""
+        return {"captions": len(self.pairs), **dict(zip(_NAMES, self.scores.corpus.tolist(), strict=True))}
+
+
+def names_of(table: Path, other: Path) -> tuple[str, str]:
+    """Return what the page calls two tables: their names, with their folders where these are the same."""
+    if table.name != other.name:
+        return table.name, other.name
+    return f"{table.parent.name}/{table.name}", f"{other.parent.name}/{other.name}"
 
 
 def caption_report(

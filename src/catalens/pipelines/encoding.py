@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from catalens.catalogue.sources import Entry
 from catalens.core.protocols import Encoder
-from catalens.core.types import Vectors
+from catalens.core.types import Record, Vectors
 from catalens.core.vectors import batched
 from catalens.models.routing import RoutedImages, Router, SingleEncoder, joined
+from catalens.pipelines.engine import run_job
+from catalens.pipelines.events import Callbacks
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Step, Values
 
@@ -84,3 +87,25 @@ class EmbedStage:
     def load(self, session: Session) -> Step:
         """Load the encoder."""
         return encoder_step(session.encoder(self.encoder), session)
+
+
+def encode_entries(
+    entries: Iterable[Entry], encoder: Encoder, session: Session, callbacks: Callbacks
+) -> tuple[list[Record], Vectors]:
+    """Encode every picture that can be read: n records and (n, dim) vectors, in order.
+
+    Args:
+        entries: items, and outcomes for what is not one.
+        encoder: makes the vectors.
+        session: of the job.
+        callbacks: called with failures and progress.
+    """
+    records: list[Record] = []
+    rows: list[Vectors] = [np.zeros((0, encoder.dim), dtype=np.float32)]
+
+    def result(record: Record, values: Values) -> None:
+        records.append(record)
+        rows.append(values[VECTOR][None])
+
+    run_job(entries, [EncoderStage(encoder)], session=session, callbacks=replace(callbacks, on_result=result))
+    return records, np.concatenate(rows)

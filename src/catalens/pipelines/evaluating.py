@@ -10,8 +10,9 @@ import numpy as np
 
 from catalens.core.errors import InputError
 from catalens.core.types import Record, Scores, Vectors
-from catalens.tasks.assessment import Judged, Truth, judge, read_table
-from catalens.tasks.attributes import SchemaBank, held_labels
+from catalens.pipelines.labelled import LabelledTable
+from catalens.tasks.assessment import Judged, judge, read_table
+from catalens.tasks.attributes import held_labels
 from catalens.tasks.calibration import Calibration, expected_calibration_error
 from catalens.tasks.ranking import cosines
 from catalens.training.evaluation import Ranks, accuracy_of, rank, retrieval_of
@@ -90,52 +91,35 @@ class SearchEvaluation:
         return asdict(retrieval_of(self.ranks)) | {"pictures": len(self.records)}
 
 
-def evaluate_tags(
-    records: Sequence[Record],
-    vectors: Vectors,
-    table: Mapping[str, Sequence[Truth]],
-    bank: SchemaBank,
-    calibration: Calibration | None,
-) -> TagEvaluation:
-    """Compare what a schema's bank reads from n pictures with what the table says.
+def evaluate_tags(table: LabelledTable, calibration: Calibration | None) -> TagEvaluation:
+    """Compare what a schema's bank reads from pictures with what their table says.
 
     Args:
-        records: n.
-        vectors: (n, dim), from the bank's encoder.
-        table: group name → n values.
-        bank: the encoded schema.
+        table: pictures and true values.
         calibration: learned with the same encoder, or None.
     """
     groups = []
-    for judged in judge(vectors, table, bank, calibration=calibration):
+    for judged in judge(table.vectors, table.truth, table.bank, calibration=calibration):
         part, ranks = judged.part, None
         if judged.group.kind == "exclusive" and len(part.rows):
-            scores = cosines(vectors[part.rows], bank.banks[judged.group.name].vectors)
+            scores = cosines(table.vectors[part.rows], table.bank.banks[judged.group.name].vectors)
             ranks = rank(scores, part.truth.argmax(axis=1))
         groups.append(GroupEvaluation(judged, ranks))
-    return TagEvaluation(bank.encoder_name, records, groups)
+    return TagEvaluation(table.bank.encoder_name, table.records, groups)
 
 
-def evaluate_answers(
-    records: Sequence[Record],
-    answered: Mapping[str, Scores],
-    table: Mapping[str, Sequence[Truth]],
-    bank: SchemaBank,
-    reader_name: str,
-) -> TagEvaluation:
-    """Compare a reader's closed answers with what the table says, as if they were tags.
+def evaluate_answers(table: LabelledTable, answered: Mapping[str, Scores], reader_name: str) -> TagEvaluation:
+    """Compare a reader's closed answers with what a table says, as if they were tags.
 
     Args:
-        records: n.
+        table: n pictures and true values, of which some can be used.
         answered: group name → (n, m) probabilities; every group of the table is among them, and exclusive.
-        table: group name → n values, of which some can be used.
-        bank: of the schema.
         reader_name: takes the encoder's place.
     """
     groups = []
-    for name, column in table.items():
-        group = bank.schema.group(name)
-        part = read_table(group, column, len(records))
+    for name, column in table.truth.items():
+        group = table.bank.schema.group(name)
+        part = read_table(group, column, len(table.records))
         scores = answered[name][part.rows]
         held = held_labels(group, scores, np.zeros(len(scores), dtype=np.float32))
         error = expected_calibration_error(
@@ -143,7 +127,7 @@ def evaluate_answers(
         )
         judged = Judged(group, part, scores, held, np.zeros(scores.shape[1]), 1.0, error)
         groups.append(GroupEvaluation(judged, rank(scores, part.truth.argmax(axis=1))))
-    return TagEvaluation(reader_name, records, groups)
+    return TagEvaluation(reader_name, table.records, groups)
 
 
 def evaluate_search(

@@ -1,14 +1,33 @@
-"""Labelled tables: what the columns say of the groups of a schema."""
+"""Labelled tables: what the columns say of the groups of a schema, beside the vectors of the pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from catalens.core.columns import plain_name
 from catalens.core.errors import InputError
-from catalens.core.types import Record
+from catalens.core.types import Record, Vectors
 from catalens.tasks.assessment import Truth
+from catalens.tasks.attributes import SchemaBank
 from catalens.tasks.schema import Group, Schema
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledTable:
+    """n pictures whose attributes are known.
+
+    Attributes:
+        records: n, with all fields of the table.
+        vectors: (n, dim), unit rows, from the bank's encoder.
+        truth: group name → n true values; groups without a column are missing.
+        bank: the encoded schema.
+    """
+
+    records: Sequence[Record]
+    vectors: Vectors
+    truth: Mapping[str, Sequence[Truth]]
+    bank: SchemaBank
 
 
 def read_truth(
