@@ -19,39 +19,30 @@ DECLARED: dict[Callable[..., None], tuple[str | None, str]] = {}
 """Function → its name as a command, where that is another, and its epilog."""
 
 
-class _Page(TyperCommand):
-    """A command whose help page shows no type for switches, which take no value."""
+class _Page:
+    """A help page without what Typer imports for nothing, and without types for switches, which take no value."""
 
     def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - Click's, which Typer keeps to itself
-        """Return the parameters, those that Click adds included."""
-        return _prepared(super().get_params(ctx))
+        """Return the parameters, those that Click adds included; after `--json <bool>` a value would be expected."""
+        parameters = super().get_params(ctx)  # type: ignore[misc]  # of the class of Typer that comes after this one
+        for each in parameters:
+            if getattr(each, "is_flag", False):
+                each.metavar = ""
+            convert_lazily(each)
+        return parameters
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Click's
         """Render the help page."""
         import_renderer()
-        super().format_help(ctx, formatter)
+        super().format_help(ctx, formatter)  # type: ignore[misc]  # as above
 
 
-class CommandGroup(TyperGroup):
-    """A group of commands with the same help pages."""
-
-    def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - Click's, which Typer keeps to itself
-        """Return the parameters, those that Click adds included."""
-        return _prepared(super().get_params(ctx))
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Click's
-        """Render the help page."""
-        import_renderer()
-        super().format_help(ctx, formatter)
+class _Command(_Page, TyperCommand):
+    """A command with such a page."""
 
 
-def _prepared(parameters: Sequence[Any]) -> Sequence[Any]:
-    """Return parameters of Click without the types of switches: after `--json <bool>` a value would be expected."""
-    for each in parameters:
-        if getattr(each, "is_flag", False):
-            each.metavar = ""
-    convert_lazily(parameters)
-    return parameters
+class CommandGroup(_Page, TyperGroup):
+    """A group of commands with such pages."""
 
 
 def paragraphs(text: str) -> str:
@@ -92,7 +83,7 @@ def add_commands(app: typer.Typer, *functions: Callable[..., None]) -> None:
     for function in functions:
         name, epilog = DECLARED[function]
         about = paragraphs(function.__doc__ or "")
-        app.command(name, cls=_Page, help=about, epilog=epilog)(_ungrouped(function))
+        app.command(name, cls=_Command, help=about, epilog=epilog)(_ungrouped(function))
 
 
 def _ungrouped(function: Callable[..., None]) -> Callable[..., None]:

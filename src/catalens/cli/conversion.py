@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-
-def convert_lazily(parameters: Iterable[Any]) -> None:
-    """Let parameters of Click load Typer's conversion only for a value that needs it, such as a number or a path."""
-    for each in parameters:
-        if getattr(each, "_runtime_param", "unknown") is None:  # where Typer keeps the conversion, once it is loaded
-            each._runtime_param = _Conversion(each)
+_NOT_PLAIN = object()
 
 
-class _Conversion:
-    """Stands where Typer keeps a parameter's conversion, until that is needed."""
+def convert_lazily(parameter: Any) -> None:  # noqa: ANN401 - Click's, which Typer keeps to itself
+    """Let a parameter come to Typer's conversion only for a value that needs it, such as a number or a path."""
+    convert = parameter.process_value  # Click's, which its subclasses may replace
 
-    def __init__(self, parameter: Any) -> None:  # noqa: ANN401 - Click's
-        self._parameter = parameter
+    def process_value(ctx: Any, value: Any) -> Any:  # noqa: ANN401 - Click's
+        plain = _plain(parameter, value)
+        if plain is _NOT_PLAIN:
+            return convert(ctx, value)
+        return plain if parameter.callback is None else parameter.callback(ctx, parameter, plain)
 
-    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ANN401 - Click's
-        """Return the value as its function takes it."""
-        kind = param.type_descriptor.annotation
-        if value is None:
-            return () if param.multiple or param.nargs == -1 else None
-        if kind is str and isinstance(value, str):
-            return value
-        if kind == list[str] and isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
-            return list(value)
-        if type(value) is type(param.default) and value == param.default:
-            return value
-        self._parameter._runtime_param = None
-        return self._parameter.get_runtime_param().coerce(value, param=param, ctx=ctx)
+    if "process_value" not in vars(parameter):
+        parameter.process_value = process_value
+
+
+def _plain(parameter: Any, value: Any) -> Any:  # noqa: ANN401 - Click's
+    """Return the value as its function takes it; `_NOT_PLAIN` where it must be converted, or is missing."""
+    kind = parameter.type_descriptor.annotation
+    if not value and parameter.required:
+        return _NOT_PLAIN
+    if value is None:
+        return () if parameter.multiple or parameter.nargs == -1 else None
+    if kind is str and isinstance(value, str):
+        return value
+    if kind == list[str] and isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return list(value)
+    return value if type(value) is type(parameter.default) and value == parameter.default else _NOT_PLAIN
