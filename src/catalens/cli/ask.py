@@ -10,7 +10,7 @@ from typer import Argument, Option
 from catalens.cli import chat as chats
 from catalens.cli import inputs, output
 from catalens.cli.commands import command
-from catalens.cli.flags import DecodingFlags, ReaderFlags, RunFlags, SidecarFlags, TableFlags
+from catalens.cli.flags import DecodingFlags, ReaderFlags, RunFlags, SidecarFlags, TableFlags, changed
 from catalens.cli.jobs import RowTable, run_stages
 from catalens.core.errors import InputError
 
@@ -60,18 +60,18 @@ def ask(
     from catalens.pipelines.pictures import split_questions
 
     pictures, questions = split_questions(arguments)
-    if unknown_below is not None and answers is None:
-        raise InputError("--unknown-below goes with --answers: only those have probabilities")
     if not questions and not chat:
         raise InputError('there is no question; give one in quotes after the pictures, such as "What colour is it?"')
     choices = tuple(dict.fromkeys(inputs.words(answers))) if answers is not None else ()
-    how = decoding.decoding()
-    if choices and (idle := decoding.changed()):
+    if choices and (idle := changed(decoding)):
         raise InputError(
             f"{idle[0]} would do nothing: with --answers the reader scores what is given, and writes nothing"
         )
     stage = AnswerStage(
-        questions=tuple(dict.fromkeys(questions)), choices=choices, unknown_below=unknown_below, decoding=how
+        questions=tuple(dict.fromkeys(questions)),
+        choices=choices,
+        unknown_below=unknown_below,
+        decoding=decoding.decoding(),
     )
     session = reader.session()
     if chat:

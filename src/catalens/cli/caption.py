@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,20 +48,12 @@ class TemplateFlags:
         """Return them as a template."""
         from catalens.pipelines.captioning import CaptionTemplate
 
-        return CaptionTemplate(
-            template=self.template
-            if self.template is not None
-            else "{caption}, {tags}"
-            if self.labels
-            else "{caption}",
-            prefix=self.prefix,
-            suffix=self.suffix,
-            labels=tuple(inputs.words(self.labels)) if self.labels is not None else (),
-            schema=self.schema,
-            threshold=self.threshold,
-            top=self.top,
-            encoder=self.encoder,
-        )
+        plain = "{caption}, {tags}" if self.labels else "{caption}"
+        given = {
+            "template": plain if self.template is None else self.template,
+            "labels": tuple(inputs.words(self.labels)) if self.labels is not None else (),
+        }
+        return CaptionTemplate(**asdict(self) | given)
 
 
 @command(

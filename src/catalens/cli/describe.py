@@ -16,7 +16,7 @@ from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
     from catalens.core.types import Record
-    from catalens.pipelines.describing import DescribeStage, TableRows
+    from catalens.pipelines.describing import TableRows
     from catalens.pipelines.pictures import Entries
     from catalens.pipelines.stages import Stage, Values
 
@@ -72,7 +72,7 @@ def describe(
     Without arguments, JSON lines with attributes come from a pipe: `catalens invoke shop photos/ | catalens describe`.
     JSON lines of the results name the facts of each sentence. The API key is read from OPENAI_API_KEY.
     """
-    from catalens.pipelines.describing import VALUES, DescribeStage, described_rows
+    from catalens.pipelines.describing import VALUES, DescribeStage, described_pictures, described_rows
     from catalens.tasks.instruction import Style
 
     piped = inputs.piped_lines() if not pictures and table in {None, Path(inputs.STANDARD_INPUT)} else b""
@@ -91,32 +91,19 @@ def describe(
             renamed=tuple((column, attribute) for attribute, column in pairs),
             schema=schema,
         )
+        session = session_for(model, timeout_s=timeout)
         entries: TableRows | Entries
         stages: list[Stage]
         if table is not None:
             entries, stages = described_rows(inputs.existing(table), stage), [stage]
         else:
             entries = inputs.entries(pictures or [])
-            stages = _from_pictures(entries, stage, calibration)
+            learned = inputs.existing(calibration) if calibration else None
+            stages = described_pictures(entries.names, stage, learned, session)
         destination = results.destination("description", VALUES, sidecars, identity="image" if table is None else "id")
 
         def show(record: Record, values: Values) -> None:
             output.show(f"{record.id}", f"  {values['description']}")
 
         run = RunFlags(memory_limit=memory_limit, json=json)
-        run_stages(entries, stages, session_for(model, timeout_s=timeout), destination, run, shown=VALUES, show=show)
-
-
-def _from_pictures(entries: Entries, stage: DescribeStage, calibration: Path | None) -> list[Stage]:
-    """Return the stages over pictures; a notice distinguishes a table of pictures from one of attributes."""
-    from catalens.catalogue.sources.formats import is_table
-    from catalens.pipelines.attributes import AttributeStage
-    from catalens.tasks.schema import load_schema
-
-    for name in entries.names:
-        if is_table(Path(name)):
-            output.say(f"{name}: its pictures are read; to describe what its columns say, give --table {name}")
-    for name in stage.only:
-        load_schema(stage.schema or "fashion").group(name)
-    learned = inputs.existing(calibration) if calibration else None
-    return [AttributeStage(schema=stage.schema, calibration=learned), stage]
+        run_stages(entries, stages, session, destination, run, shown=VALUES, show=show)

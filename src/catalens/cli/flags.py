@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
@@ -22,6 +22,16 @@ IfExists = Literal["skip", "overwrite", "append", "prepend"]
 
 _decoding = partial(Option, rich_help_panel="Decoding")
 _output = partial(Option, rich_help_panel="Output")
+
+
+def changed(flags: Any) -> list[str]:  # noqa: ANN401 - any group
+    """Return the flags of a group whose value is not the default.
+
+    >>> changed(DecodingFlags(beams=3, top_p=0.9))
+    ['--beams', '--top-p']
+    """
+    names = [each.name for each in fields(flags) if getattr(flags, each.name) != each.default]
+    return [f"--{name.replace('_', '-')}" for name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +59,10 @@ class DecodingFlags:
 
         decoding = Decoding(**asdict(self))
         check_decoding(decoding, count)
-        idle = [flag for flag in self.changed() if flag in ("--top-p", "--seed")]
+        idle = [flag for flag in changed(self) if flag in ("--top-p", "--seed")]
         if decoding.temperature is None and idle:
             raise InputError(f"{idle[0]} goes with --temperature: without it, nothing is sampled")
         return decoding
-
-    def changed(self) -> list[str]:
-        """Return the flags whose value is not the default.
-
-        >>> DecodingFlags(beams=3, top_p=0.9).changed()
-        ['--beams', '--top-p']
-        """
-        names = [each.name for each in fields(self) if getattr(self, each.name) != each.default]
-        return [f"--{name.replace('_', '-')}" for name in names]
 
 
 @dataclass(frozen=True, slots=True)

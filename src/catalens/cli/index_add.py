@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,14 +11,46 @@ from typer import Argument, Option
 
 from catalens.cli import inputs, output
 from catalens.cli.commands import command
-from catalens.cli.options import Json, Model, session_for
+from catalens.cli.flags import changed
+from catalens.cli.options import Json, Model, NewCatalogue, session_for
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
     from catalens.catalogue.sources import Entry
     from catalens.pipelines.events import Progress
-    from catalens.pipelines.ingest import Replaced, Report
+    from catalens.pipelines.ingest import Report
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFlags:
+    """How one folder or table is read: the arguments of `open_source`."""
+
+    layout: Annotated[str | None, Option(help="Layout of the source, if it is not recognised.")] = None
+    image_column: Annotated[str | None, Option(help="Column of a table with paths, bytes or data: addresses.")] = None
+    id_column: Annotated[str | None, Option(help="Column of a table with unique ids.")] = None
+    encoding: Annotated[str | None, Option(help="Encoding of a table that is neither UTF-8 nor Windows-1252.")] = None
+    language: Annotated[list[str] | None, Option(help="Preferred languages of texts, best first. \\[en]")] = None
+    id_prefix: Annotated[str, Option(metavar="TEXT", help="Prefix of every id, where sources share ids.")] = ""
+
+    def entries(self, names: Sequence[str]) -> tuple[Iterable[Entry], int | None]:
+        """Return the entries of some names, and how many there are where one table says so.
+
+        Raises:
+            InputError: there is nothing of a name, or a flag does not fit.
+        """
+        from catalens.catalogue.sources import open_source
+        from catalens.catalogue.sources.formats import is_table
+
+        path, given = Path(names[0]), changed(self)
+        if len(names) == 1 and (path.is_dir() or is_table(path) or given):
+            options = asdict(self)
+            languages = options.pop("language") or ("en",)
+            source = open_source(inputs.existing(path), languages=languages, **options)
+            return source, source.total
+        if given:
+            raise InputError(f"{given[0]} is of one folder or table; add the sources one by one")
+        return inputs.entries(names), None
 
 
 @command(
@@ -30,13 +63,7 @@ if TYPE_CHECKING:
     "catalens index add opensearch://localhost:9200/shop products.csv",
 )
 def add(
-    catalogue: Annotated[
-        str,
-        Argument(
-            metavar="CATALOGUE",
-            help="File of the catalogue, or opensearch://HOST/INDEX or postgresql://HOST/DB; created if it is new.",
-        ),
-    ],
+    catalogue: NewCatalogue,
     sources: Annotated[
         list[str],
         Argument(
@@ -44,12 +71,7 @@ def add(
             help="Folders, tables, a known data set's folder, files, or patterns such as 'shots/*.jpg'.",
         ),
     ],
-    layout: Annotated[str | None, Option(help="Layout of the source, if it is not recognised.")] = None,
-    image_column: Annotated[str | None, Option(help="Column of a table with paths, bytes or data: addresses.")] = None,
-    id_column: Annotated[str | None, Option(help="Column of a table with unique ids.")] = None,
-    encoding: Annotated[str | None, Option(help="Encoding of a table that is neither UTF-8 nor Windows-1252.")] = None,
-    language: Annotated[list[str] | None, Option(help="Preferred languages of texts, best first. \\[en]")] = None,
-    id_prefix: Annotated[str, Option(metavar="TEXT", help="Prefix of every id, where sources share ids.")] = "",
+    reading: SourceFlags,
     prune: Annotated[
         bool,
         Option(
@@ -72,15 +94,7 @@ def add(
     from catalens.pipelines.catalogue import catalogue_encoder
     from catalens.pipelines.ingest import ingest
 
-    options = {
-        "layout": layout,
-        "image_column": image_column,
-        "id_column": id_column,
-        "encoding": encoding,
-        "languages": language or ("en",),
-        "id_prefix": id_prefix,
-    }
-    entries, total = _entries(sources, options)
+    entries, total = reading.entries(sources)
     session = session_for(model)
     encoder = catalogue_encoder(catalogue, session, entries)
     tally = Tally(as_json=output.wants_json(json))
@@ -100,55 +114,18 @@ def add(
                 ) from error
         tally.done = report.done - len(report.failures)
         tally.report(report.failures)
-        _tell_replaced(report.replaced)
         for notice in report.notices:
             output.say(notice, style="yellow")
-        _show_report(report, len(index), shown(catalogue), as_json=output.wants_json(json))
+        _show_report(report, len(index), shown(catalogue), as_json=tally.as_json)
     tally.finish()
 
 
-def _entries(names: Sequence[str], options: Mapping[str, object]) -> tuple[Iterable[Entry], int | None]:
-    """Return the entries of some names, and how many there are where one table says so."""
-    from catalens.catalogue.sources import open_source
-    from catalens.catalogue.sources.formats import is_table
-
-    given = {name: value for name, value in options.items() if value not in (None, "", ("en",))}
-    path = Path(names[0])
-    if len(names) == 1 and (path.is_dir() or is_table(path) or given):
-        source = open_source(inputs.existing(names[0]), **options)  # type: ignore[arg-type]  # it checks them itself
-        return source, source.total
-    if given:
-        flag = next(iter(given)).removesuffix("s").replace("_", "-")
-        raise InputError(f"--{flag} is of one folder or table; add the sources one by one")
-    return inputs.entries(names), None
-
-
-def _tell_replaced(replaced: Sequence[Replaced]) -> None:
-    """Tell which pictures replaced others: a folder's ids are names, which another folder may have too."""
-    if not replaced:
-        return
-    first = replaced[0]
-    whose = "1 record was" if len(replaced) == 1 else f"{len(replaced)} records were"
-    output.say(
-        f"{whose} replaced by another picture with the same id: {first.id} was {first.was}, and is {first.now} now. "
-        "To keep both, add each source with its own --id-prefix",
-        style="yellow",
-    )
-
-
 def _show_report(report: Report, total: int, catalogue: str, *, as_json: bool) -> None:
-    numbers = {
-        "added": report.added,
-        "updated": report.updated,
-        "unchanged": report.skipped,
-        "removed": report.removed,
-        "failed": len(report.failures),
-        "records": total,
-    }
+    numbers = {**report.counts(), "records": total}
     if as_json:
-        numbers["replaced"] = len(report.replaced)
         rate = {"seconds": round(report.elapsed_s, 3), "items_per_s": round(report.items_per_s, 1)}
+        numbers["replaced"] = len(report.replaced)
         output.emit({"catalogue": catalogue, **numbers, **rate, "limited_by": report.limited_by})
         return
-    output.show_rows([tuple(numbers.values())], *(f"{name}#" for name in numbers), title=catalogue)
+    output.report([numbers], as_json=False, title=catalogue)
     output.say(f"{report.elapsed_s:.1f} s, {report.items_per_s:.0f} items/s, limited by {report.limited_by}")

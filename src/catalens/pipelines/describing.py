@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,10 @@ from catalens.core.columns import matching_column
 from catalens.core.errors import CatalensError, InputError
 from catalens.core.types import Outcome
 from catalens.models.routing import domain
-from catalens.pipelines.attributes import ATTRIBUTES
+from catalens.pipelines.attributes import ATTRIBUTES, AttributeStage
 from catalens.pipelines.encoding import ENCODER
 from catalens.pipelines.session import Session
-from catalens.pipelines.stages import Picture, Step, Values
+from catalens.pipelines.stages import Picture, Stage, Step, Values
 from catalens.tasks.describing import Description
 from catalens.tasks.facts import Facts
 from catalens.tasks.instruction import Style
@@ -176,6 +176,31 @@ def described_rows(path: Path, stage: DescribeStage) -> TableRows:
         if name not in known:
             raise InputError(f"{path} has no column {name!r}; it has: {', '.join(known)}")
     return TableRows(path)
+
+
+def described_pictures(
+    names: Sequence[str], stage: DescribeStage, calibration: Path | None, session: Session
+) -> list[Stage]:
+    """Return the stages that describe pictures by their attributes.
+
+    Args:
+        names: of the pictures; a notice tells a table of pictures from one of attributes.
+        stage: writes the descriptions.
+        calibration: thresholds for the attributes.
+        session: gets the notice.
+
+    Raises:
+        InputError: the schema is unknown, or has no such group.
+    """
+    from catalens.catalogue.sources.formats import is_table
+    from catalens.tasks.schema import load_schema
+
+    for name in names:
+        if is_table(Path(name)):
+            session.notify(f"{name}: its pictures are read; to describe what its columns say, give --table {name}")
+    for name in stage.only:
+        load_schema(stage.schema or "fashion").group(name)
+    return [AttributeStage(schema=stage.schema, calibration=calibration), stage]
 
 
 def _entry(row: Row, image: str | None, id: str | None) -> Entry:

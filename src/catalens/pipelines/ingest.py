@@ -47,7 +47,7 @@ class Report:
         seconds: time spent waiting for decoded pictures, encoding, and writing.
         elapsed_s: time in all.
         replaced: those among the updated whose picture is another, from another place: perhaps another source's.
-        notices: sentences about files that were passed over and records that were kept.
+        notices: sentences about records that were replaced, files that were passed over and records that were kept.
     """
 
     added: int
@@ -59,6 +59,16 @@ class Report:
     elapsed_s: float
     replaced: Sequence[Replaced] = ()
     notices: Sequence[str] = ()
+
+    def counts(self) -> dict[str, int]:
+        """Return what became of the items and records, as `catalens index add` prints it."""
+        return {
+            "added": self.added,
+            "updated": self.updated,
+            "unchanged": self.skipped,
+            "removed": self.removed,
+            "failed": len(self.failures),
+        }
 
     @property
     def done(self) -> int:
@@ -194,7 +204,9 @@ def _prune(index: Index, met: set[str], source: Iterable[Entry], share: float) -
 
 
 def _report(job: JobReport, output: IndexOutput, removed: int, plan: Pruning, source: Iterable[Entry]) -> Report:
-    notices = [source.missed.notice] if isinstance(source, Source) and source.missed.notice else []
+    notices = [_replaced_notice(output.replaced)] if output.replaced else []
+    if isinstance(source, Source) and source.missed.notice:
+        notices.append(source.missed.notice)
     if plan.kept:
         notices.append(
             f"{len(plan.kept)} records were kept: the folder of their pictures could not be listed, or is empty as "
@@ -210,4 +222,14 @@ def _report(job: JobReport, output: IndexOutput, removed: int, plan: Pruning, so
         elapsed_s=job.elapsed_s,
         replaced=tuple(output.replaced),
         notices=tuple(notices),
+    )
+
+
+def _replaced_notice(replaced: Sequence[Replaced]) -> str:
+    """Return which pictures replaced others: a folder's ids are names, which another folder may have too."""
+    first = replaced[0]
+    whose = "1 record was" if len(replaced) == 1 else f"{len(replaced)} records were"
+    return (
+        f"{whose} replaced by another picture with the same id: {first.id} was {first.was}, and is {first.now} now. "
+        "To keep both, add each source with its own --id-prefix"
     )
