@@ -10,13 +10,17 @@ from typer import Option
 from catalens.cli import inputs, output
 from catalens.cli.commands import command
 from catalens.cli.options import Json, Model, session_for
-from catalens.cli.records import save_picture
+from catalens.cli.tag import tags_line
 from catalens.cli.tally import Tally
 from catalens.demo.folder import CATALOGUE, begin_folder, check_folder, without_folder
-from catalens.demo.report import DemoRun, judge, right_first, write_pages
+from catalens.demo.report import DemoRun, answer_rows, judge, right_first, score_rows, search_rows, write_pages
 
 if TYPE_CHECKING:
     from catalens.pipelines.ingest import Report
+
+
+_SHOWN = 20
+"""Pictures whose attributes are listed."""
 
 
 @command("catalens demo", "catalens demo --pictures photos/ --out look", "catalens demo --count 200 --json")
@@ -68,8 +72,7 @@ def demo(
 
 def _show_photos(out: Path) -> None:
     """Print the tags and the caption of each photograph, and write them on a contact sheet."""
-    from catalens.demo.photos import demo_photos, read_photos
-    from catalens.render.contact_sheet import Cell, contact_sheet
+    from catalens.demo.photos import demo_photos, photo_sheet, read_photos
 
     files = demo_photos()
     if not files:
@@ -77,50 +80,27 @@ def _show_photos(out: Path) -> None:
         return
     found = read_photos(files, session_for())
     rows = [
-        (
-            Path(record.source).name,
-            " · ".join(f"{each['label']} {each['score']:.2f}" for each in values["tags"]) or "unknown",
-            values["caption"],
-            values["encoder"],
-        )
-        for record, values in found
+        (Path(record.source).name, tags_line(values), values["caption"], values["encoder"]) for record, values in found
     ]
     output.show_rows(rows, "photograph", "tags", "caption", "encoder", title="Photographs")
-    cells = [Cell(Path(record.source), values["caption"]) for record, values in found]
-    save_picture(contact_sheet(cells, title="Photographs and their captions", columns=3), out / "photographs.png")
+    output.save_image(photo_sheet(found), out / "photographs.png")
 
 
 def _show(seen: DemoRun, *, as_json: bool) -> None:
-    from catalens.catalogue.display import title_of
-
-    judged = judge(seen)
-    right, asked = right_first(seen)
+    judged, (right, asked) = judge(seen), right_first(seen)
     if as_json:
         for score in judged:
             output.emit({"attribute": score.group, "right": score.right, "unknown": score.unknown, "of": score.of})
         output.emit({"searches": len(seen.searches), "first_hit_right": right, "of": asked})
         return
     if judged:
-        rows = [(each.group, each.right, each.unknown, each.of, f"{each.right / each.of:.0%}") for each in judged]
-        output.show_rows(
-            rows, "attribute", "right#", "unknown#", "of#", "share#", title="Attributes, judged by what was drawn"
-        )
+        heads = ("attribute", "right#", "unknown#", "of#", "share#")
+        output.show_rows(score_rows(judged), *heads, title="Attributes, judged by what was drawn")
     else:
-        _show_answers(seen)
-    found = [(each.query, " · ".join(title_of(hit.record) for hit in each.hits[:3])) for each in seen.searches[:8]]
-    if found:
+        output.show_rows(answer_rows(seen, _SHOWN), "picture", "attributes", title="Attributes")
+        if (more := len(seen.records) - _SHOWN) > 0:
+            output.say(f"… and {more} more, in the report")
+    if found := search_rows(seen):
         output.show_rows(found, "query", "best hits", title="Searches")
     if asked:
         output.show(f"first hit of the right type and colour: {right} of {asked} searches ({right / asked:.0%})")
-
-
-def _show_answers(seen: DemoRun, most: int = 20) -> None:
-    from catalens.catalogue.display import title_of
-
-    rows = []
-    for record, answers in zip(seen.records[:most], seen.answers, strict=False):
-        said = [f"{name}: {each.value} {each.confidence:.2f}" for name, each in answers.items() if each.values]
-        rows.append((title_of(record), " · ".join(said) or "unknown"))
-    output.show_rows(rows, "picture", "attributes", title="Attributes")
-    if len(seen.records) > most:
-        output.say(f"… and {len(seen.records) - most} more, in the report")

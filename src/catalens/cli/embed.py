@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,10 +19,7 @@ from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from catalens.core.protocols import Encoder
-    from catalens.core.types import Record, Vectors
-    from catalens.pipelines.stages import Values
-    from catalens.pipelines.vector_file import VectorFile
+    from catalens.core.types import Vectors
 
 
 @command(
@@ -67,43 +65,24 @@ def embed(
         nothing = RowTable((), lambda _record, _values: ())
         run_stages(found, [stage], session, destination, RunFlags(json=json), shown=(), show=nothing)
         return
-    sink = _Sink(encoder, file, json=json)
-    tally = Tally(as_json=sink.as_json)
+    tally = Tally(as_json=file is None and output.wants_json(json))
+    rows: list[tuple[str, int, str]] = []
+    take = file.add if file is not None else partial(_print, encoder.name, None if tally.as_json else rows)
     if found.names:
-        run_and_tell(found, [stage], session, [], tally, sink.take)
-    sink.add(words, encode_texts(words, encoder, session))
-    sink.finish()
+        run_and_tell(found, [stage], session, [], tally, lambda record, values: take([record.id], values[VECTOR][None]))
+    take(words, encode_texts(words, encoder, session))
+    if file is not None:
+        file.finish(encoder)
+        output.say(f"written: {file.path}: {len(file)} vectors of {encoder.name}")
+    if rows:
+        output.show_rows(rows, "item", "dim#", "vector")
     tally.finish(empty_is_fine=bool(words))
 
 
-class _Sink:
-    """Where vectors go without a table: a file, JSON lines, or the terminal."""
-
-    def __init__(self, encoder: Encoder, file: VectorFile | None, *, json: bool) -> None:
-        self._encoder, self._file = encoder, file
-        self.as_json = file is None and output.wants_json(json)
-        self._rows: list[tuple[str, int, str]] = []
-
-    def take(self, record: Record, values: Values) -> None:
-        """Take the vector of a picture."""
-        self.add([record.id], values["vector"][None])
-
-    def add(self, ids: Sequence[str], vectors: Vectors) -> None:
-        """Take vectors (n, dim) under n ids."""
-        if self._file is not None:
-            self._file.add(ids, vectors)
-            return
-        for id, vector in zip(ids, vectors.tolist(), strict=True):
-            if self.as_json:
-                row = {"id": id, "encoder": self._encoder.name, "vector": [round(each, 6) for each in vector]}
-                output.emit(row)
-            else:
-                self._rows.append((id, len(vector), " ".join(f"{each:+.3f}" for each in vector[:6]) + " …"))
-
-    def finish(self) -> None:
-        """Write the file, or print as much of the vectors as a person can take in."""
-        if self._file is not None:
-            self._file.finish(self._encoder)
-            output.say(f"written: {self._file.path}: {len(self._file)} vectors of {self._encoder.name}")
-        if self._rows:
-            output.show_rows(self._rows, "item", "dim#", "vector")
+def _print(encoder: str, rows: list[tuple[str, int, str]] | None, ids: Sequence[str], vectors: Vectors) -> None:
+    """Print vectors (n, dim) as JSON lines, or add as much of them as a person can take in to the rows of a table."""
+    for id, vector in zip(ids, vectors.tolist(), strict=True):
+        if rows is None:
+            output.emit({"id": id, "encoder": encoder, "vector": [round(each, 6) for each in vector]})
+        else:
+            rows.append((id, len(vector), " ".join(f"{each:+.3f}" for each in vector[:6]) + " …"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -77,29 +76,21 @@ def export(
 
 def _report(folder: Path, parity: Parity, *, as_json: bool) -> None:
     size_mb = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    found = parity.to_dict()
     if as_json:
-        output.emit({"folder": str(folder), "size_mb": round(size_mb, 1), **_rounded(parity)})
+        output.emit({"folder": str(folder), "size_mb": round(size_mb, 1), **found})
         return
     rows = [
         (
             what,
-            each.items,
-            f"{each.least_cosine:.5f}",
-            f"{each.mean_cosine:.5f}",
-            _speed(each.per_s),
-            _speed(each.reference_per_s),
+            each["items"],
+            *(f"{each[name]:.5f}" for name in ("least_cosine", "mean_cosine")),
+            *(_speed(each[name]) for name in ("per_s", "reference_per_s")),
         )
-        for what, each in (("pictures", parity.pictures), ("texts", parity.texts))
+        for what, each in found.items()
     ]
     columns = ("", "compared#", "least cosine#", "mean cosine#", "per second#", "by torch#")
     output.show_rows(rows, *columns, title=f"{folder}: {size_mb:,.1f} MB")
-
-
-def _rounded(parity: Parity) -> dict[str, dict[str, float]]:
-    return {
-        what: {name: round(value, 5 if "cosine" in name else 1) for name, value in asdict(each).items()}
-        for what, each in (("pictures", parity.pictures), ("texts", parity.texts))
-    }
 
 
 def _speed(per_s: float) -> str:

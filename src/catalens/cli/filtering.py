@@ -25,9 +25,10 @@ def filter_of(text: str | None) -> Filter | None:
     return None if text is None else parse_filter(text)
 
 
-def say_unknown_fields(index: Index, where: Filter | None) -> None:
-    """Print why a filter that found nothing never can: unknown fields, and comparisons across kinds."""
+def say_nothing_found(index: Index, where: Filter | None) -> None:
+    """Say that nothing was found, and why a filter never can: unknown fields, and comparisons across kinds."""
     from catalens.catalogue.filter_hints import hints
 
+    output.say("nothing found")
     for hint in hints(index.records(), where) if where else ():
         output.say(hint)

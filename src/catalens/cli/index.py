@@ -11,7 +11,7 @@ from typer import Argument, Option
 
 from catalens.cli import index_add, index_check, index_migrate, inputs, output
 from catalens.cli.commands import command, command_group
-from catalens.cli.filtering import filter_of, say_unknown_fields
+from catalens.cli.filtering import filter_of, say_nothing_found
 from catalens.cli.options import Catalogue, Json, Model, Where
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
@@ -51,26 +51,24 @@ def list_records(
     json: Json = False,
 ) -> None:
     """List records with their fields, in the order in which they were added."""
-    from itertools import chain, islice
+    from itertools import islice
 
     from catalens.catalogue.display import fields_line
     from catalens.core.filters import matches
 
-    condition = filter_of(where)
+    condition, as_json = filter_of(where), output.wants_json(json)
+    found, rows = 0, []
     with _open(catalogue) as index:
         chosen = (each for each in index.records() if condition is None or matches(condition, each.fields))
-        first = next(chosen, None)
-        if first is None:
-            output.say("nothing found")
-            say_unknown_fields(index, condition)
-            return
-        records = islice(chain([first], chosen), limit)
-        if output.wants_json(json):
-            for record in records:
+        for found, record in enumerate(islice(chosen, limit), start=1):  # noqa: B007 - how many there were
+            if as_json:
                 output.emit({"id": record.id, "source": record.source, "fields": dict(record.fields)})
-            return
-        rows = [(record.id, fields_line(record)) for record in records]
-    output.show_rows(rows, "id", "fields")
+            else:
+                rows.append((record.id, fields_line(record)))
+        if not found:
+            say_nothing_found(index, condition)
+    if rows:
+        output.show_rows(rows, "id", "fields")
 
 
 @command(

@@ -18,10 +18,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from catalens.core.errors import InputError
+from catalens.core.files import save_image_atomically
 from catalens.core.printing import printable
 from catalens.core.redaction import redact
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL.Image import Image
     from rich.console import Console
     from rich.table import Table
 
@@ -75,6 +79,16 @@ def say(text: str, *, style: str = "") -> None:
     """Print a message, which is not a result, to standard error; where that cannot be written, nobody reads it."""
     with suppress(OSError):
         messages().print(message(text), style=style, markup=False, soft_wrap=True)
+
+
+def save_image(image: Image, path: Path) -> None:
+    """Write an image in the format of its suffix, and say so.
+
+    Raises:
+        InputError: the suffix is not that of an image, or the file cannot be written.
+    """
+    save_image_atomically(image, path)
+    say(f"written: {path}")
 
 
 class _Notes(logging.Handler):

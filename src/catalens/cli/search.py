@@ -9,12 +9,11 @@ from typer import Argument, Option
 
 from catalens.cli import inputs, output
 from catalens.cli.commands import command
-from catalens.cli.filtering import filter_of, say_unknown_fields
+from catalens.cli.filtering import filter_of, say_nothing_found
 from catalens.cli.options import Catalogue, Json, Model, Server, Where, session_for
-from catalens.cli.records import check_picture_file, save_picture
 from catalens.cli.remote import client_of
 from catalens.core.errors import InputError
-from catalens.core.files import check_writable
+from catalens.core.files import check_image_writable, check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +70,7 @@ def search(
     from catalens.catalogue.search import search as search_index
     from catalens.models.registry import bundled_cutoff
     from catalens.pipelines.catalogue import catalogue_encoder
-    from catalens.pipelines.query_terms import parse_query
+    from catalens.pipelines.query_terms import QueryTerms
 
     if server is not None:
         if (image and len(image) > 1) or minus_image or cutoff is not None or sheet is not None:
@@ -89,9 +88,11 @@ def search(
             )
         _show(found, as_json=output.wants_json(json))
         return
-    check_picture_file(sheet)
+    if sheet is not None:
+        check_image_writable(sheet)
     path = inputs.catalogue(catalogue)
-    query = parse_query(texts or [], image or [], minus or [], minus_image or [], filter_of(where), mode)
+    terms = QueryTerms(texts=texts or (), images=image or (), minus=minus or (), minus_images=minus_image or ())
+    query = terms.query(filter_of(where), mode)
     encoder = catalogue_encoder(path, session_for(model))
     limit = None
     if cutoff is not None:
@@ -102,13 +103,11 @@ def search(
         for notice in index.notices:
             output.say(notice, style="yellow")
         if not hits:
-            output.say("nothing found")
-            say_unknown_fields(index, query.where)
+            say_nothing_found(index, query.where)
     if sheet is not None:
-        asked = [*(texts or []), *(f"like {each}" for each in image or [])]
-        unlike = [*(minus or []), *(f"unlike {each}" for each in minus_image or [])]
-        title = " ".join([*asked, *(f"minus {each}" for each in unlike), *([f"where {where}"] if where else [])])
-        _write_sheet(hits, sheet, title=title)
+        from catalens.pipelines.hit_sheet import hit_sheet
+
+        output.save_image(hit_sheet(hits, terms.title(where)), sheet)
 
 
 def _show(hits: Sequence[Hit], *, as_json: bool) -> None:
@@ -122,14 +121,6 @@ def _show(hits: Sequence[Hit], *, as_json: bool) -> None:
 
         rows = [(rank, hit.score, hit.record.id, fields_line(hit.record)) for rank, hit in enumerate(hits, start=1)]
         output.show_rows(rows, "#", "score#", "id", "fields")
-
-
-def _write_sheet(hits: Sequence[Hit], path: Path, *, title: str) -> None:
-    from catalens.catalogue.display import picture_of, title_of
-    from catalens.render.contact_sheet import Cell, contact_sheet
-
-    cells = [Cell(picture_of(hit.record), title_of(hit.record), hit.score) for hit in hits]
-    save_picture(contact_sheet(cells, title=title), path)
 
 
 @command(
@@ -152,20 +143,12 @@ def learn(
     json: Json = False,
 ) -> None:
     """Learn a relevance cut-off from queries with relevance judgements, for search --cutoff."""
-    from catalens.catalogue.cutoff import Judged, learn_cutoff, read_judged, scoring, write_cutoff
-    from catalens.catalogue.opening import open_index
-    from catalens.pipelines.catalogue import catalogue_encoder
-    from catalens.pipelines.encoding import encode_texts
+    from catalens.catalogue.cutoff import read_judged, write_cutoff
+    from catalens.pipelines.catalogue import learn_relevance
 
     answers = read_judged(inputs.existing(judged))
     check_writable(out)
-    path = inputs.catalogue(catalogue)
-    session = session_for(model)
-    encoder = catalogue_encoder(path, session)
-    vectors = encode_texts(list(answers), encoder, session)
-    with open_index(path, encoder_name=encoder.name, read_only=True) as index:
-        asked = zip(vectors, answers.values(), strict=True)
-        cutoff = learn_cutoff(scoring(index), [Judged(vector, frozenset(relevant)) for vector, relevant in asked])
+    cutoff = learn_relevance(inputs.catalogue(catalogue), answers, session_for(model))
     write_cutoff(out, cutoff)
     learned = {"queries": len(answers), "lift": cutoff.lift, "deviations": cutoff.deviations}
     as_json = output.wants_json(json)

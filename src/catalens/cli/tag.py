@@ -79,9 +79,13 @@ def tag(
     )
 
     def row(record: Record, values: Values) -> list[tuple[str, str, str]]:
-        tags = " · ".join(f"{each['label']} {each['score']:.2f}" for each in values[TAGS])
-        return [(record.id, tags or "unknown", values["encoder"])]
+        return [(record.id, tags_line(values), values["encoder"])]
 
     destination = table.destination(LABELS, (TAGS, LABELS, "encoder"), sidecars, default_columns=(f"tags={LABELS}",))
     show = RowTable(("picture", "tags", "encoder"), row)
     run_stages(pictures, [stage], session_for(model), destination, run, shown=(TAGS, "encoder"), show=show)
+
+
+def tags_line(values: Values) -> str:
+    """Return the tags of a picture with their probabilities."""
+    return " · ".join(f"{each['label']} {each['score']:.2f}" for each in values["tags"]) or "unknown"

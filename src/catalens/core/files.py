@@ -118,10 +118,25 @@ def save_image_atomically(image: Image, path: Path, **options: Any) -> None:  # 
     Raises:
         InputError: another ending, or it cannot be written; what was there is unchanged.
     """
+    kind = _image_format(path)
+    write_atomically(path, lambda file: image.save(file, kind, **options))
+
+
+def check_image_writable(path: Path) -> None:
+    """Refuse a file that no image can be written to, before the work begins.
+
+    Raises:
+        InputError: its name does not end as an image's, or it cannot be written.
+    """
+    _image_format(path)
+    check_writable(path)
+
+
+def _image_format(path: Path) -> str:
     kind = _IMAGE_FORMATS.get(path.suffix.lower())
     if kind is None:
         raise InputError(f"{path} cannot be written: give a name that ends in {', '.join(_IMAGE_FORMATS)}")
-    write_atomically(path, lambda file: image.save(file, kind, **options))
+    return kind
 
 
 def _replace(path: Path, mode: int | None, write: Callable[[BinaryIO], object]) -> None:

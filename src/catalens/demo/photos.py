@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from PIL.Image import Image
+
 from catalens.core.types import Record
 from catalens.pipelines.captioning import CaptionStage
 from catalens.pipelines.engine import run_job
@@ -14,6 +16,7 @@ from catalens.pipelines.pictures import entries_of
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Values
 from catalens.pipelines.tagging import TagStage
+from catalens.render.contact_sheet import Cell, contact_sheet
 
 FILES = ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg", "motorcycle_left.png", "camera.png")
 """Freely licensed photographs in scikit-image's wheel."""
@@ -39,3 +42,9 @@ def read_photos(files: Sequence[Path], session: Session) -> list[tuple[Record, V
         callbacks=Callbacks(on_result=lambda record, values: found.append((record, values))),
     )
     return found
+
+
+def photo_sheet(found: Sequence[tuple[Record, Values]]) -> Image:
+    """Return photographs with their captions as a contact sheet."""
+    cells = [Cell(Path(record.source), values["caption"]) for record, values in found]
+    return contact_sheet(cells, title="Photographs and their captions", columns=3)

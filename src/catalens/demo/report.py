@@ -70,6 +70,29 @@ def judge(run: DemoRun) -> list[Score]:
     return [Score(group, right[group], unknown[group], total) for group, total in of.items()]
 
 
+def score_rows(scores: Sequence[Score]) -> list[tuple[str, int, int, int, str]]:
+    """Return the attribute, right, unknown, of, and the share that was right, of each score."""
+    return [(each.group, each.right, each.unknown, each.of, f"{each.right / each.of:.0%}") for each in scores]
+
+
+def answer_rows(run: DemoRun, most: int) -> list[tuple[str, str]]:
+    """Return the title and the attributes of the first pictures."""
+    from catalens.catalogue.display import title_of
+
+    rows = []
+    for record, answers in zip(run.records[:most], run.answers, strict=False):
+        said = [f"{name}: {each.value} {each.confidence:.2f}" for name, each in answers.items() if each.values]
+        rows.append((title_of(record), " · ".join(said) or "unknown"))
+    return rows
+
+
+def search_rows(run: DemoRun, most: int = 8) -> list[tuple[str, str]]:
+    """Return the first queries and the titles of their best hits."""
+    from catalens.catalogue.display import title_of
+
+    return [(each.query, " · ".join(title_of(hit.record) for hit in each.hits[:3])) for each in run.searches[:most]]
+
+
 def queries_for(run: Sequence[Mapping[str, str]]) -> list[Search]:
     """Make one query for each type in each of its colours, in the everyday words of the schema: "red t-shirt".
 
@@ -97,14 +120,11 @@ def write_pages(run: DemoRun, out: Path) -> list[Path]:
     """Write the contact sheet and the report into a folder, and return where they are."""
     from catalens.catalogue.display import picture_of, title_of
     from catalens.core.files import save_image_atomically, write_text_atomically
+    from catalens.pipelines.hit_sheet import hit_cells
     from catalens.render.contact_sheet import Cell, contact_sheet
     from catalens.render.report import render_report
 
-    cells = [
-        Cell(picture_of(hit.record), f"{search.query}: {title_of(hit.record)}", hit.score)
-        for search in run.searches[:_SHEET_QUERIES]
-        for hit in search.hits
-    ]
+    cells = [cell for search in run.searches[:_SHEET_QUERIES] for cell in hit_cells(search.hits, search.query)]
     title = "Searches, a row each: best hits first"
     if not cells:
         title = "Pictures"
@@ -144,9 +164,7 @@ def _report(run: DemoRun) -> Report:
 def _tables(scores: Sequence[Score]) -> list[Table]:
     from catalens.render.report import Table
 
-    rows = [
-        (each.group, str(each.right), str(each.unknown), str(each.of), f"{each.right / each.of:.0%}") for each in scores
-    ]
+    rows = [tuple(map(str, row)) for row in score_rows(scores)]
     return [Table("Attributes", ("attribute", "right", "unknown", "of", "share"), rows)] if rows else []
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, Self
 
+from catalens.catalogue.cutoff import Cutoff, Judged, learn_cutoff, scoring
 from catalens.catalogue.filters import parse_filter
 from catalens.catalogue.opening import open_index, scheme_of
 from catalens.catalogue.search import Query, Weighted, search
@@ -15,6 +16,7 @@ from catalens.core.errors import CatalogueError, InputError
 from catalens.core.images import Source as ImageSource
 from catalens.core.protocols import Encoder, Index
 from catalens.core.types import Hit, Record
+from catalens.pipelines.encoding import encode_texts
 from catalens.pipelines.events import Progress
 from catalens.pipelines.ingest import Report, ingest
 from catalens.pipelines.pictures import Pictures, entries_of
@@ -183,6 +185,25 @@ def catalogue_encoder(path: str | Path, session: Session, entries: Iterable[Entr
 
         return session.encoder(name_here(filled_by, cache=session.config.cache))
     return encoder_for_pictures(session, entries)
+
+
+def learn_relevance(path: str | Path, judged: Mapping[str, Collection[str]], session: Session) -> Cutoff:
+    """Learn the relevance cut-off of a catalogue.
+
+    Args:
+        path: of the catalogue.
+        judged: query → ids of the records that are relevant to it; none for a query without any.
+        session: loads the catalogue's encoder.
+
+    Raises:
+        CatalogueError: the catalogue cannot be read, or was filled by an encoder that is not here.
+        InputError: a relevant record is not in the catalogue.
+    """
+    encoder = catalogue_encoder(path, session)
+    vectors = encode_texts(list(judged), encoder, session)
+    with open_index(path, encoder_name=encoder.name, read_only=True) as index:
+        asked = zip(vectors, judged.values(), strict=True)
+        return learn_cutoff(scoring(index), [Judged(vector, frozenset(relevant)) for vector, relevant in asked])
 
 
 def _filled_by(path: str | Path) -> str | None:
