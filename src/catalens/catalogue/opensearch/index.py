@@ -204,16 +204,20 @@ class OpenSearchIndex:
         condition = compile_filter(where) if where is not None else None
         if k > _MAX_K:
             return [self._nearest_exactly(query, k, condition, min_score) for query in queries]
-        lines: list[Document] = []
+        bodies: list[Document] = []
         for query in queries:
             near: Document = {"vector": query.astype(float).tolist(), "k": max(k, min(self._ef_search, _MAX_K))}
             if condition is not None:
                 near["filter"] = condition
-            lines += [{"index": self._name}, {"size": k, "_source": RECORD_PARTS, "query": {"knn": {VECTOR: near}}}]
-        if not lines:
+            bodies.append({"size": k, "_source": RECORD_PARTS, "query": {"knn": {VECTOR: near}}})
+        if not bodies:
             return []
         with self._found():
-            answers = self._client.msearch(body=lines)["responses"]
+            if len(bodies) == 1:  # a millisecond faster than a search of many
+                answers = [self._client.search(index=self._name, body=bodies[0])]
+            else:
+                lines = [line for body in bodies for line in ({"index": self._name}, body)]
+                answers = self._client.msearch(body=lines)["responses"]
         return [self._hits(bulk.checked(answer, self.shown)["hits"]["hits"], min_score) for answer in answers]
 
     def keyword(self, text: str, k: int, where: Filter | None = None, *, without: Sequence[str] = ()) -> list[Record]:
