@@ -26,6 +26,11 @@ KNOWN = {
     "OPENAI_API_KEY": "the key that is sent to servers of chat completions",
 }
 """Every variable that is read, with what it does."""
+SECRETS = (
+    *("OPENAI_API_KEY", "CATALENS_SERVER_KEY", "CATALENS_SERVE_API_KEY", "HF_TOKEN", "PGPASSWORD"),
+    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+)
+"""Variables whose values are in no message; some are read by libraries alone."""
 SERVE_PREFIX = "CATALENS_SERVE_"
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from catalens.cli.jobs import warn_of_memory
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Turn
 from catalens.models.readers import load_reader
@@ -156,9 +155,11 @@ def test_a_memory_limit_that_cannot_be_kept_is_refused_before_work(run: Run, col
     assert not ran.out
 
 
-def test_a_prediction_that_was_too_low_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    warn_of_memory(1)
-    assert "peak memory was" in capsys.readouterr().err
+def test_a_prediction_that_was_too_low_is_told(run: Run, colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalens.pipelines.memory_plan.peak_bytes", lambda: 5 * 10**9)
+    ran = run("caption", colours / "a.png", "--memory-limit", "4GB")
+    assert "peak memory was 5.0 GB, more than 4.0 GB; name a smaller model" in ran.err
+    assert ran.code == 0
 
 
 def test_pictures_from_standard_input_are_captioned(run: Run, colours: Path) -> None:

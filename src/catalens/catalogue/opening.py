@@ -6,9 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from catalens.core.errors import CatalogueError
+from catalens.core.errors import CatalogueError, InputError
 from catalens.core.protocols import Index
+
+if TYPE_CHECKING:
+    from catalens.catalogue.index import EmbeddedIndex
 
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):")  # two letters or more: C:\\shop.catalens is a path
 
@@ -76,6 +80,20 @@ def open_index(
         )
     request = _Request(encoder_name=encoder_name, dim=dim, read_only=read_only, wait_s=wait_s)
     return (_OPENERS[scheme] if scheme else _open_file)(str(uri), request)
+
+
+def open_file(uri: str | Path) -> EmbeddedIndex:
+    """Open a catalogue, to be written to, for what only a file can do.
+
+    Raises:
+        InputError: it is on a server.
+        CatalogueError: it cannot be used.
+    """
+    from catalens.catalogue.index import EmbeddedIndex
+
+    if scheme_of(uri):
+        raise InputError(f"{shown(uri)} is on a server, which keeps a graph itself; this is for catalogue files")
+    return EmbeddedIndex.open(uri, read_only=False)
 
 
 def _open_file(path: str, request: _Request) -> Index:

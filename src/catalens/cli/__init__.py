@@ -78,11 +78,6 @@ def _edge() -> Iterator[None]:
     """Turn the program's own errors, Ctrl-C and outputs that cannot be written into a sentence and an exit code."""
     try:
         yield
-    except CatalensError as error:
-        if _debugging():
-            raise
-        _say_what_failed(error)
-        raise typer.Exit(_exit_code(error)) from error
     except KeyboardInterrupt as error:
         output.say(str(error) or "interrupted", style="yellow")
         raise typer.Exit(INTERRUPTED) from error
@@ -90,37 +85,21 @@ def _edge() -> Iterator[None]:
         # The reader (`| head -1`) has what it wanted.
         output.discard_output()
         raise typer.Exit(0) from error
-    except OSError as error:
-        if error.filename == STANDARD_OUTPUT:
-            output.discard_output()
-            output.say(f"error: {output.UNWRITABLE.format(reason=_reason(error))}", style="red")
-            raise typer.Exit(2) from error
-        if _debugging() or error.filename is None:
+    except (CatalensError, OSError) as error:
+        if _debugging() or _exit_code(error) == FAULT:
             raise
-        output.say(f"error: {error.filename}: {_reason(error)}", style="red")
-        raise typer.Exit(2) from error
+        if interrupts.seen:  # a library's error that an interrupt caused
+            end_interrupted()
+        output.say(f"error: {_sentence(error)}", style="red")
+        raise typer.Exit(_exit_code(error)) from error
 
 
-def _say_what_failed(error: CatalensError) -> None:
-    if interrupts.seen:  # a library's error that an interrupt caused
-        end_interrupted()
-    output.say(f"error: {error}", style="red")
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
-
-
-def _unwritable() -> InputError | None:
-    """Return what is wrong with standard output, if what waits there cannot be written."""
-    try:
-        with output.standard_output():
-            sys.stdout.flush()
-    except BrokenPipeError:
-        output.discard_output()
-    except InputError as error:
-        return error
-    return None
+def _sentence(error: CatalensError | OSError) -> str:
+    if isinstance(error, CatalensError):
+        return str(error)
+    if error.filename == STANDARD_OUTPUT:
+        return str(output.unwritable(error))
+    return f"{error.filename}: {output.reason_of(error)}"
 
 
 def _exit_code(error: Exception) -> int:
@@ -186,8 +165,13 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # help and tables lose a letter rather than fail
             stream.reconfigure(errors="replace")
     code = _run()
-    if (failure := _unwritable()) is not None:
-        output.say(f"error: {failure}", style="red")
+    try:
+        with output.standard_output():
+            sys.stdout.flush()
+    except BrokenPipeError:
+        output.discard_output()
+    except InputError as error:
+        output.say(f"error: {error}", style="red")
         code = 2
     sys.exit(code)
 

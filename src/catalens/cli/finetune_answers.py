@@ -12,6 +12,7 @@ from catalens.cli.commands import command
 from catalens.cli.finetune_steps import tell_step
 from catalens.cli.options import Json, settings
 from catalens.core.errors import InputError
+from catalens.core.json_text import rounded
 from catalens.training.finetune.metrics import metric_line
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _show(tuned: Tuned, out: Path, *, as_json: bool) -> None:
     columns = ("attribute", "rows", "majority", "before", "after")
     if as_json:
         for row in rows:
-            output.emit(output.rounded(dict(zip(columns, row, strict=True))))
+            output.emit(rounded(dict(zip(columns, row, strict=True))))
     else:
         output.show_rows(rows, "attribute", *(f"{name}#" for name in columns[1:]), title="exact answers on test rows")
     proof = tuned.proof

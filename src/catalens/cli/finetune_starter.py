@@ -13,6 +13,7 @@ from catalens.cli.commands import command
 from catalens.cli.options import Columns, Json, Model, Table, session_for
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
+from catalens.core.json_text import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,7 +135,7 @@ def _show(adapted: Adapted, reports: Sequence[GroupReport], *, as_json: bool) ->
     if as_json:
         for each in adapted.scores:
             ece = {"ece_before": calibrated[each.group].ece_before, "ece_after": calibrated[each.group].ece_after}
-            output.emit({"group": each.group, **each.to_dict(), **output.rounded(ece)})
+            output.emit({"group": each.group, **each.to_dict(), **rounded(ece)})
         return
     output.show_rows(
         [

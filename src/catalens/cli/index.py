@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
@@ -14,29 +12,24 @@ from catalens.cli.commands import command, command_group
 from catalens.cli.filtering import filter_of, say_nothing_found
 from catalens.cli.options import Catalogue, Json, Model, Where
 from catalens.cli.tally import Tally
-from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from catalens.catalogue.index import EmbeddedIndex
     from catalens.core.protocols import Index
 
 
 @command("catalens index info shop.catalens")
 def info(catalogue: Catalogue, json: Json = False) -> None:
     """Show what a catalogue holds: records, encoder, and the number of records with each field."""
-    from catalens.catalogue.opening import scheme_of, shown
+    from catalens.pipelines.catalogue import describe_catalogue
 
-    with _open(catalogue) as index:
-        fields = Counter(name for record in index.records() for name in record.fields)
-        facts = {"catalogue": shown(catalogue), "records": len(index), "encoder": index.encoder_name, "dim": index.dim}
-    if scheme_of(catalogue) is None:
-        facts["bytes"] = Path(catalogue).stat().st_size
+    facts = describe_catalogue(inputs.catalogue(catalogue))
     if output.wants_json(json):
-        output.emit({**facts, "fields": dict(fields)})
+        output.emit(facts)
         return
+    fields = facts.pop("fields")
     output.show_rows(facts.items(), "what", "value")
     if fields:
-        output.show_rows(fields.most_common(), "field", "records#")
+        output.show_rows(fields.items(), "field", "records#")
 
 
 @command(
@@ -148,7 +141,9 @@ def graph(
 
     Search with it is approximate, with high recall; search with --where stays exact.
     """
-    with _open_file(catalogue) as index:
+    from catalens.catalogue.opening import open_file
+
+    with open_file(inputs.catalogue(catalogue)) as index:
         if drop:
             index.drop_graph()
         else:
@@ -169,16 +164,6 @@ def _open(catalogue: str, *, write: bool = False) -> Index:
     from catalens.catalogue.opening import open_index
 
     return open_index(inputs.catalogue(catalogue), read_only=not write)
-
-
-def _open_file(catalogue: str) -> EmbeddedIndex:
-    """Open a catalogue for what only a file can do."""
-    from catalens.catalogue.index import EmbeddedIndex
-    from catalens.catalogue.opening import scheme_of, shown
-
-    if scheme_of(catalogue):
-        raise InputError(f"{shown(catalogue)} is on a server, which keeps a graph itself; this is for catalogue files")
-    return EmbeddedIndex.open(inputs.existing(catalogue), read_only=False)
 
 
 group = command_group(

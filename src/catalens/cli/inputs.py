@@ -10,10 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from catalens.core.errors import InputError
+from catalens.core.folders import existing
 
 if TYPE_CHECKING:
     from catalens.pipelines.pictures import Entries
 
+__all__ = ["as_table", "catalogue", "entries", "existing", "pairs", "piped_lines", "words"]
 STANDARD_INPUT = "-"
 
 
@@ -30,17 +32,6 @@ def entries(arguments: Sequence[str]) -> Entries:
     if STANDARD_INPUT in arguments:
         given = read_stream(sys.stdin.buffer, max_bytes=Limits().max_bytes)
     return named_entries(arguments, given)
-
-
-def existing(name: str | Path) -> Path:
-    """Return the path of a file or folder that exists.
-
-    Raises:
-        InputError: it does not; the message offers the nearest names.
-    """
-    from catalens.pipelines.pictures import existing
-
-    return existing(name)
 
 
 def catalogue(name: str) -> str | Path:

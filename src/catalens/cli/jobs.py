@@ -64,7 +64,7 @@ def run_stages(
     Raises:
         InputError: no pictures, or flags that cannot be followed.
     """
-    from catalens.pipelines.memory_plan import memory_bytes, predict_memory
+    from catalens.pipelines.memory_plan import memory_bytes, must_take_turns, warn_of_memory
     from catalens.pipelines.stages import identity
 
     if run.server is not None:
@@ -72,8 +72,7 @@ def run_stages(
 
         stages = stages_at(stages, run.server)
     limit = memory_bytes(run.memory_limit) if run.memory_limit is not None else None
-    memory = predict_memory(stages, session.config)
-    one_at_a_time = limit is not None and (memory.one_at_a_time(limit) or bool(memory.unknown))
+    one_at_a_time = must_take_turns(stages, session.config, limit)
     entries = inputs.entries(pictures) if isinstance(pictures, Sequence) else pictures
     outputs = destination.outputs()
     journal = destination.journal(identity(stages, session), entries.names, session.config.cache)
@@ -96,8 +95,9 @@ def run_stages(
     )
     if rows and isinstance(show, RowTable):
         output.show_rows(rows, *show.columns)
-    tell_written(destination, report.done, report.skipped)
-    warn_of_memory(limit)
+    if written := destination.written(report.done, report.skipped):
+        output.say(written)
+    warn_of_memory(limit, session)
     tally.finish()
 
 
@@ -152,27 +152,6 @@ def following(session: Session, tally: Tally, *, quiet: bool = True, continues: 
         except KeyboardInterrupt as error:
             message = "stopped; the same command continues from here" if continues else ""
             raise KeyboardInterrupt(message) from error
-
-
-def tell_written(destination: Destination, done: int, skipped: int) -> None:
-    """Tell where results were written, and how many."""
-    where = [str(destination.table)] if destination.table is not None else []
-    where += [f"{destination.sidecar} files"] if destination.sidecar is not None else []
-    if where:
-        there = f"; {skipped} pictures had one already" if skipped else ""
-        what = destination.text if destination.text.isidentifier() else "result"
-        what = what.removesuffix("s")
-        output.say(f"{' and '.join(where)}: {done} {what}{'' if done == 1 else 's'} written{there}")
-
-
-def warn_of_memory(limit: int | None) -> None:
-    """Warn if more memory was needed than a limit in bytes."""
-    from catalens.core.memory import peak_bytes
-
-    if limit is not None and (peak := peak_bytes()) is not None and peak > limit:
-        output.say(
-            f"peak memory was {peak / 1e9:.1f} GB, more than {limit / 1e9:.1f} GB; name a smaller model", style="yellow"
-        )
 
 
 def encode_all(

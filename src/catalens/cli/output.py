@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from catalens.core.errors import InputError
 from catalens.core.files import save_image_atomically
+from catalens.core.json_text import rounded
 from catalens.core.printing import printable
 from catalens.core.redaction import redact
+from catalens.settings import SECRETS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,13 +30,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from rich.console import Console
     from rich.table import Table
-
-_SECRETS = (
-    *("OPENAI_API_KEY", "CATALENS_SERVER_KEY", "CATALENS_SERVE_API_KEY", "HF_TOKEN", "PGPASSWORD"),
-    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-)
-"""Variables whose values are in no message."""
-UNWRITABLE = "standard output cannot be written: {reason}"
 
 
 class Update(Protocol):
@@ -46,7 +41,7 @@ class Update(Protocol):
 
 def message(text: str) -> str:
     """Return a message as it may be shown: without credentials and control characters, whoever wrote it."""
-    return printable(redact(text, (os.environ.get(name, "") for name in _SECRETS)))
+    return printable(redact(text, (os.environ.get(name, "") for name in SECRETS)))
 
 
 def wants_json(flag: bool) -> bool:
@@ -165,11 +160,6 @@ def report(
         show_rows([tuple(row.values()) for row in rows], *columns, title=title)
 
 
-def rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with its floats rounded to four places, also those of the rows that are listed in it."""
-    return {name: _rounded(value) for name, value in row.items()}
-
-
 @contextmanager
 def progress(what: str, total: int | None = None, *, quiet: bool = False) -> Iterator[Update]:
     """Show a progress bar on standard error while the block runs.
@@ -237,22 +227,23 @@ def standard_output() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        discard_output()
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(UNWRITABLE.format(reason=reason)) from error
+        raise unwritable(error) from error
+
+
+def unwritable(error: OSError) -> InputError:
+    """Return the error that standard output cannot be written; what Python still flushes to it is lost."""
+    discard_output()
+    return InputError(f"standard output cannot be written: {reason_of(error)}")
+
+
+def reason_of(error: OSError) -> str:
+    """Return the reason of the system, as it stands in a sentence."""
+    return (error.strerror or str(error)).lower()
 
 
 def discard_output() -> None:
     """Let the null device take what Python still flushes at exit, which would fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _rounded(value: Any) -> Any:  # noqa: ANN401 - a JSON value
-    if isinstance(value, Mapping):
-        return rounded(value)
-    if isinstance(value, list):
-        return [_rounded(each) for each in value]
-    return round(value, 4) if isinstance(value, float) else value
 
 
 def _is_utf8(encoding: str | None) -> bool:

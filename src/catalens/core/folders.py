@@ -1,4 +1,4 @@
-"""Find the picture files of a folder, lazily and always in the same order."""
+"""Find files: those that a user names, and the pictures of a folder, lazily and always in the same order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -168,3 +169,25 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
 def _identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino
+
+
+def existing(name: str | Path) -> Path:
+    """Return the path of a file or folder that exists.
+
+    Raises:
+        InputError: it does not; the message offers the nearest names.
+    """
+    path = Path(name)
+    try:
+        if path.exists():
+            return path
+        folder = path.parent
+        if not folder.is_dir():
+            raise InputError(f"there is no folder {folder}, so no {path}")
+        others = sorted(other.name for other in folder.iterdir())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(name)[:200]!r} cannot be looked up: {error}") from error
+    # The files that a database keeps beside its own are not what anybody meant.
+    near = get_close_matches(path.name, [each for each in others if not each.endswith(("-wal", "-shm"))], n=3)
+    hint = f": did you mean {' or '.join(str(folder / name) for name in near)}?" if near else f" in {folder.resolve()}"
+    raise InputError(f"there is no {path.name}{hint}")

@@ -1,8 +1,9 @@
-"""The one parser of JSON that comes from outside."""
+"""JSON: the one parser of what comes from outside, and numbers as they are written."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -23,3 +24,20 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON is of any type
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with its floats rounded to four places, also those of the rows that are listed in it.
+
+    >>> rounded({"score": 0.123456, "tags": [{"score": 0.99999}], "of": 3})
+    {'score': 0.1235, 'tags': [{'score': 1.0}], 'of': 3}
+    """
+    return {name: _rounded(value) for name, value in row.items()}
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+    if isinstance(value, Mapping):
+        return rounded(value)
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return round(value, 4) if isinstance(value, float) else value

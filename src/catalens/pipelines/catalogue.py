@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from catalens.catalogue.cutoff import Cutoff, Judged, learn_cutoff, scoring
 from catalens.catalogue.filters import parse_filter
-from catalens.catalogue.opening import open_index, scheme_of
+from catalens.catalogue.opening import open_index, scheme_of, shown
 from catalens.catalogue.search import Query, Weighted, search
 from catalens.catalogue.sources import Entry
 from catalens.core.errors import CatalogueError, InputError
@@ -185,6 +186,19 @@ def catalogue_encoder(path: str | Path, session: Session, entries: Iterable[Entr
 
         return session.encoder(name_here(filled_by, cache=session.config.cache))
     return encoder_for_pictures(session, entries)
+
+
+def describe_catalogue(path: str | Path) -> dict[str, Any]:
+    """Return what a catalogue holds, as `catalens index info` prints it; the most frequent fields come first.
+
+    Raises:
+        CatalogueError: it cannot be read.
+    """
+    with open_index(path, read_only=True) as index:
+        fields = Counter(name for record in index.records() for name in record.fields)
+        facts = {"catalogue": shown(path), "records": len(index), "encoder": index.encoder_name, "dim": index.dim}
+    size = {"bytes": Path(path).stat().st_size} if scheme_of(path) is None else {}
+    return facts | size | {"fields": dict(fields.most_common())}
 
 
 def learn_relevance(path: str | Path, judged: Mapping[str, Collection[str]], session: Session) -> Cutoff:

@@ -74,6 +74,14 @@ class Destination:
             made.append(Table(self.table, self.text, several=self.several, columns=columns, if_exists=self.if_exists))
         return made
 
+    def written(self, done: int, skipped: int) -> str:
+        """Return where results were written, and how many, in a sentence; empty where they go nowhere."""
+        where = [str(self.table)] if self.table is not None else []
+        where += [f"{self.sidecar} files"] if self.sidecar is not None else []
+        what = (self.text if self.text.isidentifier() else "result").removesuffix("s")
+        there = f"; {skipped} pictures had one already" if skipped else ""
+        return f"{' and '.join(where)}: {done} {what}{'' if done == 1 else 's'} written{there}" if where else ""
+
     def journal(self, job: object, pictures: Sequence[str], cache: Path | None) -> Journal | None:
         """Return the journal of the job: beside its table, else in the cache.
 

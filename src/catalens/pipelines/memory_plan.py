@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalens.core.errors import InputError
-from catalens.pipelines.session import SessionConfig
+from catalens.core.memory import peak_bytes
+from catalens.pipelines.session import Session, SessionConfig
 from catalens.pipelines.stages import Stage
 
 _BASE_MB, _MODEL_MB, _PER_FILE_MB = 250, 320, 2.0
@@ -91,6 +92,27 @@ def memory_bytes(text: str) -> int:
     if found is None or found[2].upper() not in _SIZES:
         raise InputError(f"--memory-limit: {text!r} is not a size; use one such as 4GB or 800MB")
     return int(float(found[1]) * _SIZES[found[2].upper()])
+
+
+def must_take_turns(stages: Sequence[Stage], config: SessionConfig, limit_bytes: int | None) -> bool:
+    """Return whether a limit allows one stage's models at a time only, as it does where a model's size is unknown.
+
+    Raises:
+        InputError: the limit cannot be kept.
+    """
+    if limit_bytes is None:
+        return False
+    memory = predict_memory(stages, config)
+    return memory.one_at_a_time(limit_bytes) or bool(memory.unknown)
+
+
+def warn_of_memory(limit_bytes: int | None, session: Session) -> None:
+    """Notify if this process has needed more memory than a limit; None is no limit."""
+    peak = peak_bytes()
+    if limit_bytes is not None and peak is not None and peak > limit_bytes:
+        session.notify(
+            f"peak memory was {peak / 1e9:.1f} GB, more than {limit_bytes / 1e9:.1f} GB; name a smaller model"
+        )
 
 
 def _size_mb(name: str) -> float | None:

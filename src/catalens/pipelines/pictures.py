@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -17,7 +16,7 @@ from PIL.Image import Image
 from catalens.catalogue.sources import Entry, Item, Source, open_source
 from catalens.catalogue.sources.formats import is_table
 from catalens.core.errors import InputError
-from catalens.core.folders import IMAGE_EXTENSIONS
+from catalens.core.folders import IMAGE_EXTENSIONS, existing
 from catalens.core.images import Source as ImageSource
 from catalens.core.types import Record
 from catalens.pipelines.destination import STANDARD_INPUT
@@ -92,28 +91,6 @@ def expand(name: str) -> list[str]:
     if not found:
         raise InputError(f"no file matches {name!r}")
     return found
-
-
-def existing(name: str | Path) -> Path:
-    """Return the path of a file or folder that exists.
-
-    Raises:
-        InputError: it does not; the message offers the nearest names.
-    """
-    path = Path(name)
-    try:
-        if path.exists():
-            return path
-        folder = path.parent
-        if not folder.is_dir():
-            raise InputError(f"there is no folder {folder}, so no {path}")
-        others = sorted(other.name for other in folder.iterdir())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{str(name)[:200]!r} cannot be looked up: {error}") from error
-    # The files that a database keeps beside its own are not what anybody meant.
-    near = get_close_matches(path.name, [each for each in others if not each.endswith(("-wal", "-shm"))], n=3)
-    hint = f": did you mean {' or '.join(str(folder / name) for name in near)}?" if near else f" in {folder.resolve()}"
-    raise InputError(f"there is no {path.name}{hint}")
 
 
 def exists(name: str) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from catalens.catalogue.search import Mode, Query, Weighted, parse_weighted
 from catalens.core.filters import Filter
+from catalens.core.folders import existing
 from catalens.core.images import Source
-from catalens.pipelines.pictures import existing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
