@@ -13,6 +13,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from catalens.cli import output
 from catalens.core import printing
@@ -58,9 +59,8 @@ def terminals() -> Iterator[tuple[Terminal, Terminal]]:
 def test_no_control_character_reaches_a_terminal() -> None:
     with terminals() as streams:
         output.show_rows([(EVIL, 1.0)], EVIL, "score#", title=EVIL)
-        made = output.table(EVIL)
-        made.add_row(EVIL)  # cells that were not made by show_rows
-        output.show(made, EVIL)
+        output.show_rows([(Text(EVIL),)], EVIL)  # a cell with a style of its own
+        output.show(EVIL)
         output.say(f"failed: {EVIL}", style="red")
         output.emit({EVIL: EVIL})
     out, err = (colours_gone(each.content) for each in streams)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from catalens.cli.prompt import prompt_table
+from catalens.cli.prompt import _show
 from catalens.core.images import read_image
 from catalens.core.types import Record
 from catalens.models.fakes import FakeEncoder
@@ -140,7 +138,7 @@ def test_flags_that_cannot_be_followed_are_explained(
     assert words in ran.err
 
 
-def test_a_person_sees_the_prompt_its_terms_and_what_came_next() -> None:
+def test_a_person_sees_the_prompt_its_terms_and_what_came_next(capsys: pytest.CaptureFixture[str]) -> None:
     values = {
         "prompt": "a dress, red",
         "cosine": 0.3,
@@ -150,9 +148,8 @@ def test_a_person_sees_the_prompt_its_terms_and_what_came_next() -> None:
         "left_out": ["[blue]"],
         "runners_up": [{"term": "soft light", "kind": "flavor", "cosine": 0.2}],
     }
-    console = Console(width=100, record=True, file=io.StringIO())
-    console.print(prompt_table(Record("a.png", "a.png"), values))
-    shown = console.export_text()
+    _show(Record("a.png", "a.png"), values)
+    shown = capsys.readouterr().out
     for words in ("a.png", "prompt, 6 tokens, by fake-16", "0.300", "0.250", "next flavor", "[blue]", "no room"):
         assert words in shown
 

@@ -21,11 +21,10 @@ from catalens.cli import output
 from catalens.cli.commands import CommandGroup, examples
 from catalens.cli.registry import Click, Commands, line
 from catalens.core.confinement import restrict_reading
-from catalens.core.errors import CatalensError, CatalogueError, InputError, ModelError
+from catalens.core.errors import CatalensError, InputError
 from catalens.core.process import INTERRUPTED, STANDARD_OUTPUT, end_interrupted, interrupts
 from catalens.settings import KNOWN, Settings
 
-EXIT_CODES: tuple[tuple[type[CatalensError], int], ...] = ((InputError, 2), (ModelError, 3), (CatalogueError, 3))
 FAULT = 4
 """The exit code of a fault in the program: Python's own, 1, would say that some items failed."""
 
@@ -104,7 +103,7 @@ def _sentence(error: CatalensError | OSError) -> str:
 
 def _exit_code(error: Exception) -> int:
     if isinstance(error, CatalensError):
-        return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 3)
+        return 2 if isinstance(error, InputError) else 3  # 3: the model or the catalogue
     return 2 if isinstance(error, OSError) and error.filename is not None else FAULT
 
 

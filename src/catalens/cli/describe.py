@@ -72,11 +72,11 @@ def describe(
     Without arguments, JSON lines with attributes come from a pipe: `catalens invoke shop photos/ | catalens describe`.
     JSON lines of the results name the facts of each sentence. The API key is read from OPENAI_API_KEY.
     """
-    from catalens.pipelines.describing import VALUES, DescribeStage, described_pictures, described_rows
+    from catalens.pipelines.describing import VALUES, DescribeStage, as_table, described_pictures, described_rows
     from catalens.tasks.instruction import Style
 
     piped = inputs.piped_lines() if not pictures and table in {None, Path(inputs.STANDARD_INPUT)} else b""
-    with inputs.as_table(piped) as rows:
+    with as_table(piped) as rows:
         table = rows or table
         if bool(pictures) == (table is not None):
             raise InputError("give pictures, or a table of attributes with --table: one of the two")

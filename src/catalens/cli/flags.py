@@ -120,12 +120,11 @@ class TableFlags:
             known=known,
             several=several,
             default_columns=default_columns,
-            sidecar=sidecars.sidecar,
-            into=sidecars.into,
             table=self.output,
             columns=self.columns,
             if_exists=self.if_exists,
             identity=identity,
+            **asdict(sidecars),
         )
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from catalens.core.errors import InputError
@@ -15,7 +13,7 @@ from catalens.core.folders import existing
 if TYPE_CHECKING:
     from catalens.pipelines.pictures import Entries
 
-__all__ = ["as_table", "catalogue", "entries", "existing", "pairs", "piped_lines", "words"]
+__all__ = ["catalogue", "entries", "existing", "pairs", "piped_lines", "words"]
 STANDARD_INPUT = "-"
 
 
@@ -48,18 +46,6 @@ def catalogue(name: str) -> str | Path:
 def piped_lines() -> bytes:
     """Return what comes on standard input from a pipe or a file; nothing from a terminal."""
     return b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
-
-
-@contextmanager
-def as_table(lines: bytes) -> Iterator[Path | None]:
-    """Hold JSON lines as a table, which can be read more than once, while the block runs; None where there are none."""
-    if not lines.strip():
-        yield None
-        return
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "standard-input.jsonl")
-        path.write_bytes(lines)
-        yield path
 
 
 def words(value: str) -> list[str]:

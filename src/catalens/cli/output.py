@@ -100,17 +100,6 @@ def listen() -> None:
         log.addHandler(_Notes())
 
 
-def table(*columns: str, title: str | None = None) -> Table:
-    """Return an empty table in the one style used everywhere; a column named with a trailing `#` holds numbers."""
-    from rich import box
-    from rich.table import Table
-
-    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for column in columns:
-        made.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left")
-    return made
-
-
 def show(*things: Table | str) -> None:
     """Print tables and lines for a person; text is printed as it is, never read as markup.
 
@@ -127,12 +116,16 @@ def show(*things: Table | str) -> None:
 
 
 def show_rows(rows: Iterable[Sequence[object]], *columns: str, title: str | None = None) -> None:
-    """Print rows as one table."""
+    """Print rows as one table; a column named with a trailing `#` holds numbers, and a cell may be a styled Text."""
+    from rich import box
+    from rich.table import Table
     from rich.text import Text
 
-    made = table(*columns, title=title)
+    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for column in columns:
+        made.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left")
     for row in rows:
-        made.add_row(*(Text(_cell(value)) for value in row))
+        made.add_row(*(value if isinstance(value, Text) else Text(_cell(value)) for value in row))
     show(made)
 
 

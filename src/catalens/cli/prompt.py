@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,8 +16,6 @@ from catalens.cli.options import Model, Pictures, session_for
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from catalens.core.types import Record
     from catalens.pipelines.stages import Values
 
@@ -100,22 +99,18 @@ def prompt(
 
 
 def _show(record: Record, values: Values) -> None:
-    output.show(prompt_table(record, values))
+    output.show_rows(_rows(values), "words", "what", "cosine#", title=record.id)
 
 
-def prompt_table(record: Record, values: Values) -> Table:
-    """Return a prompt, its terms and what came next as a table."""
+def _rows(values: Values) -> Iterator[tuple[object, ...]]:
+    """Yield a prompt, its terms, and what came next or had no room."""
     from rich.text import Text
 
     tokens = "" if values["tokens"] is None else f", {values['tokens']} tokens"
-    made = output.table("words", "what", "cosine#", title=record.id)
-    made.add_row(
-        Text(values["prompt"], style="bold"), f"prompt{tokens}, by {values['encoder']}", f"{values['cosine']:.3f}"
-    )
+    yield Text(values["prompt"], style="bold"), f"prompt{tokens}, by {values['encoder']}", values["cosine"]
     for term in values["terms"]:
-        made.add_row(Text(term["term"]), term["kind"], f"{term['cosine']:.3f}")
+        yield term["term"], term["kind"], term["cosine"]
     for term in values["runners_up"]:
-        made.add_row(Text(term["term"], style="dim"), f"next {term['kind']}", f"{term['cosine']:.3f}")
+        yield Text(term["term"], style="dim"), f"next {term['kind']}", term["cosine"]
     for words in values["left_out"]:
-        made.add_row(Text(words, style="dim"), "no room", "")
-    return made
+        yield Text(words, style="dim"), "no room", ""

@@ -101,7 +101,6 @@ def restyle(
     The prompt comes from the picture: a caption, and the terms that the interrogator finds nearest. Prompt, seed and
     model are stored in the image's metadata, in the form that image generators read. Existing images are skipped.
     """
-    from catalens.catalogue.sources import Item
     from catalens.models.painters.loading import ACCEPTED
     from catalens.pipelines.restyling import (
         PaintStage,
@@ -129,26 +128,16 @@ def restyle(
     rows: list[tuple[str, str, str]] = []
 
     def result(record: Record, values: Values) -> None:
-        place = str(files.place(record))
-        rows.append((record.id, place, values["prompt"]))
+        row = files.row(record, values)
         if tally.as_json:
-            row = {
-                "id": record.id,
-                "source": record.source,
-                "output": place,
-                "painter": values["painter"] or painting.painter,
-            }
-            output.emit(row | {name: values[name] for name in _SHOWN if name in values})
+            output.emit(row | {"painter": row["painter"] or painting.painter})
+        else:
+            rows.append((row["id"], row["output"], row["prompt"]))
 
-    # A folder may be read while paintings are put into it.
-    entries = (each for each in found if not (isinstance(each, Item) and files.is_painting(each.source)))
+    entries = files.without_own(found)
     report = run_and_tell(entries, stages, session, [] if dry_run else [files], tally, result)
-    if rows and not tally.as_json:
+    if rows:
         output.show_rows(rows, "picture", "painting", "prompt")
     if report.skipped:
         output.say(f"{report.skipped} paintings exist already; --if-exists overwrite replaces them")
     tally.finish()
-
-
-_SHOWN = ("prompt", "negative_prompt", "strength", "steps", "guidance", "seed", "image")
-"""The values of a JSON line."""

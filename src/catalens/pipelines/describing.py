@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from catalens.catalogue.sources import Entry, Item
@@ -176,6 +178,18 @@ def described_rows(path: Path, stage: DescribeStage) -> TableRows:
         if name not in known:
             raise InputError(f"{path} has no column {name!r}; it has: {', '.join(known)}")
     return TableRows(path)
+
+
+@contextmanager
+def as_table(lines: bytes) -> Iterator[Path | None]:
+    """Hold JSON lines as a table, which can be read more than once, while the block runs; None where there are none."""
+    if not lines.strip():
+        yield None
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "standard-input.jsonl")
+        path.write_bytes(lines)
+        yield path
 
 
 def described_pictures(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
+from catalens.catalogue.sources import Entry, Item
 from catalens.core.errors import CatalensError, InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import PaintRequest, Record, Vectors
@@ -191,9 +192,16 @@ class PaintingFiles:
             raise InputError(f"its painting would go to {path}, where that of {owner} goes; rename one of the two")
         return path
 
-    def is_painting(self, source: str) -> bool:
-        """Return whether this run has just painted it: a folder may be read while paintings are put into it."""
-        return Path(source).resolve() in self.taken
+    def without_own(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Return entries without what this run has just painted: a folder may be read while paintings go into it."""
+        for each in entries:
+            if not isinstance(each, Item) or Path(each.source).resolve() not in self.taken:
+                yield each
+
+    def row(self, record: Record, values: Values) -> dict[str, Any]:
+        """Return what is known of a painting, or would be asked of a painter, as JSON values."""
+        asked = {name: values[name] for name in ("painter", *REQUEST, "image") if name in values}
+        return {"id": record.id, "source": record.source, "output": str(self.place(record)), **asked}
 
     def holds(self, record: Record) -> bool:
         """Return whether the painting is there and stays.
