@@ -23,7 +23,7 @@ def convert_lazily(parameter: Any) -> None:  # noqa: ANN401 - Click's, which Typ
 
 def _plain(parameter: Any, value: Any) -> Any:  # noqa: ANN401 - Click's
     """Return the value as its function takes it; `_NOT_PLAIN` where it must be converted, or is missing."""
-    kind = parameter.type_descriptor.annotation
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
     if not value and parameter.required:
         return _NOT_PLAIN
     if value is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -37,7 +38,8 @@ def import_renderer() -> None:
         setattr(stand_in, name, _Later(name, (), {"module": module}))
         sys.modules[module] = stand_in
     try:
-        import_module(_RENDERER)
+        with suppress(ModuleNotFoundError):  # elsewhere in another Typer, which then imports all of it
+            import_module(_RENDERER)
     finally:
         for module in unused:
             del sys.modules[module]
