@@ -45,8 +45,8 @@ test: $(VENV)/.dev  ## the test suite: offline, on the CPU
 test-slow: $(VENV)/.dev  ## the tests that start browsers and services, or kill runs over and over
 	$(PYTEST) -m slow
 
-test-models: $(VENV)/.dev-models  ## the tests of training and of pretrained models (installs torch: several gigabytes)
-	$(PYTEST) tests/training tests/hub
+test-models: $(VENV)/.dev-models  ## the tests of training, of pretrained models and of Ray (installs torch: several gigabytes)
+	$(PYTEST) tests/training tests/hub tests/pipelines/test_ray_engine.py
 
 ROUNDS ?= 1
 test-hostile: $(VENV)/.dev  ## attacks: mutated and costly pictures, damaged catalogues, full disks, kills (ROUNDS=5 for five times as many)

@@ -28,8 +28,10 @@ from catalens.pipelines.output import Output, OutputRow
 from catalens.pipelines.session import Session, SessionConfig
 from catalens.pipelines.stages import Stage, record_of
 
-_BATCH = 32
-"""Entries that a worker gets at once."""
+_PART = 32
+"""Entries whose results come back together."""
+_PARTS_PER_TASK, _LEAST_TASKS_PER_WORKER = 4, 4
+"""Each task costs Ray's processes some milliseconds, so that a task is several parts, unless workers would be idle."""
 _WAVE_ENTRIES, _WAVE_BYTES = 20_000, 256 * 10**6
 """Entries of one Ray data set: workers start anew with each, so that starting must not count; and pictures that are
 sent along as bytes must fit into Ray's memory."""
@@ -64,7 +66,7 @@ def run_on_ray(
     with _cluster(address, workers) as ray:
         actors = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) - 1)
         for wave in _waves(job.wanted(entries)):
-            parts = [pickle.dumps(some) for some in batched(wave, _BATCH)]
+            parts = [pickle.dumps(some) for some in batched(wave, _PART)]
             job.take(_results(ray, parts, stages, config, actors), len(parts))
     for output in outputs:
         output.finish()
@@ -185,15 +187,15 @@ def _results(
     device = "cuda" if on_gpu else config.device
     own = replace(config, threads=config.threads or 1, workers=config.workers or 1, device=device)
     rows = [{"number": number, "part": part} for number, part in enumerate(parts)]
+    tasks = max(-(-len(rows) // _PARTS_PER_TASK), min(len(rows), _LEAST_TASKS_PER_WORKER * actors))
     try:
-        results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+        # Workers that die are started again and their tasks done again: Ray Data's default.
+        results = ray.data.from_items(rows, override_num_blocks=tasks).map_batches(
             Worker,
             fn_constructor_args=(list(stages), own),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=actors),
             **{"num_gpus" if on_gpu else "num_cpus": 1},
-            max_restarts=-1,
-            max_task_retries=-1,
         )
         for row in results.iter_rows():
             yield int(row["number"]), pickle.loads(row["events"])
