@@ -2,26 +2,99 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer import Argument, Option
 
-from catalens.cli import output as out
+from catalens.cli import output
 from catalens.cli.commands import command
 from catalens.cli.options import Json, Model, session_for
 from catalens.cli.tally import Tally
 
 if TYPE_CHECKING:
-    from catalens.core.types import Outcome
-    from catalens.pipelines.enriching import Estimate
+    from catalens.pipelines.enriching import Enrichment, Estimate
     from catalens.pipelines.events import JobReport, Progress
 
-_WHERE, _WHICH, _HOW = "Where results go", "Which pictures", "Models and machines"
+_where = partial(Option, rich_help_panel="Where results go")
+_which = partial(Option, rich_help_panel="Which pictures")
+_how = partial(Option, rich_help_panel="Models and machines")
 _MOST_REASONS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class WhereFlags:
+    """Where results go: attributes of `EnrichPlan`."""
+
+    output: Annotated[
+        str | None,
+        _where(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Folder of shards; or one table: .csv, .tsv, .jsonl, .json, .parquet.",
+        ),
+    ] = None
+    format: Annotated[
+        Literal["parquet", "jsonl", "csv"] | None,
+        _where(help="Format of the shards. \\[parquet]"),
+    ] = None
+    rows_per_shard: Annotated[int | None, _where(min=1, help="Rows per shard. \\[10000]")] = None
+    sidecar: Annotated[str | None, _where(metavar="SUFFIX", help="Text file beside each picture.")] = None
+    xmp: Annotated[
+        bool | None,
+        _where("--xmp", help="XMP file beside each picture: description, keywords, alt text."),
+    ] = None
+    xmp_in_file: Annotated[
+        bool | None,
+        _where(
+            "--xmp-in-file",
+            help="The same inside the picture files, which are changed; needs exiftool.",
+        ),
+    ] = None
+    index: Annotated[
+        str | None,
+        _where(metavar="CATALOGUE", help="Catalogue to fill; results become fields."),
+    ] = None
+    if_exists: Annotated[
+        Literal["skip", "overwrite", "append", "prepend"] | None,
+        _where(help="What to do with files that are there. \\[skip]"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class WhichFlags:
+    """Which pictures: attributes of `EnrichPlan`."""
+
+    limit: Annotated[int | None, _which(min=1, help="Maximum pictures.")] = None
+    sample: Annotated[
+        float | None,
+        _which(
+            metavar="SHARE",
+            help="Share of the pictures, such as 0.01; the same ones each time.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class HowFlags:
+    """Models and machines: attributes of `EnrichPlan`."""
+
+    memory_limit: Annotated[
+        str | None,
+        _how(
+            metavar="SIZE",
+            help="Such as 4GB: one model at a time if needed; refused if one is too large.",
+        ),
+    ] = None
+    reader: Annotated[str | None, _how(metavar="NAME", help="What captions and answers.")] = None
+    device: Annotated[str | None, _how(help="Torch device, such as cuda:0.")] = None
+    engine: Annotated[Literal["local", "ray"] | None, _how(help="Where the work is done. \\[local]")] = None
+    address: Annotated[str | None, _how(help="Ray cluster, such as auto; without it one starts here.")] = None
+    workers: Annotated[int | None, _how(min=1, help="Ray: processes with models. Local: threads that decode.")] = None
 
 
 @command(
@@ -41,6 +114,7 @@ def enrich(
             help="Folders, tables, patterns, archives such as 'a-{00..99}.tar', s3://BUCKET/PREFIX, or a catalogue.",
         ),
     ] = None,
+    *,
     do: Annotated[
         str | None,
         Option(
@@ -55,80 +129,13 @@ def enrich(
             metavar="TEMPLATE", help="Text that joins {caption}, {tags}, an attribute such as {colour}, and columns."
         ),
     ] = None,
-    output: Annotated[
-        str | None,
-        Option(
-            "--output",
-            "-o",
-            metavar="FOLDER",
-            help="Folder of shards; or one table: .csv, .tsv, .jsonl, .json, .parquet.",
-            rich_help_panel=_WHERE,
-        ),
-    ] = None,
-    format: Annotated[
-        Literal["parquet", "jsonl", "csv"] | None,
-        Option(help="Format of the shards. \\[parquet]", rich_help_panel=_WHERE),
-    ] = None,
-    rows_per_shard: Annotated[
-        int | None, Option(min=1, help="Rows per shard. \\[10000]", rich_help_panel=_WHERE)
-    ] = None,
-    sidecar: Annotated[
-        str | None, Option(metavar="SUFFIX", help="Text file beside each picture.", rich_help_panel=_WHERE)
-    ] = None,
-    xmp: Annotated[
-        bool | None,
-        Option("--xmp", help="XMP file beside each picture: description, keywords, alt text.", rich_help_panel=_WHERE),
-    ] = None,
-    xmp_in_file: Annotated[
-        bool | None,
-        Option(
-            "--xmp-in-file",
-            help="The same inside the picture files, which are changed; needs exiftool.",
-            rich_help_panel=_WHERE,
-        ),
-    ] = None,
-    index: Annotated[
-        str | None,
-        Option(metavar="CATALOGUE", help="Catalogue to fill; results become fields.", rich_help_panel=_WHERE),
-    ] = None,
-    if_exists: Annotated[
-        Literal["skip", "overwrite", "append", "prepend"] | None,
-        Option(help="What to do with files that are there. \\[skip]", rich_help_panel=_WHERE),
-    ] = None,
-    limit: Annotated[int | None, Option(min=1, help="Maximum pictures.", rich_help_panel=_WHICH)] = None,
-    sample: Annotated[
-        float | None,
-        Option(
-            metavar="SHARE",
-            help="Share of the pictures, such as 0.01; the same ones each time.",
-            rich_help_panel=_WHICH,
-        ),
-    ] = None,
+    where: WhereFlags,
+    which: WhichFlags,
     config: Annotated[Path | None, Option(metavar="YAML", help="Plan; flags go before it.")] = None,
     print_config: Annotated[bool, Option("--print-config", help="Print the plan, and do nothing.")] = False,
     dry_run: Annotated[bool, Option("--dry-run", help="Try a few pictures, and estimate the time.")] = False,
-    memory_limit: Annotated[
-        str | None,
-        Option(
-            metavar="SIZE",
-            help="Such as 4GB: one model at a time if needed; refused if one is too large.",
-            rich_help_panel=_HOW,
-        ),
-    ] = None,
     model: Model = None,
-    reader: Annotated[
-        str | None, Option(metavar="NAME", help="What captions and answers.", rich_help_panel=_HOW)
-    ] = None,
-    device: Annotated[str | None, Option(help="Torch device, such as cuda:0.", rich_help_panel=_HOW)] = None,
-    engine: Annotated[
-        Literal["local", "ray"] | None, Option(help="Where the work is done. \\[local]", rich_help_panel=_HOW)
-    ] = None,
-    address: Annotated[
-        str | None, Option(help="Ray cluster, such as auto; without it one starts here.", rich_help_panel=_HOW)
-    ] = None,
-    workers: Annotated[
-        int | None, Option(min=1, help="Ray: processes with models. Local: threads that decode.", rich_help_panel=_HOW)
-    ] = None,
+    how: HowFlags,
     json: Json = False,
 ) -> None:
     """Enrich a catalogue: tags, attributes, captions, answers, prompts, descriptions and vectors in one pass.
@@ -136,43 +143,25 @@ def enrich(
     Each picture is decoded once. A run that was stopped or killed continues when the same command is given again, and
     there is exactly one row per picture. At the end a report says what was done, skipped and failed, and why.
     """
-    from catalens.pipelines.enrich_plan import EnrichPlan, load_plan
+    from catalens.pipelines.enrich_plan import merged_plan
     from catalens.pipelines.enriching import Enrichment
 
-    given: dict[str, Any] = {
+    given = {
         "sources": tuple(pictures) if pictures else None,
-        "do": None if do is None else {name.strip(): {} for name in do.split(",") if name.strip()},
+        "do": None if do is None else [name.strip() for name in do.split(",") if name.strip()],
         "text": text,
-        "output": output,
-        "format": format,
-        "rows_per_shard": rows_per_shard,
-        "sidecar": sidecar,
-        "xmp": xmp,
-        "xmp_in_file": xmp_in_file,
-        "index": index,
-        "if_exists": if_exists,
-        "limit": limit,
-        "sample": sample,
-        "memory_limit": memory_limit,
         "model": model,
-        "reader": reader,
-        "device": device,
-        "engine": engine,
-        "address": address,
-        "workers": workers,
+        **asdict(where),
+        **asdict(which),
+        **asdict(how),
     }
-    known = load_plan(config) if config is not None else {}
-    if given["do"] is not None and "do" in known:  # a flag chooses the work; the file keeps its options
-        given["do"] = {name: known["do"].get(name, {}) for name in given["do"]}
-    plan = EnrichPlan(**known | {name: value for name, value in given.items() if value is not None})
-    if question:
-        plan = EnrichPlan(**{**_arguments(plan), "do": {**plan.do, "answers": {"questions": tuple(question)}}})
+    plan = merged_plan(config, given, question or ())
     if print_config:
         plan.stages()
         typer.echo(plan.to_yaml(), nl=False)
         return
     session = session_for(plan.model, plan.reader, device=plan.device, workers=plan.workers)
-    as_json = out.wants_json(json)
+    as_json = output.wants_json(json)
     with session, Enrichment(plan, session, dry_run=dry_run) as enrichment:
         if dry_run:
             _show_estimate(enrichment.estimate(), as_json=as_json)
@@ -183,71 +172,48 @@ def enrich(
     tally.finish()
 
 
-def _arguments(plan: Any) -> dict[str, Any]:  # noqa: ANN401 - its type is imported where it is used
-    from dataclasses import fields
-
-    return {each.name: getattr(plan, each.name) for each in fields(plan)}
-
-
-def _run(enrichment: Any, tally: Tally) -> JobReport:  # noqa: ANN401 - as above
+def _run(enrichment: Enrichment, tally: Tally) -> JobReport:
     from catalens.pipelines.events import Callbacks
 
-    with out.progress("enriching") as update:
+    with output.progress("enriching") as update, output.resumable():
 
         def tell(progress: Progress) -> None:
             update(progress.done, note=f"{progress.items_per_s:.1f}/s, limited by {progress.limited_by}")
 
-        try:
-            report: JobReport = enrichment.run(Callbacks(on_failure=tally.fail, on_progress=tell))
-        except KeyboardInterrupt as error:
-            raise KeyboardInterrupt("stopped; the same command continues from here") from error
+        report = enrichment.run(Callbacks(on_failure=tally.fail, on_progress=tell))
     tally.done = report.done + report.skipped
     return report
 
 
 def _show_report(report: JobReport, *, as_json: bool) -> None:
-    rate = report.done / max(report.elapsed_s, 1e-9)
-    limit = max(report.seconds, key=lambda what: report.seconds[what], default="decoding")
-    reasons = _reasons(report.failures)
-    numbers = {"done": report.done, "skipped": report.skipped, "failed": len(report.failures)}
+    reasons = report.reasons(_MOST_REASONS)
     if as_json:
-        seconds = {what: round(spent_s, 2) for what, spent_s in report.seconds.items()}
-        out.emit(
-            {**numbers, "items_per_s": round(rate, 1), "limited_by": limit, "seconds": seconds, "reasons": reasons}
-        )
+        row = {
+            "done": report.done,
+            "skipped": report.skipped,
+            "failed": len(report.failures),
+            "items_per_s": round(report.items_per_s, 1),
+            "limited_by": report.limited_by,
+            "seconds": {what: round(spent_s, 2) for what, spent_s in report.seconds.items()},
+        }
+        output.emit(row | {"reasons": reasons})
         return
-    out.say(
+    output.say(
         f"{report.done} done, {report.skipped} were there already, {len(report.failures)} failed; "
-        f"{report.elapsed_s:.1f} s, {rate:.1f} pictures/s, limited by {limit}"
+        f"{report.elapsed_s:.1f} s, {report.items_per_s:.1f} pictures/s, limited by {report.limited_by}"
     )
     for reason, count in reasons.items():
-        out.say(f"  {count} × {reason}")
-
-
-def _reasons(failures: Sequence[Outcome]) -> dict[str, int]:
-    """Return how often each reason occurred, most frequent first; the picture's own name is left out."""
-    reasons = Counter(str(each.error).partition(": ")[2] or str(each.error) for each in failures)
-    return dict(reasons.most_common(_MOST_REASONS))
+        output.say(f"  {count} × {reason}")
 
 
 def _show_estimate(estimate: Estimate, *, as_json: bool) -> None:
     if as_json:
-        out.emit(
-            {
-                "pictures": estimate.pictures,
-                "held": estimate.held,
-                "items_per_s": round(estimate.items_per_s, 2),
-                "seconds": None if estimate.seconds is None else round(estimate.seconds, 1),
-                "limited_by": estimate.limited_by,
-                "failed": estimate.failed,
-                "memory_mb": round(estimate.memory_mb),
-            }
-        )
+        output.emit(estimate.to_dict())
         return
     time = "unknown, since none of the first pictures could be read"
     if estimate.seconds is not None:
         time = f"about {_duration(estimate.seconds)} at {estimate.items_per_s:.1f}/s, limited by {estimate.limited_by}"
-    out.say(
+    output.say(
         f"{estimate.pictures} pictures to do ({estimate.held} are done): {time}; {estimate.memory_mb:.0f} MB of memory"
     )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Annotated
 
 from typer import Argument, Option
@@ -70,7 +69,7 @@ def migrate(
 def _copy(source: str, destination: str) -> dict[str, object]:
     from catalens.catalogue.migrating import migrate
 
-    with _progress("copying") as tell:
+    with output.progress("copying") as tell, output.resumable():
         done = migrate(source, destination, on_progress=tell)
     return {"copied": done.copied, "unchanged": done.skipped, "records": done.records}
 
@@ -124,7 +123,7 @@ def _encoded(
 
     session = session_for(name)
     encoder = catalogue_encoder(source, session)
-    with session, _progress("encoding") as tell:
+    with session, output.progress("encoding") as tell, output.resumable():
         if destination is not None:
             done = reencode_into(source, destination, encoder, session=session, on_progress=tell)
         else:
@@ -143,13 +142,3 @@ def _drop(catalogue: str) -> list[str]:
     if not dropped:
         output.say("nothing was kept, so nothing was deleted")
     return dropped
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show progress, and say after an interrupt that the same command continues."""
-    with output.progress(what) as update:
-        try:
-            yield update
-        except KeyboardInterrupt as error:
-            raise KeyboardInterrupt("stopped; the same command continues from here") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -141,17 +141,14 @@ def following(session: Session, tally: Tally, *, quiet: bool = True, continues: 
     """
     from catalens.pipelines.events import Callbacks
 
-    with output.progress("reading pictures", quiet=quiet) as update:
+    interrupts = output.resumable() if continues else nullcontext()
+    with output.progress("reading pictures", quiet=quiet) as update, interrupts:
 
         def tell(progress: Progress) -> None:
             update(progress.done, note=f"for {progress.what}, {progress.items_per_s:.1f}/s")
 
         session.on_progress = lambda what, done, total: update(done, total, note=f"· {what}")
-        try:
-            yield Callbacks(on_failure=tally.fail, on_progress=tell)
-        except KeyboardInterrupt as error:
-            message = "stopped; the same command continues from here" if continues else ""
-            raise KeyboardInterrupt(message) from error
+        yield Callbacks(on_failure=tally.fail, on_progress=tell)
 
 
 def encode_all(

@@ -187,6 +187,15 @@ def progress(what: str, total: int | None = None, *, quiet: bool = False) -> Ite
         yield update
 
 
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Let an interrupt say that the same command continues."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("stopped; the same command continues from here") from error
+
+
 def _no_update(done: int, total: int | None = None, note: str = "") -> None:
     """Show no progress."""
 

@@ -223,6 +223,26 @@ def load_plan(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {error}") from error
 
 
+def merged_plan(path: Path | None, given: Mapping[str, Any], questions: Sequence[str] = ()) -> EnrichPlan:
+    """Return the plan of a file, if there is one, with other arguments in place of those that it gives.
+
+    Args:
+        path: of the file.
+        given: arguments of `EnrichPlan`; None is not given. A `do` chooses the work, and the file keeps its options.
+        questions: in place of those that the plan has.
+
+    Raises:
+        InputError: the file cannot be read, or something is unknown or cannot be.
+    """
+    known = load_plan(path) if path is not None else {}
+    arguments = known | {name: value for name, value in given.items() if value is not None}
+    if given.get("do") is not None:
+        arguments["do"] = {name: known.get("do", {}).get(name, {}) for name in given["do"]}
+    if questions:
+        arguments["do"] = {**arguments.get("do", {}), "answers": {"questions": tuple(questions)}}
+    return EnrichPlan(**arguments)
+
+
 _FIELDS: Mapping[str, str] = {
     **{each.name: "text" for each in fields(EnrichPlan)},
     **dict.fromkeys(("limit", "rows_per_shard", "workers"), "integer"),

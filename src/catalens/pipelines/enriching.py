@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from catalens.catalogue.opening import open_index
 from catalens.catalogue.sources import Entry, Item
@@ -65,6 +66,18 @@ class Estimate:
     def seconds(self) -> float | None:
         """How long the job will take; None where nothing could be measured."""
         return self.pictures / self.items_per_s if self.items_per_s else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "pictures": self.pictures,
+            "held": self.held,
+            "items_per_s": round(self.items_per_s, 2),
+            "seconds": None if self.seconds is None else round(self.seconds, 1),
+            "limited_by": self.limited_by,
+            "failed": self.failed,
+            "memory_mb": round(self.memory_mb),
+        }
 
 
 class Enrichment:

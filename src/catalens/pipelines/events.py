@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,21 @@ class JobReport:
     def met(self) -> int:
         """Items that were met."""
         return self.done + self.skipped + len(self.failures)
+
+    @property
+    def items_per_s(self) -> float:
+        """Pictures that were done per second."""
+        return self.done / max(self.elapsed_s, 1e-9)
+
+    @property
+    def limited_by(self) -> str:
+        """What took the most time: "decoding", "writing" or a stage's name."""
+        return max(self.seconds, key=lambda what: self.seconds[what], default="decoding")
+
+    def reasons(self, most: int) -> dict[str, int]:
+        """Return the most frequent reasons of failures, and how often; the picture's own name is left out."""
+        reasons = Counter(str(each.error).partition(": ")[2] or str(each.error) for each in self.failures)
+        return dict(reasons.most_common(most))
 
 
 @dataclass(frozen=True, slots=True)
