@@ -120,6 +120,20 @@ class Decision:
     number: int
     withdrawn: bool = False
 
+    def row(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        return {
+            "id": self.item.id,
+            "question": self.item.question,
+            "reason": self.item.reason,
+            "reviewer": self.reviewer,
+            "decided_at": self.decided_at,
+            "verdict": self.verdict,
+            "before": self.before,
+            "after": self.after,
+            "withdrawn": self.withdrawn,
+        }
+
 
 def has_review(file: sqlite3.Connection) -> bool:
     """Return whether a catalogue has the tables of a review."""

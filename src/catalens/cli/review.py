@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import getpass
-import io
-import json as json_lines
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,15 +18,32 @@ from catalens.cli.commands import command, command_group
 from catalens.cli.options import Json, Where, session_for
 from catalens.core.errors import InputError
 from catalens.core.files import check_writable, write_text_atomically
-from catalens.core.spreadsheet import guard_formula
 
 if TYPE_CHECKING:
     from catalens.catalogue.review import Review
-    from catalens.catalogue.review_tables import Decision, Item
+    from catalens.catalogue.review_tables import Item, Verdict
 
 CatalogueFile = Annotated[str, Argument(metavar="CATALOGUE", help="File of the catalogue.")]
 Reviewer = Annotated[str | None, Option(metavar="NAME", help="Who decides. \\[the user of this machine]")]
+_VERDICTS: Mapping[str, Verdict] = {"y": "accepted", "u": "unknown", "s": "skipped"}
 _KEYS = "1-9 choose · y keep · u unknown · s skip · b undo · q stop, or write another value"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFlags:
+    """What a review asks: the attributes of `Wanted`."""
+
+    schema: Annotated[str | None, Option(help="The schema: a bundled name or a .yaml file. \\[the encoder's]")] = None
+    groups: Annotated[str | None, Option(help="Comma-separated groups of the schema. \\[all]")] = None
+    unsure: Annotated[int, Option(min=0, help="Questions in which the tags are least sure.")] = 50
+    disagreements: Annotated[
+        int, Option(min=0, help="Questions in which tags, the record's field and the reader's answer differ.")
+    ] = 50
+    sample: Annotated[int, Option(min=0, help="Questions drawn at random.")] = 20
+    look_at: Annotated[int, Option(min=1, help="Records to look at, drawn at random.")] = 1000
+    answers: Annotated[bool, Option("--answers/--no-answers", help="Ask the reader too, which takes longer.")] = True
+    seed: Annotated[int, Option(help="Random seed.")] = 0
+    where: Where = None
 
 
 @command(
@@ -38,34 +53,14 @@ _KEYS = "1-9 choose · y keep · u unknown · s skip · b undo · q stop, or wri
 )
 def fill(
     catalogue: CatalogueFile,
-    schema: Annotated[str | None, Option(help="The schema: a bundled name or a .yaml file. \\[the encoder's]")] = None,
-    groups: Annotated[str | None, Option(help="Comma-separated groups of the schema. \\[all]")] = None,
-    unsure: Annotated[int, Option(min=0, help="Questions in which the tags are least sure.")] = 50,
-    disagreements: Annotated[
-        int, Option(min=0, help="Questions in which tags, the record's field and the reader's answer differ.")
-    ] = 50,
-    sample: Annotated[int, Option(min=0, help="Questions drawn at random.")] = 20,
-    look_at: Annotated[int, Option(min=1, help="Records to look at, drawn at random.")] = 1000,
-    answers: Annotated[bool, Option("--answers/--no-answers", help="Ask the reader too, which takes longer.")] = True,
-    seed: Annotated[int, Option(help="Random seed.")] = 0,
-    where: Where = None,
+    asked: WantedFlags,
     json: Json = False,
 ) -> None:
     """Put questions about a catalogue's records into its review. What was asked before is not asked again."""
     from catalens.pipelines.reviewing import Wanted, fill_review
 
-    wanted = Wanted(
-        schema=schema,
-        groups=tuple(inputs.words(groups)) if groups else (),
-        where=where,
-        unsure=unsure,
-        disagreements=disagreements,
-        sample=sample,
-        look_at=look_at,
-        answers=answers,
-        seed=seed,
-    )
-    filled = fill_review(_file(catalogue), session_for(), wanted)
+    groups = tuple(inputs.words(asked.groups)) if asked.groups else ()
+    filled = fill_review(_file(catalogue), session_for(), Wanted(**asdict(asked) | {"groups": groups}))
     for failure in filled.failures:
         output.say(f"failed: {failure.id}: {failure.error}", style="red")
     counts = {str(reason): count for reason, count in filled.added.items()}
@@ -123,15 +118,9 @@ def _act(review: Review, item: Item, reviewer: str, line: str) -> Item | None:
         if undone is None:
             output.say("there is nothing to undo")
         return undone or item
-    if line == "y":
-        review.decide(reviewer, item.number, "accepted", None, token=token)
-    elif line == "u":
-        review.decide(reviewer, item.number, "unknown", None, token=token)
-    elif line == "s":
-        review.decide(reviewer, item.number, "skipped", None, token=token)
-    else:
-        value = _value(review, item, line)
-        review.decide(reviewer, item.number, "corrected", value, token=token)
+    verdict = _VERDICTS.get(line, "corrected")
+    value = None if line in _VERDICTS else _value(review, item, line)
+    review.decide(reviewer, item.number, verdict, value, token=token)
     return None
 
 
@@ -198,75 +187,25 @@ def export(
     ] = None,
 ) -> None:
     """Write what was decided: labelled rows, training pairs, or, without a file, every decision as JSON lines."""
-    from catalens.catalogue.opening import open_index
     from catalens.catalogue.review import Review
+    from catalens.pipelines.review_export import read_reviewed
 
     path = _file(catalogue)
     for file in (labelled, pairs):
         if file is not None:
             check_writable(file)
-    with Review(path) as review, open_index(path, read_only=True) as index:
-        decisions = [each for each in review.decisions() if each.after is not None]
-        ids = list(dict.fromkeys(each.item.id for each in decisions))
-        sources = {record.id: record.source for record in index.get(ids) if record is not None}
-        words = {name: each.words for name, each in review.questions().items()}
-        if labelled is None and pairs is None:
+    if labelled is None and pairs is None:
+        with Review(path) as review:
             for each in review.decisions(withdrawn=True):
-                output.emit(_row(each))
-            return
-    held = [each for each in decisions if each.item.id in sources]
-    if not held:
-        raise InputError(f"{catalogue} has no decision with a value; make some: catalens review decide {catalogue}")
+                output.emit(each.row())
+        return
+    reviewed = read_reviewed(path)
     if labelled is not None:
-        write_text_atomically(labelled, _labelled(held, sources))
+        write_text_atomically(labelled, reviewed.labelled_table())
         output.say(f"written: {labelled}; learn from it with: catalens tag learn {labelled}")
     if pairs is not None:
-        rows = (_pair(each, sources[each.item.id], words[each.item.question]) for each in held)
-        write_text_atomically(pairs, "".join(json_lines.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_text_atomically(pairs, reviewed.pairs())
         output.say(f"written: {pairs}; train on it with: catalens finetune prepare {pairs} --out pairs.parquet")
-
-
-def _row(decision: Decision) -> dict[str, object]:
-    item = decision.item
-    return {
-        "id": item.id,
-        "question": item.question,
-        "reason": item.reason,
-        "reviewer": decision.reviewer,
-        "decided_at": decision.decided_at,
-        "verdict": decision.verdict,
-        "before": decision.before,
-        "after": decision.after,
-        "withdrawn": decision.withdrawn,
-    }
-
-
-def _labelled(decisions: Sequence[Decision], sources: dict[str, str]) -> str:
-    """Return a table with one row per record and one column per question."""
-    questions = list(dict.fromkeys(each.item.question for each in decisions))
-    rows: dict[str, dict[str, str]] = {}
-    for each in decisions:
-        row = rows.setdefault(each.item.id, {"image": sources[each.item.id], "id": guard_formula(each.item.id)})
-        row[each.item.question] = guard_formula(each.after or "")
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["image", "id", *questions], restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows.values())
-    return text.getvalue()
-
-
-def _pair(decision: Decision, source: str, words: str) -> dict[str, object]:
-    """Return a training pair; a correction also says what was rejected."""
-    row: dict[str, object] = {
-        "id": decision.item.id,
-        "image": source,
-        "attribute": decision.item.question,
-        "question": words,
-        "answer": decision.after,
-    }
-    if decision.verdict == "corrected" and decision.before is not None:
-        row["rejected"] = decision.before
-    return row | {"reviewer": decision.reviewer, "decided_at": decision.decided_at}
 
 
 group = command_group(
