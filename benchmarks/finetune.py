@@ -27,8 +27,10 @@ from benchmarks.plan import Figures
 from benchmarks.timing import in_fresh_process, peak_mb
 from catalens.models.readers.loading import Wanted
 from catalens.models.readers.registry import load_family
-from catalens.training.finetune.answer_models import IGNORED, answer_loss, answer_model
-from catalens.training.finetune.answers import Row, cached_features, open_cache
+from catalens.training.finetune.answer_labels import IGNORED
+from catalens.training.finetune.answer_models import answer_loss, answer_model
+from catalens.training.finetune.answers import Row
+from catalens.training.finetune.frozen_outputs import cached_features, open_cache
 from catalens.training.finetune.loop import Recipe, StepNote, plan_batches, train
 from catalens.training.finetune.lora import Lora, attach
 from catalens.training.finetune.pairs import load_templates
@@ -84,9 +86,9 @@ def measure() -> Figures:
 
 def _plain(folder: Path, *, enlarged: bool) -> dict[str, Any]:
     """The article's loop: everything forward on every step."""
-    loaded, _ = load_family(str(folder / "base"), Wanted(device="cpu", dtype="float32"))
+    loaded, family = load_family(str(folder / "base"), Wanted(device="cpu", dtype="float32"))
     torch.manual_seed(_RECIPE.seed)
-    tuned = attach(loaded.model, _LORA, ("q", "v"))
+    tuned = attach(loaded.model, _LORA, ("q", "v"), frozen=answer_model(loaded, family).frozen)
     parameters = [each for each in tuned.parameters() if each.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=_RECIPE.rate, weight_decay=0.0)
     rows = _rows()
@@ -122,11 +124,11 @@ def _cached(folder: Path) -> dict[str, Any]:
     def images(some: Sequence[Row]) -> list[Image.Image]:
         return [_photo(folder, row.content) for row in some]
 
-    cache = open_cache(folder / "cache", loaded, side, images(rows[:1])[0])
+    cache = open_cache(folder / "cache", loaded)
     features = cached_features(side, images, cache, rows)
     encoding_s = time.perf_counter() - started_s
     torch.manual_seed(_RECIPE.seed)
-    tuned = attach(loaded.model, _LORA, side.targets)
+    tuned = attach(loaded.model, _LORA, side.targets, frozen=side.frozen)
     ends_s = [time.perf_counter()]
 
     def loss_of(batch: Sequence[Row]) -> tuple[torch.Tensor, int]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from catalens.models.readers.chat import Chat
 from tests.support.ran import Run
 from tests.support.tiny_readers import BUILD
 
@@ -38,8 +39,9 @@ def write_pairs(run: Run, tmp_path: Path) -> Path:
     return out
 
 
-def test_from_a_table_to_answers(run: Run, pairs: Path, tmp_path: Path) -> None:
-    base, out = BUILD["blip-vqa"](tmp_path / "base"), tmp_path / "tuned"
+@pytest.mark.parametrize("kind", ["blip-vqa", pytest.param("qwen3-vl", marks=pytest.mark.slow)])
+def test_from_a_table_to_answers(run: Run, pairs: Path, tmp_path: Path, kind: str) -> None:
+    base, out = BUILD[kind](tmp_path / "base"), tmp_path / "tuned"
     ran = run(
         *("finetune", "answers", pairs, "--model", base, "--out", out, "--json", "--device", "cpu"),
         *("--dtype", "float32", "--epochs", 8, "--rate", 0.02, "--dropout", 0, "--rank", 16, "--batch-size", 8),
@@ -67,6 +69,18 @@ def test_from_a_table_to_answers(run: Run, pairs: Path, tmp_path: Path) -> None:
         names = {name for name in archive.getnames() if name.startswith("weights/")}
     assert {"weights/config.json", "weights/model.safetensors"} <= names
     assert "weights/adapter_config.json" not in names
+
+
+def test_a_model_that_reads_pixels_on_every_step_says_so(
+    run: Run, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Chat, "takes_vision_output", False)
+    base, out = BUILD["llava"](tmp_path / "base"), tmp_path / "tuned"
+    settings = ("--json", "--device", "cpu", "--dtype", "float32", "--epochs", 1, "--batch-size", 4, "--limit", 4)
+    ran = run("finetune", "answers", pairs, "--model", base, "--out", out, *settings)
+    assert ran.code == 0, ran.err
+    assert "cannot be given the output of its vision tower; every step" in " ".join(ran.err.split())
+    assert "answers identical" in ran.err
 
 
 def test_an_adapter_that_names_no_base_says_so(run: Run, pairs: Path, tmp_path: Path) -> None:

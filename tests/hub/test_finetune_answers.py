@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from catalens.core.errors import ModelError
+from catalens.models.readers.chat import Chat
 from catalens.models.readers.loading import Loaded, Wanted, load
 from catalens.models.readers.reader import Family, TorchReader
 from catalens.models.readers.registry import load_reader
@@ -25,13 +26,14 @@ from catalens.training.finetune.answer_models import (
     answer_model,
     checkpoint_activations,
 )
-from catalens.training.finetune.answers import Features, Plan, Row, cached_features, open_cache, tune
+from catalens.training.finetune.answers import Features, Plan, Row, tune
+from catalens.training.finetune.frozen_outputs import cached_features, open_cache, uncached_features
 from catalens.training.finetune.loop import Recipe, plan_batches, train, trained_weights
 from catalens.training.finetune.lora import Lora, attach
 from catalens.training.finetune.tracking import tensorboard
-from tests.support.tiny_readers import BUILD, FAMILY, tiny
+from tests.support.tiny_readers import BUILD, CHATS, FAMILY, tiny
 
-KINDS = ["blip-vqa", "blip2-opt", "blip2-t5"]
+KINDS = ["blip-vqa", "blip2-opt", "blip2-t5", *CHATS]
 COLOURS = {"red": (220, 20, 20), "blue": (20, 20, 220)}
 RECIPE = Recipe(epochs=2, batch_size=4, rate=5e-3, checkpoint_steps=1)
 
@@ -63,11 +65,12 @@ def fresh(kind: str) -> tuple[Loaded, Family]:
         device=loaded.device,
         dtype=loaded.dtype,
     )
-    return own, FAMILY[kind](own)
+    return own, FAMILY.get(kind, Chat)(own)
 
 
 def uncached(model: AnswerModel) -> Features:
-    return lambda rows: model.features(images(rows))
+    model.keeps_features = False  # of chat models, which then read the pixels on every step
+    return uncached_features(model, images)
 
 
 @pytest.fixture(params=KINDS)
@@ -99,13 +102,13 @@ def test_padding_and_questions_never_count(kind: str) -> None:
 def test_adapters_leave_the_frozen_part_alone(kind: str) -> None:
     loaded, family = fresh(kind)
     side = answer_model(loaded, family)
-    before = side.features(images(ROWS[:2]))
-    tuned = attach(loaded.model, Lora(), side.targets)
+    before = side.pack(side.features(images(ROWS[:2])))
+    tuned = attach(loaded.model, Lora(), side.targets, frozen=side.frozen)
     trained = [name for name, each in tuned.named_parameters() if each.requires_grad]
     assert trained
     assert all("lora_" in name for name in trained)
-    assert not [name for name in trained if "vision" in name or "qformer" in name]
-    torch.testing.assert_close(side.features(images(ROWS[:2])), before, rtol=0, atol=0)
+    assert not [name for name in trained if "vis" in name or "qformer" in name]
+    torch.testing.assert_close(side.pack(side.features(images(ROWS[:2]))), before, rtol=0, atol=0)
 
 
 def _curve(kind: str, features_of: Callable[[AnswerModel, Loaded], Features], folder: Path) -> list[float]:
@@ -113,7 +116,9 @@ def _curve(kind: str, features_of: Callable[[AnswerModel, Loaded], Features], fo
     side = answer_model(loaded, family)
     features = features_of(side, loaded)
     torch.manual_seed(0)
-    tuned = attach(loaded.model, Lora(), side.targets)
+    # Chat models read pixels row by row, which draws other dropout than a batch does.
+    lora = Lora(dropout=0.0) if kind in CHATS else Lora()
+    tuned = attach(loaded.model, lora, side.targets, frozen=side.frozen)
 
     def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
         return answer_loss(side, features(batch), [row.question for row in batch], [row.answer for row in batch])
@@ -123,7 +128,7 @@ def _curve(kind: str, features_of: Callable[[AnswerModel, Loaded], Features], fo
 
 def test_the_cached_loss_curve_is_the_uncached_one(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def cached(side: AnswerModel, loaded: Loaded) -> Features:
-        cache = open_cache(tmp_path / "cache", loaded, side, image(ROWS[0]))
+        cache = open_cache(tmp_path / "cache", loaded)
         found = cached_features(side, images, cache, ROWS)
         monkeypatch.setattr(type(side), "features", None)  # a training step that touched it would fail
         return found
@@ -140,14 +145,14 @@ def test_checkpointed_activations_change_no_loss(tmp_path: Path) -> None:
 
         def features_of(side: AnswerModel, loaded: Loaded, *, now: bool = checkpointed) -> Features:
             if now:
-                checkpoint_activations(loaded)
+                checkpoint_activations(side, loaded.name)
                 assert any(getattr(each, "gradient_checkpointing", False) for each in loaded.model.modules())
             return uncached(side)
 
         curves.append(_curve(kind, features_of, tmp_path / str(checkpointed)))
     np.testing.assert_allclose(curves[1], curves[0], rtol=1e-5)
     with pytest.raises(ModelError, match="leave --checkpoint-activations out"):
-        checkpoint_activations(fresh("blip-vqa")[0])
+        checkpoint_activations(answer_model(*fresh("blip-vqa")), "blip-vqa")
 
 
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="needs tensorboard")
@@ -176,7 +181,7 @@ def test_a_killed_run_goes_on_bit_for_bit(kind: str, tmp_path: Path) -> None:
         loaded, family = fresh(kind)
         side = answer_model(loaded, family)
         torch.manual_seed(0)
-        tuned = attach(loaded.model, Lora(dropout=0.1), side.targets)
+        tuned = attach(loaded.model, Lora(dropout=0.1), side.targets, frozen=side.frozen)
         done = 0
 
         def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
@@ -202,7 +207,7 @@ def test_a_killed_run_goes_on_bit_for_bit(kind: str, tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_names_its_batch(tmp_path: Path) -> None:
     loaded, family = fresh("blip-vqa")
     side = answer_model(loaded, family)
-    tuned = attach(loaded.model, Lora(), side.targets)
+    tuned = attach(loaded.model, Lora(), side.targets, frozen=side.frozen)
     before = trained_weights(tuned)
 
     def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
@@ -224,6 +229,7 @@ def test_batches_hold_every_row_once_and_rows_of_like_length() -> None:
     assert plan_batches(rows, 8, seed=1) == batches != plan_batches(rows, 8, seed=2)
 
 
+@pytest.mark.parametrize("kind", [*KINDS[:4], *(pytest.param(each, marks=pytest.mark.slow) for each in KINDS[4:])])
 def test_tuned_models_answer_right_and_load_by_path(kind: str, tmp_path: Path) -> None:
     base = BUILD[kind](tmp_path / "base")
     import transformers
@@ -234,7 +240,12 @@ def test_tuned_models_answer_right_and_load_by_path(kind: str, tmp_path: Path) -
     recipe = Recipe(epochs=40, batch_size=8, rate=2e-2, patience=40)
     lora = Lora(rank=16, dropout=0.0)
     plan = Plan(base=str(base), out=tmp_path / "out", lora=lora, recipe=recipe)
-    tuned = tune(loaded, FAMILY[kind](loaded), rows, uncached, plan)
+    cache = open_cache(tmp_path / "cache", loaded)
+
+    def features_of(side: AnswerModel) -> Features:
+        return cached_features(side, images, cache, ROWS)
+
+    tuned = tune(loaded, FAMILY.get(kind, Chat)(loaded), rows, features_of, plan)
     (score,) = tuned.scores
     assert score.after > score.before
     assert tuned.proof.same_answers

@@ -63,6 +63,10 @@ class TestQwen25Vl(Over, CaptionerContract, AnswererContract):
     name = "qwen2.5-vl"
 
 
+class TestQwen3Vl(Over, CaptionerContract, AnswererContract):
+    name = "qwen3-vl"
+
+
 class TestSmolVlm(Over, CaptionerContract, AnswererContract):
     name = "smolvlm"
 

@@ -19,6 +19,7 @@ MARKS = {
     "llava": "<image>",
     "qwen2-vl": "<|image_pad|>",
     "qwen2.5-vl": "<|image_pad|>",
+    "qwen3-vl": "<|image_pad|>",
     "gemma3": "<start_of_image>",
     "smolvlm": "<image>",
     "idefics3": "<image>",

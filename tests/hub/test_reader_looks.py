@@ -22,6 +22,7 @@ TOWERS: dict[str, Callable[[Any], list[Any]]] = {
     "llava": lambda model: [model.model.vision_tower],
     "qwen2-vl": lambda model: [model.model.visual],
     "qwen2.5-vl": lambda model: [model.model.visual],
+    "qwen3-vl": lambda model: [model.model.visual],
     "gemma3": lambda model: [model.model.vision_tower],
     "smolvlm": lambda model: [model.model.vision_model],
     "idefics3": lambda model: [model.model.vision_model],

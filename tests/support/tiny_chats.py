@@ -21,6 +21,7 @@ _QWEN_TEMPLATE = (
     "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+_QWEN_MARKS = ("<|im_end|>", "<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 _GEMMA_TEMPLATE = (
     "<bos>{% for message in messages %}<start_of_turn>{{ 'model' if message['role'] == 'assistant' else 'user' }}\n"
     "{% for part in message['content'] %}{% if part['type'] == 'image' %}<start_of_image>{% else %}{{ part['text'] }}"
@@ -86,31 +87,9 @@ def llava(folder: Path) -> Path:
 
 
 def qwen2_vl(folder: Path) -> Path:
-    marks = ("<|im_end|>", "<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-    tokenizer = byte_pairs(*marks)
-    number = {mark: tokenizer.convert_tokens_to_ids(mark) for mark in marks}
+    tokenizer = byte_pairs(*_QWEN_MARKS)
     vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "patch_size": 8, "mlp_ratio": 2}
-    text = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 512,
-        "bos_token_id": None,
-        "eos_token_id": number["<|im_end|>"],
-        "pad_token_id": 0,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]},
-    }
-    config = transformers.Qwen2VLConfig(
-        vision_config=vision,
-        text_config=text,
-        image_token_id=number["<|image_pad|>"],
-        video_token_id=number["<|video_pad|>"],
-        vision_start_token_id=number["<|vision_start|>"],
-        vision_end_token_id=number["<|vision_end|>"],
-    )
+    config = transformers.Qwen2VLConfig(**_qwen_config(tokenizer, vision))
     torch.manual_seed(6)
     model = alive(transformers.Qwen2VLForConditionalGeneration(config))
     sizes = {"shortest_edge": 16 * 16, "longest_edge": 64 * 64}
@@ -122,9 +101,7 @@ def qwen2_vl(folder: Path) -> Path:
 
 def qwen2_5_vl(folder: Path) -> Path:
     """Like Qwen2-VL, with a vision tower of which some layers see windows only."""
-    marks = ("<|im_end|>", "<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-    tokenizer = byte_pairs(*marks)
-    number = {mark: tokenizer.convert_tokens_to_ids(mark) for mark in marks}
+    tokenizer = byte_pairs(*_QWEN_MARKS)
     vision = {
         "depth": 2,
         "hidden_size": 32,
@@ -135,6 +112,41 @@ def qwen2_5_vl(folder: Path) -> Path:
         "window_size": 32,
         "fullatt_block_indexes": [1],
     }
+    config = transformers.Qwen2_5_VLConfig(**_qwen_config(tokenizer, vision))
+    torch.manual_seed(8)
+    model = alive(transformers.Qwen2_5_VLForConditionalGeneration(config))
+    sizes = {"shortest_edge": 16 * 16, "longest_edge": 64 * 64}
+    images = transformers.Qwen2VLImageProcessor(patch_size=8, size=sizes)
+    videos = transformers.Qwen2VLVideoProcessor(patch_size=8)
+    processor = transformers.Qwen2_5_VLProcessor(images, tokenizer, videos, chat_template=_QWEN_TEMPLATE)
+    return save(folder, model, processor)
+
+
+def qwen3_vl(folder: Path) -> Path:
+    """Like Qwen2-VL, with layers of the vision tower that layers of the language model are given too."""
+    tokenizer = byte_pairs(*_QWEN_MARKS)
+    vision = {
+        "depth": 2,
+        "hidden_size": 32,
+        "out_hidden_size": 32,
+        "intermediate_size": 48,
+        "num_heads": 2,
+        "patch_size": 8,
+        "num_position_embeddings": 64,
+        "deepstack_visual_indexes": [0, 1],
+    }
+    config = transformers.Qwen3VLConfig(**_qwen_config(tokenizer, vision, num_hidden_layers=3, head_dim=8))
+    torch.manual_seed(15)
+    model = alive(transformers.Qwen3VLForConditionalGeneration(config))
+    sizes = {"shortest_edge": 16 * 16, "longest_edge": 64 * 64}
+    images = transformers.Qwen2VLImageProcessor(patch_size=8, size=sizes)
+    videos = transformers.Qwen3VLVideoProcessor(patch_size=8)
+    processor = transformers.Qwen3VLProcessor(images, tokenizer, videos, chat_template=_QWEN_TEMPLATE)
+    return save(folder, model, processor)
+
+
+def _qwen_config(tokenizer: Any, vision: dict[str, Any], **more: Any) -> dict[str, Any]:
+    number = {mark: tokenizer.convert_tokens_to_ids(mark) for mark in _QWEN_MARKS}
     text = {
         "vocab_size": len(tokenizer),
         "hidden_size": 32,
@@ -147,22 +159,16 @@ def qwen2_5_vl(folder: Path) -> Path:
         "eos_token_id": number["<|im_end|>"],
         "pad_token_id": 0,
         "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]},
+        **more,
     }
-    config = transformers.Qwen2_5_VLConfig(
-        vision_config=vision,
-        text_config=text,
-        image_token_id=number["<|image_pad|>"],
-        video_token_id=number["<|video_pad|>"],
-        vision_start_token_id=number["<|vision_start|>"],
-        vision_end_token_id=number["<|vision_end|>"],
-    )
-    torch.manual_seed(8)
-    model = alive(transformers.Qwen2_5_VLForConditionalGeneration(config))
-    sizes = {"shortest_edge": 16 * 16, "longest_edge": 64 * 64}
-    images = transformers.Qwen2VLImageProcessor(patch_size=8, size=sizes)
-    videos = transformers.Qwen2VLVideoProcessor(patch_size=8)
-    processor = transformers.Qwen2_5_VLProcessor(images, tokenizer, videos, chat_template=_QWEN_TEMPLATE)
-    return save(folder, model, processor)
+    return {
+        "vision_config": vision,
+        "text_config": text,
+        "image_token_id": number["<|image_pad|>"],
+        "video_token_id": number["<|video_pad|>"],
+        "vision_start_token_id": number["<|vision_start|>"],
+        "vision_end_token_id": number["<|vision_end|>"],
+    }
 
 
 def gemma3(folder: Path) -> Path:

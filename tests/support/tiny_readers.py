@@ -16,7 +16,7 @@ from catalens.models.readers.chat import Chat
 from catalens.models.readers.git import Git
 from catalens.models.readers.loading import Loaded, Wanted, load
 from catalens.models.readers.reader import Family
-from tests.support.tiny_chats import gemma3, idefics3, internvl, llava, qwen2_5_vl, qwen2_vl, smolvlm
+from tests.support.tiny_chats import gemma3, idefics3, internvl, llava, qwen2_5_vl, qwen2_vl, qwen3_vl, smolvlm
 from tests.support.tiny_parts import SIDE, alive, bert_like, byte_pairs, pieces, save, transformers
 
 
@@ -167,6 +167,7 @@ BUILD: dict[str, Callable[[Path], Path]] = {
     "llava": llava,
     "qwen2-vl": qwen2_vl,
     "qwen2.5-vl": qwen2_5_vl,
+    "qwen3-vl": qwen3_vl,
     "gemma3": gemma3,
     "smolvlm": smolvlm,
     "idefics3": idefics3,

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 @command(
     "catalens finetune prepare products.csv --out pairs.parquet",
     "catalens finetune answers pairs.parquet --model Salesforce/blip2-flan-t5-xl --out shirts",
+    "catalens finetune answers pairs.parquet --model smolvlm-500m --batch-size 8 --out shirts",
     'catalens ask photo.jpg "What is the fabric of the shirt?" --model shirts/merged',
 )
 def answers(
     pairs: Annotated[Path, Argument(metavar="PAIRS", help="Parquet table that `catalens finetune prepare` wrote.")],
     model: Annotated[
-        str, Option("--model", "-m", metavar="NAME", help="BLIP-2 or BLIP VQA: a name, hub id or folder.")
+        str, Option("--model", "-m", metavar="NAME", help="BLIP-2, BLIP VQA or a chat model: a name, hub id or folder.")
     ],
     out: Annotated[Path, Option(help="Folder to write; the same command continues in it.")],
     epochs: Annotated[int, Option(min=1, help="Maximum passes over the rows.")] = 3,
@@ -43,7 +44,7 @@ def answers(
     dora: Annotated[bool, Option("--dora", help="Use DoRA.")] = False,
     rslora: Annotated[bool, Option("--rslora", help="Use rank-stabilised LoRA.")] = False,
     checkpoint_activations: Annotated[
-        bool, Option("--checkpoint-activations", help="Trade a forward pass for memory (BLIP-2).")
+        bool, Option("--checkpoint-activations", help="Trade a forward pass for memory (not BLIP VQA).")
     ] = False,
     tensorboard: Annotated[
         bool, Option("--tensorboard", help="Also write the metrics for TensorBoard, into OUT/tensorboard.")
@@ -55,10 +56,11 @@ def answers(
     dtype: Annotated[str, Option(help="float32, bfloat16, float16, or auto.")] = "auto",
     json: Json = False,
 ) -> None:
-    """Fine-tune the answers of BLIP-2 or BLIP VQA with LoRA, and write the adapter and the merged model.
+    """Fine-tune the answers of BLIP-2, BLIP VQA or a chat model with LoRA, and write the adapter and the merged model.
 
-    The loss counts the answer's tokens alone. What the frozen vision part makes of an image is computed once and kept
-    on disk. Killed, the same command continues with the same next batch.
+    The loss counts the answer's tokens alone. Chat models are asked by their own chat templates. What the frozen vision
+    part makes of an image is computed once and kept on disk. Killed, the same command continues with the same next
+    batch.
     On several GPUs: accelerate launch --multi_gpu -m catalens finetune answers ...
     """
     from catalens.models.readers.loading import Wanted, need_libraries
@@ -91,6 +93,7 @@ def answers(
         cache=settings().cache / "features",
         wanted=Wanted(device=own_device, dtype=dtype),
         on_step=tell_step(out, tensorboard=tensorboard),
+        say=output.say,
         processes=processes,
     )
     if processes.first:

@@ -86,6 +86,7 @@ def tune_answers(
     cache: Path,
     wanted: Wanted,
     on_step: Callable[[StepNote], None],
+    say: Callable[[str], None],
     processes: Processes,
 ) -> Tuned:
     """Fine-tune, and write the adapter, the merged model, a report and a plot of the losses.
@@ -96,20 +97,25 @@ def tune_answers(
         cache: folder of frozen features.
         wanted: device, dtype and quantisation.
         on_step: called after each step, in the first process.
+        say: called with what the user should know before training, in the first process.
         processes: that train together; the first one writes.
 
     Raises:
         ModelError: the model cannot be loaded or tuned.
     """
     from catalens.models.readers.registry import load_family
-    from catalens.training.finetune.answers import cached_features, open_cache, tune
+    from catalens.training.finetune.answers import tune
+    from catalens.training.finetune.frozen_outputs import UNCACHED, cached_features, open_cache, uncached_features
 
     loaded, family = load_family(plan.base, wanted)
     rows = [row for side in table.rows.values() for row in side]
 
     def features_of(model: AnswerModel) -> Features:
-        store = open_cache(cache, loaded, model, table.load(rows[:1])[0])
-        return cached_features(model, table.load, store, rows, processes)
+        if not model.keeps_features:
+            if processes.first:
+                say(UNCACHED.format(name=loaded.name))
+            return uncached_features(model, table.load)
+        return cached_features(model, table.load, open_cache(cache, loaded), rows, processes)
 
     tuned = tune(loaded, family, table.rows, features_of, plan, on_step, processes=processes)
     if processes.first:

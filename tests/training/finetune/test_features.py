@@ -37,7 +37,7 @@ def test_other_models_shapes_and_types_have_other_files(
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with FeatureCache(tmp_path, "m", (2,), np.float32) as cache:
-        cache._base.execute(
+        cache.blobs._base.execute(
             "CREATE TRIGGER full BEFORE INSERT ON features WHEN NEW.key = 'b' BEGIN SELECT RAISE(ABORT, 'full'); END"
         )
         with pytest.raises(InputError, match="cannot be written"):
@@ -47,7 +47,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     with FeatureCache(tmp_path, "m", (2,), np.float32) as cache:
-        file = cache.file
+        file = cache.blobs.file
     file.write_bytes(b"not a database" * 100)
     with pytest.raises(InputError, match="delete it"):
         FeatureCache(tmp_path, "m", (2,), np.float32)

@@ -40,18 +40,28 @@ _PROBE = "x"
 
 
 @dataclass(frozen=True, slots=True)
-class _ImagePrefix:
+class ImagePrefix:
     """The common prefix of every conversation about one image.
 
     Attributes:
         ids: its tokens, up to the last one of the image.
         inputs: further model inputs, by name.
-        features: output of the vision tower; None where it is in the cached keys and values.
+        features: output of the vision tower; None where the inputs hold the pixels, or it is in the cached keys and
+            values.
     """
 
     ids: list[int]
     inputs: Mapping[str, Any]
     features: Any = None
+
+    def inputs_for(self, length: int) -> dict[str, Any]:
+        """Return the inputs of a conversation of `length` tokens: those per token are 0 (text) after the prefix."""
+        return {name: self._extended(value, length) for name, value in self.inputs.items()}
+
+    def _extended(self, value: Tensor, length: int) -> Tensor:
+        if value.shape[:2] != (1, len(self.ids)) or value.is_floating_point():
+            return value
+        return torch.nn.functional.pad(value, (0, length - len(self.ids)))
 
 
 class Chat:
@@ -75,20 +85,50 @@ class Chat:
         ends = (*end_token_ids(self._model.generation_config.eos_token_id), self.tokenizer.eos_token_id)
         self.end_ids = tuple(dict.fromkeys(each for each in ends if each is not None))
         self._caches_all = _caches_all_layers(self._model)
-        if not self._caches_all and "mm_encoder_outputs" not in inspect.signature(self._model.forward).parameters:
+        if not self._caches_all and not self.takes_vision_output:
             raise ModelError(
                 f"{self.name} neither caches all layers nor accepts encoded images, so it cannot be run here"
             )
         self.answer_prefix = self._reply_prefix()
         self._check_processor()
 
+    @property
+    def takes_vision_output(self) -> bool:
+        """Whether the model can be given the output of its vision tower in place of pixels."""
+        return "mm_encoder_outputs" in inspect.signature(self._model.forward).parameters
+
     def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Run the vision tower, and the language model over the prefix where it is cached; see `Family`."""
-        prefixes = [self._prepare(image) for image in images]
         if not self._caches_all:
-            return TorchImages([replace(each, **self._features(each)) for each in prefixes])
+            return TorchImages(self.encode_vision(images))
+        prefixes = self.prepare(images)
         state = CachedState.concat([self._read(each.ids, each)[0] for each in prefixes])
         return TorchImages([replace(each, inputs={}) for each in prefixes], state)
+
+    def prepare(self, images: Sequence[Image]) -> list[ImagePrefix]:
+        """Preprocess images, without running the model."""
+        return [self._prepare(image) for image in images]
+
+    def encode_vision(self, images: Sequence[Image]) -> list[ImagePrefix]:
+        """Run the vision tower alone, which a model must allow with `takes_vision_output`."""
+        return [replace(each, **self._features(each)) for each in self.prepare(images)]
+
+    def prompt_ids(self, prefix: ImagePrefix, question: str) -> list[int]:
+        """Return the tokens of a conversation about an image, up to the answer to its first question.
+
+        Raises:
+            InputError: they leave no room for an answer.
+        """
+        ids = [*prefix.ids, *self._tail(self._conversation(question, ()))]
+        return check_fits(ids, self._max_positions, "the conversation")
+
+    def turn_end_id(self) -> int:
+        """Return the token with which the chat template ends an answer; not every end token of a model does."""
+        answered: str = self._processor.apply_chat_template(
+            [*_messages(_PROBE, ()), _message("assistant", _PROBE)], add_generation_prompt=False, tokenize=False
+        )
+        ends = [each for each in plain_ids(self.tokenizer, answered) if each in self.end_ids]
+        return ends[-1] if ends else self.end_ids[0]
 
     def prefill_captions(self, encoded: TorchImages, prompt: str) -> list[Prefill]:
         """Ask for a description that starts with the prompt; see `Family`."""
@@ -144,7 +184,7 @@ class Chat:
         ids = plain_ids(self.tokenizer, f"{mark}{rest}")
         return [*ids[ids.index(self.tokenizer.convert_tokens_to_ids(mark)) + 1 :], *plain_ids(self.tokenizer, reply)]
 
-    def _prepare(self, image: Image) -> _ImagePrefix:
+    def _prepare(self, image: Image) -> ImagePrefix:
         """Preprocess an image and find the tokens that every conversation about it starts with."""
         conversation = self._conversation(_PROBE, ())
         prepared = self._processor.apply_chat_template(
@@ -167,24 +207,24 @@ class Chat:
             name: value[:, : len(prefix_ids)] if value.shape[:2] == (1, len(ids)) else value
             for name, value in inputs.items()
         }
-        return _ImagePrefix(prefix_ids, inputs)
+        return ImagePrefix(prefix_ids, inputs)
 
     def _on_device(self, value: Any) -> Tensor:
         tensor = torch.as_tensor(value).to(self._loaded.device)
         return tensor.to(self._loaded.dtype) if tensor.is_floating_point() else tensor
 
-    def _features(self, prefix: _ImagePrefix) -> dict[str, Any]:
+    def _features(self, prefix: ImagePrefix) -> dict[str, Any]:
         """Run the vision tower alone; return its output, and the inputs without the pixels."""
         takes = inspect.signature(self._model.get_image_features).parameters
         taken = {name: value for name, value in prefix.inputs.items() if name in takes}
         left = {name: value for name, value in prefix.inputs.items() if not name.startswith("pixel")}
         return {"features": self._model.get_image_features(**taken, return_dict=True), "inputs": left}
 
-    def _read(self, ids: list[int], prefix: _ImagePrefix) -> tuple[CachedState, Tensor]:
+    def _read(self, ids: list[int], prefix: ImagePrefix) -> tuple[CachedState, Tensor]:
         """Run the language model over tokens that start with the image's; return its logits (1, vocabulary) too."""
         row = torch.tensor([ids], device=self._loaded.device)
         cache = _new_cache(self._model)
-        inputs = {name: _extended(value, prefix.ids, ids) for name, value in prefix.inputs.items()}
+        inputs = prefix.inputs_for(len(ids))
         if prefix.features is not None:
             inputs["mm_encoder_outputs"] = {"image": prefix.features}
         position_ids = self._position_ids(row, inputs)
@@ -214,7 +254,7 @@ class Chat:
         logits = state.forward(ids, mask, last_only=True)[:, -1]
         return [Prefill(state, logits, prompts, self._max_positions - longest)]
 
-    def _prefill_whole(self, prefix: _ImagePrefix, tail: list[int]) -> Prefill:
+    def _prefill_whole(self, prefix: ImagePrefix, tail: list[int]) -> Prefill:
         ids = check_fits([*prefix.ids, *tail], self._max_positions, "the conversation")
         state, logits = self._read(ids, prefix)
         return Prefill(state, logits, [ids], self._max_positions - len(ids))
@@ -235,13 +275,6 @@ def _messages(question: str, history: Sequence[Turn], image: Image | None = None
 
 def _message(role: str, text: str) -> dict[str, Any]:
     return {"role": role, "content": [{"type": "text", "text": text}]}
-
-
-def _extended(value: Tensor, prefix_ids: list[int], ids: list[int]) -> Tensor:
-    """Extend per-token values to more tokens, which are plain text (0); return other values unchanged."""
-    if value.shape[:2] != (1, len(prefix_ids)) or value.is_floating_point():
-        return value
-    return torch.nn.functional.pad(value, (0, len(ids) - len(prefix_ids)))
 
 
 def _new_cache(model: Any) -> Any:

@@ -6,7 +6,7 @@ their number; tokens of questions and padding never count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -19,15 +19,13 @@ from catalens.models.readers.adapters import quiet
 from catalens.models.readers.blip import BlipAnswers
 from catalens.models.readers.blip2 import Blip2Opt, Blip2T5, dialogue
 from catalens.models.readers.blip_decoder import BlipTextStack
+from catalens.models.readers.chat import Chat
 from catalens.models.readers.kv_cache import pad_right
 from catalens.models.readers.loading import Loaded
 from catalens.models.readers.reader import Family
 from catalens.models.readers.tokens import plain_ids
-
-IGNORED = -100
-"""The label of a token that does not count."""
-FROZEN = r"(.*\.)?(vision_model|qformer|language_projection)\..*"
-"""Modules whose output is cached, which no adapter may touch."""
+from catalens.training.finetune.answer_labels import IGNORED, answer_labels
+from catalens.training.finetune.chat_answers import ChatAnswers
 
 
 class AnswerModel(Protocol):
@@ -35,14 +33,28 @@ class AnswerModel(Protocol):
 
     Attributes:
         targets: names of the linear layers that get adapters by default.
+        frozen: expression of the modules that get none, the frozen part among them.
+        language: the language model, where it is a module of its own; else None.
+        keeps_features: whether the frozen part's output can be kept; else `features` only preprocesses.
+        task: what the hub calls a model that does this.
     """
 
     targets: tuple[str, ...]
+    frozen: str
+    language: Any
+    keeps_features: bool
+    task: str
 
-    def features(self, images: Sequence[Image]) -> Tensor:
-        """Return the frozen part's output: (n, length, width)."""
+    def features(self, images: Sequence[Image]) -> Any:
+        """Return the frozen part's output for n images, which can be indexed by image, on the model's device."""
 
-    def logits(self, features: Tensor, questions: Sequence[str], answers: Sequence[str]) -> tuple[Tensor, Tensor]:
+    def pack(self, features: Any) -> list[dict[str, Tensor]]:
+        """Return the tensors of each image's features, by name."""
+
+    def unpack(self, packed: Sequence[Mapping[str, Tensor]]) -> Any:
+        """Return features of packed tensors, on the model's device."""
+
+    def logits(self, features: Any, questions: Sequence[str], answers: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return logits (n, length, vocabulary), and the token that each predicts (n, length), or `IGNORED`."""
 
 
@@ -52,15 +64,20 @@ def answer_model(loaded: Loaded, family: Family) -> AnswerModel:
     Raises:
         ModelError: answers of this family cannot be trained.
     """
-    kinds: dict[type, type[Any]] = {Blip2Opt: _OptAnswers, Blip2T5: _T5Answers, BlipAnswers: _BlipAnswers}
+    kinds: dict[type, type[Any]] = {
+        Blip2Opt: _OptAnswers,
+        Blip2T5: _T5Answers,
+        BlipAnswers: _BlipAnswers,
+        Chat: ChatAnswers,
+    }
     if type(family) not in kinds:
-        raise ModelError(f"{loaded.name} cannot be fine-tuned to answer; BLIP-2 with OPT or Flan-T5 and BLIP VQA can")
+        raise ModelError(f"{loaded.name} cannot be fine-tuned to answer; BLIP-2, BLIP VQA and chat models can")
     model: AnswerModel = kinds[type(family)](loaded, family)
     return model
 
 
 def answer_loss(
-    model: AnswerModel, features: Tensor, questions: Sequence[str], answers: Sequence[str]
+    model: AnswerModel, features: Any, questions: Sequence[str], answers: Sequence[str]
 ) -> tuple[Tensor, int]:
     """Return the summed negative log-likelihood of the answers' tokens, and their number."""
     logits, labels = model.logits(features, questions, answers)
@@ -68,25 +85,29 @@ def answer_loss(
     return flat, int((labels != IGNORED).sum())
 
 
-def checkpoint_activations(loaded: Loaded) -> None:
+def checkpoint_activations(model: AnswerModel, name: str) -> None:
     """Make the language model keep only the inputs of its layers while it trains.
 
     Raises:
         ModelError: the model has no language model that can.
     """
-    language: Any = getattr(loaded.model, "language_model", None)
-    if not getattr(language, "supports_gradient_checkpointing", False):
-        raise ModelError(f"{loaded.name} has no activations to checkpoint; leave --checkpoint-activations out")
+    if not getattr(model.language, "supports_gradient_checkpointing", False):
+        raise ModelError(f"{name} has no activations to checkpoint; leave --checkpoint-activations out")
     with quiet():
-        language.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.language.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 class _Answers:
-    """What the families share."""
+    """What the families of BLIP share; their features are the tensor (n, length, width)."""
+
+    frozen = r"(.*\.)?(vision_model|qformer|language_projection)\..*"
+    keeps_features = True
+    task = "visual-question-answering"
 
     def __init__(self, loaded: Loaded, family: Family) -> None:
         self._model, self._family, self._tokenizer = loaded.model, family, family.tokenizer
-        self._end_id = int(family.end_ids[0])
+        self._loaded, self._end_id = loaded, int(family.end_ids[0])
+        self.language = getattr(loaded.model, "language_model", None)
 
     def features(self, images: Sequence[Image]) -> Tensor:
         """Run the frozen part, without dropout also while the rest is trained; see `AnswerModel`."""
@@ -96,6 +117,14 @@ class _Answers:
         with torch.no_grad():
             found: Tensor = self._family.encode_images(images).features
         return found.detach()
+
+    def pack(self, features: Tensor) -> list[dict[str, Tensor]]:
+        """Return each image's tensor; see `AnswerModel`."""
+        return [{"features": each} for each in features]
+
+    def unpack(self, packed: Sequence[Mapping[str, Tensor]]) -> Tensor:
+        """Return the features of all images; see `AnswerModel`."""
+        return torch.stack([each["features"] for each in packed]).to(self._loaded.device, self._loaded.dtype)
 
     def _answer_ids(self, answer: str) -> list[int]:
         return [*plain_ids(self._tokenizer, f"{self._family.answer_prefix}{answer}"), self._end_id]
@@ -119,7 +148,7 @@ class _OptAnswers(_Answers):
         logits = language(inputs_embeds=embeds, attention_mask=seen).logits
         starts = [len(prompt) for prompt in prompts]
         # The last image position and all tokens but the last one predict the tokens.
-        return logits[:, features.shape[1] - 1 : -1], _labels(ids, mask, starts)
+        return logits[:, features.shape[1] - 1 : -1], answer_labels(ids, mask, starts)
 
 
 class _T5Answers(_Answers):
@@ -140,7 +169,7 @@ class _T5Answers(_Answers):
             decoder_input_ids=torch.cat([start, target[:, :-1]], dim=1),
             decoder_attention_mask=torch.cat([there[:, :1], there[:, :-1]], dim=1),
         ).logits
-        return logits, _labels(target, there, [0] * len(target))
+        return logits, answer_labels(target, there, [0] * len(target))
 
 
 class _BlipAnswers(_Answers):
@@ -158,10 +187,4 @@ class _BlipAnswers(_Answers):
         start = torch.full_like(target[:, :1], model.config.text_config.bos_token_id)
         shifted = torch.cat([start, target[:, :-1]], dim=1)
         logits, _ = decoder.decode(shifted, None, decoder.project(hidden, mask), last_only=False)
-        return logits, _labels(target, there, [0] * len(target))
-
-
-def _labels(ids: Tensor, mask: Tensor, starts: Sequence[int]) -> Tensor:
-    """Return the ids where the answer is, and `IGNORED` for padding and for tokens before `starts`."""
-    before = torch.arange(ids.shape[1], device=ids.device)[None] < torch.tensor(starts, device=ids.device)[:, None]
-    return ids.masked_fill(before | (mask == 0), IGNORED)
+        return logits, answer_labels(target, there, [0] * len(target))

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from PIL.Image import Image
 from torch import Tensor
@@ -19,14 +18,13 @@ from catalens.core.errors import ModelError
 from catalens.core.vectors import batched
 from catalens.models.readers.loading import Loaded
 from catalens.models.readers.reader import Family, TorchImages, TorchReader
+from catalens.training.finetune.answer_labels import IGNORED
 from catalens.training.finetune.answer_models import (
-    IGNORED,
     AnswerModel,
     answer_loss,
     answer_model,
     checkpoint_activations,
 )
-from catalens.training.finetune.features import FeatureCache
 from catalens.training.finetune.loop import Recipe, State, StepNote, train
 from catalens.training.finetune.lora import Lora, attach, save_adapter
 from catalens.training.finetune.processes import ALONE, Processes
@@ -36,7 +34,6 @@ ADAPTER, MERGED = "adapter", "merged"
 _LOGITS_AGREE = 1e-3
 _PROVED = 32
 """Validation rows that the merged model is compared on."""
-_ENCODED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +70,8 @@ class Images(Protocol):
 class Features(Protocol):
     """Returns the frozen features of rows, in order."""
 
-    def __call__(self, rows: Sequence[Row], /) -> Tensor:
-        """Return (n, length, width)."""
+    def __call__(self, rows: Sequence[Row], /) -> Any:
+        """Return the features of n rows, as `AnswerModel.features` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,32 +130,6 @@ class Tuned:
     proof: Proof
 
 
-def cached_features(
-    model: AnswerModel, images: Images, cache: FeatureCache, rows: Sequence[Row], processes: Processes = ALONE
-) -> Features:
-    """Compute the features of all images that the cache lacks, and return what reads them from it."""
-    known = cache.known(list({row.content for row in rows}))
-    processes.wait()
-    missing = list({row.content: row for row in rows if row.content not in known}.values())
-    for some in batched(processes.share(missing), _ENCODED_AT_ONCE):
-        found = model.features(images(some)).float().cpu().numpy()
-        cache.put({row.content: each for row, each in zip(some, found, strict=True)})
-    processes.wait()
-
-    def features(rows: Sequence[Row]) -> Tensor:
-        return torch.from_numpy(cache.get([row.content for row in rows]))
-
-    return features
-
-
-def open_cache(folder: Path, loaded: Loaded, model: AnswerModel, image: Image) -> FeatureCache:
-    """Open the cache of a model's frozen features: as exact as the model, keyed by name, revision and preprocessing."""
-    shape = model.features([image]).shape[1:]
-    dtype = np.float32 if loaded.dtype == torch.float32 else np.float16
-    about = json.dumps(loaded.processor.image_processor.to_dict(), sort_keys=True, default=str)
-    return FeatureCache(folder, f"{loaded.name}\0{about}", tuple(shape), dtype)
-
-
 def tune(
     loaded: Loaded,
     family: Family,
@@ -191,32 +162,32 @@ def tune(
     features = features_of(side)
     before = answers()
     if plan.checkpoint_activations:
-        checkpoint_activations(loaded)
+        checkpoint_activations(side, loaded.name)
     torch.manual_seed(plan.recipe.seed)
-    tuned = attach(loaded.model, plan.lora, side.targets)
+    tuned = attach(loaded.model, plan.lora, side.targets, frozen=side.frozen)
 
     def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
-        there = features(batch).to(loaded.device, loaded.dtype)
-        return answer_loss(side, there, [row.question for row in batch], [row.answer for row in batch])
+        return answer_loss(side, features(batch), [row.question for row in batch], [row.answer for row in batch])
 
     state = train(tuned, loss_of, rows, plan.recipe, plan.out, on_step, processes=processes)
     scores = _scores(rows["test"], before, answers())
     if processes.first:
         save_adapter(tuned, plan.out / ADAPTER, plan.base)
-    proof = _merge(loaded, family, side, tuned, features, rows["val"] or rows["train"])
+    proved = rows["val"] or rows["train"]
+    proof = _merge(loaded, family, side, tuned, features, proved, plan.recipe.batch_size)
     if processes.first:
-        _save(loaded, plan.out / MERGED, card(plan, rows, state, scores))
+        _save(loaded, plan.out / MERGED, card(plan, side.task, rows, state, scores))
     processes.wait()
     return Tuned(state, scores, proof)
 
 
-def card(plan: Plan, rows: Mapping[str, Sequence[Row]], state: State, scores: Sequence[Score]) -> str:
-    """Return the model card: base, hash of the data, recipe and scores."""
+def card(plan: Plan, task: str, rows: Mapping[str, Sequence[Row]], state: State, scores: Sequence[Score]) -> str:
+    """Return the model card: base, task as the hub calls it, hash of the data, recipe and scores."""
     lines = [f"| {s.attribute} | {s.rows} | {s.majority:.3f} | {s.before:.3f} | **{s.after:.3f}** |" for s in scores]
     counts = ", ".join(f"{len(each)} {name}" for name, each in rows.items())
     return "\n".join(
         [
-            f"---\nbase_model: {plan.base}\nlibrary_name: transformers\npipeline_tag: visual-question-answering\n---",
+            f"---\nbase_model: {plan.base}\nlibrary_name: transformers\npipeline_tag: {task}\n---",
             f"# {plan.base}, fine-tuned to answer by `catalens finetune answers`",
             f"- data: {counts} rows, SHA-256 `{data_hash(rows)}`",
             f"- adapter: `{json.dumps(asdict(plan.lora))}`",
@@ -243,8 +214,7 @@ def _answers(family: Family, loaded: Loaded, features: Features, rows: Sequence[
     reader = TorchReader(family)
     found: list[str] = []
     for row in rows:
-        there = features([row]).to(loaded.device, loaded.dtype)
-        found += reader.answer(TorchImages(there), [row.question])[0]
+        found += reader.answer(TorchImages(features([row])), [row.question])[0]
     return found
 
 
@@ -270,21 +240,14 @@ def _plain(answer: str) -> str:
 
 
 def _merge(
-    loaded: Loaded, family: Family, side: AnswerModel, tuned: Any, features: Features, rows: Sequence[Row]
+    loaded: Loaded, family: Family, side: AnswerModel, tuned: Any, features: Features, rows: Sequence[Row], size: int
 ) -> Proof:
-    """Fold the adapter into the model's weights, and prove that nothing else changed."""
+    """Fold the adapter into the model's weights, and prove on batches of `size` rows that nothing else changed."""
     some = rows[:_PROVED]
-    questions, answers = [row.question for row in some], [row.answer for row in some]
-    there = features(some).to(loaded.device, loaded.dtype)
     tuned.eval()
-    with torch.inference_mode():
-        adapted, labels = side.logits(there, questions, answers)
-    said = _answers(family, loaded, features, some)
+    adapted, said = _logits(side, features, some, size), _answers(family, loaded, features, some)
     tuned.merge_and_unload()
-    with torch.inference_mode():
-        merged, _ = side.logits(there, questions, answers)
-    counted = labels != IGNORED
-    difference = float((adapted[counted].float() - merged[counted].float()).abs().max())
+    difference = float((adapted - _logits(side, features, some, size)).abs().max())
     same = said == _answers(family, loaded, features, some)
     if loaded.dtype == torch.float32 and (difference > _LOGITS_AGREE or not same):
         raise ModelError(
@@ -292,6 +255,16 @@ def _merge(
             f"{'the same' if same else 'not the same'}; the adapter alone is kept"
         )
     return Proof(len(some), difference, same)
+
+
+@torch.inference_mode()
+def _logits(side: AnswerModel, features: Features, rows: Sequence[Row], size: int) -> Tensor:
+    """Return the logits of all tokens of answers: (tokens, vocabulary)."""
+    found = []
+    for some in batched(rows, size):
+        logits, labels = side.logits(features(some), [row.question for row in some], [row.answer for row in some])
+        found.append(logits[labels != IGNORED].float())
+    return torch.cat(found)
 
 
 def _save(loaded: Loaded, folder: Path, text: str) -> None:

@@ -19,21 +19,20 @@ _MAPPED_BYTES = 1 << 40
 _ASKED_AT_ONCE = 500
 
 
-class FeatureCache:
-    """Arrays of one shape and type by the hash of an image's content, in one memory-mapped file.
+class BlobCache:
+    """Bytes by the hash of an image's content, in one memory-mapped file.
 
     A write is whole or not at all, also through a kill, and several processes may share a file.
 
     Args:
         folder: of all such caches.
-        model: everything that decides the arrays: name, revision, weights, preprocessing.
-        shape: of each array.
-        dtype: as it is stored.
+        about: everything that decides the bytes.
+
+    Raises:
+        InputError: the file cannot be opened.
     """
 
-    def __init__(self, folder: Path, model: str, shape: Sequence[int], dtype: DTypeLike) -> None:
-        self.shape, self.dtype = tuple(shape), np.dtype(dtype)
-        about = f"{model}\0{self.shape}\0{self.dtype.str}"
+    def __init__(self, folder: Path, about: str) -> None:
         self.file = folder / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.features"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -49,28 +48,24 @@ class FeatureCache:
         """Return those of some keys that the cache holds."""
         return {key for key, _ in self._rows(keys, "key, 0")}
 
-    def get(self, keys: Sequence[str]) -> NDArray[Any]:
-        """Return (n, *shape) arrays of n keys.
+    def get(self, keys: Sequence[str]) -> list[bytes]:
+        """Return the bytes of n keys.
 
         Raises:
             KeyError: one is not held.
         """
         found = dict(self._rows(keys, "key, data"))
-        out = np.empty((len(keys), *self.shape), dtype=self.dtype)
-        for at, key in enumerate(keys):
-            out[at] = np.frombuffer(found[key], dtype=self.dtype).reshape(self.shape)
-        return out
+        return [found[key] for key in keys]
 
-    def put(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Store arrays by their keys, all of them or none.
+    def put(self, blobs: Mapping[str, bytes]) -> None:
+        """Store bytes by their keys, all of them or none.
 
         Raises:
             InputError: the file cannot be written.
         """
-        rows = [(key, np.ascontiguousarray(each, dtype=self.dtype).tobytes()) for key, each in arrays.items()]
         try:
             with self._base:
-                self._base.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", rows)
+                self._base.executemany("INSERT OR REPLACE INTO features VALUES (?, ?)", list(blobs.items()))
         except sqlite3.Error as error:
             raise InputError(f"the feature cache {self.file} cannot be written: {error}") from error
 
@@ -90,3 +85,47 @@ class FeatureCache:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
+
+
+class FeatureCache:
+    """Arrays of one shape and type in a `BlobCache`.
+
+    Args:
+        folder: of all such caches.
+        model: everything that decides the arrays: name, revision, weights, preprocessing.
+        shape: of each array.
+        dtype: as it is stored.
+    """
+
+    def __init__(self, folder: Path, model: str, shape: Sequence[int], dtype: DTypeLike) -> None:
+        self.shape, self.dtype = tuple(shape), np.dtype(dtype)
+        self.blobs = BlobCache(folder, f"{model}\0{self.shape}\0{self.dtype.str}")
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Return those of some keys that the cache holds."""
+        return self.blobs.known(keys)
+
+    def get(self, keys: Sequence[str]) -> NDArray[Any]:
+        """Return (n, *shape) arrays of n keys.
+
+        Raises:
+            KeyError: one is not held.
+        """
+        out = np.empty((len(keys), *self.shape), dtype=self.dtype)
+        for at, blob in enumerate(self.blobs.get(keys)):
+            out[at] = np.frombuffer(blob, dtype=self.dtype).reshape(self.shape)
+        return out
+
+    def put(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Store arrays by their keys, all of them or none.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        self.blobs.put({key: np.ascontiguousarray(each, self.dtype).tobytes() for key, each in arrays.items()})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.blobs.close()

@@ -9,7 +9,6 @@ from typing import Any
 
 from catalens.core.errors import ModelError
 from catalens.models.readers.adapters import INSTALL, quiet
-from catalens.training.finetune.answer_models import FROZEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +32,14 @@ class Lora:
     use_rslora: bool = False
 
 
-def attach(model: Any, lora: Lora, targets: Sequence[str], *, frozen: str | None = FROZEN) -> Any:
+def attach(model: Any, lora: Lora, targets: Sequence[str], *, frozen: str | None) -> Any:
     """Freeze a model and return it with trainable adapters, which replace its layers in place.
 
     Args:
         model: of transformers, or any module.
         lora: settings of the adapter.
         targets: names of linear layers, where the settings name none.
-        frozen: expression of modules that get no adapter.
+        frozen: expression of modules that get no adapter; None for none.
 
     Raises:
         ModelError: PEFT is missing, or no layer has such a name.
@@ -60,7 +59,10 @@ def attach(model: Any, lora: Lora, targets: Sequence[str], *, frozen: str | None
         with quiet():
             return peft.get_peft_model(model, config)
     except ValueError as error:
-        raise ModelError(f"no adapter can be attached to {', '.join(lora.targets or targets)}: {error}") from error
+        names = ", ".join(lora.targets or targets)
+        raise ModelError(
+            f"no adapter can be attached to {names}: {error}; name linear layers with --target-modules"
+        ) from error
 
 
 def need_peft() -> Any:
