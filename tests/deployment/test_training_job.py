@@ -103,3 +103,14 @@ def test_each_metric_is_read_by_its_own_expression_alone() -> None:
 def test_a_figure_that_is_in_no_table_is_not_printed() -> None:
     with pytest.raises(KeyError, match="accurracy"):
         metric_line({"accurracy": 1.0})
+
+
+def test_an_adapter_without_a_merged_model_is_the_model(tmp_path: Path) -> None:
+    """What a quantised base leaves."""
+    job = TrainingJob.from_env({"SAGEMAKER_BASE_DIR": str(tmp_path), "SM_MODEL_DIR": str(tmp_path / "model")})
+    assert job is not None
+    adapter = tmp_path / "run" / "adapter"
+    adapter.mkdir(parents=True)
+    (adapter / "adapter_config.json").write_text("{}", encoding="utf-8")
+    job.publish(tmp_path / "run", tmp_path / "run" / "merged")
+    assert (tmp_path / "model" / "adapter_config.json").is_file()

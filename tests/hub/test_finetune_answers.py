@@ -248,6 +248,7 @@ def test_tuned_models_answer_right_and_load_by_path(kind: str, tmp_path: Path) -
     tuned = tune(loaded, FAMILY.get(kind, Chat)(loaded), rows, features_of, plan)
     (score,) = tuned.scores
     assert score.after > score.before
+    assert tuned.proof is not None
     assert tuned.proof.same_answers
     assert tuned.proof.largest_difference < 1e-3
     assert "| colour | 16 | 0.500 |" in (tmp_path / "out" / "merged" / "README.md").read_text()

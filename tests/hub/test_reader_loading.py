@@ -12,7 +12,7 @@ import torch
 from catalens.core.errors import CatalensError, InputError, ModelError
 from catalens.core.types import Decoding
 from catalens.models.device import choose_dtype
-from catalens.models.readers import load_reader
+from catalens.models.readers import load_reader, loading
 from tests.support.reader_contract import pictures
 from tests.support.tiny_parts import bert_like, save
 from tests.support.tiny_readers import BUILD
@@ -78,8 +78,9 @@ def test_settings_that_do_not_exist_are_named(blip: Path, settings: dict[str, st
         load_reader(str(blip), **settings)  # type: ignore[arg-type]
 
 
-def test_quantising_without_its_library_names_the_command(blip: Path) -> None:
-    with pytest.raises(ModelError, match="pip install bitsandbytes"):
+def test_quantising_without_its_library_names_the_command(blip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "find_spec", lambda _: None)
+    with pytest.raises(ModelError, match=r"need bitsandbytes: pip install .catalens\[quantise\]"):
         load_reader(str(blip), quantise="8bit")
 
 

@@ -10,7 +10,7 @@ from typer import Argument, Option
 from catalens.cli import inputs, output
 from catalens.cli.commands import command
 from catalens.cli.finetune_steps import tell_step
-from catalens.cli.options import Json, settings
+from catalens.cli.options import Json, Quantise, settings
 from catalens.core.errors import InputError
 from catalens.core.json_text import rounded
 from catalens.training.finetune.metrics import metric_line
@@ -46,6 +46,7 @@ def answers(
     checkpoint_activations: Annotated[
         bool, Option("--checkpoint-activations", help="Trade a forward pass for memory (not BLIP VQA).")
     ] = False,
+    quantise: Quantise = None,
     tensorboard: Annotated[
         bool, Option("--tensorboard", help="Also write the metrics for TensorBoard, into OUT/tensorboard.")
     ] = False,
@@ -91,16 +92,17 @@ def answers(
         table,
         plan,
         cache=settings().cache / "features",
-        wanted=Wanted(device=own_device, dtype=dtype),
+        wanted=Wanted(device=own_device, dtype=dtype, quantise=quantise),
         on_step=tell_step(out, tensorboard=tensorboard),
         say=output.say,
         processes=processes,
     )
     if processes.first:
-        _show(tuned, out, as_json=output.wants_json(json))
+        _show(tuned, as_json=output.wants_json(json))
+        _say_where(tuned, out, quantise)
 
 
-def _show(tuned: Tuned, out: Path, *, as_json: bool) -> None:
+def _show(tuned: Tuned, *, as_json: bool) -> None:
     rows = [(each.attribute, each.rows, each.majority, each.before, each.after) for each in tuned.scores]
     columns = ("attribute", "rows", "majority", "before", "after")
     if as_json:
@@ -108,13 +110,24 @@ def _show(tuned: Tuned, out: Path, *, as_json: bool) -> None:
             output.emit(rounded(dict(zip(columns, row, strict=True))))
     else:
         output.show_rows(rows, "attribute", *(f"{name}#" for name in columns[1:]), title="exact answers on test rows")
-    proof = tuned.proof
     if tuned.scores:
         output.say(metric_line({"exact_before": _share(tuned, "before"), "exact_after": _share(tuned, "after")}))
+
+
+def _say_where(tuned: Tuned, out: Path, quantise: str | None) -> None:
+    """Say how good the model is, and how it is used."""
+    loss, proof = f"best validation loss {tuned.state.best:.4g}", tuned.proof
+    if proof is None:
+        output.say(loss)
+        output.say(
+            f"written: {out}; use it with --model {out / 'adapter'} --quantise {quantise} beside its base; without "
+            "--quantise it is merged into the unquantised base when it is loaded, and answers may differ"
+        )
+        return
     same = "identical" if proof.same_answers else "not identical"
     output.say(
-        f"best validation loss {tuned.state.best:.4g}; merged and adapter: logits within "
-        f"{proof.largest_difference:.2g} on {proof.rows} val rows, answers {same}"
+        f"{loss}; merged and adapter: logits within {proof.largest_difference:.2g} on {proof.rows} val rows, "
+        f"answers {same}"
     )
     output.say(f"written: {out}; use it with --model {out / 'merged'}, or --model {out / 'adapter'} beside its base")
 

@@ -97,10 +97,11 @@ class TrainingJob:
 
         Args:
             folder: of the run, with its reports; an `adapter` in it goes with the model.
-            model: folder of the model.
+            model: folder of the model; where there is none, the adapter is the model.
         """
-        shutil.copytree(model, self.model, dirs_exist_ok=True)
-        if (adapter := folder / "adapter").is_dir():
+        adapter = folder / "adapter"
+        shutil.copytree(model if model.is_dir() else adapter, self.model, dirs_exist_ok=True)
+        if adapter.is_dir():
             shutil.copytree(adapter, self.model / "adapter", dirs_exist_ok=True)
         self.data.mkdir(parents=True, exist_ok=True)
         for file in (found for pattern in _REPORTS for found in folder.glob(pattern)):

@@ -55,6 +55,8 @@ def quiet() -> Iterator[None]:
 def with_adapter(loaded: Loaded, folder: Path) -> Loaded:
     """Merge an adapter into its loaded base; the name keeps the base's and gets the adapter's digest.
 
+    Quantised weights are left as they are, with the adapter beside them: a merge would round them again.
+
     Raises:
         ModelError: PEFT is missing, or the adapter does not fit the model.
     """
@@ -66,7 +68,7 @@ def with_adapter(loaded: Loaded, folder: Path) -> Loaded:
         with quiet():
             tuned = PeftModel.from_pretrained(loaded.model, str(folder), local_files_only=True)
         missing = [name for name, each in tuned.named_parameters() if "lora_" in name and each.is_meta]
-        model = tuned.merge_and_unload()
+        model = tuned.get_base_model() if loaded.quantise else tuned.merge_and_unload()
     except Exception as error:  # peft, torch and safetensors raise many kinds for files that do not fit
         raise ModelError(f"the adapter {folder} does not fit {loaded.name}: {str(error).splitlines()[0]}") from error
     if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class Loaded:
         device: where the weights are.
         dtype: of the activations.
         compile_after: images after which the vision tower may be compiled; None for never.
+        quantise: "8bit" or "4bit" weights; None for unquantised weights.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Loaded:
     device: torch.device
     dtype: torch.dtype
     compile_after: int | None = None
+    quantise: Quantise | None = None
 
     def pixels(self, images: Sequence[Image]) -> torch.Tensor:
         """Preprocess images for the vision tower: (n, 3, height, width)."""
@@ -153,6 +156,7 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
         device=device,
         dtype=dtype,
         compile_after=wanted.compile_after if exact_on_cpu else None,
+        quantise=wanted.quantise,
     )
 
 
@@ -175,7 +179,8 @@ def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:
         raise InputError(f"quantise is {quantise!r}; it must be '8bit', '4bit' or None")
     settings: Any = import_module("transformers").BitsAndBytesConfig
     if not find_spec("bitsandbytes"):
-        raise ModelError(f"weights in {quantise} need bitsandbytes: pip install bitsandbytes")
+        raise ModelError(f'weights in {quantise} need bitsandbytes: pip install "catalens[quantise]"')
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of every product that it computes in float16
     if quantise == "8bit":
         return settings(load_in_8bit=True)
     return settings(load_in_4bit=True, bnb_4bit_compute_dtype=dtype, bnb_4bit_quant_type="nf4")
@@ -184,16 +189,16 @@ def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:
 @contextmanager
 def _quiet(transformers: Any) -> Iterator[None]:
     """Silence the library's progress bars and warnings while it loads."""
-    logging = transformers.utils.logging
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    its = transformers.utils.logging
+    level, bars = its.get_verbosity(), its.is_progress_bar_enabled()
+    its.set_verbosity_error()
+    its.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        its.set_verbosity(level)
         if bars:
-            logging.enable_progress_bar()
+            its.enable_progress_bar()
 
 
 def first_line(error: Exception) -> str:

@@ -25,6 +25,7 @@ PURPOSES = {
     "report": "`catalens eval … --report`: plots and confidence intervals",
     "hub": "pretrained models: CLIP, SigLIP, BLIP, BLIP-2, GIT, chat models",
     "finetune": "`catalens finetune answers` and `finetune encoder`",
+    "quantise": "`--quantise`: readers' weights in 8 or 4 bits",
     "tracking": "`--tensorboard` of fine-tuning",
     "restyle": "`catalens restyle` with diffusion models",
 }

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from catalens.core.errors import ModelError
 from catalens.core.vectors import batched
-from catalens.models.readers.loading import Loaded
+from catalens.models.readers.loading import Loaded, Quantise
 from catalens.models.readers.reader import Family, TorchImages, TorchReader
 from catalens.training.finetune.answer_labels import IGNORED
 from catalens.training.finetune.answer_models import (
@@ -32,6 +32,7 @@ from catalens.training.finetune.processes import ALONE, Processes
 ADAPTER, MERGED = "adapter", "merged"
 """Folders that are written."""
 _LOGITS_AGREE = 1e-3
+_CARD = "README.md"
 _PROVED = 32
 """Validation rows that the merged model is compared on."""
 
@@ -123,11 +124,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What fine-tuning gave."""
+    """What fine-tuning gave; a quantised model is not merged, and has no proof."""
 
     state: State
     scores: Sequence[Score]
-    proof: Proof
+    proof: Proof | None
 
 
 def tune(
@@ -141,6 +142,8 @@ def tune(
     processes: Processes = ALONE,
 ) -> Tuned:
     """Train an adapter, score it on test rows, merge it, prove the merged model, and save both.
+
+    An adapter of a quantised model is saved alone: a merge would round the weights again.
 
     Args:
         loaded: the model; its layers are replaced in place.
@@ -171,24 +174,36 @@ def tune(
 
     state = train(tuned, loss_of, rows, plan.recipe, plan.out, on_step, processes=processes)
     scores = _scores(rows["test"], before, answers())
+    text = card(plan, side.task, rows, state, scores, loaded.quantise)
     if processes.first:
         save_adapter(tuned, plan.out / ADAPTER, plan.base)
-    proved = rows["val"] or rows["train"]
-    proof = _merge(loaded, family, side, tuned, features, proved, plan.recipe.batch_size)
-    if processes.first:
-        _save(loaded, plan.out / MERGED, card(plan, side.task, rows, state, scores))
+        (plan.out / ADAPTER / _CARD).write_text(text, encoding="utf-8")
+    proof = None
+    if not loaded.quantise:
+        proved = rows["val"] or rows["train"]
+        proof = _merge(loaded, family, side, tuned, features, proved, plan.recipe.batch_size)
+        if processes.first:
+            _save(loaded, plan.out / MERGED, text)
     processes.wait()
     return Tuned(state, scores, proof)
 
 
-def card(plan: Plan, task: str, rows: Mapping[str, Sequence[Row]], state: State, scores: Sequence[Score]) -> str:
-    """Return the model card: base, task as the hub calls it, hash of the data, recipe and scores."""
+def card(
+    plan: Plan,
+    task: str,
+    rows: Mapping[str, Sequence[Row]],
+    state: State,
+    scores: Sequence[Score],
+    quantise: Quantise | None,
+) -> str:
+    """Return the model card: base and its weights, task as the hub calls it, hash of the data, recipe and scores."""
     lines = [f"| {s.attribute} | {s.rows} | {s.majority:.3f} | {s.before:.3f} | **{s.after:.3f}** |" for s in scores]
     counts = ", ".join(f"{len(each)} {name}" for name, each in rows.items())
     return "\n".join(
         [
             f"---\nbase_model: {plan.base}\nlibrary_name: transformers\npipeline_tag: {task}\n---",
             f"# {plan.base}, fine-tuned to answer by `catalens finetune answers`",
+            f"- base: `{plan.base}`, {quantise or 'unquantised'} weights",
             f"- data: {counts} rows, SHA-256 `{data_hash(rows)}`",
             f"- adapter: `{json.dumps(asdict(plan.lora))}`",
             f"- recipe: `{json.dumps(asdict(plan.recipe))}`, {state.step} steps, best validation loss {state.best:.4f}",
@@ -271,4 +286,4 @@ def _save(loaded: Loaded, folder: Path, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     loaded.model.save_pretrained(str(folder))
     loaded.processor.save_pretrained(str(folder))
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    (folder / _CARD).write_text(text, encoding="utf-8")

@@ -31,9 +31,8 @@ _PER_LAYER = ("deepstack_features",)
 _IDS, _INPUT, _VISION = "ids", "input.", "vision."
 """Names, and starts of names, of packed tensors."""
 _PROBES_WH = ((64, 48), (40, 80))
-_AGREE = {torch.float32: 1e-3}
-_AGREE_HALF = 0.05
-"""Largest difference of logits, relative to the largest of them."""
+_AGREE, _AGREE_ROUGHLY = 1e-3, 0.05
+"""Largest difference of logits, relative to the largest of them: in float32, and in half precision or quantised."""
 
 
 class ChatAnswers:
@@ -128,7 +127,8 @@ class ChatAnswers:
         read, _ = self.logits(self._family.prepare(images), *rows)
         counted = labels >= 0
         off = (kept[counted] - read[counted]).abs().max() / read[counted].abs().max().clamp(min=1e-6)
-        return bool(off <= _AGREE.get(self._loaded.dtype, _AGREE_HALF))
+        exact = self._loaded.dtype == torch.float32 and not self._loaded.quantise
+        return bool(off <= (_AGREE if exact else _AGREE_ROUGHLY))
 
 
 def _used(output: Any) -> list[str]:

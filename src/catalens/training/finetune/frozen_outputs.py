@@ -49,4 +49,4 @@ def cached_features(
 def open_cache(folder: Path, loaded: Loaded) -> BlobCache:
     """Open the cache of a model's frozen features: as exact as the model, keyed by name, revision and preprocessing."""
     preprocessing = json.dumps(loaded.processor.image_processor.to_dict(), sort_keys=True, default=str)
-    return BlobCache(folder, f"{loaded.name}\0{preprocessing}\0{loaded.dtype}")
+    return BlobCache(folder, f"{loaded.name}\0{preprocessing}\0{loaded.dtype}\0{loaded.quantise}")
