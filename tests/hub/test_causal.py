@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import open_clip
@@ -19,14 +20,16 @@ from tests.support import tiny_encoders
 from tests.support.tiny_encoders import Tiny
 
 LENGTH, VOCABULARY = 20, 300
+Model = TypeVar("Model", bound=nn.Module)
 
 
-def scattered(model: nn.Module) -> nn.Module:
+def scattered(model: Model) -> Model:
     """Return every weight a size that makes a mistake visible: fresh models are nearly linear."""
     generator = torch.Generator().manual_seed(7)
     for weight in model.parameters():
         weight.data += torch.randn(weight.shape, generator=generator) * (0.15 if weight.ndim > 1 else 0.05)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def transformers_clip(activation: str) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:

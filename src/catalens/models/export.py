@@ -240,6 +240,9 @@ def packed_example(nothing: Tensor) -> dict[str, Tensor]:
 class _FromBytes(nn.Module):
     """Normalises uint8 pixels (n, height, width, 3), runs a tower, and scales its vectors to unit length."""
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, tower: nn.Module, preprocess: Preprocess) -> None:
         super().__init__()
         self.unit = _Unit(tower)
@@ -248,7 +251,8 @@ class _FromBytes(nn.Module):
         self.register_buffer("shift", -mean / std)
 
     def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:
-        return self.unit(pixels.permute(0, 3, 1, 2).float() * self.scale + self.shift)
+        found: Tensor | tuple[Tensor, ...] = self.unit(pixels.permute(0, 3, 1, 2).float() * self.scale + self.shift)
+        return found
 
 
 class _Unit(nn.Module):

@@ -231,7 +231,7 @@ def _cluster(address: str | None, workers: int | None) -> Iterator[Any]:
         {} if address is not None else {"num_cpus": workers + 1 if workers else None, "include_dashboard": False}
     )
     try:
-        ray.init(address=address, logging_level="ERROR", log_to_driver=False, **own)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **own)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"the Ray cluster {address or 'of this machine'} cannot be reached: {error}") from error
     ray.data.DataContext.get_current().enable_progress_bars = False

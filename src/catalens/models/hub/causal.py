@@ -7,9 +7,13 @@ past, so its keys and values are multiplied with all queries at once and are not
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from catalens.models.hub.protocols import ClipWithText, OpenClipTower
 
 
 class Layer(nn.Module):
@@ -68,13 +72,15 @@ class CausalText(nn.Module):
         project: from width to dim.
     """
 
+    position: Tensor
+
     def __init__(
         self, token: nn.Embedding, position: Tensor, layers: Sequence[Layer], norm: nn.Module, project: nn.Module
     ) -> None:
         super().__init__()
         self.token, self.norm, self.project = token, norm, project
         self.register_buffer("position", position.detach())
-        self.layers = nn.ModuleList(layers)
+        self.layers, self.heads = nn.ModuleList(layers), layers[0].heads
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, ends: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Run rows of packed texts (see `catalens.models.packing`).
@@ -102,8 +108,7 @@ class CausalText(nn.Module):
 
     def nothing(self) -> Tensor:
         """Return an empty past: (layers, 2, heads, 0, width / heads)."""
-        heads, width = self.layers[0].heads, self.position.shape[1]
-        return self.position.new_empty(len(self.layers), 2, heads, 0, width // heads)
+        return self.position.new_empty(len(self.layers), 2, self.heads, 0, self.position.shape[1] // self.heads)
 
 
 def causal_text(model: nn.Module) -> CausalText | None:
@@ -116,12 +121,17 @@ def causal_text(model: nn.Module) -> CausalText | None:
     config = getattr(model, "config", None)
     with torch.no_grad():
         if config is not None and str(getattr(config, "model_type", "")) in {"clip", "clip_text_model"}:
-            return _of_transformers(model).eval()
-        tower = getattr(model, "text", model)
-        return _of_open_clip(tower).eval() if _is_plain_open_clip(tower) else None
+            found = _of_transformers(cast("ClipWithText", model))
+        else:
+            tower: Any = getattr(model, "text", model)
+            if not _is_plain_open_clip(tower):
+                return None
+            found = _of_open_clip(tower)
+    found.eval()
+    return found
 
 
-def _of_transformers(model: nn.Module) -> CausalText:
+def _of_transformers(model: ClipWithText) -> CausalText:
     text = model.text_model
     layers = [
         Layer(
@@ -151,17 +161,19 @@ def _is_plain_open_clip(tower: nn.Module) -> bool:
     return plain and pooled in {"argmax", "eos"}
 
 
-def _of_open_clip(tower: nn.Module) -> CausalText:
+def _of_open_clip(tower: OpenClipTower) -> CausalText:
     layers = []
     for block in tower.transformer.resblocks:
         joined = _linear(block.attn.in_proj_weight, block.attn.in_proj_bias)
         layers.append(Layer(block.attn.num_heads, (block.ln_1, block.ln_2), joined, block.attn.out_proj, block.mlp))
+    return CausalText(tower.token_embedding, tower.positional_embedding, layers, tower.ln_final, _projection(tower))
+
+
+def _projection(tower: OpenClipTower) -> nn.Module:
     project = tower.text_projection
     if project is None:
-        project = nn.Identity()
-    elif not isinstance(project, nn.Module):
-        project = _linear(project.T, None)
-    return CausalText(tower.token_embedding, tower.positional_embedding, layers, tower.ln_final, project)
+        return nn.Identity()
+    return project if isinstance(project, nn.Module) else _linear(project.T, None)
 
 
 def _joined(parts: Sequence[nn.Linear]) -> nn.Linear:
@@ -172,5 +184,6 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     """Return a linear layer that shares these weights (out, in)."""
     made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
     made.weight = nn.Parameter(weight.detach(), requires_grad=False)
-    made.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+    if bias is not None:
+        made.bias = nn.Parameter(bias.detach(), requires_grad=False)
     return made

@@ -64,7 +64,8 @@ class CausalTorchEncoder(TorchEncoder):
 
     def _run(self, pack: Pack, ends: torch.Tensor, past: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         ids, mask = (torch.from_numpy(each).to(self._device) for each in (pack.input_ids, pack.attention_mask))
-        return self._causal(ids, mask, ends, past)
+        run: tuple[torch.Tensor, torch.Tensor] = self._causal(ids, mask, ends, past)
+        return run
 
 
 def torch_encoder(parts: EncoderParts, *, device: str | None = None, dtype: str | None = None) -> TorchEncoder:

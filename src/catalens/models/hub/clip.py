@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,30 +15,35 @@ from catalens.models.hub.tokenizing import transformers_tokenizer
 from catalens.models.hub.weights import load_transformers, save_transformers
 from catalens.models.parts import EncoderParts
 
+if TYPE_CHECKING:
+    from transformers import CLIPModel
+
 
 class ClipImage(nn.Module):
     """Normalised pixels (n, 3, height, width) → (n, dim)."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: CLIPModel) -> None:
         super().__init__()
         self.vision_model, self.visual_projection = model.vision_model, model.visual_projection
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Run the tower."""
-        return self.visual_projection(self.vision_model(pixel_values=pixels).pooler_output)
+        vectors: Tensor = self.visual_projection(self.vision_model(pixel_values=pixels).pooler_output)
+        return vectors
 
 
 class ClipText(nn.Module):
     """Token ids (n, length) → (n, dim); causal, so a text needs no padding."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: CLIPModel) -> None:
         super().__init__()
         self.config = model.config
         self.text_model, self.text_projection = model.text_model, model.text_projection
 
     def forward(self, ids: Tensor) -> Tensor:
         """Run the tower."""
-        return self.text_projection(self.text_model(input_ids=ids).pooler_output)
+        vectors: Tensor = self.text_projection(self.text_model(input_ids=ids).pooler_output)
+        return vectors
 
 
 def clip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:

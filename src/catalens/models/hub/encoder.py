@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -91,7 +91,7 @@ class TorchEncoder:
         except (RuntimeError, AssertionError) as error:
             raise ModelError(f"{self.name} cannot be put on {self._device}: {error}") from error
 
-    def _rows(self, tower: torch.nn.Module, batch: torch.Tensor) -> Vectors:
+    def _rows(self, tower: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> Vectors:
         """Run a tower and check for one finite, non-zero row per item."""
         try:
             with torch.inference_mode():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,11 +21,14 @@ from catalens.models.hub.encoder import TorchEncoder
 from catalens.models.parts import EncoderParts, Patches
 from catalens.models.tokens import group_by_key
 
+if TYPE_CHECKING:
+    from transformers import Siglip2Model
+
 
 class NaflexImage(nn.Module):
     """Normalised pixels (n, 3, height, width), both sides whole patches → (n, dim)."""
 
-    def __init__(self, model: nn.Module, side: int) -> None:
+    def __init__(self, model: Siglip2Model, side: int) -> None:
         super().__init__()
         self.vision_model = model.vision_model
         self.side = side
@@ -34,11 +38,12 @@ class NaflexImage(nn.Module):
         n, channels, height, width = pixels.shape
         down, across = height // self.side, width // self.side
         patches = pixels.reshape(n, channels, down, self.side, across, self.side).permute(0, 2, 4, 3, 5, 1)
-        return self.vision_model(
+        vectors: Tensor = self.vision_model(
             pixel_values=patches.reshape(n, down * across, -1),
             pixel_attention_mask=torch.ones(n, down * across, dtype=torch.int64, device=pixels.device),
             spatial_shapes=torch.tensor([[down, across]]).expand(n, 2),
         ).pooler_output
+        return vectors
 
 
 class NaflexEncoder(TorchEncoder):

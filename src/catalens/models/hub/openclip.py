@@ -31,6 +31,7 @@ from catalens.models.hub.files import (
 from catalens.models.hub.layout import Layout, licence_of
 from catalens.models.hub.names import Place, unknown
 from catalens.models.hub.preprocessing import open_clip_preprocess
+from catalens.models.hub.protocols import OpenClipModel, OpenClipTower
 from catalens.models.hub.tokenizing import open_clip_hub_tokenizer, open_clip_tokenizer
 from catalens.models.parts import EncoderParts
 
@@ -42,20 +43,23 @@ _BESIDE_TOKENIZER = (_TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens
 class OpenClipImage(nn.Module):
     """Normalised pixels (n, 3, height, width) → (n, dim), for any image tower."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: OpenClipModel) -> None:
         super().__init__()
         self.visual = model.visual
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Run the tower; some return their tokens too."""
         found = self.visual(pixels)
-        return found[0] if isinstance(found, tuple) else found
+        vectors: Tensor = found[0] if isinstance(found, tuple) else found
+        return vectors
 
 
 class OpenClipText(nn.Module):
     """Token ids (n, length) → (n, dim): open_clip's own text tower, which it runs at full length only."""
 
-    def __init__(self, tower: nn.Module, pool_type: str, end_id: int) -> None:
+    attn_mask: Tensor
+
+    def __init__(self, tower: OpenClipTower, pool_type: str, end_id: int) -> None:
         super().__init__()
         self.token_embedding, self.positional_embedding = tower.token_embedding, tower.positional_embedding
         self.transformer, self.ln_final = tower.transformer, tower.ln_final
@@ -69,16 +73,18 @@ class OpenClipText(nn.Module):
         kind = self.transformer.get_cast_dtype()
         states = self.token_embedding(ids).to(kind) + self.positional_embedding[:length].to(kind)
         states = self.transformer(states, attn_mask=self.attn_mask[:length, :length].to(kind))
-        found = text_global_pool(self.ln_final(states), ids, self.pool_type, eos_token_id=self.end_id)
+        found: Tensor = text_global_pool(self.ln_final(states), ids, self.pool_type, eos_token_id=self.end_id)
         if isinstance(self.text_projection, nn.Linear):
-            return self.text_projection(found)
-        return found if self.text_projection is None else found @ self.text_projection
+            found = self.text_projection(found)
+        elif self.text_projection is not None:
+            found = found @ self.text_projection
+        return found
 
 
 class PaddedText(nn.Module):
     """Token ids (n, max_tokens), padded → (n, dim), for any text tower."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: OpenClipModel) -> None:
         super().__init__()
         self.model = model
 
@@ -241,9 +247,9 @@ def _tokenizer(text_config: Mapping[str, Any], folder: Path) -> tuple[Tokenizer,
     return open_clip_hub_tokenizer(folder, text_config)
 
 
-def _text_tower(model: nn.Module, text_config: Mapping[str, Any]) -> nn.Module:
+def _text_tower(model: OpenClipModel, text_config: Mapping[str, Any]) -> nn.Module:
     """Return the text tower: a causal one as `OpenClipText`, any other as open_clip runs it."""
-    tower = getattr(model, "text", model)
+    tower: Any = getattr(model, "text", model)
     pool = getattr(tower, "pool_type", getattr(tower, "text_pool_type", None))
     plain = isinstance(tower, open_clip.CLIP) or (isinstance(tower, TextTransformer) and tower.cls_emb is None)
     if plain and tower.attn_mask is not None and pool in ("argmax", "eos"):

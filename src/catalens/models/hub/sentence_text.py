@@ -39,7 +39,8 @@ class SentenceText(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Run the tower."""
         states = self.transformer(input_ids=ids).last_hidden_state
-        return self.dense(states.mean(dim=1) if self.pooling == "mean" else states[:, 0])
+        rows: Tensor = self.dense(states.mean(dim=1) if self.pooling == "mean" else states[:, 0])
+        return rows
 
 
 def sentence_parts(

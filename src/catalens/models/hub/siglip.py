@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import Tokenizer
@@ -19,29 +19,34 @@ from catalens.models.hub.tokenizing import siglip_tokenizer
 from catalens.models.hub.weights import load_transformers, save_transformers
 from catalens.models.parts import EncoderParts
 
+if TYPE_CHECKING:
+    from transformers import Siglip2Model, SiglipModel
+
 
 class SiglipImage(nn.Module):
     """Normalised pixels (n, 3, height, width) → (n, dim)."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: SiglipModel | Siglip2Model) -> None:
         super().__init__()
         self.vision_model = model.vision_model
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Run the tower."""
-        return self.vision_model(pixel_values=pixels).pooler_output
+        vectors: Tensor = self.vision_model(pixel_values=pixels).pooler_output
+        return vectors
 
 
 class SiglipText(nn.Module):
     """Token ids (n, max_tokens), padded → (n, dim); attention is bidirectional and includes the padding."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: SiglipModel | Siglip2Model) -> None:
         super().__init__()
         self.text_model = model.text_model
 
     def forward(self, ids: Tensor) -> Tensor:
         """Run the tower."""
-        return self.text_model(input_ids=ids).pooler_output
+        vectors: Tensor = self.text_model(input_ids=ids).pooler_output
+        return vectors
 
 
 def siglip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:

@@ -159,7 +159,8 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) 
     scores = (queries * queries.shape[3] ** -0.5) @ keys.transpose(2, 3)
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
-    return scores.float().softmax(dim=-1).to(values.dtype) @ values
+    attended: Tensor = scores.float().softmax(dim=-1).to(values.dtype) @ values
+    return attended
 
 
 def _residual(output: Any, update: Tensor, hidden: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from jinja2 import TemplateError
@@ -10,7 +11,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BatchEncoding,
-    PreTrainedModel,
+    GenerationConfig,
     PreTrainedTokenizerBase,
 )
 
@@ -22,12 +23,22 @@ from catalens.models.readers.tokens import end_token_ids
 from catalens.models.remote.replies import without_reasoning
 
 
+class GenerativeModel(Protocol):
+    """What is used of a causal language model of transformers."""
+
+    device: torch.device
+    generation_config: GenerationConfig
+
+    def generate(self, **inputs: Any) -> torch.Tensor:
+        """Return the ids (1, length) of the inputs and of what follows them."""
+
+
 class LocalWriter:
     """A `Writer` with greedy decoding, on an accelerator if there is one."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    def __init__(self, model: GenerativeModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         self.name = name
-        self._model: PreTrainedModel | None = model
+        self._model: GenerativeModel | None = model
         self._tokenizer = tokenizer
         # Without generation_config.json the model's own end may not be that of a turn, which the tokenizer knows.
         ends = (*end_token_ids(model.generation_config.eos_token_id), tokenizer.eos_token_id)
@@ -104,7 +115,8 @@ def load_local(folder: Path) -> LocalWriter:
     try:
         with without_own_code():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            model, info = AutoModelForCausalLM.from_pretrained(
+            # Declared to return the model alone, whatever is asked for.
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 local_files_only=True,
                 trust_remote_code=False,
@@ -112,6 +124,7 @@ def load_local(folder: Path) -> LocalWriter:
                 use_safetensors=True,
                 output_loading_info=True,
             )
+            model, info = loaded
     except Exception as error:  # transformers, tokenizers and safetensors raise many kinds for damaged files
         raise ModelError(f"{str(folder)!r} cannot be loaded as a chat model: {error}") from error
     if missing := sorted(info["missing_keys"]):
