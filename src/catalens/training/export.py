@@ -20,7 +20,7 @@ from catalens.models.readers.rerank import RerankConfig
 from catalens.training.loop import CHECKPOINT
 from catalens.training.reader import Reader, Shape
 from catalens.training.storing import write_graph
-from catalens.training.towers import ImageTower, TextTower
+from catalens.training.towers import ImageTower, PackedTower, TextTower
 
 
 class Normalised(nn.Module):
@@ -54,7 +54,7 @@ class Looking(nn.Module):
 class After(nn.Module):
     """A text tower over packed texts that go on from a past, which may be empty."""
 
-    def __init__(self, tower: TextTower) -> None:
+    def __init__(self, tower: PackedTower) -> None:
         super().__init__()
         self.tower = tower
 
@@ -63,7 +63,9 @@ class After(nn.Module):
         return self.tower.after(input_ids, sees, ends, past)
 
 
-def write_bundle(folder: Path, image: nn.Module, text: TextTower, tokenizer: Tokenizer, facts: dict[str, Any]) -> None:
+def write_bundle(
+    folder: Path, image: nn.Module, text: PackedTower, tokenizer: Tokenizer, facts: dict[str, Any]
+) -> None:
     """Write both graphs, the tokenizer and `bundle.json` with the checksums of the rest.
 
     Args:
@@ -97,7 +99,7 @@ def write_image(folder: Path, image: nn.Module, size_wh: Sequence[int], *, as_by
     )
 
 
-def write_text(folder: Path, text: TextTower) -> None:
+def write_text(folder: Path, text: PackedTower) -> None:
     """Write the text graph of a bundle."""
     write_graph(
         After(text),

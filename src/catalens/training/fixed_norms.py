@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from timm.layers import BatchNormAct2d
-from timm.layers.conv2d_same import pad_same
+from timm.layers.norm_act import BatchNormAct2d
+from timm.layers.padding import pad_same
 from timm.models._efficientnet_blocks import DepthwiseSeparableConv, InvertedResidual
 from torch import Tensor, nn
 from torch.nn import functional
+
+from catalens.training.backbones import running_statistics
 
 Part = Callable[[Tensor], Tensor]
 
@@ -44,7 +46,10 @@ def _layers(part: nn.Sequential) -> list[Part]:
     """Return the functions of a sequence, in which a convolution and the norm after it are one."""
     layers = iter(part)
     return [
-        _convolve(layer, next(layers)) if isinstance(layer, nn.Conv2d) else with_fixed_norms(layer) for layer in layers
+        _convolve(layer, norm)
+        if isinstance(layer, nn.Conv2d) and isinstance(norm := next(layers, None), BatchNormAct2d)
+        else with_fixed_norms(layer)
+        for layer in layers
     ]
 
 
@@ -64,11 +69,12 @@ def _convolve(convolution: nn.Conv2d, norm: BatchNormAct2d) -> Part:
     bends = isinstance(norm.act, nn.ReLU6)
 
     def run(x: Tensor) -> Tensor:
-        factor = norm.weight / (norm.running_var + norm.eps).sqrt()
-        weight, bias = convolution.weight * factor[:, None, None, None], norm.bias - norm.running_mean * factor
+        mean, variance = running_statistics(norm)
+        factor = norm.weight / (variance + norm.eps).sqrt()
+        weight, bias = convolution.weight * factor[:, None, None, None], norm.bias - mean * factor
         size = convolution.weight.shape[-2:]
         if step[0] > 1:
-            x = pad_same(x, size, step)
+            x = pad_same(x, list(size), list(step))
         around = 0 if step[0] > 1 else size[0] // 2
         x = functional.conv2d(x, weight, bias, 1 if every > 1 else step, around, groups=convolution.groups)
         if every > 1:

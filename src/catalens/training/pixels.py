@@ -38,7 +38,8 @@ def stored(file: Path, pictures: Sequence[bytes], *, pad: bool) -> NDArray[np.ui
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, decode(pictures, pad=pad))
-    return np.load(file, mmap_mode="r")
+    pixels: NDArray[np.uint8] = np.load(file, mmap_mode="r")
+    return pixels
 
 
 def nonsense(n: int, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -101,7 +101,11 @@ class Reader(nn.Module):
         places = self.cell(self.cell_norm(cells)) + self.place.weight
         whole = self.whole(self.mean_norm(means)).unflatten(1, (WHOLES, self.shape.width))
         memory = self.memory_norm(self.drop(torch.cat([places, whole], dim=1)))
-        return torch.stack([block.encode_memory(memory) for block in self.blocks])
+        remembered = []
+        for block in self.blocks:
+            assert isinstance(block, ReaderBlock)
+            remembered.append(block.encode_memory(memory))
+        return torch.stack(remembered)
 
     def forward(self, ids: Tensor, past: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Run ids (rows, length) after a past (depth, 2, rows, heads, before, width / heads).
@@ -114,7 +118,8 @@ class Reader(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """Return logits (..., vocabulary) of the next token from states (..., width)."""
-        return self.norm(states) @ self.token.weight.T
+        logits: Tensor = self.norm(states) @ self.token.weight.T
+        return logits
 
     def states(self, ids: Tensor, past: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Return the last hidden states (rows, length, width), and the new keys and values."""

@@ -135,7 +135,8 @@ class ReaderTrainer:
         """Return a reader with the averaged weights, in evaluation mode."""
         model = Reader(self.shape)
         model.load_state_dict(self.average.weights)
-        return model.eval()
+        model.eval()
+        return model
 
     def save(self) -> None:
         """Write the averaged weights."""

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
-import timm
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from catalens.core.errors import InputError
+from catalens.training.backbones import mobilenet, running_statistics
 from catalens.training.tracing import to_openvino
 
 FROZEN_BLOCKS = 3
 """MobileNetV2's stem and first three blocks stay as ImageNet left them: most of the work, little of the meaning."""
+
+HEADS = 4
+"""Attention heads of the text tower."""
 
 POOLED = 32 + 64 + 1280
 """Channels after the frozen stem (stride 8), the middle (stride 16) and the end (stride 32)."""
@@ -31,7 +35,7 @@ class ImageTower(nn.Module):
 
     def __init__(self, dim: int = 256) -> None:
         super().__init__()
-        net = timm.create_model("mobilenetv2_100", pretrained=False, num_classes=0, pad_type="same")
+        net = mobilenet()
         self.stem = nn.Sequential(net.conv_stem, net.bn1, *net.blocks[:FROZEN_BLOCKS])
         self.ways: tuple[Callable[[Tensor], Tensor], ...] = ()
         """Faster ways for what `parts` are, while training; never part of the exported graph."""
@@ -76,7 +80,7 @@ class ImageTower(nn.Module):
         Raises:
             InputError: the file holds something else.
         """
-        net = timm.create_model("mobilenetv2_100", pretrained=False, num_classes=0, pad_type="same")
+        net = mobilenet()
         found = net.load_state_dict(load_file(file), strict=False)
         missing = [name for name in found.missing_keys if not name.endswith("num_batches_tracked")]
         if missing:
@@ -111,11 +115,12 @@ def recalibrate(tower: ImageTower, batches: list[Tensor]) -> None:
     for layer in layers:
         mean, square = torch.stack(seen[layer]).mean(0)
         spread = (square - mean**2).clamp_min(1e-6)
-        factor = layer.weight / (layer.running_var + layer.eps).sqrt()
-        layer.bias.add_(factor * (mean - layer.running_mean))
+        running_mean, running_var = running_statistics(layer)
+        factor = layer.weight / (running_var + layer.eps).sqrt()
+        layer.bias.add_(factor * (mean - running_mean))
         layer.weight.copy_(factor * (spread + layer.eps).sqrt())
-        layer.running_mean.copy_(mean)
-        layer.running_var.copy_(spread)
+        running_mean.copy_(mean)
+        running_var.copy_(spread)
 
 
 def compiled_stem(tower: ImageTower) -> Callable[[Tensor], Tensor]:
@@ -176,7 +181,29 @@ class Block(nn.Module):
     def _rest(self, x: Tensor, seen: Tensor) -> Tensor:
         n, length, width = x.shape
         x = x + self.drop(self.out(seen.transpose(1, 2).reshape(n, length, width)))
-        return x + self.drop(self.down(functional.gelu(self.up(self.norm2(x)))))
+        out: Tensor = x + self.drop(self.down(functional.gelu(self.up(self.norm2(x)))))
+        return out
+
+
+class Table(Protocol):
+    """What looks up tokens, ids (...) to states (..., width): an embedding, or what stands in for one."""
+
+    @property
+    def weight(self) -> Tensor:
+        """Return the rows (vocabulary, width)."""
+
+    def __call__(self, input_ids: Tensor, /) -> Tensor:
+        """Look up ids."""
+
+
+class PackedTower(Protocol):
+    """A causal text tower that encodes packed texts as `TextTower` does."""
+
+    def after(self, input_ids: Tensor, sees: Tensor, ends: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode packed texts after what was seen before."""
+
+    def nothing(self) -> Tensor:
+        """Return the past of no tokens."""
 
 
 class TextTower(nn.Module):
@@ -185,6 +212,8 @@ class TextTower(nn.Module):
     With a branch, a first half of the vector is read from further blocks, and how long it is before normalising says
     how much of the text lies there; the second half is what the tower gives without them.
     """
+
+    token: Table
 
     def __init__(
         self,
@@ -200,10 +229,10 @@ class TextTower(nn.Module):
         super().__init__()
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Embedding(max_tokens, width)
-        self.blocks = nn.Sequential(*[Block(width, heads=4, dropout=dropout) for _ in range(depth)])
+        self.blocks = nn.Sequential(*[Block(width, HEADS, dropout) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, dim, bias=False)
-        self.branch = nn.Sequential(*[Block(width, heads=4, dropout=dropout) for _ in range(branch)])
+        self.branch = nn.Sequential(*[Block(width, HEADS, dropout) for _ in range(branch)])
         self.branch_norm = nn.LayerNorm(width) if branch else None
         self.branch_project = nn.Linear(width, dim, bias=False) if branch else None
         for table in (self.token, self.position):
@@ -233,6 +262,7 @@ class TextTower(nn.Module):
         states, presents = [], []
         for blocks, olds in ((self.blocks, past[: len(self.blocks)]), (self.branch, past[len(self.blocks) :])):
             for block, old in zip(blocks, olds, strict=True):
+                assert isinstance(block, Block)
                 x, present = block.after(x, old, mask)
                 presents.append(present)
             states.append(x.flatten(0, 1)[ends])
@@ -240,8 +270,8 @@ class TextTower(nn.Module):
 
     def nothing(self) -> Tensor:
         """Return the past of no tokens: (layers, 2, heads, 0, width / heads)."""
-        heads, width = self.blocks[0].heads, self.token.weight.shape[1]
-        return self.token.weight.new_empty(len(self.blocks) + len(self.branch), 2, heads, 0, width // heads)
+        width = self.token.weight.shape[1]
+        return self.token.weight.new_empty(len(self.blocks) + len(self.branch), 2, HEADS, 0, width // HEADS)
 
     def _vectors(self, x: Tensor, further: Tensor) -> Tensor:
         """Unit rows from the states (n, width) of end tokens, without the branch's blocks and with them."""

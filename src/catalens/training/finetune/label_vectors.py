@@ -111,4 +111,5 @@ def fit(train: Examples, texts: Vectors, *, unknown: Vectors, scale: float, deca
 
 def _softmax(logits: Scores) -> NDArray[np.floating]:
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
+    shares: NDArray[np.floating] = raised / raised.sum(axis=1, keepdims=True)
+    return shares

@@ -211,7 +211,8 @@ def mean_loss(
             loss, count = loss_of(mine[start : start + batch_size])
             total, tokens = total + float(loss), tokens + count
     total, tokens = processes.total(torch.tensor([total, tokens], dtype=torch.float64)).tolist()
-    return total / max(tokens, 1)
+    mean: float = total / max(tokens, 1)
+    return mean
 
 
 class _Run:

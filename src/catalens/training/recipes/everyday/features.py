@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import timm
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from catalens.training.backbones import mobilenet
 from catalens.training.fashion import read_goods
 from catalens.training.pixels import nonsense, png, read_photographs
 from catalens.training.tracing import to_openvino
@@ -34,7 +34,7 @@ class FrozenTower(nn.Module):
 
     def __init__(self, weights: Path) -> None:
         super().__init__()
-        net = timm.create_model("mobilenetv2_100", pretrained=False, num_classes=0, pad_type="same")
+        net = mobilenet()
         net.load_state_dict(load_file(weights), strict=False)
         self.low = nn.Sequential(net.conv_stem, net.bn1, *net.blocks[:5])  # stride 16, 96 channels
         self.high = nn.Sequential(*net.blocks[5:])  # stride 32, 320 channels

@@ -44,7 +44,8 @@ class ImageHead(nn.Module):
         cells = self.cells(maps)
         share = self.look(cells).softmax(dim=1)  # (n, 49, queries)
         seen = torch.einsum("ncq,ncw->nqw", share, functional.gelu(self.values(cells))).flatten(1)
-        return self.linear(self.drop(tops)) + rich + self.mix(self.drop(seen))
+        half: Tensor = self.linear(self.drop(tops)) + rich + self.mix(self.drop(seen))
+        return half
 
 
 class EncodedImages:

@@ -101,7 +101,8 @@ class Trainer:
         middle = torch.from_numpy(self.train.tops[:, 0].astype(np.float32)).mean(0)
         self.image.teacher.weight.data.copy_(directions)
         self.image.teacher.bias.data.copy_(-directions @ middle)
-        return weight @ directions.T
+        places: Tensor = weight @ directions.T
+        return places
 
     def teach(self, tops: Tensor) -> Tensor:
         """Return the teacher's probabilities (n, 1000)."""
@@ -183,7 +184,7 @@ class Trainer:
             loss.backward()
             optimiser.step()
         self.scales.data[1] = sharp.detach() + math.log(2) / 2  # this half has the square root of 1/2 of a vector
-        self.table.requires_grad_(requires_grad=False)
+        self.table.requires_grad = False
         self.average = WeightAverage(self.models, self.recipe.average, warm_up=True)
 
     def run(self) -> None:
@@ -205,9 +206,9 @@ class Trainer:
                 part.p = stage.dropout
         self.tokenizer.model.dropout = stage.merges or None
         self.models.requires_grad_(requires_grad=not stage.branch_only)
-        for part in (self.text.branch, self.text.branch_norm, self.text.branch_project):
-            assert part is not None
-            part.requires_grad_(requires_grad=True)
+        for branch in (self.text.branch, self.text.branch_norm, self.text.branch_project):
+            assert branch is not None
+            branch.requires_grad_(requires_grad=True)
         self.image.teacher.requires_grad_(requires_grad=False)
 
     def _epoch(self, epoch: int) -> dict[str, float]:
@@ -273,7 +274,7 @@ class Trainer:
         """Continue after the last finished stage, if there is one, from its averaged weights."""
         state = load_checkpoint(self.out)
         if state is not None:
-            self.table.requires_grad_(requires_grad=False)
+            self.table.requires_grad = False
             self.models.load_state_dict(state["models"])
             self.average = WeightAverage(self.models, self.recipe.average, warm_up=True)
             self.table.data, self.scales.data, self.done = state["table"], state["scales"], int(state["done"])

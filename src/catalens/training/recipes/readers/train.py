@@ -52,7 +52,9 @@ def main() -> None:
     kinds = EVERYDAY_KINDS if bundle == "everyday" else PRODUCT_KINDS
 
     def evaluate(reader: Reader) -> dict[str, float]:
-        return caption_scores(reader, trainer.text, val) | closed_answers(reader, trainer.text, val.first(400), kinds)
+        captions: dict[str, float] = caption_scores(reader, trainer.text, val)
+        answers: dict[str, float] = closed_answers(reader, trainer.text, val.first(400), kinds)
+        return captions | answers
 
     trainer.run(evaluate)
 

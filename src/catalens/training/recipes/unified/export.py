@@ -27,6 +27,7 @@ from catalens.core.errors import InputError
 from catalens.models.facts import read_facts
 from catalens.models.gate import Gate, load_gate, save_gate
 from catalens.models.registry import shipped
+from catalens.training.backbones import running_statistics
 from catalens.training.export import revision_of, write_bundle
 from catalens.training.gating import fit_gate
 from catalens.training.recipes.unified.features import read_features, resampler
@@ -69,8 +70,9 @@ def read_image_tower(folder: Path) -> ImageTower:
             convolution.weight.copy_(stored[weight])
             norm.weight.fill_(1.0)
             norm.bias.copy_(stored[bias])
-            norm.running_mean.zero_()
-            norm.running_var.fill_(1.0 - norm.eps)
+            mean, variance = running_statistics(norm)
+            mean.zero_()
+            variance.fill_(1.0 - norm.eps)
         for name in (
             "norm.weight",
             "norm.bias",
@@ -81,7 +83,8 @@ def read_image_tower(folder: Path) -> ImageTower:
         ):
             part, _, field = name.partition(".")
             getattr(getattr(tower, part), field).copy_(stored[f"tower.{name}"])
-    return tower.eval()
+    tower.eval()
+    return tower
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,11 @@ class Balance:
 
 class UnifiedImage(nn.Module):
     """Bytes (n, side, side, 3) to unit rows (n, 256 + 512 + 1)."""
+
+    product_weights: Tensor
+    catalogue_weights: Tensor
+    down: Tensor
+    across: Tensor
 
     def __init__(self, sold: ImageTower, lite: LiteTower, head: ImageHead, product: Gate, balance: Balance) -> None:
         super().__init__()

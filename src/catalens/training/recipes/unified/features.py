@@ -130,7 +130,8 @@ def reduced(pixels: NDArray[np.uint8], size_hw: tuple[int, int] = (160, 120)) ->
     down, across = (resampler(old, new) for old, new in zip(pixels.shape[1:3], size_hw, strict=True))
     rows = np.einsum("hH,nHWc->nhWc", down, pixels.astype(np.float32), optimize=True)
     both = np.einsum("wW,nhWc->nhwc", across, rows, optimize=True)
-    return np.clip(np.round(both), 0, 255).astype(np.uint8)
+    out: NDArray[np.uint8] = np.clip(np.round(both), 0, 255).astype(np.uint8)
+    return out
 
 
 def run(

@@ -73,7 +73,8 @@ class ImageHead(nn.Module):
         return functional.normalize(self._kinds(self.drop(self.norm(torch.cat([tops, fine], dim=1))), tops), dim=-1)
 
     def _kinds(self, rich: Tensor, tops: Tensor) -> Tensor:
-        return self.kinds(tops) + self.kinds_down(self.drop(functional.gelu(self.kinds_up(rich))))
+        kinds: Tensor = self.kinds(tops) + self.kinds_down(self.drop(functional.gelu(self.kinds_up(rich))))
+        return kinds
 
     @torch.no_grad()
     def start(self, classifier: tuple[Tensor, Tensor], names: Tensor, seen: ImageFeatures, said: Tensor) -> None:
@@ -115,4 +116,5 @@ def ridge(inputs: Tensor, targets: Tensor, decay: float) -> Tensor:
     """
     square = inputs.T @ inputs
     square += decay * square.diagonal().mean() * torch.eye(len(square))
-    return torch.linalg.solve(square, inputs.T @ targets)
+    found: Tensor = torch.linalg.solve(square, inputs.T @ targets)
+    return found

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-import timm
 import torch
 from torch import Tensor, nn
 
 from catalens.core.errors import InputError, ModelError
+from catalens.training.backbones import efficientnet
 
 SIDE = 192
 """Width and height of the input in pixels; images are squashed to a square."""
@@ -80,7 +80,7 @@ class LiteTower(nn.Module):
 
     def __init__(self, weights: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
-        net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+        net = efficientnet("tf_efficientnet_lite0")
         if weights is not None:
             net.load_state_dict(dict(weights))
         self.low = nn.Sequential(net.conv_stem, net.bn1, *net.blocks[:3])  # stride 8, 40 channels

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from catalens.core.errors import InputError
-from catalens.training.towers import TextTower
+from catalens.training.towers import Table, TextTower
 
 SPACE = "\u0120"
 """What stands for the space before a word in a byte-level vocabulary."""
@@ -44,7 +44,8 @@ def read_tower(folder: Path) -> TextTower:
     for name, value in zip([*order, "project", *(["branch_project"] if branch else [])], unnamed, strict=True):
         state[f"{name}.weight"] = value.T.contiguous()
     tower.load_state_dict(state)
-    return tower.eval()
+    tower.eval()
+    return tower
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, Tensor]:
@@ -141,7 +142,9 @@ class Pieces(nn.Module):
     the larger part of what they cost.
     """
 
-    def __init__(self, table: nn.Embedding, old: Tokenizer, new: Tokenizer) -> None:
+    places: Tensor
+
+    def __init__(self, table: Table, old: Tokenizer, new: Tokenizer) -> None:
         super().__init__()
         known, end = old.get_vocab(), new.get_vocab_size() - 1
         places = torch.zeros(new.get_vocab_size(), dtype=torch.long)
@@ -174,7 +177,8 @@ class PairTower(nn.Module):
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """Encode a batch (n, length); the end mark is the highest id."""
-        return torch.cat([self.sold(input_ids), self.seen(input_ids)], dim=1) * 0.5**0.5
+        rows: Tensor = torch.cat([self.sold(input_ids), self.seen(input_ids)], dim=1) * 0.5**0.5
+        return rows
 
     def after(self, input_ids: Tensor, sees: Tensor, ends: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Encode packed texts as `TextTower.after` does; the first tower's layers of the past come first."""
