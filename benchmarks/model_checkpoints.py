@@ -9,8 +9,8 @@ from pathlib import Path
 import open_clip
 import torch
 from open_clip.tokenizer import SimpleTokenizer
-from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+from torch import Tensor
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
 from benchmarks.limits import operations_of
 
@@ -80,9 +80,11 @@ def _tower(tower: Tower, layers: int | None) -> dict[str, int | str]:
     }
 
 
-def as_open_clip(model: CLIPModel) -> nn.Module:
+def as_open_clip(model: CLIPModel) -> open_clip.CLIP:
     """Return open_clip's model with the same weights, which it shares where the layout allows."""
     text, vision = model.config.text_config, model.config.vision_config
+    assert isinstance(text, CLIPTextConfig)
+    assert isinstance(vision, CLIPVisionConfig)
     with torch.device("meta"):
         made = open_clip.model.CLIP(
             model.config.projection_dim,

@@ -102,7 +102,7 @@ def _sentence_transformers(checkpoint: Path, device: str) -> Contestant:
     return Contestant(lambda said: encode(list(said), batch_size=len(said)), *_in_batches(encode))
 
 
-def _open_clip(model: torch.nn.Module, device: str) -> Contestant:
+def _open_clip(model: open_clip.CLIP, device: str) -> Contestant:
     size = model.visual.image_size
     preprocess = open_clip.image_transform(size if isinstance(size, int) else size[0], is_train=False)
 

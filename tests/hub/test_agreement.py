@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -49,7 +50,8 @@ def inner_clip(folder: Path, images: list[Image], texts: list[str]) -> tuple[Vec
 
 def siglip(folder: Path, images: list[Image], texts: list[str]) -> tuple[Vectors, Vectors, float, float | None]:
     naflex = (folder / "config.json").read_text().count('"siglip2"') > 0
-    model = (Siglip2Model if naflex else SiglipModel).from_pretrained(folder).eval()
+    model: Any = (Siglip2Model if naflex else SiglipModel).from_pretrained(folder)
+    model.eval()
     processor = Siglip2ImageProcessorPil if naflex else SiglipImageProcessorPil
     kind = SiglipTokenizer if (folder / "spiece.model").is_file() else Siglip2Tokenizer
     pixels = processor.from_pretrained(folder)(images=images, return_tensors="pt")

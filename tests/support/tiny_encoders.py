@@ -111,7 +111,7 @@ def siglip(folder: Path) -> Path:
 def _gemma(folder: Path) -> int:
     """A vocabulary of Gemma's kind, lower case; gives its size."""
     letters = sorted({"▁", *"".join(SENTENCES).replace(" ", ""), *"abcdefghijklmnopqrstuvwxyz"})
-    merges = [("▁", "a"), ("r", "e"), ("▁", "s"), ("h", "i"), ("▁s", "hi"), ("o", "f"), ("▁", "of")]
+    merges: Any = [("▁", "a"), ("r", "e"), ("▁", "s"), ("h", "i"), ("▁s", "hi"), ("o", "f"), ("▁", "of")]
     words = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *(f"<0x{byte:02X}>" for byte in range(256)), *letters]
     words += ["".join(pair) for pair in merges if "".join(pair) not in words]
     tokenizer = Siglip2Tokenizer(

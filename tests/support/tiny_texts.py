@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
 from tokenizers.trainers import WordPieceTrainer
-from transformers import BertConfig, BertModel, BertTokenizer, DistilBertConfig, DistilBertModel
+from transformers import BertConfig, BertModel, BertTokenizer, DistilBertConfig, DistilBertModel, PreTrainedModel
 
 from tests.support.tiny_encoders import SENTENCES
 
@@ -51,7 +51,7 @@ def lowered(folder: Path) -> Path:
     """BERT that reads lower-cased texts, its first state, and two dense layers with bias and activations."""
     torch.manual_seed(9)
     tokenizer = _tokenizer(lowers=True)
-    width = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    width: Any = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     layers = [Dense(32, 48), Dense(48, DIM, activation_function=torch.nn.GELU())]
     _saved(
         BertModel(BertConfig(vocab_size=len(tokenizer), initializer_range=0.5, **width)),
@@ -72,7 +72,7 @@ def _tokenizer(*, lowers: bool) -> BertTokenizer:
 
 
 def _saved(
-    model: torch.nn.Module, tokenizer: BertTokenizer, folder: Path, pooling: Literal["mean", "cls"], *dense: Dense
+    model: PreTrainedModel, tokenizer: BertTokenizer, folder: Path, pooling: Literal["mean", "cls"], *dense: Dense
 ) -> None:
     plain = folder.with_name(f"{folder.name} of transformers")
     model.save_pretrained(plain)
