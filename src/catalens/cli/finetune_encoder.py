@@ -7,20 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
-from catalens.cli import inputs, output
+from catalens.cli import output
 from catalens.cli.commands import command
-from catalens.cli.finetune_steps import tell_step
+from catalens.cli.finetune_steps import encode_side, sides_named, tell_step
 from catalens.cli.options import Json, session_for
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
 from catalens.training.finetune.metrics import metric_line
 
 if TYPE_CHECKING:
-    from catalens.pipelines.finetuning import EncodedTable
-    from catalens.pipelines.session import Session
-    from catalens.pipelines.tuning_encoder import OpenEncoder, Pictures
     from catalens.training.finetune.encoders import TunedEncoder
-    from catalens.training.finetune.splits import Split
 
 
 @command(
@@ -92,13 +88,13 @@ def encoder(
     if out.is_file():
         raise InputError(f"{out} is a file; name a folder")
     on_step = tell_step(out, tensorboard=tensorboard)
-    paths: dict[Split, Path] = {"train": inputs.existing(table)}
-    paths |= {"val": inputs.existing(val)} if val else {}
-    paths |= {"test": inputs.existing(test)} if test else {}
+    paths = sides_named(table, val, test)
     session, as_json = session_for(model, device=device), output.wants_json(json)
     opened, pictures, tally = open_encoder(model, session), Pictures(), Tally(as_json=as_json)
     tables = {
-        name: _encode(path, opened, session, pictures, tally, limit if name == "train" else None)
+        name: encode_side(
+            path, opened.encoder, session, tally, limit=limit if name == "train" else None, noted=pictures.note
+        )
         for name, path in paths.items()
     }
     rows = pair_rows(tables, text=text, hard=hard_negatives, seed=seed)
@@ -116,23 +112,7 @@ def encoder(
     if as_json:
         output.emit(scores_of(tuned))
     _tell(tuned, out / MODEL, as_json=as_json)
-    tally.done = sum(len(each.records) for each in tables.values())
     tally.finish()
-
-
-def _encode(
-    path: Path, opened: OpenEncoder, session: Session, pictures: Pictures, tally: Tally, limit: int | None
-) -> EncodedTable:
-    from catalens.catalogue.sources import open_source
-    from catalens.pipelines.finetuning import encode_table
-
-    source = open_source(path)
-    with output.progress(f"encoding {path.name}", limit or source.total, quiet=tally.as_json) as update:
-        entries = pictures.note(source)
-        found = encode_table(entries, opened.encoder, session, limit=limit, on_failure=tally.fail, on_progress=update)
-    if not found.records:
-        raise InputError(f"{path} has no images that can be read")
-    return found
 
 
 def _tell(tuned: TunedEncoder, model: Path, *, as_json: bool) -> None:

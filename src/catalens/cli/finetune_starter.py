@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,21 +9,16 @@ from typer import Option
 
 from catalens.cli import inputs, output
 from catalens.cli.commands import command
+from catalens.cli.finetune_steps import encode_side, sides_named
 from catalens.cli.options import Columns, Json, Model, Table, session_for
 from catalens.cli.tally import Tally
 from catalens.core.errors import InputError
-from catalens.core.json_text import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from catalens.training.finetune.starter import Adapted
 
-    from catalens.models.bundle import BundleEncoder
-    from catalens.pipelines.finetuning import EncodedTable
-    from catalens.pipelines.session import Session
-    from catalens.tasks.assessment import GroupReport
-    from catalens.tasks.schema import Schema
-    from catalens.training.finetune.splits import Split
-    from catalens.training.finetune.starter import Adapted, Part
+
+_HEADS = ("attribute", "labels#", "train#", "test#", "majority#", "before#", "after#", "ECE before#", "ECE after#")
 
 
 @command(
@@ -52,109 +46,31 @@ def starter(
     with the same image or title are never on two sides of the split. Labels that learning does not help keep their old
     vectors.
     """
-    from catalens.training.finetune.starter import adapt, write_bundle
+    from catalens.pipelines.finetuning import schema_from_column
+    from catalens.pipelines.tuning_starter import adapt_bundle, open_bundle
+    from catalens.tasks.schema import load_schema
 
     if (labels is None) == (schema is None):
         raise InputError("pass either --labels COLUMN or --schema NAME, to say which labels to learn")
     if out.exists():
         raise InputError(f"{out} exists already; name a folder that does not exist yet")
-    paths: dict[Split, Path] = {"train": inputs.existing(table)}
-    paths |= {"val": inputs.existing(val)} if val else {}
-    paths |= {"test": inputs.existing(test)} if test else {}
-    session = session_for(model)
-    encoder, folder = _bundle(session)
-    as_json = output.wants_json(json)
-    tally = Tally(as_json=as_json)
+    paths = sides_named(table, val, test)
+    session, as_json = session_for(model), output.wants_json(json)
+    bundle, tally = open_bundle(session), Tally(as_json=as_json)
     tables = {
-        name: _encode(path, encoder, session, tally, limit if name == "train" else None) for name, path in paths.items()
+        name: encode_side(path, bundle[0], session, tally, limit=limit if name == "train" else None)
+        for name, path in paths.items()
     }
-    wanted = _schema(labels, schema, tables["train"])
-    parts = _parts(tables, wanted, column or [], seed)
-    adapted = adapt(encoder, wanted, parts)
-    reports = write_bundle(encoder, folder, out, adapted, parts["val"], load=partial(_load, session))
-    _show(adapted, reports, as_json=as_json)
-    _tell(adapted, out)
-    tally.done = sum(len(each.records) for each in tables.values())
-    tally.finish()
-
-
-def _bundle(session: Session) -> tuple[BundleEncoder, Path]:
-    from catalens.models.bundle import BundleEncoder
-    from catalens.models.registry import SHIPPED, shipped
-
-    name = session.config.encoder or "starter"
-    encoder = session.encoder(name)
-    folder = shipped(name) if name in SHIPPED else Path(name).expanduser()
-    if not isinstance(encoder, BundleEncoder) or not (folder / "bundle.json").is_file():
-        raise InputError(f"{name} is not a bundle; name a bundled encoder, or a folder that `catalens export` wrote")
-    return encoder, folder
-
-
-def _load(session: Session, folder: Path) -> BundleEncoder:
-    from catalens.models.bundle import load_bundle
-
-    return load_bundle(folder, runtime=session.config.runtime, cache=session.config.cache)
-
-
-def _encode(path: Path, encoder: BundleEncoder, session: Session, tally: Tally, limit: int | None) -> EncodedTable:
-    from catalens.catalogue.sources import open_source
-    from catalens.pipelines.finetuning import encode_table
-
-    source = open_source(path)
-    with output.progress(f"encoding {path.name}", limit or source.total, quiet=tally.as_json) as update:
-        found = encode_table(source, encoder, session, limit=limit, on_failure=tally.fail, on_progress=update)
-    if not found.records:
-        raise InputError(f"{path} has no images that can be read")
-    return found
-
-
-def _schema(labels: str | None, schema: str | None, table: EncodedTable) -> Schema:
-    from catalens.pipelines.finetuning import schema_from_column
-    from catalens.tasks.schema import load_schema
-
-    return schema_from_column(table, labels) if labels is not None else load_schema(schema or "")
-
-
-def _parts(
-    tables: Mapping[Split, EncodedTable], schema: Schema, columns: Sequence[str], seed: int
-) -> dict[Split, Part]:
-    from catalens.cli.inputs import pairs
-    from catalens.pipelines.finetuning import sides_of
-    from catalens.pipelines.labelled import read_truth
-    from catalens.training.finetune.starter import Part
-
-    parts: dict[Split, Part] = {}
-    for name, (table, rows) in sides_of(tables, seed=seed).items():
-        truth = read_truth(table.records, schema, pairs(columns, "--column", "colour=baseColour"))
-        parts[name] = Part(table.vectors[rows], {group: [values[at] for at in rows] for group, values in truth.items()})
-    return parts
-
-
-def _show(adapted: Adapted, reports: Sequence[GroupReport], *, as_json: bool) -> None:
-    calibrated = {report.group: report for report in reports}
+    wanted = schema_from_column(tables["train"], labels) if labels is not None else load_schema(schema or "")
+    pairs = inputs.pairs(column or (), "--column", "colour=baseColour")
+    made = adapt_bundle(bundle, tables, wanted, pairs, out, seed=seed, session=session)
     if as_json:
-        for each in adapted.scores:
-            ece = {"ece_before": calibrated[each.group].ece_before, "ece_after": calibrated[each.group].ece_after}
-            output.emit({"group": each.group, **each.to_dict(), **rounded(ece)})
-        return
-    output.show_rows(
-        [
-            (
-                each.group,
-                each.labels,
-                each.rows["train"],
-                each.rows["test"],
-                each.majority,
-                each.test_before,
-                each.test_after,
-                calibrated[each.group].ece_before,
-                calibrated[each.group].ece_after,
-            )
-            for each in adapted.scores
-        ],
-        *("attribute", "labels#", "train#", "test#", "majority#", "before#", "after#", "ECE before#", "ECE after#"),
-        title="accuracy on test images, before and after",
-    )
+        for row in made.to_rows():
+            output.emit(row)
+    else:
+        output.show_rows(made.table(), *_HEADS, title="accuracy on test images, before and after")
+    _tell(made.adapted, out)
+    tally.finish()
 
 
 def _tell(adapted: Adapted, out: Path) -> None:
