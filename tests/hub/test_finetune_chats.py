@@ -82,6 +82,17 @@ def test_models_that_cannot_be_given_the_output_read_pixels(name: str, monkeypat
 
 
 @pytest.mark.parametrize("name", CHATS)
+def test_a_transformers_that_shares_places_among_rows_gives_the_same(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [ROWS[0], Row("x", ROWS[1].content, "what colour is it, and which colour is it not?", ROWS[1].answer)]
+    side = side_of(name)
+    expected = loss_of(side, rows)
+    monkeypatch.setattr(chat_answers, "_places_per_row", lambda: False)
+    assert loss_of(side, rows) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", CHATS)
 def test_the_output_is_kept_only_if_the_logits_are_those_of_pixels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert side_of(name).keeps_features
     joined = chat_answers._of_images

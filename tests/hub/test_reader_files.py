@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,10 @@ from PIL import Image
 
 from catalens.core.errors import ModelError
 from catalens.models.readers import load_reader
-from tests.support.tiny_readers import BUILD
+from catalens.models.readers.loading import save_model
+from tests.support.reader_contract import pictures
+from tests.support.tiny_parts import transformers
+from tests.support.tiny_readers import BUILD, tiny
 
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
 
@@ -84,6 +89,18 @@ def test_the_image_preprocessing_of_another_family_is_refused(
     folder = with_processor_of(built(other), Path(shutil.copytree(built(name), tmp_path / name)))
     with pytest.raises(ModelError, match=r"has the image preprocessing of another model: \w+, where the model needs"):
         load(folder)
+
+
+def test_sampling_settings_without_sampling_are_not_written(tmp_path: Path) -> None:
+    """Models with them are published, and transformers reads but does not write them."""
+    loaded, _ = tiny("llava")
+    model = copy.deepcopy(loaded.model)
+    model.generation_config.update(do_sample=False, temperature=0.6)
+    save_model(replace(loaded, model=model), tmp_path)
+    with load_reader(str(tmp_path), device="cpu", dtype="float32") as reader:
+        assert reader.answer(reader.encode_images(pictures(1)), ["What?"])
+    ends = transformers.GenerationConfig.from_pretrained(tmp_path).eos_token_id
+    assert ends == loaded.model.generation_config.eos_token_id
 
 
 @pytest.mark.parametrize(("name", "other"), [("llava", "qwen2-vl"), ("qwen2.5-vl", "llava"), ("gemma3", "smolvlm")])

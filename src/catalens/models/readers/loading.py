@@ -160,6 +160,24 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     )
 
 
+def save_model(loaded: Loaded, folder: Path) -> None:
+    """Write a model and its processor as transformers has them.
+
+    Some published models have sampling settings without sampling, which transformers reads but does not write: then
+    only the special tokens are written.
+    """
+    model = loaded.model
+    settings: Any = getattr(model, "generation_config", None)
+    try:
+        if settings is not None:
+            settings.validate(strict=True)
+    except ValueError:
+        tokens = {name: each for name, each in settings.to_dict().items() if name.endswith("_token_id")}
+        model.generation_config = type(settings)(**tokens)
+    model.save_pretrained(str(folder))
+    loaded.processor.save_pretrained(str(folder))
+
+
 def _translated(error: Exception, folder: Path, name: str) -> ModelError:
     if is_unsafe_pickle(error):
         return unsafe_pickle(folder)

@@ -168,15 +168,14 @@ def merged_folder(adapter: Path, cache: Path) -> Path:
     Raises:
         ModelError: the base cannot be had, or the adapter does not fit it.
     """
-    from catalens.models.readers.loading import Wanted
+    from catalens.models.readers.loading import Wanted, save_model
 
     loaded, _ = load_family(str(adapter), Wanted(device="cpu", dtype="float32"))
     folder = cache / "merged" / re.sub(r"[^\w.+@-]", "-", loaded.name)
     if not (folder / "config.json").is_file():
         part = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        loaded.model.save_pretrained(str(part))
-        loaded.processor.save_pretrained(str(part))
+        save_model(loaded, part)
         part.replace(folder)
     return folder
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from catalens.core.errors import ModelError
 from catalens.core.vectors import batched
-from catalens.models.readers.loading import Loaded, Quantise
+from catalens.models.readers.loading import Loaded, Quantise, save_model
 from catalens.models.readers.reader import Family, TorchImages, TorchReader
 from catalens.training.finetune.answer_labels import IGNORED
 from catalens.training.finetune.answer_models import (
@@ -284,6 +284,5 @@ def _logits(side: AnswerModel, features: Features, rows: Sequence[Row], size: in
 
 def _save(loaded: Loaded, folder: Path, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    loaded.model.save_pretrained(str(folder))
-    loaded.processor.save_pretrained(str(folder))
+    save_model(loaded, folder)
     (folder / _CARD).write_text(text, encoding="utf-8")

@@ -78,27 +78,31 @@ class ChatAnswers:
     ) -> tuple[Tensor, Tensor]:
         """Run the model over whole conversations; see `AnswerModel`."""
         prompts = [self._family.prompt_ids(each, asked) for each, asked in zip(features, questions, strict=True)]
-        rows = [[*prompt, *self._answer_ids(answer)] for prompt, answer in zip(prompts, answers, strict=True)]
-        ids, mask = pad_right(rows, self._loaded.device)
-        starts = [len(prompt) for prompt in prompts]
-        first = min(starts)
+        ends = [self._answer_ids(each) for each in answers]
+        ids, mask = pad_right([[*prompt, *end] for prompt, end in zip(prompts, ends, strict=True)], self._loaded.device)
+        target, there = pad_right(ends, self._loaded.device)
+        # The token before each token of the answer predicts it: (n, longest answer); the vocabulary is large.
+        before = torch.tensor([[len(prompt) - 1] for prompt in prompts], device=ids.device)
+        places = (before + torch.arange(target.shape[1], device=ids.device)).clamp(max=ids.shape[1] - 1)
         # Pixels of several images cannot be stacked in every model: without its vision tower's output, row by row.
-        step = 1 if features[0].features is None else len(rows)
-        parts = [slice(at, at + step) for at in range(0, len(rows), step)]
-        logits = torch.cat([self._run(features[part], ids[part], mask[part], first) for part in parts])
-        return logits, answer_labels(ids, mask, starts)[:, first:]
+        step = 1 if features[0].features is None else len(features)
+        parts = [slice(at, at + step) for at in range(0, len(features), step)]
+        logits = torch.cat([self._run(features[part], ids[part], mask[part], places[part]) for part in parts])
+        return logits, answer_labels(target, there, [0] * len(target))
 
-    def _run(self, features: Sequence[ImagePrefix], ids: Tensor, mask: Tensor, first: int) -> Tensor:
-        """Return the logits of the tokens from `first` on: (n, length - first, vocabulary)."""
+    def _run(self, features: Sequence[ImagePrefix], ids: Tensor, mask: Tensor, places: Tensor) -> Tensor:
+        """Return the logits at the places of each row: (n, places, vocabulary)."""
         given = [each.inputs_for(ids.shape[1]) for each in features]
         inputs: dict[str, Any] = {name: torch.cat([each[name] for each in given]) for name in given[0]}
         if features[0].features is not None:
             inputs["mm_encoder_outputs"] = {"image": _joined([each.features for each in features])}
-        keep = torch.arange(first - 1, ids.shape[1] - 1, device=ids.device)
-        found: Tensor = self._model(
-            input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=keep, **inputs
-        ).logits
-        return found
+        inputs |= {"input_ids": ids, "attention_mask": mask, "use_cache": False}
+        if _places_per_row():
+            found: Tensor = self._model(logits_to_keep=places, **inputs).logits
+            return found
+        first, last = int(places.min()), int(places.max())
+        shared = torch.arange(first, last + 1, device=ids.device)
+        return torch.take_along_dim(self._model(logits_to_keep=shared, **inputs).logits, (places - first)[..., None], 1)
 
     def _answer_ids(self, answer: str) -> list[int]:
         return [*plain_ids(self._family.tokenizer, f"{self._family.answer_prefix}{answer}"), self._end_id]
@@ -129,6 +133,13 @@ class ChatAnswers:
         off = (kept[counted] - read[counted]).abs().max() / read[counted].abs().max().clamp(min=1e-6)
         exact = self._loaded.dtype == torch.float32 and not self._loaded.quantise
         return bool(off <= (_AGREE if exact else _AGREE_ROUGHLY))
+
+
+def _places_per_row() -> bool:
+    """Return whether transformers computes logits at other places in each row; older ones share them."""
+    from transformers import modeling_utils
+
+    return hasattr(modeling_utils, "slice_logits_to_keep")
 
 
 def _used(output: Any) -> list[str]:
