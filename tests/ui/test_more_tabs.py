@@ -83,20 +83,27 @@ def test_two_reviewers_never_see_the_same_question(browser: Browser, reviewed: t
         each.close()
 
 
+LOSE_THE_FIRST_ANSWER = """() => {
+  const sending = window.fetch;
+  window.sent = 0;
+  window.fetch = async (address, options) => {
+    const response = await sending(address, options);
+    if (address.endsWith("/review/decisions") && ++window.sent === 1) throw new TypeError("Failed to fetch");
+    return response;
+  };
+}"""
+
+
 def test_a_decision_that_got_no_answer_is_sent_again_and_counts_once(
     context: BrowserContext, reviewed: tuple[str, Path]
 ) -> None:
     address, path = reviewed
     tab = begin(context, address, "ana")
-
-    def lose_the_answer(route: Any) -> None:
-        route.fetch()
-        route.abort()
-
-    tab.route("**/review/decisions", lose_the_answer, times=1)
+    tab.evaluate(LOSE_THE_FIRST_ANSWER)
     tab.keyboard.press("2")
     tab.get_by_role("button", name="Send it again").click()
     decided(tab, "1 of 4 decided, 1 by you")
+    assert tab.evaluate("window.sent") == 2
     assert verdicts(path) == [("ana", "corrected", "blue")]
 
 
