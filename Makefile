@@ -42,7 +42,7 @@ layers: $(VENV)/.dev  ## import-linter: one-way imports between the packages
 test: $(VENV)/.dev  ## the test suite: offline, on the CPU
 	$(PYTEST) -m "not slow"
 
-test-slow: $(VENV)/.dev  ## the tests that start browsers and services, or kill runs over and over
+test-slow: $(VENV)/.dev  ## the tests that start browsers, services and other processes, or kill runs
 	$(PYTEST) -m slow
 
 test-models: $(VENV)/.dev-models  ## the tests of training, of pretrained models and of Ray (installs torch: several gigabytes)

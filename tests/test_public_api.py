@@ -116,6 +116,7 @@ def test_the_readme_has_blocks_that_run() -> None:
     assert all(re.search("make |--model|--writer|--painter|pull", block) for block in left_out), left_out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (shipped("starter") / "bundle.json").is_file(), reason="the starter is not trained yet: make starter"
 )

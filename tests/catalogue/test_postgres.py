@@ -21,6 +21,8 @@ from catalens.core.vectors import unit_rows
 from tests.support.indexes import DIM, ask, vectors_of
 from tests.support.servers import Server, postgres_folder, postgres_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def database(postgres: Server) -> Iterator[Any]:

@@ -12,6 +12,8 @@ import pytest
 
 from tests.contracts.test_encoder import TEXTS, WITHIN, pictures, shipped_bundle
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ["starter", "everyday"])
 def test_many_texts_of_every_length_do_not_change_each_other(name: str) -> None:

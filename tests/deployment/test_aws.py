@@ -18,6 +18,8 @@ from catalens.deployment.waiting import ENDPOINT, wait_for
 from tests.deployment.test_requests import CONTAINER, REAL_TIME
 from tests.support.ran import Run
 
+pytestmark = pytest.mark.slow
+
 WHERE = ["--image", CONTAINER.image, "--role", CONTAINER.role, "--instance-type", "ml.m5.xlarge"]
 
 

@@ -21,6 +21,8 @@ from catalens.deployment.weights import find_weights
 from tests.support import djl_python
 from tests.support.ran import Run
 
+pytestmark = pytest.mark.slow
+
 CHILD = Path(__file__).with_name("child.py")
 LABELS = ["a red dress", "a watch"]
 

@@ -19,6 +19,8 @@ from tests.deployment.test_aws import account as account
 from tests.deployment.test_requests import CONTAINER, check
 from tests.support.ran import Run
 
+pytestmark = pytest.mark.slow
+
 TRAINING = Training(
     command="answers",
     image=CONTAINER.image,

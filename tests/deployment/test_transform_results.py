@@ -19,6 +19,8 @@ from catalens.pipelines.output import OutputRow
 from tests.deployment.test_aws import account as account
 from tests.support.ran import Run
 
+pytestmark = pytest.mark.slow
+
 IN, OUT = "s3://bucket/photos/", "s3://bucket/answers"
 
 

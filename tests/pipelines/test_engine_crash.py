@@ -17,6 +17,8 @@ from PIL import Image
 from tests.support import caption_child
 from tests.support.caption_child import caption_folder
 
+pytestmark = pytest.mark.slow
+
 PICTURES = 120
 KILLS = 3
 

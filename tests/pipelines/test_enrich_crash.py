@@ -18,6 +18,8 @@ from tests.support import enrich_child
 from tests.support.enrich_child import enrich_folder
 from tests.support.shards import rows_of
 
+pytestmark = pytest.mark.slow
+
 PICTURES, KILLS = 90, 4
 
 

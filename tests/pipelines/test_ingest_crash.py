@@ -21,7 +21,10 @@ from tests.support.writer_child import SIZE, batch_ids, batch_records, batch_vec
 Kill = Callable[[str, Path, int, int, float], list[str]]
 """Job, catalogue, number to begin with, steps and seconds after them until the job is killed → what it acknowledged."""
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from catalens.serving.worker import LocalRunner, WorkerConfig, WorkerLostError, 
 from tests.support.deeds import Deed, DeedByValue, Unloadable, deed
 from tests.support.serving import picture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[WorkerProcess]:

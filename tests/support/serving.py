@@ -67,7 +67,8 @@ def serving(**settings: Any) -> Iterator[TestClient]:
     settings.setdefault("models", {"default": FAKE})
     app = create_app(load_config(flags=settings), LocalRunner)
     with TestClient(app, base_url="http://test", raise_server_exceptions=False) as client:
-        for _ in range(200):
-            if client.get("/health/ready").status_code == 200:
-                break
+        # Not by asking /health/ready, which would take the loading thread's time.
+        deadline_s = time.monotonic() + 5
+        while not app.service.is_ready and app.service.failure is None and time.monotonic() < deadline_s:
+            time.sleep(0.002)
         yield client
