@@ -17,6 +17,8 @@ from catalens.models import probing
 from catalens.models.registry import load_encoder
 from tests.support.tiny import seal, tiny_bundle
 
+pytestmark = pytest.mark.slow
+
 HUGE = 1 << 36
 """Numbers: 256 GB of float32."""
 

@@ -69,6 +69,7 @@ def test_a_library_that_breaks_is_named_and_the_others_are_still_looked_at(
     assert (finding.level, "numkong" in finding.about, "pip install" in finding.cure) == ("error", True, True)
 
 
+@pytest.mark.slow
 def test_a_library_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(tmp_path / "lib", "numkong", "import time; time.sleep(60)", monkeypatch)
     monkeypatch.setattr(libraries, "TIMEOUT_S", 3.0)
