@@ -355,6 +355,17 @@ class TestFlow:
         assert third_done.wait(5)
         assert list(results) == list(range(1, 10))
 
+    def test_without_workers_items_are_worked_on_in_the_callers_thread_when_their_turn_comes(self) -> None:
+        worked: list[tuple[int, int]] = []
+
+        def work(number: int) -> int:
+            worked.append((number, threading.get_ident()))
+            return number
+
+        results = map_ahead(work, range(3), workers=0, ahead=lambda: 3)
+        assert [next(results), next(results)] == [0, 1]
+        assert worked == [(0, threading.get_ident()), (1, threading.get_ident())]
+
     def test_few_items_are_taken_ahead(self) -> None:
         taken = 0
 

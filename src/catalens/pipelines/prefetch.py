@@ -65,11 +65,14 @@ def map_ahead(
     """Apply a function in threads, some items ahead of their turn; results come in order.
 
     Items are taken in the caller's thread, and at most `ahead()` results wait. However the iteration ends (close it,
-    if early), the threads have ended after it.
+    if early), the threads have ended after it. Without workers, each item is worked on when its turn comes.
 
     >>> list(map_ahead(str.upper, "abc", workers=2, ahead=lambda: 2))
     ['A', 'B', 'C']
     """
+    if not workers:
+        yield from map(function, items)
+        return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="catalens-decode")
     pending: deque[Future[R]] = deque()
     try:

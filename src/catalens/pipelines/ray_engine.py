@@ -185,7 +185,8 @@ def _results(
     on_gpu = (config.device or "").startswith("cuda")
     # Ray shows each worker one GPU of its own, as the first.
     device = "cuda" if on_gpu else config.device
-    own = replace(config, threads=config.threads or 1, workers=config.workers or 1, device=device)
+    # A worker asks Ray for one processor, and uses no more: a thread that decodes ahead pays beside a GPU only.
+    own = replace(config, threads=config.threads or 1, workers=1 if on_gpu else 0, device=device)
     rows = [{"number": number, "part": part} for number, part in enumerate(parts)]
     tasks = max(-(-len(rows) // _PARTS_PER_TASK), min(len(rows), _LEAST_TASKS_PER_WORKER * actors))
     try:

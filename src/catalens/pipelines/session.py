@@ -36,7 +36,7 @@ class SessionConfig:
         runtime: what runs compiled encoders: "auto", "onnxruntime", "openvino" or "torch".
         quantise: keep a torch reader's weights in 8 or 4 bits.
         threads: processor threads of a model; None uses every core.
-        workers: threads that decode pictures; None is one per processor.
+        workers: threads that decode pictures; None is one per processor, 0 decodes in the thread that runs the models.
         limits: what a picture may cost, in bytes and pixels.
         root: the only folder that pictures, tables and sources are read from, in the whole process; None allows
             every file, unless `restrict_reading` said otherwise.
@@ -82,7 +82,7 @@ class Session:
     @property
     def workers(self) -> int:
         """Threads that decode pictures."""
-        return self.config.workers or os.cpu_count() or 1
+        return self.config.workers if self.config.workers is not None else os.cpu_count() or 1
 
     @property
     def label_cache(self) -> Path | None:
