@@ -23,7 +23,7 @@ from catalens.models.bundle import load_bundle
 from catalens.models.readers.auto import AutoReader
 from catalens.models.readers.bundled import MAX_POSITIONS, MAX_TEXT_TOKENS, BundleReader, load_bundle_reader
 from catalens.models.readers.registry import load_reader
-from catalens.models.readers.rerank import UNKNOWN
+from catalens.models.readers.support import UNKNOWN
 from catalens.models.registry import shipped
 from catalens.tasks.answers import choose
 from catalens.tasks.captions import clean_caption

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Decoding
 from catalens.models.bundle import load_bundle
 from catalens.models.readers.bundled import BundleReader, load_bundle_reader
-from catalens.models.readers.rerank import UNKNOWN, RerankConfig, Reranker
+from catalens.models.readers.rerank import RerankConfig, Reranker
+from catalens.models.readers.support import LEAST, UNKNOWN, Support, SupportConfig, Thing
 from catalens.training.export import Normalised, load_reader, write_bundle, write_reader
 from catalens.training.facts import Fact
 from catalens.training.reader import Reader, Shape
@@ -141,11 +143,11 @@ def test_a_caption_goes_on_from_its_prompt(shipped: BundleReader, images: list[I
         assert text.startswith("a black dog")
 
 
-def believing(shipped: BundleReader, **changes: Any) -> BundleReader:
+def believing(shipped: BundleReader, support: Support | None = None, **changes: Any) -> BundleReader:
     """The same reader, told how far to believe its captions."""
-    belief = RerankConfig(**{"weight": 0.0, "names": (), "margin": 0.1, "least_name": -1.0, "least": -1.0, **changes})
     reader = copy(shipped)
-    reader.reranker = Reranker(shipped.encoder, belief)
+    config = RerankConfig(**{"weight": 0.0, "least": -1.0, **changes})
+    reader.reranker = Reranker(shipped.encoder, config, support)
     return reader
 
 
@@ -162,20 +164,23 @@ def test_the_caption_nearest_to_the_picture_comes_first(shipped: BundleReader, i
     assert best == [texts[:1] for texts in nearest], "what is chosen does not depend on how many are asked for"
 
 
-def test_a_name_nearer_than_every_caption_is_said_instead(shipped: BundleReader, images: list[Image.Image]) -> None:
-    seen, decoding = shipped.encode_images(images), Decoding(max_tokens=8, beams=2)
-    names = (("a cat", "a kitten"), ("a dog",), ("snow",))
-    told = believing(shipped, names=names, margin=-2.0).caption(seen, decoding=decoding)
-    owner = {"a cat": "a cat", "a kitten": "a cat", "a dog": "a dog", "snow": "snow"}
-    cosines = seen.vectors @ shipped.encoder.encode_texts([f"a photo of {name}" for name in owner]).T
-    plain = shipped.caption(seen, decoding=decoding)
-    for [text], [caption], row in zip(told, plain, cosines, strict=True):
-        nearest = list(owner)[int(row.argmax())]
-        says_it = any(name.split()[-1] in caption.split() for name, first in owner.items() if first == owner[nearest])
-        assert text == (caption if says_it else f"a photo of {owner[nearest]}")
-    far = believing(shipped, names=names, margin=2.0).caption(seen, decoding=decoding)
-    assert far == plain, "no name is nearer by so much"
-    assert believing(shipped, names=names, margin=-2.0, least_name=1.1).caption(seen, decoding=decoding) == plain
+def test_captions_without_a_prompt_keep_what_is_supported(shipped: BundleReader, images: list[Image.Image]) -> None:
+    dim, never = shipped.encoder.dim, dict.fromkeys(LEAST, 1.1)
+    config = SupportConfig(
+        words=("dog",),
+        kinds={},
+        things=(Thing("a cat", (0,)),),
+        rivals=frozenset(),
+        scale=1.0,
+        least={**never, "thing": 0.5},
+    )
+    sure = Support(config, np.zeros((dim + 1, 1), np.float32), np.zeros((1, dim), np.float32))
+    seen = shipped.encode_images(images)
+    assert believing(shipped, sure).caption(seen) == [["a photo of a cat"]] * 3
+    unsure = Support(replace(config, least=never), np.zeros((dim + 1, 1), np.float32), np.zeros((1, dim), np.float32))
+    assert believing(shipped, unsure).caption(seen, count=2) == [[UNKNOWN] * 2] * 3
+    for [text] in believing(shipped, unsure).caption(seen, prompt="a black dog", decoding=Decoding(max_tokens=3)):
+        assert text.startswith("a black dog"), "who gives the beginning has said what it is"
 
 
 def test_a_caption_near_nothing_is_not_said(shipped: BundleReader, images: list[Image.Image]) -> None:
@@ -191,13 +196,13 @@ def test_a_caption_near_nothing_is_not_said(shipped: BundleReader, images: list[
 
 def test_what_a_reader_believes_is_kept_in_its_bundle(shipped: BundleReader, reader: Reader, folder: Path) -> None:
     facts, words = folder / "reader" / "reader.json", reader_tokenizer(TEXTS * 5, 320)
-    belief = RerankConfig(weight=4.0, names=(("a cat", "a kitten"),), margin=0.1, least_name=0.2, least=0.1)
+    belief = RerankConfig(weight=4.0, least=0.1)
     write_reader(folder, reader, words, {}, belief)
     loaded = load_bundle_reader(folder, shipped.encoder, runtime="onnxruntime")
     assert loaded.reranker is not None
     assert loaded.reranker.config == belief
     whole = json.loads(facts.read_text())
-    for wrong in ({**whole["belief"], "margin": "much"}, {"weight": 1}, [1]):
+    for wrong in ({**whole["belief"], "least": "much"}, {"weight": 1}, [1]):
         facts.write_text(json.dumps({**whole, "belief": wrong}))
         with pytest.raises(ModelError, match="belief"):
             load_bundle_reader(folder, shipped.encoder, runtime="onnxruntime")

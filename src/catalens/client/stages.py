@@ -11,7 +11,7 @@ from typing import Any
 from catalens.client import calls
 from catalens.client.synchronous import SHRINK_TO, Client
 from catalens.core.errors import CatalensError, InputError
-from catalens.models.readers.rerank import UNKNOWN
+from catalens.models.readers.support import UNKNOWN
 from catalens.pipelines.answering import ANSWER, ANSWERS, KEEPS_HISTORY, LINES, AnswerStage
 from catalens.pipelines.attributes import AttributeStage
 from catalens.pipelines.captioning import CaptionStage, TagWordsStage

@@ -41,7 +41,7 @@ class FirstCaptionStage:
 
     def load(self, session: Session) -> Step:
         """Load the reader."""
-        from catalens.models.readers.rerank import UNKNOWN
+        from catalens.models.readers.support import UNKNOWN
         from catalens.tasks.captions import clean_caption
 
         reader = session.reader(self.reader)

@@ -36,6 +36,7 @@ from catalens.models.readers.checks import (
 )
 from catalens.models.readers.generate_numpy import Floats, Generated, Ids, SpecialIds, Step, generate, log_softmax
 from catalens.models.readers.rerank import RerankConfig, Reranker, ScoredCaption
+from catalens.models.readers.support_files import load_support
 from catalens.models.runtime import Graph, choose_runtime, load_graph
 from catalens.models.tokens import Tokens
 
@@ -89,7 +90,7 @@ class BundleReader:
         projection: loads `look.onnx`; called when the first image is encoded.
         decoder: loads `words.onnx`; called when the first text is generated or scored.
         tokenizer: the reader's own.
-        rerank: how captions are reranked by the encoder; None: by likelihood alone.
+        reranker: how captions are ranked and checked by the encoder; None: by likelihood alone.
         temperature: divides the scores of closed answers, which calibrates their probabilities.
         cosine: weight of the encoder's cosine between image and answer beside an answer's log-likelihood: the encoder
             knows words that the reader was never trained on.
@@ -103,15 +104,14 @@ class BundleReader:
         projection: Load[Graph],
         decoder: Load[Graph],
         tokenizer: Tokenizer,
-        rerank: RerankConfig | None = None,
+        reranker: Reranker | None = None,
         *,
         temperature: float = 1.0,
         cosine: float = 0.0,
     ) -> None:
         self.encoder, self.name = encoder, encoder.name
         self.temperature, self.cosine = temperature, cosine
-        self.reranker = Reranker(encoder, rerank) if rerank else None
-        self.input_size_wh = encoder.input_size_wh
+        self.reranker, self.input_size_wh = reranker, encoder.input_size_wh
         self._graphs: tuple[Once[Graph], Once[Graph]] | None = (Once(projection), Once(decoder))
         self._tokenizer = tokenizer
         self._caption_id, self._ask_id, self._answer_id, self._end_id = mark_ids(tokenizer)
@@ -144,9 +144,8 @@ class BundleReader:
     ) -> list[list[str]]:
         """Return `count` captions per image, best first; each continues the prompt and includes it.
 
-        Where the caller leaves the decoding open, the beam width is `DEFAULT_BEAMS`. In bundles with a rerank
-        configuration, the encoder's cosine with the image helps to choose among beams; and without a prompt, a caption
-        that is not near the image is replaced by the name of what is, or by "a picture of something unknown".
+        Where the caller leaves the decoding open, the beam width is `DEFAULT_BEAMS`. With a reranker, the encoder helps
+        to choose among beams; without a prompt, captions keep only what the image supports (see `Support`).
 
         Raises:
             InputError: the images were encoded by another reader, the decoding is invalid, or the prompt has more than
@@ -167,7 +166,7 @@ class BundleReader:
         ]
         if reranker is None:
             return [[each.text for each in texts] for texts in captions]
-        ranked = reranker.rank(captions, encoded.vectors, allow_fallback=not prompt)
+        ranked = reranker.rank(captions, encoded.vectors, check=not prompt)
         return [texts[:count] for texts in ranked]
 
     def answer(
@@ -333,8 +332,9 @@ def load_bundle_reader(
         partial(load_graph, place / name, chosen, threads=threads, exact=True, cache=cache) for name in FILES[:2]
     )
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
-    rerank = RerankConfig.read(facts["belief"]) if facts.get("belief") else None
-    return BundleReader(encoder, projection, decoder, tokenizer, rerank, **answer_weights(facts))
+    belief, support = facts.get("belief"), load_support(place, encoder.name)
+    reranker = Reranker(encoder, RerankConfig.read(belief), support) if belief else None
+    return BundleReader(encoder, projection, decoder, tokenizer, reranker, **answer_weights(facts))
 
 
 def mark_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:

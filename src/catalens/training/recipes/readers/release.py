@@ -66,14 +66,8 @@ def _share(reader: BundleReader, asked: Asked) -> Scores:
 
 
 def belief_of(world: str) -> RerankConfig:
-    """Return how far captions are believed, as chosen on `val` (docs/decisions/006-readers.md).
-
-    Everyday ones give way to the subjects that pictures are tagged with; a product's caption names its type already.
-    """
-    if world == "starter":
-        return RerankConfig(weight=0.0, names=(), margin=0.0, least_name=1.0, least=0.35)
-    names = tuple(tuple(label.wordings) for label in load_schema("everyday").group("subject").labels)
-    return RerankConfig(weight=4.0, names=names, margin=0.12, least_name=0.25, least=0.10)
+    """Return how captions are ranked, as chosen on `val` (docs/decisions/006-readers.md)."""
+    return RerankConfig(weight=0.0, least=0.35) if world == "starter" else RerankConfig(weight=4.0, least=0.10)
 
 
 def everyday_rows(data: Path, split: str) -> tuple[list[bytes], list[list[Fact]]]:

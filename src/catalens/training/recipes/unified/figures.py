@@ -18,7 +18,8 @@ CONFIDENT = 0.5
 """A wrong value counts as a confident falsehood from this probability on."""
 SLACK = 0.01
 """What a figure may be worse by: two runtimes differ by up to .007 on the same pictures."""
-_HARM = ("wrong", "something done", "confident")
+_HARM = ("wrong", "something done", "confident", "false")
+_NOT_JUDGED = ("sent to", "captions: unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +81,17 @@ def read_figures(file: Path) -> list[Figure]:
 def shortfalls(figures: Sequence[Figure], released: Sequence[Figure]) -> list[str]:
     """Say what is worse than at the release, or is not measured any more.
 
-    A share of wrong answers is worse when it is higher; how many pictures go to which encoder is not judged.
+    A share of wrong answers is worse when it is higher; how many pictures go to which encoder, and how many captions
+    are "unknown", is not judged.
 
     >>> then = [Figure("groceries", "wrong", 0.02, None, 600), Figure("products", "type", 0.87, 0.1, 1500)]
-    >>> shortfalls([Figure("groceries", "wrong", 0.03, None, 600)], then)
-    ['groceries, wrong: 0.030 (0.020 at the release)', 'products, type: not measured (0.870 at the release)']
+    >>> shortfalls([Figure("groceries", "wrong", 0.04, None, 600)], then)
+    ['groceries, wrong: 0.040 (0.020 at the release)', 'products, type: not measured (0.870 at the release)']
     """
     now = {(each.table, each.name): each.value for each in figures}
     out = []
     for then in released:
-        if then.name.startswith("sent to"):
+        if then.name.startswith(_NOT_JUDGED):
             continue
         value = now.get((then.table, then.name))
         harm = any(word in then.name for word in _HARM)

@@ -1,0 +1,325 @@
+"""Judges captions phrase by phrase, by five human captions or by the label of an image.
+
+A word counts as supported if one human caption has it, or a word for the same; what a label says nothing about (the
+colour of a dog) is not judged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from catalens.models.readers.phrases import CLOTHES, COLOURS, Phrase, split_caption, stem
+from catalens.tasks.english import stems
+from catalens.training.kinds import ALIASES, Class
+from catalens.training.recipes.unified.wild import WildPicture
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+def _named(names: str) -> frozenset[str]:
+    return frozenset(names.split(","))
+
+
+_MALE = _set("man men boy boys guy guys male males father son gentleman")
+_FEMALE = _set("woman women girl girls lady ladies female females mother daughter")
+_CHILD = _set("boy boys girl girls child children kid kids baby babies toddler toddlers infant")
+_ADULT = _set("man men woman women lady ladies adult adults guy guys")
+PEOPLE_SAID = (
+    _MALE
+    | _FEMALE
+    | _CHILD
+    | _ADULT
+    | _set(
+        "person people player players rider riders biker bikers bicyclist bicyclists cyclist skier skiers snowboarder "
+        "snowboarders surfer surfers climber climbers hiker hikers skateboarder skateboarders crowd team somebody "
+        "someone couple teenager teenagers worker workers friends family individual swimmer dancer dancers performer "
+        "performers runner runners motorcyclist athlete soldier soldiers teen teens group youth racer racers wrestler "
+        "wrestlers cheerleader cheerleaders kayaker rollerblader musician band pedestrian pedestrians jogger gymnast "
+        "acrobat clown bride student students"
+    )
+)
+MANY_PEOPLE = _set(
+    "men boys women girls people children kids players riders bikers skiers surfers climbers hikers crowd team couple "
+    "teenagers workers friends family dancers performers runners soldiers group two three four five six several many "
+    "bicyclists cyclists racers wrestlers band adults together cheerleaders"
+)
+_DOGS = _set(
+    "dog dogs puppy puppies greyhound greyhounds poodle terrier retriever collie labrador lab dalmatian spaniel hound "
+    "dachshund shepherd bulldog beagle husky"
+)
+_KINDS = {
+    "animal": _DOGS
+    | _set(
+        "animal animals cat cats kitten horse horses bird birds duck ducks seagull seagulls cow cows bull sheep goat "
+        "goats elephant monkey squirrel fish turtle camel camels pig bear hummingbird butterfly deer swan donkey"
+    ),
+    "vehicle": _set(
+        "vehicle vehicles car cars truck trucks firetruck bus van bike bikes bicycle bicycles motorcycle motorcycles "
+        "train boat boats jeep suv tractor atv ambulance motorbike kayak raft canoe"
+    ),
+}
+"""What is true of a picture wherever a caption says one of these."""
+_SEVERAL = _set("two three four five six several many some group dogs puppies greyhounds another")
+_SAME_COLOUR = {
+    "gray": "grey",
+    "silver": "grey",
+    "golden": "yellow",
+    "gold": "yellow",
+    "blond": "yellow",
+    "blonde": "yellow",
+    "tan": "brown",
+    "beige": "brown",
+    "maroon": "red",
+    "purple": "pink",
+    "navy": "blue",
+    "dark": "black",
+}
+_SAME_ACTION = [
+    {stem(word) for word in line.split()}
+    for line in (
+        "run race chase sprint jog play",
+        "jump leap hop air midair trick flip fly dive",
+        "stand pose wade",
+        "ride bike bicycle cycle pedal wheelie surf",
+        "swim dive paddle splash float",
+        "sit seat",
+        "climb scale",
+        "play game fetch kick",
+        "walk hike stroll cross",
+        "catch fetch",
+        "hold carry",
+        "lie lay sleep rest",
+        "look watch stare",
+        "smile laugh",
+        "slide sled",
+    )
+]
+_SAME_PLACE = [
+    _set(line)
+    for line in (
+        "snow snowy ski slope hill",
+        "beach sand sandy shore ocean",
+        "water ocean sea lake river pool pond wave waves surf splash",
+        "grass grassy lawn field meadow yard park",
+        "street sidewalk road city pavement",
+        "mountain mountains cliff hill rock rocks peak",
+        "forest woods trees tree wooded",
+        "room couch sofa bed kitchen indoors inside carpet floor",
+        "air jump jumping leaps",
+        "dirt track trail path mud",
+        "building wall",
+        "playground swing slide",
+    )
+]
+
+WITH_PEOPLE = _named(
+    "hammerhead,toy terrier,Lhasa,Appenzeller,miniature poodle,sturgeon,academic gown,balance beam,barbell,"
+    "basketball,bassoon,bicycle-built-for-two,bobsled,bow,candle,canoe,chain mail,cradle,crash helmet,"
+    "croquet ball,feather boa,fire screen,flute,football helmet,fountain,French horn,fur coat,gondola,gown,"
+    "grocery store,harp,horizontal bar,jinrikisha,kimono,laptop,marimba,matchstick,military uniform,"
+    "paper towel,parallel bars,puck,radio,sax,shovel,snowmobile,stretcher,suit,swimming trunks,"
+    "theater curtain,thresher,torch,tricycle,tripod,tub,unicycle,vacuum,volleyball,Windsor tie,head cabbage,"
+    "groom"
+)
+"""Labels of the objects table whose one picture shows a person; looked at one by one."""
+WITH_HANDS = _named(
+    "Blenheim spaniel,English setter,Sussex spaniel,Border collie,acoustic guitar,banjo,broom,clog,dishwasher,"
+    "half track,mortar,oxcart,Petri dish,Polaroid camera,running shoe,sandal,sock,sombrero,crossword puzzle,"
+    "chocolate sauce,ear"
+)
+"""Labels whose picture shows a part of a person, or people far away: nothing is judged that is said of people."""
+_GARMENTS: Mapping[str, str] = {
+    "T-Shirt": "t-shirt,shirt,jersey,top,tee",
+    "Longsleeve": "shirt,sweater,sweatshirt,top,jersey,pullover,t-shirt,cardigan",
+    "Pants": "pants,trousers,jeans,leggings,capris,tights,track pants",
+    "Shoes": "shoes,sneaker,boot,sandal,loafer,clog,footwear,heels,flats,flip flops",
+    "Shirt": "shirt",
+    "Dress": "dress,gown,tunic,nightdress",
+    "Outwear": "coat,jacket,outerwear,cardigan,blazer,shrug",
+    "Shorts": "shorts,trunks,boxers",
+    "Hat": "hat,cap,bonnet",
+    "Skirt": "skirt,miniskirt",
+    "Polo": "shirt,t-shirt,polo",
+    "Undershirt": "shirt,top,vest,camisole,t-shirt,maillot",
+    "Blazer": "jacket,blazer,suit,coat",
+    "Hoodie": "sweater,sweatshirt,hoodie,jacket,pullover,cardigan",
+    "Body": "bodysuit,romper,jumpsuit",
+    "Top": "top,shirt,t-shirt,camisole",
+    "Blouse": "blouse,shirt,top,tunic",
+}
+_GROCERIES: Mapping[str, str] = {
+    "Fruit": "fruit",
+    "Vegetables": "vegetable,fruit",
+    "Packages": "bottle,drink,juice,carton,milk,package,packet,box,yoghurt,cream",
+}
+
+
+class Truth(Protocol):
+    """What is known of an image; None: nothing is known of that."""
+
+    def noun(self, word: str, *, several: bool = False) -> bool | None:
+        """Return whether the image shows it."""
+
+    def action(self, verb: str) -> bool | None:
+        """Return whether it is done there."""
+
+    def colour(self, word: str) -> bool | None:
+        """Return whether something there has the colour."""
+
+    def place(self, words: Collection[str]) -> bool | None:
+        """Return whether one of the words is where it is, or what is beside."""
+
+
+class CaptionTruth:
+    """What five human captions say."""
+
+    def __init__(self, captions: Sequence[str]) -> None:
+        self._said = {word for text in captions for word in words_of(text)}
+        self._stems = {stem(word) for word in self._said}
+        self._plain = {each for text in captions for each in stems(text)}
+
+    def noun(self, word: str, *, several: bool = False) -> bool:
+        """Return whether a caption has the noun; people by sex, age and number as far as captions say them."""
+        said = self._said
+        if word in PEOPLE_SAID:
+            wrong_sex = any(word in one and said & other and not said & one for one, other in _OPPOSITE)
+            return bool(said & PEOPLE_SAID) and not wrong_sex and not (several and not said & MANY_PEOPLE)
+        if word in _DOGS:
+            return bool(said & _DOGS) and not (several and not said & _SEVERAL)
+        return bool(said & _KINDS.get(word, frozenset())) or {*stems(word)} <= self._plain
+
+    def action(self, verb: str) -> bool:
+        """Return whether a caption has the verb, or one for the same."""
+        wanted = {verb}.union(*(same for same in _SAME_ACTION if verb in same))
+        return bool(wanted & self._stems)
+
+    def colour(self, word: str) -> bool:
+        """Return whether a caption has the colour."""
+        return _plain_colour(word) in {_plain_colour(each) for each in self._said}
+
+    def place(self, words: Collection[str]) -> bool:
+        """Return whether a caption has one of the words, or one for the same place."""
+        return any(self.noun(word) or any(word in same and self._said & same for same in _SAME_PLACE) for word in words)
+
+
+_OPPOSITE = ((_MALE, _FEMALE), (_FEMALE, _MALE), (_CHILD, _ADULT), (_ADULT, _CHILD))
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTruth:
+    """What a label says: the nouns that are right, whether there are people, and whether anything is done."""
+
+    nouns: frozenset[tuple[str, ...]]
+    people: bool | None
+    done: bool | None
+
+    def noun(self, word: str, *, several: bool = False) -> bool | None:  # noqa: ARG002 - how many is not labelled
+        """Return whether the noun names what the label does."""
+        if word in PEOPLE_SAID:
+            return self.people
+        wanted = stems("dog" if word in _DOGS else word)
+        return any(each[-len(wanted) :] == wanted or wanted[-len(each) :] == each for each in self.nouns)
+
+    def action(self, verb: str) -> bool | None:  # noqa: ARG002 - whatever it is
+        """Return False where nobody is there to do it."""
+        return self.done
+
+    def colour(self, word: str) -> None:
+        """Return None."""
+
+    def place(self, words: Collection[str]) -> None:
+        """Return None."""
+
+
+def object_truth(row: WildPicture, classes: Mapping[str, Class]) -> LabelTruth:
+    """Return what the class of an ImageNet sample says; `classes` by lower-case name."""
+    found = classes[row.label.lower()]
+    words = {word for kind in (*found.names, *found.kinds) for word in (*ALIASES.get(kind, (kind,)), kind)}
+    if "geological formation" in words:
+        words |= {"mountain", "rock", "coast", "lake"}
+    people = True if row.label in WITH_PEOPLE else None if row.label in WITH_HANDS else False
+    alive = people is not False or "animal" in words
+    return LabelTruth(frozenset(map(stems, words)), people, None if alive else False)
+
+
+def shelf_truth(row: WildPicture) -> LabelTruth:
+    """Return what is true of a picture of groceries."""
+    group = row.id.partition("/")[0]
+    named = (row.label, row.coarse, "food", "groceries", "produce", *_GROCERIES[group].split(","))
+    return LabelTruth(frozenset(stems(name.replace("-", " ")) for name in named), people=False, done=False)
+
+
+def garment_truth(row: WildPicture) -> LabelTruth:
+    """Return what is true of clothes that lie or hang at home."""
+    named = (*_GARMENTS[row.label].split(","), "clothes", "clothing", "garment")
+    return LabelTruth(frozenset(map(stems, named)), people=False, done=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is true of a caption: its subject, and each further kind of phrase; None where it is not judged."""
+
+    is_unknown: bool
+    subject: bool | None = None
+    rest: tuple[tuple[str, bool], ...] = ()
+
+    @property
+    def has_false_phrase(self) -> bool:
+        """Whether the subject is right and something else is not."""
+        return self.subject is not False and any(not right for _, right in self.rest)
+
+
+def judge(caption: str, truth: Truth) -> Verdict:
+    """Judge a caption.
+
+    >>> truth = CaptionTruth(["A black dog runs on the beach ."])
+    >>> judge("a white dog is running through the snow", truth).rest
+    (('colour', False), ('action', True), ('scene', False))
+    >>> judge("a cat", truth).subject, judge("something unknown", truth).is_unknown
+    (False, True)
+    """
+    if "unknown" in caption:
+        return Verdict(is_unknown=True)
+    first, *phrases = split_caption(caption)
+    rest = [("colour", truth.colour(word)) for word in first.words if word in COLOURS]
+    for phrase in phrases:
+        rest += _judged(phrase, truth)
+    subject = _subject(first, truth)
+    return Verdict(
+        is_unknown=False, subject=subject, rest=tuple((kind, right) for kind, right in rest if right is not None)
+    )
+
+
+def _subject(phrase: Phrase, truth: Truth) -> bool | None:
+    plain = [word for word in phrase.words if word not in COLOURS]
+    groups = [part.split() for part in re.split(r"\band\b|,", " ".join(plain))]
+    heads = [part[-1] for part in groups if part and part[-1] not in ("a", "an", "the")]
+    several = bool({*plain} & _SEVERAL) or (len(heads) > 1 and all(head in PEOPLE_SAID for head in heads))
+    found = [truth.noun(head, several=several) for head in heads]
+    return False if False in found or not found else None if None in found else True
+
+
+def _judged(phrase: Phrase, truth: Truth) -> list[tuple[str, bool | None]]:
+    if phrase.kind == "action":
+        verb = next((word for word in phrase.words if word not in ("is", "are", "while")), "")
+        return [("action", truth.action(stem(verb)))]
+    if phrase.kind == "clothing":
+        worn = [truth.noun(word) for word in phrase.words if word in CLOTHES]
+        worn += [truth.colour(word) for word in phrase.words if word in COLOURS]
+        return [("clothing", False if False in worn else None if None in worn else True)]
+    nouns = [word for word in phrase.words if Phrase("scene", (word,)).claims() and word not in COLOURS]
+    return [("scene", truth.place(nouns))] if nouns else []
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a human caption in lower case."""
+    return re.findall(r"[a-z]+(?:[-'][a-z]+)*", text.lower())
+
+
+def _plain_colour(word: str) -> str:
+    return _SAME_COLOUR.get(word, word)
