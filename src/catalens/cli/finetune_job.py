@@ -29,18 +29,18 @@ class JobOf:
     Attributes:
         source: name of the parameter for the rows to train on.
         tables: patterns of the file with them.
-        model: folder of the written model inside the command's output, "" for all of it.
+        models: folders of the written model inside the command's output, of which it writes one; "" for all of it.
     """
 
     source: str
     tables: tuple[str, ...]
-    model: str
+    models: tuple[str, ...]
 
 
 JOBS: Mapping[str, JobOf] = {
-    "answers": JobOf("pairs", ("*.parquet",), "merged"),
-    "encoder": JobOf("table", TABLES, "model"),
-    "starter": JobOf("table", TABLES, ""),
+    "answers": JobOf("pairs", ("*.parquet",), ("merged", "model")),
+    "encoder": JobOf("table", TABLES, ("model",)),
+    "starter": JobOf("table", TABLES, ("",)),
 }
 """Commands that can be the work of a job."""
 
@@ -64,7 +64,7 @@ class JobGroup(CommandGroup):
         if any(each == "--out" or each.startswith("--out=") for each in rest):
             raise InputError("--out cannot be chosen inside a training job, which has folders of its own")
         out = Path(defaults["out"])
-        self._publish = lambda: job.publish(out, out / JOBS[name].model)
+        self._publish = lambda: job.publish(out, _written(out, JOBS[name].models))
         return name, command, rest
 
     def invoke(self, ctx: Click) -> Click:
@@ -79,6 +79,12 @@ class JobGroup(CommandGroup):
                 job.fail(_reason(error))
             raise
         return found
+
+
+def _written(out: Path, models: tuple[str, ...]) -> Path:
+    """Return the folder of the model that was written; the first one if none was."""
+    folders = [out / each for each in models]
+    return next((each for each in folders if each.is_dir()), folders[0])
 
 
 def _job() -> TrainingJob | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
@@ -12,11 +12,15 @@ from catalens.cli import inputs, output
 from catalens.cli.commands import command
 from catalens.cli.options import Json
 
+if TYPE_CHECKING:
+    from catalens.training.finetune.splits import Split
+
 
 @command(
     "catalens finetune prepare products.csv --out pairs.parquet",
     "catalens finetune prepare fashion-dataset/ --questions shirts.yaml --out pairs.parquet",
     "catalens finetune prepare questions.csv --images photos/ --out pairs.parquet",
+    "catalens finetune prepare train.parquet --val val.parquet --test test.parquet --out pairs.parquet",
 )
 def prepare(
     source: Annotated[
@@ -33,6 +37,8 @@ def prepare(
         Path | None, Option(help="Questions about the columns of a catalogue, as YAML; else those of Catalens.")
     ] = None,
     images: Annotated[Path | None, Option(help="Folder of the images that question rows name.")] = None,
+    val: Annotated[Path | None, Option(help="Table to choose by; else a part of SOURCE.")] = None,
+    test: Annotated[Path | None, Option(help="Table to report on; else a part of SOURCE.")] = None,
     seed: Annotated[int, Option(help="Random seed of the split.")] = 0,
     json: Json = False,
 ) -> None:
@@ -44,7 +50,9 @@ def prepare(
     from catalens.training.finetune.pairs import load_templates
 
     templates = load_templates(inputs.existing(questions) if questions else None)
-    report = write(inputs.existing(source), out, templates=templates, images=images, seed=seed)
+    given: dict[Split, Path] = {"val": inputs.existing(val)} if val else {}
+    given |= {"test": inputs.existing(test)} if test else {}
+    report = write(inputs.existing(source), out, templates=templates, images=images, seed=seed, given=given)
     if output.wants_json(json):
         output.emit(report.to_dict())
     else:
@@ -63,5 +71,5 @@ def prepare(
         raise typer.Exit(1)
 
 
-_COUNTS = ("duplicates", "conflicts", "rejected", "missing_images", "bad_rows", "leakage")
+_COUNTS = ("duplicates", "conflicts", "held_out", "rejected", "missing_images", "bad_rows", "leakage")
 _SHOWN = 10

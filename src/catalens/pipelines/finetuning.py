@@ -28,7 +28,7 @@ from catalens.training.finetune.splits import SHARES, SPLITS, Split, split_rows
 
 TITLES = ("title", "name", "productDisplayName", "product_name")
 """Columns with the title of a product."""
-_SHARES: Mapping[tuple[Split, ...], Mapping[Split, float]] = {
+SHARES_LEFT: Mapping[tuple[Split, ...], Mapping[Split, float]] = {
     (): SHARES,
     ("val",): {"train": 0.9, "test": 0.1},
     ("test",): {"train": 0.8, "val": 0.2},
@@ -148,7 +148,7 @@ def sides_of(tables: Mapping[Split, EncodedTable], *, seed: int) -> dict[Split, 
     given = {name: each for name, each in tables.items() if name != "train"}
     taken = {key for each in given.values() for row in product_keys(each) for key in row if key}
     free = [at for at, row in enumerate(keys) if not taken & set(row)]
-    split = split_rows([keys[at] for at in free], seed=seed, shares=_SHARES[tuple(sorted(given))])
+    split = split_rows([keys[at] for at in free], seed=seed, shares=SHARES_LEFT[tuple(sorted(given))])
     sides: dict[Split, tuple[EncodedTable, list[int]]] = {
         name: (table, [at for at, side in zip(free, split, strict=True) if side == name]) for name in SPLITS
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from catalens.core.confinement import check_allowed
 from catalens.core.content import read_content
 from catalens.core.errors import ImageError, InputError
 from catalens.core.files import write_atomically
-from catalens.pipelines.finetuning import TITLES
+from catalens.pipelines.finetuning import SHARES_LEFT, TITLES
 from catalens.training.finetune.pairs import (
     Fields,
     Pair,
@@ -64,6 +64,7 @@ class PrepareReport:
         attributes: attribute → answer → number of pairs.
         duplicates: pairs left out because the same image has the same question and answer already.
         conflicts: pairs left out because the same image has another answer to the same question already.
+        held_out: pairs left out because their product is in the tables for val and test.
         rejected: decisions that reject a value and name no better one.
         missing_images: rows whose image cannot be found or read.
         leakage: images and titles that are on two sides of the split; 0 by construction, counted all the same.
@@ -74,6 +75,7 @@ class PrepareReport:
     attributes: dict[str, Counter[str]] = field(default_factory=dict)
     duplicates: int = 0
     conflicts: int = 0
+    held_out: int = 0
     rejected: int = 0
     missing_images: int = 0
     leakage: int = 0
@@ -95,6 +97,7 @@ class PrepareReport:
             "attributes": classes,
             "duplicates": self.duplicates,
             "conflicts": self.conflicts,
+            "held_out": self.held_out,
             "rejected": self.rejected,
             "missing_images": self.missing_images,
             "bad_rows": len(self.bad),
@@ -103,7 +106,13 @@ class PrepareReport:
 
 
 def prepare(
-    path: Path, out: Path, *, templates: Sequence[Template], images: Path | None = None, seed: int = 0
+    path: Path,
+    out: Path,
+    *,
+    templates: Sequence[Template],
+    images: Path | None = None,
+    seed: int = 0,
+    given: Mapping[Split, Path] | None = None,
 ) -> PrepareReport:
     """Write a parquet table of pairs; bad rows go to `OUT.bad.jsonl` and stop nothing.
 
@@ -113,31 +122,53 @@ def prepare(
         templates: questions about the fields of a catalogue.
         images: folder of the images that question rows name; None for the file's own.
         seed: of the split.
+        given: tables of val and test, where they are not to be split off; their products are left out of the others.
 
     Raises:
         InputError: there is nothing to read, no pair came of it, or the file cannot be written.
     """
     report = PrepareReport()
-    question_rows = _question_rows(path)
-    if question_rows is not None:
-        found = _from_questions(question_rows, images or path.parent, templates, report)
-    else:
-        found = _from_catalogue(path, templates, report)
-    kept = _without_repeats(found, report)
-    if not kept:
-        reason = report.bad[0]["error"] if report.bad else "no row has a column that the questions name"
+    apart = {name: _read(each, images, templates, report) for name, each in (given or {}).items()}
+    taken = {key for side in apart.values() for each in side for key in _keys(each) if key}
+    kept = _read(path, images, templates, report)
+    free = [each for each in kept if not taken & {*_keys(each)}]
+    report.held_out = len(kept) - len(free)
+    if not free:
+        reason = "no row has a column that the questions name"
+        if kept:
+            reason = "all of its products are in the tables for val and test"
+        elif report.bad:
+            reason = report.bad[0]["error"]
         raise InputError(f"no pair came of {path}: {reason}")
-    sides = split_rows([[each.content, " ".join(each.title.casefold().split())] for each in kept], seed=seed)
+    sides = split_rows([_keys(each) for each in free], seed=seed, shares=SHARES_LEFT[tuple(sorted(apart))])
+    for name, side in apart.items():
+        free += side
+        sides += [name] * len(side)
     report.pairs = {name: sides.count(name) for name in SPLITS}
-    report.leakage = _leakage(kept, sides)
-    for each in kept:
+    report.leakage = _leakage(free, sides)
+    for each in free:
         report.attributes.setdefault(each.pair.attribute or "all", Counter())[each.pair.answer] += 1
-    _write(out, kept, sides)
+    _write(out, free, sides)
     bad = out.with_suffix(".bad.jsonl")
     bad.unlink(missing_ok=True)
     if report.bad:
         bad.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in report.bad), encoding="utf-8")
     return report
+
+
+def _read(path: Path, images: Path | None, templates: Sequence[Template], report: PrepareReport) -> list[Prepared]:
+    """Return the pairs of a table, each image's question once."""
+    question_rows = _question_rows(path)
+    if question_rows is not None:
+        found = _from_questions(question_rows, images or path.parent, templates, report)
+    else:
+        found = _from_catalogue(path, templates, report)
+    return _without_repeats(found, report)
+
+
+def _keys(each: Prepared) -> list[str]:
+    """Return what identifies the product of a pair: the hash of its image, and its title."""
+    return [each.content, " ".join(each.title.casefold().split())]
 
 
 def _question_rows(path: Path) -> Iterator[Row] | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from catalens.models.readers.loading import Wanted
     from catalens.training.finetune.answer_models import AnswerModel
-    from catalens.training.finetune.answers import Features, Plan, Row, Tuned
+    from catalens.training.finetune.answers import Features, Plan, Row, Score, Tuned
     from catalens.training.finetune.loop import StepNote
     from catalens.training.finetune.processes import Processes
 
@@ -119,23 +119,30 @@ def tune_answers(
 
     tuned = tune(loaded, family, table.rows, features_of, plan, on_step, processes=processes)
     if processes.first:
-        write_text_atomically(plan.out / REPORT, _page(tuned, plan))
+        numbers = [("steps", str(tuned.state.step)), ("best validation loss", f"{tuned.state.best:.4f}")]
+        write_text_atomically(plan.out / REPORT, scores_page(plan.base, tuned.scores, numbers))
         save_image_atomically(loss_plot(tuned.state.losses, tuned.state.val), plan.out / LOSS_PLOT)
     return tuned
 
 
-def _page(tuned: Tuned, plan: Plan) -> str:
-    """Return the scores per attribute as a page, beside the commonest answer and the untuned model."""
+def scores_page(base: str, scores: Sequence[Score], numbers: Sequence[tuple[str, str]]) -> str:
+    """Return the scores per attribute as a page, beside the commonest answer and the untuned model.
+
+    Args:
+        base: name of the untuned model.
+        scores: on test rows.
+        numbers: names and values of what else is worth knowing.
+    """
     rows = [
         (each.attribute, str(each.rows), *(f"{share:.3f}" for share in (each.majority, each.before, each.after)))
-        for each in tuned.scores
+        for each in scores
     ]
     heads = ("attribute", "questions", "commonest answer", "untuned", "tuned")
     return render_report(
         Report(
-            title=f"{plan.base}, fine-tuned",
+            title=f"{base}, fine-tuned",
             about="Share of exact answers to test questions, on images that nothing was trained or chosen with.",
-            numbers=[("steps", str(tuned.state.step)), ("best validation loss", f"{tuned.state.best:.4f}")],
+            numbers=numbers,
             tables=[Table("Exact answers", heads, rows)],
         )
     )

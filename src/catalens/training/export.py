@@ -147,6 +147,13 @@ def write_reader(
     (folder / bundled.FACTS).write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
 
 
+def change_reader(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - values of JSON
+    """Change keys of a bundle's `reader.json`."""
+    file = folder / bundled.FOLDER / bundled.FACTS
+    body = {**json.loads(file.read_text(encoding="utf-8")), **changes}
+    file.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def sums(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
     """Return the SHA-256 of files."""
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from catalens.models.readers.bundled import ANSWER, ASK, CAPTION, mark_ids
+from catalens.models.readers.marks import ANSWER, ASK, CAPTION, mark_ids
 from catalens.training.facts import Fact
 from catalens.training.vocabulary import train_tokenizer
 

@@ -157,3 +157,27 @@ def test_decisions_of_reviewers_become_pairs(run: Run, shop: Path, tmp_path: Pat
     ]
     assert found[2]["question"] == "What is the heel height?"
     assert "colour" in found[0]["question"]
+
+
+def test_given_tables_are_val_and_test_and_share_no_product_with_train(run: Run, shop: Path, tmp_path: Path) -> None:
+    head, *rows = (shop / "products.csv").read_text(encoding="utf-8").splitlines()
+    for name, some in {"val": rows[:1], "test": rows[1:3]}.items():
+        (shop / f"{name}.csv").write_text("\n".join([head, *some]), encoding="utf-8")
+    out = tmp_path / "pairs.parquet"
+    ran = run(
+        *("finetune", "prepare", shop / "products.csv", "--out", out, "--json"),
+        *("--val", shop / "val.csv", "--test", shop / "test.csv"),
+    )
+    assert ran.code == 0, ran.err
+    (report,) = ran.rows
+    assert report["pairs"] == {"train": 6, "val": 2, "test": 4}
+    assert report["held_out"] == 6
+    assert report["leakage"] == 0
+    ids = {
+        name: {row["id"] for row in parquet.read_table(out).to_pylist() if row["split"] == name}
+        for name in ("val", "test")
+    }
+    assert {name: len(each) for name, each in ids.items()} == {"val": 1, "test": 2}
+    again = run("finetune", "prepare", shop / "val.csv", "--val", shop / "val.csv", "--out", out)
+    assert again.code == 2
+    assert "all of its products are in the tables for val and test" in " ".join(again.err.split())

@@ -35,6 +35,7 @@ from catalens.models.readers.checks import (
     check_questions,
 )
 from catalens.models.readers.generate_numpy import Floats, Generated, Ids, SpecialIds, Step, generate, log_softmax
+from catalens.models.readers.marks import mark_ids
 from catalens.models.readers.rerank import RerankConfig, Reranker, ScoredCaption
 from catalens.models.readers.support_files import load_support
 from catalens.models.runtime import Graph, choose_runtime, load_graph
@@ -49,7 +50,6 @@ MAX_TEXT_TOKENS = 40
 """Tokens of a question, a prompt or a closed answer: the longest that it was trained on."""
 MAX_POSITIONS = 64
 """Positions of `words.onnx`: tokens of a whole sequence, special tokens included."""
-CAPTION, ASK, ANSWER, END = "<|caption|>", "<|ask|>", "<|answer|>", "<|end|>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +128,13 @@ class BundleReader:
             InputError: an image is not RGB.
             ModelError: a graph failed, or the reader is closed.
         """
-        projection, _ = self._open_graphs
         if not images:
             return BundleImages(self.encoder.encode_images([]), np.empty((0, 2, 0, 0, 0, 0), np.float32))
-        vectors, features = self.encoder.encode_images_with(images, "features")
+        return self.look(*self.encoder.encode_images_with(images, "features"))
+
+    def look(self, vectors: Vectors, features: Floats) -> BundleImages:
+        """Return n images of which the encoder's output is known: vectors (n, dim), and features (n, width)."""
+        projection, _ = self._open_graphs
         return BundleImages(vectors, projection().run({"features": features})["memory"])
 
     def parts(self, encoded: EncodedImages) -> list[ReaderPart]:
@@ -334,17 +337,7 @@ def load_bundle_reader(
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
     belief, support = facts.get("belief"), load_support(place, encoder.name)
     reranker = Reranker(encoder, RerankConfig.read(belief), support) if belief else None
-    return BundleReader(encoder, projection, decoder, tokenizer, reranker, **answer_weights(facts))
-
-
-def mark_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
-    """Return a reader's special tokens: before a caption, before a question, before its answer, and at the end.
-
-    Raises:
-        ModelError: the tokenizer lacks one.
-    """
-    found = [tokenizer.token_to_id(mark) for mark in (CAPTION, ASK, ANSWER, END)]
-    ids = tuple(each for each in found if each is not None)
-    if len(ids) != len(found):
-        raise ModelError(f"not a reader's tokenizer: it lacks one of {CAPTION} {ASK} {ANSWER} {END}")
-    return ids[0], ids[1], ids[2], ids[3]
+    reader = BundleReader(encoder, projection, decoder, tokenizer, reranker, **answer_weights(facts))
+    # A fine-tuned reader has a name of its own, beside an encoder that is as it was.
+    reader.name = str(facts.get("name", encoder.name))
+    return reader

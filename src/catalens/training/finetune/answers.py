@@ -173,7 +173,7 @@ def tune(
         return answer_loss(side, features(batch), [row.question for row in batch], [row.answer for row in batch])
 
     state = train(tuned, loss_of, rows, plan.recipe, plan.out, on_step, processes=processes)
-    scores = _scores(rows["test"], before, answers())
+    scores = scores_of(rows["test"], before, answers())
     text = card(plan, side.task, rows, state, scores, loaded.quantise)
     if processes.first:
         save_adapter(tuned, plan.out / ADAPTER, plan.base)
@@ -197,7 +197,6 @@ def card(
     quantise: Quantise | None,
 ) -> str:
     """Return the model card: base and its weights, task as the hub calls it, hash of the data, recipe and scores."""
-    lines = [f"| {s.attribute} | {s.rows} | {s.majority:.3f} | {s.before:.3f} | **{s.after:.3f}** |" for s in scores]
     counts = ", ".join(f"{len(each)} {name}" for name, each in rows.items())
     return "\n".join(
         [
@@ -207,12 +206,16 @@ def card(
             f"- data: {counts} rows, SHA-256 `{data_hash(rows)}`",
             f"- adapter: `{json.dumps(asdict(plan.lora))}`",
             f"- recipe: `{json.dumps(asdict(plan.recipe))}`, {state.step} steps, best validation loss {state.best:.4f}",
-            "\nExact answers on test rows:\n",
-            "| attribute | rows | majority | before | after |\n|---|---|---|---|---|",
-            *lines,
-            "",
+            "\n" + score_lines(scores),
         ]
     )
+
+
+def score_lines(scores: Sequence[Score]) -> str:
+    """Return scores as a table in Markdown."""
+    lines = [f"| {s.attribute} | {s.rows} | {s.majority:.3f} | {s.before:.3f} | **{s.after:.3f}** |" for s in scores]
+    heads = "| attribute | rows | majority | before | after |\n|---|---|---|---|---|"
+    return "\n".join(["Exact answers on test rows:\n", heads, *lines, ""])
 
 
 def data_hash(rows: Mapping[str, Sequence[Row]]) -> str:
@@ -233,7 +236,8 @@ def _answers(family: Family, loaded: Loaded, features: Features, rows: Sequence[
     return found
 
 
-def _scores(rows: Sequence[Row], before: Sequence[str], after: Sequence[str]) -> list[Score]:
+def scores_of(rows: Sequence[Row], before: Sequence[str], after: Sequence[str]) -> list[Score]:
+    """Return the share of right answers to rows, by attribute, before and after."""
     scores: list[Score] = []
     for attribute in sorted({row.attribute for row in rows}):
         at = [place for place, row in enumerate(rows) if row.attribute == attribute]

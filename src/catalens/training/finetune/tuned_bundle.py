@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ _LEARNED = ("*.calibration.json", "gate.json", "cutoff.json", "answers.json", "s
 """What was learned or made from the old vectors."""
 
 
-def copy_bundle(source: Path, folder: Path) -> None:
+def copy_bundle(source: Path, folder: Path, *, without: Sequence[str] = _LEARNED) -> None:
     """Copy a bundle, without what was learned from its vectors; what was in the folder is gone."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*_LEARNED))
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*without))
 
 
 def write_facts(base: BundleEncoder, folder: Path, name: str, *, about: str, scores: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from catalens.core.images import read_image
 from catalens.core.types import Decoding
 from catalens.core.vectors import batched
 from catalens.models.bundle import load_bundle
-from catalens.models.readers.bundled import FACTS, FOLDER, BundleReader, load_bundle_reader
+from catalens.models.readers.bundled import BundleReader, load_bundle_reader
 from catalens.models.readers.rerank import RerankConfig
 from catalens.models.registry import shipped
 from catalens.tasks.caption_metrics import bleu, cider
@@ -29,7 +29,7 @@ from catalens.tasks.captions import clean_caption
 from catalens.tasks.schema import Schema, load_schema
 from catalens.training.captions import read_captions
 from catalens.training.choosing import Asked, ask_all, choose_by
-from catalens.training.export import load_reader, write_reader
+from catalens.training.export import change_reader, load_reader, write_reader
 from catalens.training.facts import Fact
 from catalens.training.fashion import Product, read_products
 from catalens.training.pixels import read_photographs
@@ -135,13 +135,6 @@ def _mentioned(said: Sequence[str], rows: Sequence[Product], schema: Schema, gro
             held = [word for word, pattern in patterns.items() if pattern.search(text)]
             found.append(max(held, key=len, default="") == usual[true])
     return round(float(np.mean(found)), 4)
-
-
-def change_reader(folder: Path, **changes: Any) -> None:  # noqa: ANN401 - values of JSON
-    """Change keys of a bundle's `reader.json`."""
-    file = folder / FOLDER / FACTS
-    body = {**json.loads(file.read_text(encoding="utf-8")), **changes}
-    file.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def refit(folder: Path, data: Path, *, everyday: bool) -> Scores:
