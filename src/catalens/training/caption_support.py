@@ -125,7 +125,8 @@ def fit_words(examples: Examples, *, decay: float = 3e-5) -> NDArray[np.float32]
         return loss
 
     solver.step(closure)
-    return weights.detach().numpy()
+    found: NDArray[np.float32] = weights.detach().numpy()
+    return found
 
 
 def photograph_examples(

@@ -44,7 +44,8 @@ def read_weights(bundle: Path, dropout: float = 0.0) -> Reader:
             f"the reader in {bundle / FOLDER} cannot be trained: its graphs lack {error}; take the reader of a bundle "
             "that this version of Catalens wrote"
         ) from error
-    return reader.eval()
+    reader.eval()
+    return reader
 
 
 def _shape(weights: Weights, words: onnx.ModelProto) -> Shape:
