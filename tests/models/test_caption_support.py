@@ -89,7 +89,7 @@ def image(*words: str, thing: int | None = None) -> Vectors:
             None,
             "a man in a red shirt",
         ),
-        ("a man in a shirt and a white shirt", (SOMEBODY, "man", "shirt", "white"), None, "a man in a shirt"),
+        ("a man in a red shirt and white shirt", (SOMEBODY, "man", "shirt", "red"), None, "a man in a red shirt"),
         ("two men sit in the snow", (SOMEBODY, "man", "sit", "snow"), None, "a person sits in the snow"),
         ("a man is running", ("*fruit",), None, "a photo of fruit"),
         ("a man is running", (), None, UNKNOWN),

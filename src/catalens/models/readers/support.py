@@ -261,8 +261,8 @@ def _once(phrase: Phrase) -> tuple[str, ...]:
         return phrase.words
     at = phrase.words.index("and")
     first, again = ([w for w in part if w not in _MODIFIERS] for part in (phrase.words[:at], phrase.words[at + 1 :]))
-    repeats = bool(again) and {*Phrase(phrase.kind, tuple(again)).claims()} <= {*map(stem, first)}
-    return phrase.words[:at] if repeats and again[0] in _ARTICLES else phrase.words
+    claims = Phrase(phrase.kind, tuple(again)).claims()
+    return phrase.words[:at] if claims and {*claims} <= {*map(stem, first)} else phrase.words
 
 
 def _singular(words: Sequence[str]) -> Sequence[str]:

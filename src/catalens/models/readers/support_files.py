@@ -1,4 +1,4 @@
-"""The files of a support, beside its reader: `support.json`, and `support.npz` with its arrays as half floats."""
+"""The files of a support, beside its reader: `support.json`, and `support.npz` with its arrays as bytes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ _FILES = ("support.json", "support.npz")
 def save_support(
     folder: Path, encoder_name: str, config: SupportConfig, weights: NDArray[np.float32], classes: Vectors
 ) -> None:
-    """Write a support beside a reader, its arrays as half floats."""
+    """Write a support beside a reader, its arrays as bytes with a scale for each word and each class."""
     stored = io.BytesIO()
-    np.savez_compressed(stored, weights=weights.astype(np.float16), classes=classes.astype(np.float16))
+    words, word_scales = _as_bytes(weights.T)
+    rows, row_scales = _as_bytes(classes)
+    np.savez_compressed(stored, words=words, word_scales=word_scales, classes=rows, class_scales=row_scales)
     (folder / _FILES[1]).write_bytes(stored.getvalue())
     body = {
         "encoder": encoder_name,
@@ -65,6 +67,13 @@ def load_support(folder: Path, encoder_name: str) -> Support | None:
                 f"{facts} was learned with {body['encoder']}, not {encoder_name}; delete it or learn it again"
             )
         with np.load(io.BytesIO(stored), allow_pickle=False) as found:
-            return Support(config, found["weights"].astype(np.float32), found["classes"].astype(np.float32))
+            weights = (found["words"] * found["word_scales"]).T
+            return Support(config, weights, found["classes"] * found["class_scales"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{facts} cannot be used: {error!r}") from error
+
+
+def _as_bytes(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return rows as bytes, and the scale of each row (n, 1)."""
+    scales = np.maximum(np.abs(rows).max(axis=1, keepdims=True, initial=0.0), np.finfo(np.float32).tiny) / 127
+    return np.rint(rows / scales).astype(np.int8), scales.astype(np.float32)
