@@ -7,7 +7,7 @@ answer the validation questions, as `ask` would; the best share is kept, and non
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -160,13 +160,19 @@ def tune_reader(
 def answers(reader: BundleReader, rows: Sequence[Row], seen: Seen) -> list[str]:
     """Return what a reader says to the question of each row, as `ask` says it."""
     found = [""] * len(rows)
+    for question, places in _by_question(rows):
+        images = reader.look(*seen([rows[at] for at in places]))
+        for at, [said] in zip(places, reader.answer(images, [question]), strict=True):
+            found[at] = clean_answer(said)
+    return found
+
+
+def _by_question(rows: Sequence[Row]) -> Iterator[tuple[str, list[int]]]:
+    """Yield questions, each with places of some rows that ask it."""
     order = sorted(range(len(rows)), key=lambda at: rows[at].question)
     for question, places in groupby(order, key=lambda at: rows[at].question):
         for some in batched(list(places), _AT_ONCE):
-            images = reader.look(*seen([rows[at] for at in some]))
-            for at, [said] in zip(some, reader.answer(images, [question]), strict=True):
-                found[at] = clean_answer(said)
-    return found
+            yield question, list(some)
 
 
 def _loss(reader: Reader, text: ReaderText, seen: Seen) -> Callable[[Sequence[Row]], tuple[Tensor, int]]:
@@ -237,13 +243,13 @@ def _closed(reader: BundleReader, rows: Sequence[Row], seen: Seen) -> dict[str, 
         if len(told) < 2:
             continue
         texts = reader.encoder.encode_texts(told)
-        scores, cosines = [], []
-        for row in some:
-            vectors, features = seen([row])
-            scores.append(reader.score(reader.look(vectors, features), row.question, told)[0])
-            cosines.append((vectors @ texts.T)[0])
-        truth = np.array([told.index(row.answer) for row in some])
-        asked[attribute] = Asked(np.array(scores), np.array(cosines), truth)
+        scores, cosines, truth = [], [], []
+        for question, places in _by_question(some):
+            vectors, features = seen([some[at] for at in places])
+            scores.append(reader.score(reader.look(vectors, features), question, told))
+            cosines.append(vectors @ texts.T)
+            truth += [told.index(some[at].answer) for at in places]
+        asked[attribute] = Asked(np.concatenate(scores), np.concatenate(cosines), np.array(truth))
     return asked
 
 
