@@ -58,12 +58,12 @@ def support(**least: float) -> Support:
 
 def image(*words: str, thing: int | None = None) -> Vectors:
     """An image of which these words are said, and one thing is seen."""
-    row = np.full((1, len(WORDS) + CLASSES), -4.0, np.float32)
-    row[0, len(WORDS) :] = 0.0
+    row = np.full(len(WORDS) + CLASSES, -4.0, np.float32)
+    row[len(WORDS) :] = 0.0
     for word in words:
-        row[0, WORDS.index(word if word.startswith("*") else stem(word))] = 4.0
+        row[WORDS.index(word if word.startswith("*") else stem(word))] = 4.0
     if thing is not None:
-        row[0, len(WORDS) + thing] = 9.0
+        row[len(WORDS) + thing] = 9.0
     return row
 
 
@@ -110,7 +110,7 @@ def test_people_beside_a_recognised_thing_need_more() -> None:
 
 def test_the_most_particular_thing_is_named() -> None:
     row = image()
-    row[0, len(WORDS) :] = (4.0, 4.0, 0.0, 0.0)
+    row[len(WORDS) :] = (4.0, 4.0, 0.0, 0.0)
     assert support().supported(["a man"], row) == ["a photo of an animal"]
 
 

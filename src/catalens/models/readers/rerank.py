@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from catalens.core.errors import ModelError
-from catalens.core.types import Vectors
+from catalens.core.types import Scores, Vectors
 from catalens.models.bundle import BundleEncoder
 from catalens.models.readers.support import NAME_TEMPLATE, UNKNOWN, Support
 
@@ -71,20 +71,29 @@ class Reranker:
             images: (n, dim) unit rows.
             check: captions keep what is supported alone, and `UNKNOWN` replaces the first where none is near.
         """
-        texts = sorted({caption.text for candidates in captions for caption in candidates})
-        places = {text: at for at, text in enumerate(texts)}
-        vectors = self._encoder.encode_texts(texts)
         ranked = []
-        for candidates, image in zip(captions, images, strict=True):
-            cosines = vectors[[places[caption.text] for caption in candidates]] @ image
-            scores = np.array([caption.score for caption in candidates]) + self.config.weight * cosines
+        cosines = self._cosines(captions, images, check=check)
+        for candidates, image, near in zip(captions, images, cosines, strict=True):
+            scores = np.array([caption.score for caption in candidates]) + self.config.weight * near
             best = [candidates[at].text for at in np.argsort(-scores, kind="stable")]
             if check and self.support:
-                best = _least_cut(best, self.support.supported(best, np.tile(image, (len(best), 1))))
-            elif check and float(cosines.max()) < self.config.least:
+                best = _least_cut(best, self.support.supported(best, image))
+            elif check and float(near.max()) < self.config.least:
                 best = [UNKNOWN, *best[:-1]]
             ranked.append(best)
         return ranked
+
+    def _cosines(self, captions: Sequence[Sequence[ScoredCaption]], images: Vectors, *, check: bool) -> list[Scores]:
+        """Return the cosine of each caption with its image; zeros where nothing depends on them."""
+        if not self.config.weight and (self.support or not check):
+            return [np.zeros(len(candidates), np.float32) for candidates in captions]
+        texts = sorted({caption.text for candidates in captions for caption in candidates})
+        places = {text: at for at, text in enumerate(texts)}
+        vectors = self._encoder.encode_texts(texts)
+        return [
+            vectors[[places[caption.text] for caption in candidates]] @ image
+            for candidates, image in zip(captions, images, strict=True)
+        ]
 
 
 def _least_cut(captions: Sequence[str], supported: Sequence[str]) -> list[str]:

@@ -112,19 +112,17 @@ class Support:
             self._members[list(thing.classes), at] = 1.0
         self._heads = _heads(config.things)
 
-    def supported(self, captions: Sequence[str], images: Vectors) -> list[str]:
-        """Return what remains of the caption of each of n images.
+    def supported(self, captions: Sequence[str], image: Vectors) -> list[str]:
+        """Return what remains of each caption of an image.
 
         Args:
-            captions: n of them.
-            images: (n, dim) unit rows.
+            captions: of the image.
+            image: (dim,), of length one.
         """
-        words = 1.0 / (1.0 + np.exp(-(images @ self._weights[:-1] + self._weights[-1])))
-        shares = self._shares(images)
-        return [
-            _Check(self, row, some, self._named(some @ self._members)).caption(text)
-            for text, row, some in zip(captions, words, shares, strict=True)
-        ]
+        words = 1.0 / (1.0 + np.exp(-(image @ self._weights[:-1] + self._weights[-1])))
+        shares = self._shares(image)
+        check = _Check(self, words, shares, self._named(shares @ self._members))
+        return [check.caption(text) for text in captions]
 
     def chance(self, row: Scores, word: str) -> float:
         """Return the probability of a stem; 0 for one that there is no regression for."""
@@ -135,11 +133,10 @@ class Support:
         """Return the classes of the thing that is called so, else of all whose last word has this stem."""
         return self._heads.get(head, frozenset())
 
-    def _shares(self, images: Vectors) -> Scores:
-        logits = self.config.scale * (images @ self._classes.T)
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
-        return np.asarray(shares)
+    def _shares(self, image: Vectors) -> Scores:
+        logits = self.config.scale * (self._classes @ image)
+        shares = np.exp(logits - logits.max())
+        return np.asarray(shares / shares.sum())
 
     def _named(self, chances: Scores) -> Thing | None:
         """Return the most particular thing that is probable enough."""
