@@ -15,7 +15,7 @@ from PIL import Image
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import PrefixEncoder
 from catalens.models.bundle import load_bundle
-from catalens.models.compiled import compile_bundle, compiled_folder, is_compiled
+from catalens.models.compiled import LEAST_BYTES, compile_bundle, compiled_folder, is_compiled
 from catalens.models.export import export, export_image, seal
 from catalens.models.facts import Precision
 from catalens.models.hub.encoder import TorchEncoder
@@ -171,17 +171,20 @@ def test_a_compiled_encoder_is_made_once(parts: EncoderParts, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("least_cosine", "least_gain", "precision"), [(0.999, 0.0, "int8"), (1.1, 0.0, "bf16"), (0.999, 1e9, "bf16")]
+    ("least_bytes", "least_cosine", "least_gain", "precision"),
+    [(0, 0.999, 0.0, "int8"), (0, 1.1, 0.0, "bf16"), (0, 0.999, 1e9, "bf16"), (LEAST_BYTES, 0.999, 0.0, "bf16")],
 )
-def test_pictures_are_computed_in_bytes_where_that_agrees_and_pays(
+def test_large_image_towers_are_computed_in_bytes_where_that_agrees_and_pays(
     parts: EncoderParts,
     tmp_path: Path,
     pictures: list[Image.Image],
     monkeypatch: pytest.MonkeyPatch,
+    least_bytes: int,
     least_cosine: float,
     least_gain: float,
     precision: Precision,
 ) -> None:
+    monkeypatch.setattr("catalens.models.compiled.LEAST_BYTES", least_bytes)
     monkeypatch.setattr("catalens.models.compiled.LEAST_COSINE", least_cosine)
     monkeypatch.setattr("catalens.models.compiled.LEAST_GAIN", least_gain)
     folder = compiled_folder(tmp_path, parts.name, parts.revision)

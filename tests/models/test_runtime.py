@@ -137,6 +137,25 @@ def test_exact_means_float32(file: Path) -> None:
     assert (graph.run({"pixels": pixels})["vectors"] * image_rows(pixels)).sum(axis=1).min() > 0.999999
 
 
+@pytest.mark.parametrize(("threads", "pinned"), [(1, False), (3, False), (4, True), (None, True)])
+def test_threads_are_pinned_only_where_they_take_every_core(
+    file: Path, monkeypatch: pytest.MonkeyPatch, threads: int | None, *, pinned: bool
+) -> None:
+    """Two processes of one thread each would be pinned to the same core."""
+    openvino: Any = pytest.importorskip("openvino", reason="openvino is not installed")
+    monkeypatch.setattr("catalens.models.runtime.usable_cores", lambda: 4)
+    compiled: list[Any] = []
+
+    class Core(openvino.Core):
+        def compile_model(self, *arguments: Any) -> Any:
+            compiled.append(super().compile_model(*arguments))
+            return compiled[-1]
+
+    monkeypatch.setattr(openvino, "Core", Core)
+    load_graph(file, "openvino", threads=threads)
+    assert [each.get_property("ENABLE_CPU_PINNING") for each in compiled] == [pinned]
+
+
 def test_openvino_is_imported_without_its_converter_and_its_reports(tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="openvino is not installed")
     tiny_bundle(tmp_path)

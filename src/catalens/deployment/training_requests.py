@@ -19,7 +19,7 @@ PROGRAM = "train.py"
 SOURCE = "sourcedir.tar.gz"
 _MAX_HYPERPARAMETERS, _MAX_VALUE = 100, 2500
 _MAX_VOLUME_GB = 16_384
-_IMPORTED = ("numkong", "onnxruntime", "pillow", "pyarrow", "pyyaml", "rich", "tokenizers", "typer")
+_IMPORTED = ("numkong", "onnxruntime", "pillow", "pyarrow", "pyyaml", "rich", "threadpoolctl", "tokenizers", "typer")
 _IMPORTED_FOR_TORCH = ("accelerate", "huggingface_hub", "peft", "safetensors", "sentencepiece", "transformers")
 """What fine-tuning imports; numpy and torch are the container's, compiled for its hardware."""
 _TRAIN = '''"""Catalens in a SageMaker training container: what the training toolkit runs."""

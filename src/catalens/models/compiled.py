@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import shutil
-import statistics
 import tempfile
 import time
 from functools import cache
@@ -30,7 +29,9 @@ LEAST_COSINE = 0.999
 """The image graph is computed in 8 bits if its vectors of a few synthetic images agree with float32 to this cosine."""
 LEAST_GAIN = 1.2
 """Least speed-up for which 8 bits are used."""
-
+LEAST_BYTES = 10 * 10**6
+"""Least size of an image graph for which 8 bits are tried. A smaller one takes a millisecond, so that chance would
+decide which of two models with the same image tower is computed in 8 bits."""
 
 _COMPILERS = ("compiled.py", "export.py", "facts.py", "parts.py", "weights.py", "hub/*.py")
 """Our own code that decides what is compiled, of a model and of its preprocessing."""
@@ -97,7 +98,7 @@ def compile_bundle(parts: EncoderParts, folder: Path, runtime: str, threads: int
 
 
 def _try_bytes(parts: EncoderParts, folder: Path, runtime: str, threads: int | None) -> None:
-    """Replace a bundle's image graph by an 8-bit one if that agrees and is faster on this machine.
+    """Replace a bundle's image graph by an 8-bit one if it is large, and that agrees and is faster on this machine.
 
     The text graph stays as it is: its vectors would lose more, and packing has made it fast
     (docs/decisions/008-bytes.md).
@@ -105,6 +106,8 @@ def _try_bytes(parts: EncoderParts, folder: Path, runtime: str, threads: int | N
     from catalens.models.export import export_image, seal
 
     chosen, name = choose_runtime(runtime), GRAPHS[0]
+    if sum(each.stat().st_size for each in folder.glob(f"{name}*")) < LEAST_BYTES:
+        return
     with tempfile.TemporaryDirectory(dir=folder.parent) as place:
         file = Path(place) / name
         export_image(parts.image, file, preprocess=parts.preprocess, precision="int8")
@@ -112,7 +115,7 @@ def _try_bytes(parts: EncoderParts, folder: Path, runtime: str, threads: int | N
         exact = _vectors(load_graph(folder / name, chosen, threads=threads, exact=True), pixels)
         halves, in_bytes = (load_graph(each, chosen, threads=threads) for each in (folder / name, file))
         agree = (exact * _vectors(in_bytes, pixels)).sum(axis=1).min() >= LEAST_COSINE
-        if not agree or _seconds(halves, pixels) < LEAST_GAIN * _seconds(in_bytes, pixels):
+        if not agree or _gain(halves, in_bytes, pixels) < LEAST_GAIN:
             return
         for old in folder.glob(f"{name}*"):
             old.unlink()
@@ -135,10 +138,13 @@ def _vectors(graph: Graph, pixels: NDArray[np.uint8]) -> NDArray[Any]:
     return graph.run({"pixels": pixels}, ["vectors"])["vectors"]
 
 
+def _gain(slow: Graph, fast: Graph, pixels: NDArray[np.uint8]) -> float:
+    """Return how many times as long the first takes; in turns, so that other work slows both."""
+    turns = [(_seconds(slow, pixels), _seconds(fast, pixels)) for _ in range(5)]
+    return min(slow_s for slow_s, _ in turns) / min(fast_s for _, fast_s in turns)
+
+
 def _seconds(graph: Graph, pixels: NDArray[np.uint8]) -> float:
-    taken_s = []
-    for _ in range(3):
-        started_s = time.perf_counter()
-        _vectors(graph, pixels)
-        taken_s.append(time.perf_counter() - started_s)
-    return statistics.median(taken_s)
+    started_s = time.perf_counter()
+    _vectors(graph, pixels)
+    return time.perf_counter() - started_s

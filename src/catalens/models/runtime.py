@@ -171,7 +171,13 @@ def _import_openvino() -> ModuleType:
 def _openvino(file: Path, threads: int, *, exact: bool, cache: Path | None) -> Graph:
     openvino = _import_openvino()
     core = openvino.Core()
-    settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    settings: dict[str, Any] = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        # Pinned threads are a tenth faster alone, but every process begins at the first core: two of one thread each
+        # would share it and leave the second idle (docs/decisions/112-ray.md).
+        "ENABLE_CPU_PINNING": threads >= usable_cores(),
+    }
     if exact:
         settings["INFERENCE_PRECISION_HINT"] = "f32"
         settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0

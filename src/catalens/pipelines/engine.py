@@ -25,6 +25,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 
 from catalens.catalogue.sources import Entry, Item
+from catalens.core.blas import one_blas_thread
 from catalens.core.errors import AnswerError, CatalensError, InputError, ModelError
 from catalens.core.types import Outcome, Record
 from catalens.core.vectors import batched
@@ -254,7 +255,8 @@ class _Job:
         """Run one stage for some items."""
 
         def run(works: Sequence[Work]) -> list[tuple[Work, Values | CatalensError]]:
-            found = work_pass.steps[number].run([work.picture() for work in works])
+            with one_blas_thread():
+                found = work_pass.steps[number].run([work.picture() for work in works])
             if len(found) != len(works):
                 name = self._stages[number].name
                 raise ModelError(f"{name}: {len(found)} results were returned for {len(works)} pictures")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalens.core.blas import one_blas_thread
 from catalens.core.errors import CatalensError, ModelError
 from catalens.pipelines.halving import each_half
 from catalens.pipelines.loaded_steps import LoadedSteps
@@ -77,7 +78,8 @@ def _run(step: Step, pictures: Sequence[Picture]) -> list[Values | CatalensError
     results: list[Values | CatalensError] = [{} for _ in pictures]
 
     def run(places: Sequence[int]) -> list[int]:
-        found = step.run([pictures[at] for at in places])
+        with one_blas_thread():
+            found = step.run([pictures[at] for at in places])
         if len(found) != len(places):
             raise ModelError(f"the model returned {len(found)} results for {len(places)} pictures")
         for at, each in zip(places, found, strict=True):
