@@ -55,6 +55,7 @@ def test_every_family_becomes_a_bundle_of_the_same_vectors(
     assert (bundle.facts.preprocess.resize, bundle.facts.pad_id) == (made.preprocess.resize, made.pad_id)
     assert bundle.count_tokens(TEXTS[0]) == TorchEncoder(made, device="cpu").count_tokens(TEXTS[0])
     assert isinstance(bundle, PrefixEncoder) == (made.pad_id is None)
+    assert "\n" not in (tmp_path / "out" / "tokenizer.json").read_text(encoding="utf-8"), "half of it would be blanks"
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])

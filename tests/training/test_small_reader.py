@@ -97,6 +97,11 @@ def images() -> list[Image.Image]:
     return [Image.fromarray(rng.integers(0, 256, (64, 48, 3), dtype=np.uint8)) for _ in range(3)]
 
 
+def test_tokenizers_are_stored_without_blanks(folder: Path) -> None:
+    for place in (folder, folder / "reader"):
+        assert len((place / "tokenizer.json").read_text(encoding="utf-8").splitlines()) == 1
+
+
 def test_the_graphs_say_what_torch_says(shipped: BundleReader, reader: Reader, images: list[Image.Image]) -> None:
     _, features = shipped.encoder.encode_images_with(images, "features")
     cells = features[:, : CELLS * CHANNELS].reshape(-1, 1, CELLS, CHANNELS)

@@ -116,7 +116,7 @@ def write_bundle(parts: EncoderParts, folder: Path, precision: Precision) -> Non
     )
     parts.tokenizer.no_padding()
     parts.tokenizer.no_truncation()
-    parts.tokenizer.save(str(folder / "tokenizer.json"))
+    parts.tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     seal(
         folder,
         {

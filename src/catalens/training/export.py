@@ -142,7 +142,7 @@ def write_reader(
         folder / "words.onnx",
         as_bytes=True,
     )
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     body = {"sha256": sums(folder, bundled.FILES), "belief": belief and asdict(belief), "scores": scores}
     (folder / bundled.FACTS).write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
 
