@@ -9,10 +9,13 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed: make test-models")
 
-from catalens.tasks.schema import load_schema
+from catalens.tasks.assessment import Counts, Truth
+from catalens.tasks.attributes import build_schema_bank
+from catalens.tasks.schema import load_schema, parse_schema
 from catalens.training.closed_answers import is_val, label_questions, photograph_questions, plain_label
 from catalens.training.everyday_calibration import (
     Labelled,
+    held_out,
     join,
     photograph_subjects,
     photograph_truth,
@@ -20,8 +23,12 @@ from catalens.training.everyday_calibration import (
     wild_subjects,
     wild_truth,
 )
+from tests.support.word_encoder import WordEncoder
 
 SCHEMA = load_schema("everyday")
+SMALL = parse_schema(
+    'name: everyday\ngroups: {doing: {kind: exclusive, templates: ["{}"], labels: [running, riding]}}', origin="small"
+)
 DOG = ["A dog runs through snow.", "A brown dog in the snow .", "the dog is running", "snow and a dog", "A dog ."]
 MAN = ["A man sits on a bench .", "a man on a park bench", "A man sits .", "somebody on a bench", "A man ."]
 
@@ -51,8 +58,30 @@ def test_wild_labels_say_what_holds_and_that_nothing_does() -> None:
         None,
     ]
     vectors = np.ones((2, 4), np.float32)
-    joined, table, domains = join([Labelled("a", vectors, {"doing": [(), None]}), Labelled("b", vectors, {})], SCHEMA)
+    said = Labelled("some", "a", vectors, {"doing": [(), None]})
+    joined, table, domains = join([said, Labelled("others", "b", vectors, {})], SCHEMA)
     assert (len(joined), table["doing"], domains) == (4, [(), None, None, None], ["a", "a", "b", "b"])
+
+
+def test_things_do_nothing_and_of_animals_and_people_a_label_does_not_tell() -> None:
+    rows = [{"label": "motor scooter"}, {"label": "killer whale"}, {"label": "scuba diver"}, {"label": "no class"}]
+    assert wild_truth("objects", rows) == {"doing": [(), None, None, None]}
+
+
+def test_figures_are_of_pictures_that_nothing_was_learned_from() -> None:
+    encoder = WordEncoder(" ".join(label.name for label in SMALL.group("doing").labels), scale=12.0)
+    bank = build_schema_bank(encoder, SMALL)
+    rng = np.random.default_rng(0)
+    truth: list[Truth] = [["running", "riding"][at] for at in rng.integers(0, 2, 100)]
+    shown = [{str(each): 1.0} for each in truth]
+    # Half of the things at rest look like riding, which so cannot be told from them.
+    still = [{"riding": 1.0} if at % 2 else {"running": 0.1, "riding": 0.1} for at in range(100)]
+    people = Labelled("photographs", "everyday", encoder.pictures(shown), {"doing": truth})
+    things = Labelled("objects", "wild", encoder.pictures(still), {"doing": [()] * 100})
+    alone, both = (held_out(some, bank)["doing"] for some in ([people], [people, things]))
+    assert alone["photographs"] == Counts(100, 100, 100)
+    runs = truth.count("running")
+    assert both == {"photographs": Counts(runs, runs, 100), "objects": Counts(0, 0, 0)}
 
 
 def test_closed_questions_have_their_right_answer() -> None:

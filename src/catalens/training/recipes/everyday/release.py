@@ -27,18 +27,19 @@ from catalens.models.facts import read_facts
 from catalens.models.readers.bundled import FACTS as READER_FACTS
 from catalens.models.readers.bundled import FOLDER
 from catalens.models.registry import CALIBRATION, shipped
-from catalens.tasks.assessment import assess
+from catalens.tasks.attributes import build_schema_bank
 from catalens.tasks.calibration import save_calibration
+from catalens.tasks.schema import load_schema
 from catalens.training.captions import read_captions
 from catalens.training.evaluation import retrieval
-from catalens.training.everyday_calibration import learn_everyday, photograph_truth
+from catalens.training.everyday_calibration import figures_of, held_out, learn_from, read_collections
 from catalens.training.export import revision_of, write_bundle
 from catalens.training.kinds import name_texts, read_classes
 from catalens.training.pixels import read_photographs
 from catalens.training.recipes.everyday.features import CELLS, CHANNELS, SIDE, FrozenTower
 from catalens.training.recipes.everyday.head import ImageHead
 from catalens.training.recipes.everyday.recipe import LEAN, UNKNOWN, Recipe
-from catalens.training.release import calibrated, change_facts, encode_pictures, share
+from catalens.training.release import change_facts, share
 from catalens.training.towers import TextTower
 
 SOURCE = (
@@ -95,13 +96,11 @@ def write_everyday(run: Path, data: Path, out: Path, revision: str) -> None:
 
 
 def calibrate(encoder: Encoder, data: Path, out: Path) -> dict[str, Any]:
-    """Learn temperatures and thresholds from validation pictures; return what they do on `test`."""
-    calibration, bank, _ = learn_everyday(encoder, data)
-    save_calibration(calibration, out / CALIBRATION.format(schema="everyday"))
-    truth = photograph_truth(read_captions(data, "test"), bank.schema)
-    vectors = encode_pictures(encoder, read_photographs(data, "test"))
-    reports = assess(vectors, truth, bank, calibration=calibration)
-    return {report.group: calibrated(report) for report in reports}
+    """Learn temperatures and thresholds from validation pictures; return what they do on pictures kept aside."""
+    bank = build_schema_bank(encoder, load_schema("everyday"))
+    collections = read_collections(encoder, data, bank)
+    save_calibration(learn_from(collections, bank), out / CALIBRATION.format(schema="everyday"))
+    return figures_of(held_out(collections, bank))
 
 
 def found(encoder: Encoder, data: Path) -> dict[str, float]:
@@ -162,10 +161,11 @@ def write_card(folder: Path) -> None:
         )
         answers = head + "| question | rows | most frequent | right |\n|---|---|---|---|\n" + "\n".join(rows)
     calibration = [
-        f"| {name} | {each['rows']} | {each['ece_before']:.3f} | {each['ece_after']:.3f} "
-        f"| {share(each['precision'])} | {share(each['recall'])} |"
-        for name, each in scores["calibration"].items()
-        if each["rows"]
+        f"| {group} | {name} | {given} | {share(right / given if given else None)} "
+        f"| {share(right / there if there else None)} |"
+        for group, row in scores["calibration"].items()
+        for name, (right, given, there) in row.items()
+        if given or there
     ]
     recipe = Recipe()
     size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6
