@@ -121,7 +121,7 @@ everyday: $(VENV)/.train  ## train the everyday encoder and reader again from th
 	$(BIN)/python -m catalens.training.recipes.readers.release everyday --data $(CATALENS_DATA) --run runs/rewarded-everyday
 	$(BIN)/python -m catalens.training.caption_support everyday --data $(CATALENS_DATA)
 
-eval-bundled: $(VENV)/.train  ## scores of the bundled encoders on every labelled validation table, beside the majority's; fails where one is worse than at the release
+eval-bundled: $(VENV)/.train  ## scores of the bundled models on every labelled validation table, beside the majority's, and contact sheets of the worst errors; fails where one is worse than at the release
 	$(BIN)/python -m catalens.training.recipes.unified.evaluate --data $(CATALENS_DATA)
 
 .PHONY: bench-scale

@@ -52,6 +52,16 @@ def test_a_title_and_a_score_are_drawn() -> None:
     assert 0 < bars[1] < bars[2] < bars[3]
 
 
+def test_a_note_is_drawn_below_the_score_and_every_cell_has_room_for_it() -> None:
+    picture = Image.new("RGB", (30, 40))
+    plain, noted, long = (
+        contact_sheet([Cell(picture, "x", 0.5, note), Cell(picture)]) for note in ("", "is: a dog", "is: a dog " * 40)
+    )
+    assert plain.height < noted.height == long.height
+    ink = np.argwhere((np.asarray(noted.crop((0, plain.height - 60, *noted.size))) == (102, 112, 133)).all(axis=-1))
+    assert len(ink) > 20
+
+
 def test_an_empty_sheet_is_a_sheet_and_too_large_a_one_is_refused() -> None:
     assert contact_sheet([], title="nothing like it").width > 100
     with pytest.raises(InputError, match="401 pictures"):

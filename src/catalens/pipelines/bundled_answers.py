@@ -13,14 +13,9 @@ from catalens.pipelines.attributes import SchemaReader, schema_reader
 from catalens.pipelines.session import Session
 from catalens.tasks.answers import AnswerChooser, ClosedAnswer, choose
 from catalens.tasks.captions import clean_answer
-from catalens.tasks.known_answers import answer_from_attributes
-from catalens.tasks.question_kinds import parse_question
-from catalens.tasks.schema import UNKNOWN
+from catalens.tasks.known_answers import checked_answer
 
 Row = TypeVar("Row")
-
-_NOT_GUESSED = frozenset({"thing", "other"})
-"""Kinds of questions that the everyday reader cannot answer: it was trained on people, places and actions."""
 
 
 @runtime_checkable
@@ -89,11 +84,7 @@ class BundledAnswers:
             self._schemas[encoder.name] = schema_reader(encoder, EVERYDAY, self._session)
         checked: list[list[str]] = []
         for attributes, answers in zip(self._schemas[encoder.name](part.encoded.vectors), written, strict=True):
-            row: list[str] = []
-            for question, answer in zip(questions, answers, strict=True):
-                known = answer_from_attributes(question, attributes).value
-                row.append(known if known != UNKNOWN or parse_question(question).kind in _NOT_GUESSED else answer)
-            checked.append(row)
+            checked.append([checked_answer(*pair, attributes) for pair in zip(questions, answers, strict=True)])
         return checked
 
     def _chooser(self, part: ReaderPart) -> AnswerChooser | None:

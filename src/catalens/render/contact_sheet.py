@@ -17,7 +17,7 @@ _MARGIN, _GAP, _PAD = 28, 16, 10
 _PICTURE_WH = (200, 240)
 _PAGE, _CARD, _LINE = "#eef0f3", "#ffffff", "#d9dde3"
 _INK, _SOFT_INK, _ACCENT, _EMPTY = "#1c2430", "#667085", "#2f6fde", "#dcdfe4"
-_TITLE_LINES = 2
+_TITLE_LINES, _NOTE_LINES = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,13 @@ class Cell:
         picture: anything `read_image` reads.
         title: shown under it in at most two lines.
         score: shown as a number and, from 0 to 1, as a bar; None shows neither.
+        note: shown below in smaller letters, in at most three lines.
     """
 
     picture: Source
     title: str = ""
     score: float | None = None
+    note: str = ""
 
 
 def contact_sheet(cells: Sequence[Cell], *, title: str = "", columns: int = 5) -> Image.Image:
@@ -53,7 +55,7 @@ def contact_sheet(cells: Sequence[Cell], *, title: str = "", columns: int = 5) -
         )
     across = max(1, min(columns, len(cells)))
     down = -(-len(cells) // across)
-    card_w, card_h = _card_size()
+    card_wh = card_w, card_h = _card_size(has_notes=any(cell.note for cell in cells))
     width = 2 * _MARGIN + across * card_w + (across - 1) * _GAP
     heading = wrap(title, font(24), width - 2 * _MARGIN, max_lines=3) or ([] if cells else ["nothing found"])
     top = _MARGIN + len(heading) * line_height(font(24)) + (_GAP if heading else 0)
@@ -62,18 +64,19 @@ def contact_sheet(cells: Sequence[Cell], *, title: str = "", columns: int = 5) -
     _write(draw, heading, (_MARGIN, _MARGIN), size_px=24)
     for place, cell in enumerate(cells):
         row, column = divmod(place, across)
-        _draw_card(sheet, draw, cell, (_MARGIN + column * (card_w + _GAP), top + row * (card_h + _GAP)))
+        _draw_card(sheet, draw, cell, (_MARGIN + column * (card_w + _GAP), top + row * (card_h + _GAP)), card_wh)
     return sheet
 
 
-def _card_size() -> tuple[int, int]:
-    text_height = _TITLE_LINES * line_height(font(15)) + line_height(font(13)) + 10
+def _card_size(*, has_notes: bool) -> tuple[int, int]:
+    text_height = _TITLE_LINES * line_height(font(15)) + (1 + has_notes * _NOTE_LINES) * line_height(font(13)) + 10
     return _PICTURE_WH[0] + 2 * _PAD, _PICTURE_WH[1] + 3 * _PAD + text_height
 
 
-def _draw_card(sheet: Image.Image, draw: ImageDraw.ImageDraw, cell: Cell, corner: tuple[int, int]) -> None:
-    left, top = corner
-    card_w, card_h = _card_size()
+def _draw_card(
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, cell: Cell, corner: tuple[int, int], size_wh: tuple[int, int]
+) -> None:
+    (left, top), (card_w, card_h) = corner, size_wh
     draw.rounded_rectangle((left, top, left + card_w - 1, top + card_h - 1), 10, fill=_CARD, outline=_LINE)
     width, height = _PICTURE_WH
     try:
@@ -87,8 +90,11 @@ def _draw_card(sheet: Image.Image, draw: ImageDraw.ImageDraw, cell: Cell, corner
     text_top = top + height + 2 * _PAD
     lines = wrap(cell.title, font(15), width, max_lines=_TITLE_LINES)
     _write(draw, lines, (left + _PAD, text_top), size_px=15)
+    score_top = text_top + _TITLE_LINES * line_height(font(15)) + 6
     if cell.score is not None:
-        _draw_score(draw, cell.score, (left + _PAD, text_top + _TITLE_LINES * line_height(font(15)) + 6))
+        _draw_score(draw, cell.score, (left + _PAD, score_top))
+    note = wrap(cell.note, font(13), width, max_lines=_NOTE_LINES)
+    _write(draw, note, (left + _PAD, score_top + line_height(font(13))), size_px=13, colour=_SOFT_INK)
 
 
 def _draw_score(draw: ImageDraw.ImageDraw, score: float, corner: tuple[int, int]) -> None:

@@ -40,6 +40,8 @@ _OF_WHAT = {
 }
 """Words of a question → the group that it asks for."""
 _PEOPLE = frozenset({"people", "persons", "person"})
+_NOT_GUESSED = frozenset({"thing", "other"})
+"""Kinds of questions that a small everyday reader cannot answer: it was trained on people, places and actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,16 @@ def answer_from_attributes(
     if asked.kind == "colour" and colours and not asked.about:
         return KnownAnswer(colours[0][0], colours[0][1], "measured colour")
     return _unknown()
+
+
+def checked_answer(question: str, written: str, attributes: Attributes) -> str:
+    """Return what is known of a picture, else what a small reader wrote; what a thing is, is never guessed.
+
+    >>> checked_answer("What is it?", "no", {}), checked_answer("How many people are there?", "two", {})
+    ('unknown', 'two')
+    """
+    known = answer_from_attributes(question, attributes).value
+    return known if known != UNKNOWN or parse_question(question).kind in _NOT_GUESSED else written
 
 
 def _value(attribute: Attribute) -> KnownAnswer:

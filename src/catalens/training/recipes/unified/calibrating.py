@@ -23,7 +23,7 @@ from catalens.training.captions import read_captions
 from catalens.training.fashion import read_products
 from catalens.training.kinds import read_classes
 from catalens.training.questions import everyday_facts
-from catalens.training.recipes.unified.evaluate import FACT_OF, Evaluator, cache_folder
+from catalens.training.recipes.unified.evaluator import FACT_OF, Evaluator, cache_folder
 from catalens.training.recipes.unified.targets import GROCERY_SUBJECTS, subjects_of
 from catalens.training.recipes.unified.wild import GARMENTS, read_wild
 

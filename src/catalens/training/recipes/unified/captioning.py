@@ -12,40 +12,30 @@ from catalens.core.types import Decoding
 from catalens.core.vectors import batched
 from catalens.tasks.caption_metrics import bleu, cider
 from catalens.tasks.captions import clean_caption
-from catalens.training.caption_truth import (
-    CaptionTruth,
-    Truth,
-    garment_truth,
-    judge,
-    object_truth,
-    shelf_truth,
-)
+from catalens.training.caption_truth import Truth, judge
 from catalens.training.captions import read_captions
-from catalens.training.kinds import read_classes
-from catalens.training.pixels import read_photographs
 from catalens.training.recipes.unified.figures import Figure
-from catalens.training.recipes.unified.wild import read_wild
+from catalens.training.recipes.unified.mistakes import Mistake, Mistakes
+from catalens.training.recipes.unified.tables import LabelledTable
 
 AS_A_USER = Decoding(max_tokens=24)
 _CONSTANTS = 20
 """Captions said most often, of which the best constant one is the majority's share."""
 
 
-def caption_figures(reader: Captioner, data: Path, split: str) -> list[Figure]:
+def caption_figures(
+    reader: Captioner, tables: Sequence[LabelledTable], data: Path, split: str, mistakes: Mistakes
+) -> list[Figure]:
     """Caption each table as a command does, and judge every caption by human captions or labels."""
-    references = read_captions(data, split)
-    said = captions_of(reader, read_photographs(data, split))
-    out = judged("photographs", said, [CaptionTruth(texts) for texts in references])
-    out.append(Figure("photographs", "captions: BLEU-4", bleu(said, references)[3], None, len(said)))
-    out.append(Figure("photographs", "captions: CIDEr-D", cider(said, references), None, len(said)))
-    classes = {name.lower(): each for each in reversed(read_classes()) for name in each.names}
-    for table, name, truth in (
-        ("objects", "objects", lambda row: object_truth(row, classes)),
-        ("grocery", "groceries", shelf_truth),
-        ("clothing", "clothes at home", garment_truth),
-    ):
-        rows = read_wild(data, table, "val")
-        out += judged(name, captions_of(reader, [row.picture for row in rows]), [truth(row) for row in rows])
+    out = []
+    for table in tables:
+        said = captions_of(reader, table.pictures)
+        out += judged(table.name, said, table.truths)
+        if table.file == "everyday":
+            references = read_captions(data, split)
+            out.append(Figure(table.name, "captions: BLEU-4", bleu(said, references)[3], None, len(said)))
+            out.append(Figure(table.name, "captions: CIDEr-D", cider(said, references), None, len(said)))
+        mistakes.add(f"captions: {table.name}", false_ones(table, said))
     return out
 
 
@@ -58,22 +48,33 @@ def captions_of(reader: Captioner, pictures: Sequence[bytes]) -> list[str]:
     return said
 
 
-def judged(table: str, captions: Sequence[str], truths: Sequence[Truth]) -> list[Figure]:
+def judged(table: str, said: Sequence[str], truths: Sequence[Truth], *, what: str = "captions") -> list[Figure]:
     """Count the verdicts; a caption is false if its subject is, and partly true if another phrase is false.
 
+    >>> from catalens.training.caption_truth import CaptionTruth
     >>> truth = CaptionTruth(["a dog runs"])
     >>> [round(each.value, 2) for each in judged("t", ["a dog", "a cat", "something unknown"], [truth] * 3)]
     [0.33, 0.33, 0.5, 0.0]
     """
-    verdicts = [judge(caption, truth) for caption, truth in zip(captions, truths, strict=True)]
-    said = [each for each in verdicts if not each.is_unknown]
-    count, among = len(verdicts), max(1, len(said))
-    right = sum(each.subject is True for each in said)
-    constants = [text for text, _ in Counter(captions).most_common(_CONSTANTS)]
+    verdicts = [judge(text, truth) for text, truth in zip(said, truths, strict=True)]
+    given = [each for each in verdicts if not each.is_unknown]
+    count, among = len(verdicts), max(1, len(given))
+    right = sum(each.subject is True for each in given)
+    constants = [text for text, _ in Counter(said).most_common(_CONSTANTS)]
     best = max(sum(judge(text, truth).subject is True for truth in truths) for text in constants)
     return [
-        Figure(table, "captions: true or partly", right / count, best / count, count),
-        Figure(table, "captions: unknown", 1 - len(said) / count, None, count),
-        Figure(table, "captions: false subject", sum(each.subject is False for each in said) / among, None, len(said)),
-        Figure(table, "captions: false phrase", sum(each.has_false_phrase for each in said) / among, None, len(said)),
+        Figure(table, f"{what}: true or partly", right / count, best / count, count),
+        Figure(table, f"{what}: unknown", 1 - len(given) / count, None, count),
+        Figure(table, f"{what}: false subject", sum(each.subject is False for each in given) / among, None, len(given)),
+        Figure(table, f"{what}: false phrase", sum(each.has_false_phrase for each in given) / among, None, len(given)),
+    ]
+
+
+def false_ones(table: LabelledTable, said: Sequence[str], *, question: str = "") -> list[Mistake]:
+    """Return what names a subject that is not there."""
+    rows = zip(table.pictures, said, table.truths, table.told, strict=True)
+    return [
+        Mistake(picture, f"{question} {text}".strip(), told)
+        for picture, text, truth, told in rows
+        if judge(text, truth).subject is False
     ]

@@ -1,311 +1,41 @@
-"""Evaluates the bundled encoders on all labelled tables: `python -m catalens.training.recipes.unified.evaluate`.
+"""Evaluates the bundled models on all labelled tables: `python -m catalens.training.recipes.unified.evaluate`.
 
-Prints one row per figure, beside that of the most frequent answer, and fails where one is worse than when the bundles
-were released (`figures.json` beside this file; `--keep` writes it). Only validation rows are used unless `--split test`
-asks for the test splits, once, for a release.
+Prints one row per figure, beside that of the most frequent answer, draws the worst errors as contact sheets, and fails
+where a figure is worse than when the bundles were released (`figures.json` beside this file; `--keep` writes it). Only
+validation rows are used unless `--split test` asks for the test splits, once, for a release.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from catalens.core.images import read_image
-from catalens.core.protocols import Encoder
-from catalens.core.types import Vectors
-from catalens.core.vectors import batched
-from catalens.models.gate import load_gate
+from catalens.models.readers.auto import AutoReader
 from catalens.models.readers.registry import load_reader
-from catalens.models.registry import CALIBRATION, load_encoder, shipped, shipped_calibration
+from catalens.models.registry import load_encoder
 from catalens.models.routing import EVERYDAY, PRODUCT
-from catalens.tasks.attributes import Attribute, SchemaBank, build_schema_bank, read_attributes
-from catalens.tasks.calibration import Calibration, load_calibration
-from catalens.tasks.schema import load_schema
-from catalens.training.captions import read_captions
-from catalens.training.evaluation import accuracy, retrieval
-from catalens.training.fashion import read_products
-from catalens.training.kinds import read_classes
-from catalens.training.pixels import nonsense, png, read_photographs
-from catalens.training.questions import everyday_facts
+from catalens.training.recipes.unified.asking import answer_figures
 from catalens.training.recipes.unified.captioning import caption_figures
-from catalens.training.recipes.unified.figures import (
-    CONFIDENT,
-    KEPT,
-    Figure,
-    read_figures,
-    shortfalls,
-    table_of,
-    value_figures,
-)
-from catalens.training.recipes.unified.targets import subjects_of
-from catalens.training.recipes.unified.wild import (
-    GARMENT_WORDS,
-    GARMENTS,
-    coarse_labels,
-    grocery_words,
-    read_wild,
-)
-
-PRODUCT_GROUPS = ("type", "colour", "gender")
-FACT_OF = {"place": "inside", "scene": "place", "people": "people", "doing": "doing"}
-"""Group of the everyday schema → the kind of fact that captions tell."""
+from catalens.training.recipes.unified.evaluator import Evaluator, cache_folder
+from catalens.training.recipes.unified.figures import KEPT, Figure, read_figures, shortfalls, table_of
+from catalens.training.recipes.unified.main_tags import main_tag_figures
+from catalens.training.recipes.unified.tables import read_tables
 
 
-class Evaluator:
-    """Encodes each table once with an encoder for products and one for everything else, which may be the same."""
-
-    def __init__(
-        self,
-        product: Encoder,
-        everyday: Encoder,
-        data: Path,
-        *,
-        cache: Path,
-        split: str = "val",
-        calibrations: Path | None = None,
-    ) -> None:
-        """Take the encoders, the tables' folder, a folder for vectors, and one with calibrations of other encoders."""
-        self.product, self.everyday, self.data, self.split = product, everyday, data, split
-        self._cache, self.calibrations = cache, calibrations
-        self._banks: dict[str, tuple[SchemaBank, Calibration | None]] = {}
-
-    def all(self) -> list[Figure]:
-        """Return every figure."""
-        parts: tuple[Callable[[], list[Figure]], ...] = (
-            self.products,
-            self.clothing,
-            self.grocery,
-            self.photographs,
-            self.objects,
-            self.nonsense,
-            self.mixed,
-            self.routed,
-        )
-        return [figure for part in parts for figure in part()]
-
-    def products(self) -> list[Figure]:
-        """Zero-shot labels of the shop's own products, and titles that find their picture."""
-        rows = list(read_products(self.data / "fashion", self.split))
-        vectors = self.images(self.product, f"fashion-{self.split}", lambda: [row.picture for row in rows])
-        bank, _ = self.bank("fashion", self.product)
-        out = []
-        for name in PRODUCT_GROUPS:
-            labels = {label: at for at, label in enumerate(bank.schema.group(name).label_names)}
-            known = [(at, labels[row.labels[name]]) for at, row in enumerate(rows) if row.labels.get(name) in labels]
-            where, truth = (np.array(column) for column in zip(*known, strict=True))
-            cosines = vectors[where] @ bank.banks[name].vectors.astype(np.float32).T
-            found = accuracy(cosines, truth)
-            out.append(Figure("products", name, found.top1, found.majority, found.rows))
-        found_titles = retrieval(
-            self.product.encode_texts([row.title for row in rows]), vectors, list(range(len(rows)))
-        )
-        return [
-            *out,
-            Figure("products", "title R@1", found_titles.recall_at_1, None, len(rows)),
-            Figure("products", "title R@10", found_titles.recall_at_10, None, len(rows)),
-        ]
-
-    def clothing(self) -> list[Figure]:
-        """Article types of clothes photographed at home, free and among the table's own labels."""
-        rows = read_wild(self.data, "clothing", "val")
-        vectors = self.images(self.product, "clothing-val", lambda: [row.picture for row in rows])
-        read = self._read("fashion", self.product, vectors)
-        out = value_figures("clothes at home", [each["type"] for each in read], [GARMENTS[row.label] for row in rows])
-        labels = list(GARMENT_WORDS)
-        texts = [f"a photo of a {GARMENT_WORDS[label][0]}" for label in labels]
-        truth = [labels.index(row.label) for row in rows]
-        for encoder in self._encoders():
-            seen = self.images(encoder, "clothing-val", lambda: [row.picture for row in rows])
-            out.append(
-                _closed(
-                    "clothes at home", f"among {len(labels)} labels, {_plain(encoder)}", encoder, texts, seen, truth
-                )
-            )
-        return out
-
-    def grocery(self) -> list[Figure]:
-        """Groceries among their own labels, the main subject, and what is said to be done in pictures of no one."""
-        rows = read_wild(self.data, "grocery", "val")
-        vectors = self.images(self.everyday, "grocery-val", lambda: [row.picture for row in rows])
-        labels = coarse_labels(rows)
-        texts = [f"a photo of {grocery_words(label)[-1]}" for label in labels]
-        truth = [labels.index(row.coarse) for row in rows]
-        read = self._read("everyday", self.everyday, vectors)
-        allowed = {
-            "Fruit": ("fruit",),
-            "Vegetables": ("vegetable", "mushroom", "fruit"),
-            "Packages": ("bottle", "drink"),
-        }
-        groups = [allowed[_group(row.id)] for row in rows]
-        doing = float(np.mean(["doing" in each and bool(each["doing"].values) for each in read]))
-        return [
-            _closed("groceries", f"among {len(labels)} labels", self.everyday, texts, vectors, truth),
-            *value_figures("groceries", [each["subject"] for each in read], groups),
-            Figure("groceries", "something done", doing, 0.0, len(rows)),
-        ]
-
-    def photographs(self) -> list[Figure]:
-        """Retrieval between photographs and captions, and what captions agree on."""
-        captions = read_captions(self.data, self.split)
-        vectors = self.images(self.everyday, f"everyday-{self.split}", lambda: read_photographs(self.data, self.split))
-        texts = self.everyday.encode_texts([text for each in captions for text in each])
-        owner = np.repeat(np.arange(len(captions)), [len(each) for each in captions])
-        forth = retrieval(texts, vectors, owner.tolist())
-        scores = texts @ vectors.T
-        best = np.array([scores[owner == i, i].max() for i in range(len(vectors))])
-        back = (scores > best[None, :]).sum(axis=0)
-        known = [{fact.kind: fact.answer for fact in everyday_facts(texts)} for texts in captions]
-        read = self._read("everyday", self.everyday, vectors)
-        out = [
-            Figure("photographs", "caption R@1", forth.recall_at_1, None, forth.queries),
-            Figure("photographs", "caption R@10", forth.recall_at_10, None, forth.queries),
-            Figure("photographs", "picture R@10", float((back < 10).mean()), None, len(vectors)),
-        ]
-        for group, kind in FACT_OF.items():
-            names = self.bank("everyday", self.everyday)[0].schema.group(group).label_names
-            some = [at for at, row in enumerate(known) if row.get(kind) in names]
-            given = [at for at in some if group in read[at] and read[at][group].values]
-            right = sum(read[at][group].value == known[at][kind] for at in given)
-            top = Counter(known[at][kind] for at in some).most_common(1)[0][1] / len(some)
-            out.append(Figure("photographs", f"{group}: precision", right / max(1, len(given)), top, len(given)))
-            out.append(Figure("photographs", f"{group}: recall", right / len(some), top, len(some)))
-        return out
-
-    def objects(self) -> list[Figure]:
-        """The main subject of one picture per ImageNet class, and the class among all thousand."""
-        rows = read_wild(self.data, "objects")
-        vectors = self.images(self.everyday, "objects", lambda: [row.picture for row in rows])
-        classes = read_classes()
-        place = {name.lower(): at for at, each in reversed(list(enumerate(classes))) for name in each.names}
-        subjects = subjects_of(classes, load_schema("everyday").group("subject"))
-        allowed = [subjects[place[row.label.lower()]] if row.label.lower() in place else () for row in rows]
-        read = self._read("everyday", self.everyday, vectors)
-        texts = [f"a photo of a {each.names[0]}" for each in classes]
-        kept = [at for at, row in enumerate(rows) if row.label.lower() in place]
-        truth = [place[rows[at].label.lower()] for at in kept]
-        return [
-            *value_figures("objects", [each["subject"] for each in read], allowed),
-            _closed("objects", "among 1000 labels", self.everyday, texts, vectors[kept], truth),
-        ]
-
-    def nonsense(self) -> list[Figure]:
-        """Drawn blanks, noise and pages that get a confident type or subject."""
-        made = nonsense(400, np.random.default_rng(1))
-        out = []
-        for schema, group, encoder in (("fashion", "type", self.product), ("everyday", "subject", self.everyday)):
-            vectors = self.images(encoder, "nonsense-judged", lambda: [png(each) for each in made])
-            read = [each[group] for each in self._read(schema, encoder, vectors)]
-            sure = float(np.mean([bool(each.values) and each.confidence >= CONFIDENT for each in read]))
-            out.append(Figure("nonsense", f"confident {group}", sure, 0.0, len(made)))
-        return out
-
-    def mixed(self) -> list[Figure]:
-        """Products and photographs in one index: how often a title or a caption finds its own."""
-        rows = list(read_products(self.data / "fashion", self.split))
-        captions = read_captions(self.data, self.split)
-        out = []
-        for encoder in self._encoders():
-            sold = self.images(encoder, f"fashion-{self.split}", lambda: [row.picture for row in rows])
-            seen = self.photograph_vectors(encoder)
-            items = np.concatenate([sold, seen])
-            titles = encoder.encode_texts([row.title for row in rows])
-            first = encoder.encode_texts([each[0] for each in captions])
-            found = retrieval(titles, items, list(range(len(rows))))
-            told = retrieval(first, items, list(range(len(rows), len(items))))
-            out.append(Figure("one index", f"title R@10, {_plain(encoder)}", found.recall_at_10, None, len(rows)))
-            out.append(Figure("one index", f"caption R@10, {_plain(encoder)}", told.recall_at_10, None, len(captions)))
-        return out
-
-    def routed(self) -> list[Figure]:
-        """How many pictures of each table the gate sends to the encoder for products, where there are two encoders."""
-        if self.product is self.everyday:
-            return []
-        gate = load_gate(shipped(PRODUCT), self.product.dim)
-        tables = {
-            "products": (f"fashion-{self.split}", lambda: self._sold()),
-            "clothes at home": ("clothing-val", lambda: self._wild("clothing")),
-            "groceries": ("grocery-val", lambda: self._wild("grocery")),
-            "photographs": (f"everyday-{self.split}", lambda: read_photographs(self.data, self.split)),
-            "objects": ("objects", lambda: self._wild("objects")),
-        }
-        out = []
-        for table, (name, read) in tables.items():
-            sent = gate.products(self.images(self.product, name, read))
-            out.append(Figure(table, "sent to the encoder for products", float(sent.mean()), None, len(sent)))
-        return out
-
-    def _sold(self) -> list[bytes]:
-        return [row.picture for row in read_products(self.data / "fashion", self.split)]
-
-    def _wild(self, table: str) -> list[bytes]:
-        return [row.picture for row in read_wild(self.data, table, "val")]
-
-    def _encoders(self) -> list[Encoder]:
-        return [self.product] if self.product is self.everyday else [self.product, self.everyday]
-
-    def photograph_vectors(self, encoder: Encoder) -> Vectors:
-        """Return (n, dim) of the split's everyday photographs."""
-        return self.images(encoder, f"everyday-{self.split}", lambda: read_photographs(self.data, self.split))
-
-    def bank(self, schema: str, encoder: Encoder) -> tuple[SchemaBank, Calibration | None]:
-        """Return the encoded labels of a schema, and the calibration beside the encoder if there is one."""
-        if schema not in self._banks:
-            file = shipped_calibration(encoder.name, schema)
-            own = self.calibrations and self.calibrations / CALIBRATION.format(schema=schema)
-            path = own if own and own.is_file() else file
-            learned = load_calibration(path) if path else None
-            self._banks[schema] = build_schema_bank(encoder, load_schema(schema)), learned
-        return self._banks[schema]
-
-    def _read(self, schema: str, encoder: Encoder, vectors: Vectors) -> list[Mapping[str, Attribute]]:
-        bank, learned = self.bank(schema, encoder)
-        return list(read_attributes(vectors, bank, calibration=learned))
-
-    def images(self, encoder: Encoder, table: str, read: Callable[[], Sequence[bytes]]) -> Vectors:
-        """Encode a table, or take its vectors from the cache."""
-        file = self._cache / f"{encoder.name.replace('/', '_')}.{table}.npy"
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            np.save(file, encode(encoder, read()))
-        found: Vectors = np.load(file)
-        return found
-
-
-def encode(encoder: Encoder, pictures: Sequence[bytes]) -> Vectors:
-    """Encode pictures as a command does: (n, dim)."""
-    return np.concatenate(
-        [
-            encoder.encode_images([read_image(data, at_least=encoder.input_size_wh) for data in some])
-            for some in batched(pictures, 32)
-        ]
-    )
-
-
-def _closed(
-    table: str, name: str, encoder: Encoder, texts: Sequence[str], vectors: Vectors, truth: Sequence[int]
-) -> Figure:
-    found = accuracy(vectors @ encoder.encode_texts(list(texts)).T, np.array(truth))
-    return Figure(table, name, found.top1, found.majority, found.rows)
-
-
-def _plain(encoder: Encoder) -> str:
-    return encoder.name.partition("@")[0]
-
-
-def _group(identifier: str) -> str:
-    return identifier.partition("/")[0]
-
-
-def cache_folder(base: Path, *encoders: Encoder) -> Path:
-    """Return a folder for vectors that no other weights share."""
-    return base / hashlib.sha256(" ".join(each.name for each in encoders).encode()).hexdigest()[:8]
+def shipped_figures(evaluator: Evaluator, threads: int) -> list[Figure]:
+    """Return what the bundled encoders and readers say together: main tags, captions and answers."""
+    tables, mistakes = read_tables(evaluator.data, evaluator.split), evaluator.mistakes
+    reader = load_reader(PRODUCT, threads=threads)
+    assert isinstance(reader, AutoReader)
+    attributes = partial(evaluator.read, "everyday", evaluator.everyday)
+    return [
+        *main_tag_figures(evaluator, tables, mistakes),
+        *caption_figures(reader, tables, evaluator.data, evaluator.split, mistakes),
+        *answer_figures(reader, tables, attributes, mistakes),
+    ]
 
 
 def main() -> None:
@@ -318,6 +48,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("runs/evaluation"), help="folder for image vectors")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--sheets", type=Path, default=Path("runs/evaluation/sheets"), help="folder for contact sheets")
     parser.add_argument("--keep", action="store_true", help="keep these figures as those of the release")
     options = parser.parse_args()
     product = load_encoder(options.product, threads=options.threads)
@@ -334,12 +65,14 @@ def main() -> None:
     shipped_ones = (options.product, options.everyday) == (PRODUCT, EVERYDAY)
     figures = evaluator.all()
     if shipped_ones:
-        figures += caption_figures(load_reader(PRODUCT, threads=options.threads), options.data, options.split)
+        figures += shipped_figures(evaluator, options.threads)
     print(table_of(figures))  # noqa: T201 - the point of the command
+    for sheet in evaluator.mistakes.write(options.sheets):
+        print(sheet)  # noqa: T201
+    worse = shortfalls(figures, read_figures(KEPT)) if shipped_ones and options.split == "val" else []
     written = json.dumps([asdict(each) for each in figures], indent=1) + "\n"
     for file in [options.json] * bool(options.json) + [KEPT] * options.keep:
         file.write_text(written, encoding="utf-8")
-    worse = shortfalls(figures, read_figures(KEPT)) if shipped_ones and options.split == "val" else []
     if worse:
         raise SystemExit("worse than when the bundles were released:\n" + "\n".join(worse))
 

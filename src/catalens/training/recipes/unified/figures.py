@@ -19,7 +19,7 @@ CONFIDENT = 0.5
 SLACK = 0.01
 """What a figure may be worse by: two runtimes differ by up to .007 on the same pictures."""
 _HARM = ("wrong", "something done", "confident", "false")
-_NOT_JUDGED = ("sent to", "captions: unknown")
+_NOT_JUDGED = ("sent to", ": unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def read_figures(file: Path) -> list[Figure]:
 def shortfalls(figures: Sequence[Figure], released: Sequence[Figure]) -> list[str]:
     """Say what is worse than at the release, or is not measured any more.
 
-    A share of wrong answers is worse when it is higher; how many pictures go to which encoder, and how many captions
-    are "unknown", is not judged.
+    A share of wrong answers is worse when it is higher; how many pictures go to which encoder, and how often the answer
+    is "unknown", is not judged.
 
     >>> then = [Figure("groceries", "wrong", 0.02, None, 600), Figure("products", "type", 0.87, 0.1, 1500)]
     >>> shortfalls([Figure("groceries", "wrong", 0.04, None, 600)], then)
@@ -91,7 +91,7 @@ def shortfalls(figures: Sequence[Figure], released: Sequence[Figure]) -> list[st
     now = {(each.table, each.name): each.value for each in figures}
     out = []
     for then in released:
-        if then.name.startswith(_NOT_JUDGED):
+        if any(words in then.name for words in _NOT_JUDGED):
             continue
         value = now.get((then.table, then.name))
         harm = any(word in then.name for word in _HARM)

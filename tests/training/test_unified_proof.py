@@ -1,0 +1,145 @@
+"""What the evaluation counts: main tags, answers, the worst errors; and that it asks as the commands do."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: make test-models")
+
+from PIL import Image
+
+from catalens.core.images import read_image
+from catalens.core.types import GREEDY, Tag
+from catalens.demo.drawn import draw_catalogue
+from catalens.models.readers.auto import AutoReader
+from catalens.models.readers.registry import load_reader
+from catalens.models.registry import shipped_calibration
+from catalens.pipelines.bundled_answers import BundledAnswers
+from catalens.pipelines.session import Session
+from catalens.tasks.attributes import Attribute, build_schema_bank, read_attributes
+from catalens.tasks.calibration import load_calibration
+from catalens.tasks.schema import load_schema
+from catalens.training.caption_truth import CaptionTruth, LabelTruth
+from catalens.training.closed_answers import Asked
+from catalens.training.pixels import nonsense, png
+from catalens.training.recipes.unified.asking import (
+    Answered,
+    closed_answers,
+    closed_figures,
+    encoded_parts,
+    open_answers,
+)
+from catalens.training.recipes.unified.figures import Figure, shortfalls
+from catalens.training.recipes.unified.main_tags import tag_figures
+from catalens.training.recipes.unified.mistakes import WORST, Mistake, Mistakes
+from catalens.training.recipes.unified.tables import listed, looked_for
+from tests.support.drawn_table import jpeg
+
+
+def tag_of(value: str | None, confidence: float) -> Attribute:
+    return Attribute("subject", () if value is None else (Tag(value, confidence),), confidence, ())
+
+
+def by_name(figures: list[Figure]) -> dict[str, float]:
+    return {each.name: each.value for each in figures}
+
+
+def test_a_main_tag_is_right_by_any_of_its_wordings_and_an_unknown_one_is_not_wrong() -> None:
+    truths = [CaptionTruth(["a puppy runs"]), CaptionTruth(["a red car"]), CaptionTruth(["a boat"])]
+    figures = tag_figures("t", [tag_of("dog", 0.9), tag_of("dog", 0.8), tag_of(None, 0.9)], truths)
+    assert by_name(figures) == pytest.approx(
+        {"main tag: right": 1 / 3, "main tag: wrong": 1 / 3, "main tag: confident and wrong": 1 / 3}
+    )
+    assert figures[0].majority == pytest.approx(1 / 3)
+
+
+def test_a_tag_that_nothing_is_known_of_is_neither_right_nor_wrong() -> None:
+    beside_a_guitar = LabelTruth(frozenset({("guitar",)}), people=None, done=None)
+    assert set(by_name(tag_figures("t", [tag_of("person", 0.9)], [beside_a_guitar])).values()) == {0.0}
+
+
+def test_pictures_of_a_label_are_asked_with_one_list_and_all_labels_are_on_a_list() -> None:
+    labels = [f"thing {at % 25}" for at in range(100)]
+    asked = listed(labels, random.Random(3))
+    lists = {each.answers for each in asked}
+    assert {len(each) for each in lists} <= {12, 13}
+    assert sorted(label for each in lists for label in each) == sorted(set(labels))
+    assert [each.answers[each.truth] for each in asked] == labels
+
+
+def test_things_are_asked_for_where_it_is_known_whether_they_are_there() -> None:
+    truths = [LabelTruth(frozenset({("dog",)}), people=None, done=None)]
+    found = [(each.question, each.answers[each.truth]) for each in looked_for(truths, ("dog", "hat", "man"))]
+    assert found == [("is there a dog?", "yes"), ("is there a hat?", "no")]
+
+
+def test_answers_are_counted_by_kind_of_question_beside_the_best_constant_one() -> None:
+    two = ("yes", "no")
+    asked = [Asked(at, "is there a dog?", two, truth) for at, truth in enumerate((0, 1, 1, 1))]
+    given = [("yes", 0.9), ("yes", 0.9), ("unknown", 0.6), ("yes", 0.4)]
+    answered = [
+        Answered(one, value, "yes" if at < 2 else "no", sure)
+        for at, (one, (value, sure)) in enumerate(zip(asked, given, strict=True))
+    ]
+    figures = closed_figures("t", answered)
+    assert by_name(figures) == {
+        "yes or no: right": 0.25,
+        "yes or no: likeliest": 0.75,
+        "yes or no: confident and wrong": 0.25,
+    }
+    assert figures[0].majority == 0.75
+
+
+def test_tags_of_the_same_list_stand_beside_the_answers() -> None:
+    asked = Asked(0, "what is it?", ("cup", "hat"), 1)
+    figures = by_name(closed_figures("t", [Answered(asked, "unknown", "cup", 0.4, "hat")]))
+    assert figures["what it is, among ten: by tag --labels"] == 1.0
+    assert figures["what it is, among ten: right"] == figures["what it is, among ten: likeliest"] == 0.0
+
+
+def test_the_most_confident_mistakes_are_drawn_first_and_sheets_without_mistakes_are_not(tmp_path: Path) -> None:
+    mistakes = Mistakes()
+    mistakes.add("captions: none", [])
+    plain = [Mistake(jpeg(Image.new("RGB", (40, 40), "blue")), "a", "b", 0.5) for _ in range(WORST)]
+    mistakes.add("Main tags: all", [*plain, Mistake(jpeg(Image.new("RGB", (40, 40), "red")), "a", "b", 0.9)])
+    [file] = mistakes.write(tmp_path / "sheets")
+    assert file.name == "main-tags-all.png"
+    pixels = np.asarray(Image.open(file)).astype(int)
+    red = np.argwhere((pixels[..., 0] > 200) & (pixels[..., 1:].max(axis=-1) < 60))
+    blue = np.argwhere((pixels[..., 2] > 200) & (pixels[..., :2].max(axis=-1) < 60))
+    assert red[:, 1].max() < np.sort(np.unique(blue[:, 1]))[-1]
+    assert red[:, 0].min() <= blue[:, 0].min() + 1
+
+
+def test_how_often_the_answer_is_unknown_is_no_shortfall() -> None:
+    then = [Figure("objects", "what is it?: unknown", 0.5, None, 9), Figure("objects", "main tag: wrong", 0.1, None, 9)]
+    now = [Figure("objects", "what is it?: unknown", 0.9, None, 9), Figure("objects", "main tag: wrong", 0.2, None, 9)]
+    assert shortfalls(now, then) == ["objects, main tag: wrong: 0.200 (0.100 at the release)"]
+
+
+def test_questions_are_answered_as_the_command_answers_them() -> None:
+    reader = load_reader("starter", threads=1)
+    assert isinstance(reader, AutoReader)
+    pictures = [*(jpeg(each.picture) for each in draw_catalogue(3)), *map(png, nonsense(3, np.random.default_rng(0)))]
+    parts = encoded_parts(reader, pictures)
+    assert {part.reader.name.partition("@")[0] for part in parts} == {"starter", "everyday"}
+    assert sorted(int(row) for part in parts for row in part.rows) == list(range(len(pictures)))
+    encoded = reader.encode_images([read_image(each, at_least=reader.input_size_wh) for each in pictures])
+    encoder, answers = reader.everyday.encoder, ("a shirt", "a dog", "a cup")
+    bank = build_schema_bank(encoder, load_schema("everyday"))
+    with Session() as session:
+        command = BundledAnswers(session)
+        closed = command.choose(reader, encoded, "what is it?", answers, unknown_below=None)
+        written = [row[0] for row in command.answer(reader, encoded, ["what is it?"], decoding=GREEDY)]
+    asked = [Asked(at, "what is it?", answers, 0) for at in range(len(pictures))]
+    ours = sorted(closed_answers(parts, asked), key=lambda each: each.asked.at)
+    assert [each.value for each in ours] == [each.value for each in closed]
+    assert [each.confidence for each in ours] == pytest.approx([each.probability for each in closed], abs=1e-3)
+    file = shipped_calibration(encoder.name, "everyday")
+    assert file is not None
+    learned = load_calibration(file)
+    assert open_answers(parts, "what is it?", lambda rows: read_attributes(rows, bank, calibration=learned)) == written
