@@ -17,14 +17,15 @@ from catalens.core.types import GREEDY, Tag
 from catalens.demo.drawn import draw_catalogue
 from catalens.models.readers.auto import AutoReader
 from catalens.models.readers.registry import load_reader
-from catalens.models.registry import shipped_calibration
+from catalens.models.registry import shipped, shipped_calibration
 from catalens.pipelines.bundled_answers import BundledAnswers
 from catalens.pipelines.session import Session
 from catalens.tasks.attributes import Attribute, build_schema_bank, read_attributes
 from catalens.tasks.calibration import load_calibration
 from catalens.tasks.schema import load_schema
-from catalens.training.caption_truth import CaptionTruth, LabelTruth
+from catalens.training.caption_truth import CaptionTruth, LabelTruth, garment_truth, object_truth
 from catalens.training.closed_answers import Asked
+from catalens.training.kinds import class_places, read_classes
 from catalens.training.pixels import nonsense, png
 from catalens.training.recipes.unified.asking import (
     Answered,
@@ -33,10 +34,11 @@ from catalens.training.recipes.unified.asking import (
     encoded_parts,
     open_answers,
 )
-from catalens.training.recipes.unified.figures import Figure, shortfalls
+from catalens.training.recipes.unified.figures import KEPT, QUOTED, Figure, proof, quote, read_figures, shortfalls
 from catalens.training.recipes.unified.main_tags import tag_figures
 from catalens.training.recipes.unified.mistakes import WORST, Mistake, Mistakes
 from catalens.training.recipes.unified.tables import listed, looked_for
+from catalens.training.recipes.unified.wild import WildPicture
 from tests.support.drawn_table import jpeg
 
 
@@ -143,3 +145,30 @@ def test_questions_are_answered_as_the_command_answers_them() -> None:
     assert file is not None
     learned = load_calibration(file)
     assert open_answers(parts, "what is it?", lambda rows: read_attributes(rows, bank, calibration=learned)) == written
+
+
+def test_a_label_is_the_class_of_its_own_spelling_and_what_else_its_picture_shows_is_true() -> None:
+    classes = read_classes()
+    places = class_places(classes)
+
+    def truth(label: str) -> LabelTruth:
+        return object_truth(WildPicture("n0", b"", label, label), classes[places[label]])
+
+    assert (truth("cardigan").noun("clothing"), truth("cardigan").noun("dog")) == (True, False)
+    assert (truth("agaric").noun("mushroom"), truth("tennis ball").noun("dog")) == (True, True)
+    assert garment_truth(WildPicture("1", b"", "T-Shirt", "T-Shirt")).noun("tshirts")
+
+
+@pytest.mark.parametrize("bundle", QUOTED)
+def test_the_cards_quote_the_kept_figures(bundle: str) -> None:
+    assert proof(bundle, read_figures(KEPT)) in (shipped(bundle) / "README.md").read_text(encoding="utf-8")
+
+
+def test_figures_take_the_place_of_those_that_a_card_quotes(tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    card.write_text("# Card\n\n## Scores\n\n1\n\n## Limits\n\n- few\n", encoding="utf-8")
+    for value in (0.25, 0.5):
+        quote(card, "everyday", [Figure("objects", "main tag: right", value, 0.1, 9)])
+        text = card.read_text(encoding="utf-8")
+        assert text.count("main tag") == 1
+        assert f"| {value:.3f} | 0.100 | 9 |\n\n## Limits\n\n- few\n" in text

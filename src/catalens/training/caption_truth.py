@@ -133,9 +133,25 @@ WITH_HANDS = _named(
     "chocolate sauce,ear"
 )
 """Labels whose picture shows a part of a person, or people far away: nothing is judged that is said of people."""
+_ALSO: Mapping[str, str] = {
+    "agaric": "mushroom",
+    "hen": "bird",
+    "schooner": "sailboat,boat",
+    "cowboy boot": "shoes",
+    "mailbag": "handbag",
+    "purse": "handbag",
+    "crib": "cradle,bed",
+    "typewriter keyboard": "typewriter",
+    "bow": "deer,antelope,animal",
+    "ear": "dog,animal",
+    "oxcart": "cow,ox,animal",
+    "tennis ball": "dog,ball,animal",
+    "water snake": "duck,bird",
+}
+"""Label of the objects table → what else its one picture is called or shows; looked at one by one."""
 _GARMENTS: Mapping[str, str] = {
-    "T-Shirt": "t-shirt,shirt,jersey,top,tee",
-    "Longsleeve": "shirt,sweater,sweatshirt,top,jersey,pullover,t-shirt,cardigan",
+    "T-Shirt": "t-shirt,tshirt,shirt,jersey,top,tee",
+    "Longsleeve": "shirt,sweater,sweatshirt,top,jersey,pullover,t-shirt,tshirt,cardigan",
     "Pants": "pants,trousers,jeans,leggings,capris,tights,track pants",
     "Shoes": "shoes,sneaker,boot,sandal,loafer,clog,footwear,heels,flats,flip flops",
     "Shirt": "shirt",
@@ -144,12 +160,12 @@ _GARMENTS: Mapping[str, str] = {
     "Shorts": "shorts,trunks,boxers",
     "Hat": "hat,cap,bonnet",
     "Skirt": "skirt,miniskirt",
-    "Polo": "shirt,t-shirt,polo",
-    "Undershirt": "shirt,top,vest,camisole,t-shirt,maillot",
+    "Polo": "shirt,t-shirt,tshirt,polo",
+    "Undershirt": "shirt,top,vest,camisole,t-shirt,tshirt,maillot",
     "Blazer": "jacket,blazer,suit,coat",
     "Hoodie": "sweater,sweatshirt,hoodie,jacket,pullover,cardigan",
     "Body": "bodysuit,romper,jumpsuit",
-    "Top": "top,shirt,t-shirt,camisole",
+    "Top": "top,shirt,t-shirt,tshirt,camisole",
     "Blouse": "blouse,shirt,top,tunic",
 }
 _GROCERIES: Mapping[str, str] = {
@@ -236,21 +252,22 @@ class LabelTruth:
         """Return None."""
 
 
-def object_truth(row: WildPicture, classes: Mapping[str, Class]) -> LabelTruth:
-    """Return what the class of an ImageNet sample says; `classes` by lower-case name."""
-    found = classes[row.label.lower()]
+def object_truth(row: WildPicture, found: Class) -> LabelTruth:
+    """Return what the class of an ImageNet sample says."""
     words = {word for kind in (*found.names, *found.kinds) for word in (*ALIASES.get(kind, (kind,)), kind)}
     if "geological formation" in words:
         words |= {"mountain", "rock", "coast", "lake"}
+    words |= {*_ALSO.get(row.label, "").split(",")} - {""}
     people = True if row.label in WITH_PEOPLE else None if row.label in WITH_HANDS else False
     alive = people is not False or "animal" in words
     return LabelTruth(frozenset(map(stems, words)), people, None if alive else False)
 
 
 def shelf_truth(row: WildPicture) -> LabelTruth:
-    """Return what is true of a picture of groceries."""
+    """Return what is true of a picture of groceries, taken in a shop."""
     group = row.id.partition("/")[0]
-    named = (row.label, row.coarse, "food", "groceries", "produce", *_GROCERIES[group].split(","))
+    shop = ("food", "groceries", "produce", "grocery store", "shop", "store")
+    named = (row.label, row.coarse, *shop, *_GROCERIES[group].split(","))
     return LabelTruth(frozenset(stems(name.replace("-", " ")) for name in named), people=False, done=False)
 
 

@@ -56,6 +56,17 @@ def read_classes() -> list[Class]:
     return [Class(tuple(names.split("; ")), tuple(kind for kind in kinds.split("; ") if kind)) for names, kinds in rows]
 
 
+def class_places(classes: Sequence[Class]) -> dict[str, int]:
+    """Return name → place of its class; each name also in lower case, where that is not the name of another class.
+
+    >>> places = class_places(read_classes())
+    >>> [read_classes()[places[name]].kinds[0] for name in ("Cardigan", "cardigan", "lhasa")]
+    ['corgi', 'sweater', 'terrier']
+    """
+    named = [(name, at) for at, each in reversed(list(enumerate(classes))) for name in each.names]
+    return {name.lower(): at for name, at in named} | dict(named)
+
+
 def name_texts(classes: Sequence[Class]) -> tuple[list[str], list[int]]:
     """Return every name of every class in every template, and the class of each text.
 

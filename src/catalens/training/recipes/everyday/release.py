@@ -39,6 +39,7 @@ from catalens.training.pixels import read_photographs
 from catalens.training.recipes.everyday.features import CELLS, CHANNELS, SIDE, FrozenTower
 from catalens.training.recipes.everyday.head import ImageHead
 from catalens.training.recipes.everyday.recipe import LEAN, UNKNOWN, Recipe
+from catalens.training.recipes.unified.figures import KEPT, quote, read_figures
 from catalens.training.release import change_facts, share
 from catalens.training.towers import TextTower
 
@@ -178,8 +179,9 @@ def write_card(folder: Path) -> None:
         answers=answers,
         **{**scores, "calibration": "\n".join(calibration)},
     )
-    seen = Path(__file__).parent / "spot_checks.md"
-    (folder / "README.md").write_text(filled + seen.read_text(encoding="utf-8"), encoding="utf-8")
+    seen, card = Path(__file__).parent / "spot_checks.md", folder / "README.md"
+    card.write_text(filled + seen.read_text(encoding="utf-8"), encoding="utf-8")
+    quote(card, "everyday", read_figures(KEPT))
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ from catalens.training.gating import fit_gate
 from catalens.training.pixels import nonsense, png, read_photographs
 from catalens.training.recipes.starter.train import UNKNOWN
 from catalens.training.recipes.unified.calibrating import likely
-from catalens.training.recipes.unified.figures import value_figures
+from catalens.training.recipes.unified.figures import KEPT, quote, read_figures, value_figures
 from catalens.training.recipes.unified.wild import GARMENTS, Split, read_wild
 from catalens.training.release import calibrated, change_facts, encode_pictures, share
 
@@ -120,6 +120,7 @@ def finish(out: Path, data: Path) -> None:
     }
     change_facts(out, scores=scores)
     (out / "README.md").write_text(card(scores, out), encoding="utf-8")
+    quote(out / "README.md", "starter", read_figures(KEPT))
 
 
 def calibrate(

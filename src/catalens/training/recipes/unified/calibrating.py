@@ -21,7 +21,7 @@ from catalens.tasks.calibration import Calibration, GroupCalibration, save_calib
 from catalens.tasks.thresholds import learn, lowest_threshold
 from catalens.training.captions import read_captions
 from catalens.training.fashion import read_products
-from catalens.training.kinds import read_classes
+from catalens.training.kinds import class_places, read_classes
 from catalens.training.questions import everyday_facts
 from catalens.training.recipes.unified.evaluator import FACT_OF, Evaluator, cache_folder
 from catalens.training.recipes.unified.targets import GROCERY_SUBJECTS, subjects_of
@@ -94,9 +94,9 @@ def everyday(evaluator: Evaluator, encoder: Encoder) -> Calibration:
     shelf = evaluator.images(encoder, "grocery-val", lambda: [row.picture for row in eaten])
     objects = evaluator.images(encoder, "objects", lambda: [row.picture for row in things])
     classes = read_classes()
-    place = {name.lower(): at for at, each in reversed(list(enumerate(classes))) for name in each.names}
+    places = class_places(classes)
     named = subjects_of(classes, bank.schema.group("subject"))
-    allowed = [named[place[row.label.lower()]] if row.label.lower() in place else () for row in things]
+    allowed = [named[places[row.label]] if row.label in places else () for row in things]
     half = np.arange(0, len(eaten), 4)
     groups = [
         (GROCERY_SUBJECTS[g],) if (g := eaten[at].id.partition("/")[0]) in GROCERY_SUBJECTS else () for at in half

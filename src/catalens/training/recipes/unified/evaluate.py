@@ -15,12 +15,12 @@ from pathlib import Path
 
 from catalens.models.readers.auto import AutoReader
 from catalens.models.readers.registry import load_reader
-from catalens.models.registry import load_encoder
+from catalens.models.registry import load_encoder, shipped
 from catalens.models.routing import EVERYDAY, PRODUCT
 from catalens.training.recipes.unified.asking import answer_figures
 from catalens.training.recipes.unified.captioning import caption_figures
 from catalens.training.recipes.unified.evaluator import Evaluator, cache_folder
-from catalens.training.recipes.unified.figures import KEPT, Figure, read_figures, shortfalls, table_of
+from catalens.training.recipes.unified.figures import KEPT, QUOTED, Figure, quote, read_figures, shortfalls, table_of
 from catalens.training.recipes.unified.main_tags import main_tag_figures
 from catalens.training.recipes.unified.tables import read_tables
 
@@ -73,6 +73,8 @@ def main() -> None:
     written = json.dumps([asdict(each) for each in figures], indent=1) + "\n"
     for file in [options.json] * bool(options.json) + [KEPT] * options.keep:
         file.write_text(written, encoding="utf-8")
+    for name in QUOTED if options.keep and shipped_ones else ():
+        quote(shipped(name) / "README.md", name, figures)
     if worse:
         raise SystemExit("worse than when the bundles were released:\n" + "\n".join(worse))
 

@@ -22,7 +22,7 @@ from catalens.tasks.schema import load_schema
 from catalens.training.captions import read_captions
 from catalens.training.evaluation import accuracy, retrieval
 from catalens.training.fashion import Product, read_products
-from catalens.training.kinds import read_classes
+from catalens.training.kinds import class_places, read_classes
 from catalens.training.pixels import nonsense, png, read_photographs
 from catalens.training.questions import everyday_facts
 from catalens.training.recipes.unified.figures import CONFIDENT, Figure, value_figures
@@ -176,13 +176,13 @@ class Evaluator:
         rows = read_wild(self.data, "objects")
         vectors = self.images(self.everyday, "objects", lambda: [row.picture for row in rows])
         classes = read_classes()
-        place = {name.lower(): at for at, each in reversed(list(enumerate(classes))) for name in each.names}
+        places = class_places(classes)
         subjects = subjects_of(classes, load_schema("everyday").group("subject"))
-        allowed = [subjects[place[row.label.lower()]] if row.label.lower() in place else () for row in rows]
+        allowed = [subjects[places[row.label]] if row.label in places else () for row in rows]
         read = self.read("everyday", self.everyday, vectors)
         texts = [f"a photo of a {each.names[0]}" for each in classes]
-        kept = [at for at, row in enumerate(rows) if row.label.lower() in place]
-        truth = [place[rows[at].label.lower()] for at in kept]
+        kept = [at for at, row in enumerate(rows) if row.label in places]
+        truth = [places[rows[at].label] for at in kept]
         return [
             *value_figures("objects", [each["subject"] for each in read], allowed),
             _closed("objects", "among 1000 labels", self.everyday, texts, vectors[kept], truth),

@@ -11,7 +11,7 @@ from catalens.tasks.english import with_article
 from catalens.training.caption_truth import CaptionTruth, Truth, garment_truth, object_truth, shelf_truth
 from catalens.training.captions import read_captions
 from catalens.training.closed_answers import CHOICES, CLOSED, Asked, photograph_questions, plain_label
-from catalens.training.kinds import read_classes
+from catalens.training.kinds import class_places, read_classes
 from catalens.training.pixels import read_photographs
 from catalens.training.recipes.unified.wild import WildPicture, read_wild
 
@@ -60,9 +60,10 @@ def read_tables(data: Path, split: str) -> list[LabelledTable]:
         [texts[0] for texts in captions],
         photograph_questions(captions, chance),
     )
-    classes = {name.lower(): each for each in reversed(read_classes()) for name in each.names}
+    classes = read_classes()
+    places = class_places(classes)
     wild: tuple[tuple[str, str, Callable[[WildPicture], Truth]], ...] = (
-        ("objects", "objects", lambda row: object_truth(row, classes)),
+        ("objects", "objects", lambda row: object_truth(row, classes[places[row.label]])),
         ("groceries", "grocery", shelf_truth),
         ("clothes at home", "clothing", garment_truth),
     )
