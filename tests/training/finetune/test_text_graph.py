@@ -35,6 +35,19 @@ def test_learned_texts_change_and_others_do_not(tmp_path: Path, runtime: str) ->
     np.testing.assert_array_equal(_vectors(after, OTHERS), _vectors(before, OTHERS))
 
 
+def test_a_released_layer_and_a_learned_one_on_top(tmp_path: Path) -> None:
+    onnx.save(text_graph(), tmp_path / "text.onnx")
+    rng = np.random.default_rng(2)
+    for layer, text in (("released", LEARNED[0]), ("learned", LEARNED[2])):
+        keys = _vectors(load_graph(tmp_path / "text.onnx", "onnxruntime", exact=True), [text])
+        learned = unit_rows(rng.normal(size=(1, DIM)).astype(np.float32))
+        write_learned(tmp_path / "text.onnx", tmp_path / "text.onnx", keys, learned, layer=layer)  # type: ignore[arg-type]
+        found = _vectors(load_graph(tmp_path / "text.onnx", "onnxruntime", exact=True), [text])
+        np.testing.assert_allclose(found, learned, atol=1e-3)
+        with pytest.raises(ModelError, match="fine-tuned already"):
+            write_learned(tmp_path / "text.onnx", tmp_path / "again.onnx", keys, learned, layer=layer)  # type: ignore[arg-type]
+
+
 def test_the_written_file_is_sound_onnx(tmp_path: Path) -> None:
     onnx.save(text_graph(), tmp_path / "text.onnx")
     keys = unit_rows(np.ones((1, DIM), dtype=np.float32))

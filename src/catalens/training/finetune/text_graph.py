@@ -4,12 +4,15 @@
 a key in the space of text vectors. A text whose vector has a cosine of 1 with a key gets exactly the learned vector;
 the correction fades linearly and is zero below the cosine `REACH`, so that all other texts keep their vectors bit for
 bit. The corrections are solved for together, because keys may lie within reach of each other.
+
+A graph has one layer that it was released with at most, and one that a user learned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +24,10 @@ from catalens.models.protobuf import fields, message
 
 REACH = 0.98
 """The lowest cosine with a learned text at which a text is corrected at all."""
-_OUTPUT, _INNER = "vectors", "vectors.pretrained"
+Layer = Literal["released", "learned"]
+_OUTPUT = "vectors"
+_INNER: dict[Layer, str] = {"released": "vectors.trained", "learned": "vectors.pretrained"}
+"""Layer → what the vectors before it are called in the graph."""
 _SAME = 1e-4
 """Two keys with a cosine above 1 - _SAME are one text to the encoder."""
 
@@ -33,7 +39,7 @@ _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
 _FLOAT = 1
 
 
-def write_learned(source: Path, file: Path, keys: Vectors, learned: Vectors) -> None:
+def write_learned(source: Path, file: Path, keys: Vectors, learned: Vectors, *, layer: Layer = "learned") -> None:
     """Write a copy of a text graph that returns learned vectors for some texts.
 
     Args:
@@ -41,24 +47,26 @@ def write_learned(source: Path, file: Path, keys: Vectors, learned: Vectors) -> 
         file: the graph to write.
         keys: (k, dim), unit vectors that the source gives the texts.
         learned: (k, dim), the vectors that they shall have.
+        layer: "released" for what a bundle is released with.
 
     Raises:
-        ModelError: two texts have the same vector and cannot both be learned, or the source has no such output.
+        ModelError: two texts have the same vector and cannot both be learned, the source has no such output, or it has
+            this layer already.
     """
     deltas = corrections(keys, learned)
     parts = [
-        _tensor("learned.keys", np.ascontiguousarray(keys.T)),
-        _tensor("learned.reach", np.array(REACH, dtype=np.float32)),
-        _tensor("learned.deltas", deltas),
+        _tensor(f"{layer}.keys", np.ascontiguousarray(keys.T)),
+        _tensor(f"{layer}.reach", np.array(REACH, dtype=np.float32)),
+        _tensor(f"{layer}.deltas", deltas),
     ]
     nodes = [
-        _node("MatMul", (_INNER, "learned.keys"), "learned.cosines"),
-        _node("Sub", ("learned.cosines", "learned.reach"), "learned.above"),
-        _node("Relu", ("learned.above",), "learned.weights"),
-        _node("MatMul", ("learned.weights", "learned.deltas"), "learned.corrections"),
-        _node("Add", (_INNER, "learned.corrections"), _OUTPUT),
+        _node("MatMul", (_INNER[layer], f"{layer}.keys"), f"{layer}.cosines"),
+        _node("Sub", (f"{layer}.cosines", f"{layer}.reach"), f"{layer}.above"),
+        _node("Relu", (f"{layer}.above",), f"{layer}.weights"),
+        _node("MatMul", (f"{layer}.weights", f"{layer}.deltas"), f"{layer}.corrections"),
+        _node("Add", (_INNER[layer], f"{layer}.corrections"), _OUTPUT),
     ]
-    _append(source, file, nodes, parts)
+    _append(source, file, nodes, parts, layer)
 
 
 def write_map(source: Path, file: Path, matrix: Vectors) -> None:
@@ -75,18 +83,20 @@ def write_map(source: Path, file: Path, matrix: Vectors) -> None:
     _append(
         source,
         file,
-        [_node("MatMul", (_INNER, "learned.map"), _OUTPUT)],
+        [_node("MatMul", (_INNER["learned"], "learned.map"), _OUTPUT)],
         [_tensor("learned.map", np.ascontiguousarray(matrix, dtype=np.float32))],
+        "learned",
     )
 
 
-def _append(source: Path, file: Path, nodes: Sequence[bytes], tensors: Sequence[bytes]) -> None:
-    """Write a copy of a graph in which new nodes make the output `vectors` of `vectors.pretrained`, the old one."""
+def _append(source: Path, file: Path, nodes: Sequence[bytes], tensors: Sequence[bytes], layer: Layer) -> None:
+    """Write a copy of a graph in which new nodes make the output `vectors` of the old one, which is renamed."""
+    inner = _INNER[layer]
     try:
         model = source.read_bytes()
-        if _INNER.encode() in model:
+        if inner.encode() in model:
             raise ModelError(f"{source} was fine-tuned already; start from the bundle that it was made from")
-        renamed = b"".join(_model_field(number, value) for number, value in fields(model))
+        renamed = b"".join(_model_field(number, value, inner) for number, value in fields(model))
     except (OSError, ValueError) as error:
         raise ModelError(f"{source} cannot be read as an ONNX graph: {error}") from error
     added = b"".join(
@@ -112,17 +122,17 @@ def corrections(keys: Vectors, learned: Vectors) -> Vectors:
     return np.linalg.lstsq(weights, wanted, rcond=1e-6)[0].astype(np.float32)
 
 
-def _model_field(number: int, value: int | memoryview) -> bytes:
+def _model_field(number: int, value: int | memoryview, inner: str) -> bytes:
     if number != _MODEL_GRAPH:
         return _field(number, value)
-    return _bytes(number, b"".join(_graph_field(at, each) for at, each in fields(message(value))))
+    return _bytes(number, b"".join(_graph_field(at, each, inner) for at, each in fields(message(value))))
 
 
-def _graph_field(number: int, value: int | memoryview) -> bytes:
+def _graph_field(number: int, value: int | memoryview, inner: str) -> bytes:
     if number != _GRAPH_NODE:
         return _field(number, value)
     renamed = [
-        _bytes(at, _INNER.encode())
+        _bytes(at, inner.encode())
         if at in (_NODE_INPUT, _NODE_OUTPUT) and bytes(message(each)) == _OUTPUT.encode()
         else _field(at, each)
         for at, each in fields(message(value))
@@ -132,7 +142,7 @@ def _graph_field(number: int, value: int | memoryview) -> bytes:
 
 def _node(operator: str, inputs: tuple[str, ...], output: str) -> bytes:
     parts = [_bytes(_NODE_INPUT, each.encode()) for each in inputs]
-    parts += [_bytes(_NODE_OUTPUT, output.encode()), _bytes(_NODE_NAME, f"/learned/{output}".encode())]
+    parts += [_bytes(_NODE_OUTPUT, output.encode()), _bytes(_NODE_NAME, f"/{inputs[-1]}/{output}".encode())]
     return b"".join([*parts, _bytes(_NODE_OPERATOR, operator.encode())])
 
 

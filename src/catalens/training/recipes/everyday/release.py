@@ -27,12 +27,11 @@ from catalens.models.facts import read_facts
 from catalens.models.readers.bundled import FACTS as READER_FACTS
 from catalens.models.readers.bundled import FOLDER
 from catalens.models.registry import CALIBRATION, shipped
-from catalens.tasks.attributes import build_schema_bank
 from catalens.tasks.calibration import save_calibration
-from catalens.tasks.schema import load_schema
 from catalens.training.captions import read_captions
+from catalens.training.drawn_subjects import teach_drawn
 from catalens.training.evaluation import retrieval
-from catalens.training.everyday_calibration import figures_of, held_out, learn_from, read_collections
+from catalens.training.everyday_calibration import calibrate
 from catalens.training.export import revision_of, write_bundle
 from catalens.training.kinds import name_texts, read_classes
 from catalens.training.pixels import read_photographs
@@ -94,14 +93,6 @@ def write_everyday(run: Path, data: Path, out: Path, revision: str) -> None:
         "scores": {},
     }
     write_bundle(out, image, text, tokenizer, facts)
-
-
-def calibrate(encoder: Encoder, data: Path, out: Path) -> dict[str, Any]:
-    """Learn temperatures and thresholds from validation pictures; return what they do on pictures kept aside."""
-    bank = build_schema_bank(encoder, load_schema("everyday"))
-    collections = read_collections(encoder, data, bank)
-    save_calibration(learn_from(collections, bank), out / CALIBRATION.format(schema="everyday"))
-    return figures_of(held_out(collections, bank))
 
 
 def found(encoder: Encoder, data: Path) -> dict[str, float]:
@@ -168,6 +159,12 @@ def write_card(folder: Path) -> None:
         for name, (right, given, there) in row.items()
         if given or there
     ]
+    drawn = scores["drawn"]
+    rows = [
+        f"| {kind.replace('_', ' ')} | {value:.2f} | {drawn['wrong'][kind]:.2f} |"
+        for kind, value in drawn["right"].items()
+    ]
+    false = [f"| {name} | {value:.4f} |" for name, value in drawn["false"].items()]
     recipe = Recipe()
     size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / 1e6
     text = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
@@ -177,7 +174,7 @@ def write_card(folder: Path) -> None:
         megabytes=size,
         reader=reader,
         answers=answers,
-        **{**scores, "calibration": "\n".join(calibration)},
+        **{**scores, "calibration": "\n".join(calibration), "drawn": "\n".join(rows), "drawn_false": "\n".join(false)},
     )
     seen, card = Path(__file__).parent / "spot_checks.md", folder / "README.md"
     card.write_text(filled + seen.read_text(encoding="utf-8"), encoding="utf-8")
@@ -193,8 +190,11 @@ def main() -> None:
     parser.add_argument("--revision", help="what these weights are called; without it by a hash of them")
     options = parser.parse_args()
     write_everyday(options.run, options.data, options.out, options.revision or revision_of(options.run))
+    teach_drawn(options.out, options.data)
     encoder = load_bundle(options.out, runtime="onnxruntime")
-    scores = {**found(encoder, options.data), "calibration": calibrate(encoder, options.data, options.out)}
+    calibration, measured = calibrate(encoder, options.data)
+    save_calibration(calibration, options.out / CALIBRATION.format(schema="everyday"))
+    scores = {**found(encoder, options.data), **measured}
     change_facts(options.out, scores=scores)
     write_card(options.out)
     print(json.dumps(scores, indent=1))  # noqa: T201 - what was asked for

@@ -18,7 +18,7 @@ from catalens.models.registry import CALIBRATION, shipped, shipped_calibration
 from catalens.models.routing import PRODUCT
 from catalens.tasks.attributes import Attributes, SchemaBank, build_schema_bank, read_attributes
 from catalens.tasks.calibration import Calibration, load_calibration
-from catalens.tasks.schema import load_schema
+from catalens.tasks.schema import UNKNOWN, load_schema
 from catalens.training.captions import read_captions
 from catalens.training.evaluation import accuracy, retrieval
 from catalens.training.fashion import Product, read_products
@@ -35,6 +35,7 @@ from catalens.training.recipes.unified.wild import (
     grocery_words,
     read_wild,
 )
+from catalens.training.rendered import DOCUMENT
 
 PRODUCT_GROUPS = ("type", "colour", "gender")
 FACT_OF = {"place": "inside", "scene": "place", "people": "people", "doing": "doing"}
@@ -189,13 +190,14 @@ class Evaluator:
         ]
 
     def nonsense(self) -> list[Figure]:
-        """Drawn blanks, noise and pages that get a confident type or subject."""
+        """Drawn blanks, noise and pages that get a confident type or subject; a page may be called a document."""
         made = nonsense(400, np.random.default_rng(1))
         out = []
         for schema, group, encoder in (("fashion", "type", self.product), ("everyday", "subject", self.everyday)):
             vectors = self.images(encoder, "nonsense-judged", lambda: [png(each) for each in made])
             read = [each[group] for each in self.read(schema, encoder, vectors)]
-            sure = float(np.mean([bool(each.values) and each.confidence >= CONFIDENT for each in read]))
+            wrong = [each.value not in (UNKNOWN, DOCUMENT) and each.confidence >= CONFIDENT for each in read]
+            sure = float(np.mean(wrong))
             out.append(Figure("nonsense", f"confident {group}", sure, 0.0, len(made)))
         return out
 
