@@ -1,9 +1,9 @@
 """Say what the shipped models claim of pictures that they cannot know: `python scripts/out_of_depth.py`.
 
 Nothing that could be said of blanks, noise, patterns, medical or astronomical pictures is right. Drawn products may
-only be called what was drawn, or a drawing, and pages documents. For each set: the share of pictures with a confident (one
-half or more) wrong tag for what they are, an article type or a main subject; and those tags. Runs `catalens tag` as a
-user would.
+only be called what was drawn, or a drawing, and pages documents. For each set: the share of pictures with a confident
+(one half or more) wrong tag for what they are, an article type or a main subject; and those tags. Runs `catalens tag`
+as a user would.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def learn(
 def lowest_threshold(
     scores: Scores, right: Mask, precision: float, already: Counts = _NOTHING, domains: Places | None = None
 ) -> float:
-    """Return the lowest threshold with the requested precision.
+    """Return the lowest threshold with the requested precision that gains a correct prediction.
 
     Args:
         scores: (n,) of predicted labels.
@@ -89,7 +89,8 @@ def lowest_threshold(
     0.7
     """
     cuts, given, hits = _cuts(scores, right)
-    enough = (hits + already.right) / (given + already.given) >= precision
+    # Below the last correct prediction only wrong ones are left to give.
+    enough = ((hits + already.right) / (given + already.given) >= precision) & (np.diff(hits, prepend=0) > 0)
     for domain in np.unique(domains) if domains is not None else ():
         of = np.sort(scores[domains == domain])
         sure = np.sort(scores[(domains == domain) & right])
