@@ -6,7 +6,7 @@ import pytest
 
 from catalens.core.types import Tag
 from catalens.tasks.attributes import Attribute
-from catalens.tasks.known_answers import HINT, answer_from_attributes
+from catalens.tasks.known_answers import HINT, answer_from_attributes, checked_product_answer
 
 
 def known(**groups: str) -> dict[str, Attribute]:
@@ -55,6 +55,29 @@ def test_everyday_questions(question: str, answer: str) -> None:
 def test_product_questions(question: str, answer: str, source: str) -> None:
     found = answer_from_attributes(question, PRODUCT)
     assert (found.value, found.source) == (answer, source)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "of_nothing"),
+    [
+        ("What is it?", "Tshirts", "unknown"),
+        ("What's this?", "Tshirts", "unknown"),
+        ("what is this product in the picture", "Tshirts", "unknown"),
+        ("What do you see?", "Tshirts", "unknown"),
+        ("What does the picture show?", "Tshirts", "unknown"),
+        ("What is shown in the image?", "Tshirts", "unknown"),
+        ("What fit is it?", "caps", "caps"),
+        ("What is the fabric of this shirt?", "caps", "caps"),
+        ("What is it made of?", "caps", "caps"),
+        ("What type of clothing is it?", "caps", "caps"),
+        ("Who is it for?", "caps", "caps"),
+    ],
+)
+def test_what_a_product_is_comes_from_its_type_and_is_never_guessed(
+    question: str, answer: str, of_nothing: str
+) -> None:
+    assert checked_product_answer(question, "caps", PRODUCT) == answer
+    assert checked_product_answer(question, "caps", known(type="")) == of_nothing
 
 
 def test_a_measured_colour_answers_for_the_whole_thing_only() -> None:

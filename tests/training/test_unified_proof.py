@@ -13,14 +13,15 @@ pytest.importorskip("torch", reason="torch is not installed: make test-models")
 from PIL import Image
 
 from catalens.core.images import read_image
-from catalens.core.types import GREEDY, Tag
+from catalens.core.types import GREEDY, Tag, Vectors
 from catalens.demo.drawn import draw_catalogue
 from catalens.models.readers.auto import AutoReader
 from catalens.models.readers.registry import load_reader
 from catalens.models.registry import shipped, shipped_calibration
+from catalens.models.routing import domain
 from catalens.pipelines.bundled_answers import BundledAnswers
 from catalens.pipelines.session import Session
-from catalens.tasks.attributes import Attribute, build_schema_bank, read_attributes
+from catalens.tasks.attributes import Attribute, Attributes, build_schema_bank, read_attributes
 from catalens.tasks.calibration import load_calibration
 from catalens.tasks.schema import load_schema
 from catalens.training.caption_truth import CaptionTruth, LabelTruth, garment_truth, object_truth
@@ -131,8 +132,7 @@ def test_questions_are_answered_as_the_command_answers_them() -> None:
     assert {part.reader.name.partition("@")[0] for part in parts} == {"starter", "everyday"}
     assert sorted(int(row) for part in parts for row in part.rows) == list(range(len(pictures)))
     encoded = reader.encode_images([read_image(each, at_least=reader.input_size_wh) for each in pictures])
-    encoder, answers = reader.everyday.encoder, ("a shirt", "a dog", "a cup")
-    bank = build_schema_bank(encoder, load_schema("everyday"))
+    answers = ("a shirt", "a dog", "a cup")
     with Session() as session:
         command = BundledAnswers(session)
         closed = command.choose(reader, encoded, "what is it?", answers, unknown_below=None)
@@ -141,10 +141,15 @@ def test_questions_are_answered_as_the_command_answers_them() -> None:
     ours = sorted(closed_answers(parts, asked), key=lambda each: each.asked.at)
     assert [each.value for each in ours] == [each.value for each in closed]
     assert [each.confidence for each in ours] == pytest.approx([each.probability for each in closed], abs=1e-3)
-    file = shipped_calibration(encoder.name, "everyday")
-    assert file is not None
-    learned = load_calibration(file)
-    assert open_answers(parts, "what is it?", lambda rows: read_attributes(rows, bank, calibration=learned)) == written
+    encoders = {domain(part.reader.name): part.reader.encoder for part in parts}
+
+    def attributes(schema: str, vectors: Vectors) -> list[Attributes]:
+        file = shipped_calibration(encoders[schema].name, schema)
+        assert file is not None
+        bank = build_schema_bank(encoders[schema], load_schema(schema))
+        return list(read_attributes(vectors, bank, calibration=load_calibration(file)))
+
+    assert open_answers(parts, "what is it?", attributes) == written
 
 
 def test_a_label_is_the_class_of_its_own_spelling_and_what_else_its_picture_shows_is_true() -> None:

@@ -8,12 +8,13 @@ from typing import Protocol, TypeVar, runtime_checkable
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import Decoding, Turn
 from catalens.models.readers.bundled import ReaderPart
-from catalens.models.routing import EVERYDAY, domain
+from catalens.models.routing import EVERYDAY, PRODUCT, domain
 from catalens.pipelines.attributes import SchemaReader, schema_reader
 from catalens.pipelines.session import Session
 from catalens.tasks.answers import AnswerChooser, ClosedAnswer, choose
 from catalens.tasks.captions import clean_answer
-from catalens.tasks.known_answers import checked_answer
+from catalens.tasks.known_answers import checked_answer, checked_product_answer
+from catalens.tasks.question_kinds import asks_what_it_is
 
 Row = TypeVar("Row")
 
@@ -68,23 +69,28 @@ class BundledAnswers:
     ) -> list[list[str]]:
         """Answer questions about each image.
 
-        Of everyday pictures, what the encoder recognises is answered first; what a thing is, is never guessed.
+        Of everyday pictures, what the encoder recognises is answered first; what a thing is, is never guessed. A reader
+        that was fine-tuned has learned what its questions mean, and answers all of them.
         """
 
         def rows(part: ReaderPart) -> list[list[str]]:
             written = part.reader.answer(part.encoded, questions, history=history, decoding=decoding)
             cleaned = [[clean_answer(each) for each in row] for row in written]
-            return cleaned if domain(part.reader.name) != EVERYDAY else self._checked(part, questions, cleaned)
+            return self._checked(part, questions, cleaned)
 
         return _in_order(reader.parts(encoded), rows)
 
-    def _checked(self, part: ReaderPart, questions: Sequence[str], written: Sequence[Sequence[str]]) -> list[list[str]]:
-        encoder = part.reader.encoder
+    def _checked(self, part: ReaderPart, questions: Sequence[str], written: list[list[str]]) -> list[list[str]]:
+        encoder, name = part.reader.encoder, part.reader.name.partition("@")[0]
+        is_product = name == PRODUCT and any(map(asks_what_it_is, questions))
+        if name != EVERYDAY and not is_product:
+            return written
         if encoder.name not in self._schemas:
-            self._schemas[encoder.name] = schema_reader(encoder, EVERYDAY, self._session)
+            self._schemas[encoder.name] = schema_reader(encoder, domain(encoder.name), self._session)
+        check = checked_product_answer if is_product else checked_answer
         checked: list[list[str]] = []
         for attributes, answers in zip(self._schemas[encoder.name](part.encoded.vectors), written, strict=True):
-            checked.append([checked_answer(*pair, attributes) for pair in zip(questions, answers, strict=True)])
+            checked.append([check(*pair, attributes) for pair in zip(questions, answers, strict=True)])
         return checked
 
     def _chooser(self, part: ReaderPart) -> AnswerChooser | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from catalens.tasks.attributes import Attribute, Attributes
 from catalens.tasks.english import listed, with_article
-from catalens.tasks.question_kinds import Question, QuestionKind, parse_question
+from catalens.tasks.question_kinds import Question, QuestionKind, asks_what_it_is, parse_question
 from catalens.tasks.schema import UNKNOWN
 
 HINT = "a larger reader may know: name one, such as blip-vqa"
@@ -109,6 +109,17 @@ def checked_answer(question: str, written: str, attributes: Attributes) -> str:
     """
     known = answer_from_attributes(question, attributes).value
     return known if known != UNKNOWN or parse_question(question).kind in _NOT_GUESSED else written
+
+
+def checked_product_answer(question: str, written: str, attributes: Attributes) -> str:
+    """Return the type of a product where it is asked for, and otherwise what a small reader of products wrote.
+
+    The reader names a product in every picture; the type is known only where it reached its threshold.
+
+    >>> checked_product_answer("What is it?", "caps", {}), checked_product_answer("What fit is it?", "slim", {})
+    ('unknown', 'slim')
+    """
+    return answer_from_attributes(question, attributes).value if asks_what_it_is(question) else written
 
 
 def _value(attribute: Attribute) -> KnownAnswer:

@@ -38,6 +38,11 @@ _THING = re.compile(
     r"^(?:what|which|who|name)\b(?!.*\b(?:made|material|pattern|size|brand|style|season|occasion|wearing|for|neck|"
     r"sleeves?|old|time)\b)"
 )
+_WHOLE = re.compile(
+    r"^(?:what(?:'s|\s+is|\s+are|\s+(?:do|can)\s+you\s+see|\s+does)|name|identify)"
+    r"(?:\s+(?:it|this|that|these|those|there|shown|show|(?:(?:the|this|that)\s+)?(?:main\s+)?"
+    r"(?:thing|object|item|product|subject|picture|photo|image)))*$"
+)
 _PREPOSITION = re.compile(r"^(?:in|on|at|under|by|near|inside|outside|over|behind|indoors|outdoors)\b")
 _NOBODY = frozenset({"it", "this", "that", "they", "there", "he", "she", "you", "is", "are"})
 
@@ -68,7 +73,7 @@ def parse_question(text: str, answers: Sequence[str] = ()) -> Question:
     >>> parse_question("What colour is the shirt?").about, parse_question("What is it?").kind
     ('shirt', 'thing')
     """
-    plain = _IN_PICTURE.sub("", " ".join(text.casefold().replace("’", "'").split()).strip(" ?.!"))
+    plain = _plain(text)
     given = {answer.strip().casefold() for answer in answers}
     inside = _table().inside
     if (given and given <= inside) or (not given and re.search(r"\b(?:in|out)(?:doors|side) or\b", plain)):
@@ -81,6 +86,17 @@ def parse_question(text: str, answers: Sequence[str] = ()) -> Question:
     if re.match(r"where\b|(?:what|which) (?:place|location|scene)\b", plain):
         return Question("place")
     return Question("thing" if _THING.match(plain) else "other")
+
+
+def asks_what_it_is(text: str) -> bool:
+    """Return whether a question asks what the picture shows as a whole, and not for one of its attributes.
+
+    >>> asks_what_it_is("What is it?"), asks_what_it_is("what is this item in the photo")
+    (True, True)
+    >>> asks_what_it_is("What fit is it?"), asks_what_it_is("What is the type of the neck?")
+    (False, False)
+    """
+    return _WHOLE.match(_plain(text)) is not None
 
 
 def answer_texts(question: Question, answer: str) -> tuple[str, ...]:
@@ -124,6 +140,10 @@ def answers_not_offered(question: Question, answers: Sequence[str]) -> tuple[str
             return ()
         offered |= meant
     return tuple(name for name in families if name not in offered)
+
+
+def _plain(text: str) -> str:
+    return _IN_PICTURE.sub("", " ".join(text.casefold().replace("’", "'").split()).strip(" ?.!"))
 
 
 def _count_texts(about: str, plain: str, words: str) -> tuple[str, ...]:

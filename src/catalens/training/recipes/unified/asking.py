@@ -20,7 +20,7 @@ from catalens.tasks.answer_weights import load_answer_weights
 from catalens.tasks.answers import AnswerChooser
 from catalens.tasks.attributes import Attributes
 from catalens.tasks.captions import clean_answer
-from catalens.tasks.known_answers import checked_answer
+from catalens.tasks.known_answers import checked_answer, checked_product_answer
 from catalens.tasks.labels import build_bank
 from catalens.tasks.question_kinds import QuestionKind, parse_question
 from catalens.tasks.schema import UNKNOWN
@@ -42,8 +42,8 @@ _NAMES: Mapping[QuestionKind, str] = {
 }
 """Kind of question → how its figures are called."""
 
-ReadAttributes = Callable[[Vectors], Sequence[Attributes]]
-"""Reads the everyday schema from vectors of the everyday encoder."""
+ReadAttributes = Callable[[str, Vectors], Sequence[Attributes]]
+"""Reads a schema ("everyday" or "fashion") from vectors of its encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +173,9 @@ def open_answers(parts: Sequence[ReaderPart], question: str, attributes: ReadAtt
         for some in batched(range(len(part.rows)), 32):
             images = part.encoded.take(np.array(some))
             written = [clean_answer(row[0]) for row in part.reader.answer(images, [question])]
-            if domain(part.reader.name) == EVERYDAY:
-                known = attributes(images.vectors)
-                written = [checked_answer(question, text, row) for text, row in zip(written, known, strict=True)]
+            schema = domain(part.reader.name)
+            check = checked_answer if schema == EVERYDAY else checked_product_answer
+            known = attributes(schema, images.vectors)
+            written = [check(question, text, row) for text, row in zip(written, known, strict=True)]
             out |= {int(part.rows[at]): text for at, text in zip(some, written, strict=True)}
     return [out[at] for at in range(len(out))]

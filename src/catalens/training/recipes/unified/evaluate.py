@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
+from catalens.core.types import Vectors
 from catalens.models.readers.auto import AutoReader
 from catalens.models.readers.registry import load_reader
 from catalens.models.registry import load_encoder, shipped
 from catalens.models.routing import EVERYDAY, PRODUCT
+from catalens.tasks.attributes import Attributes
 from catalens.training.recipes.unified.asking import answer_figures
 from catalens.training.recipes.unified.captioning import caption_figures
 from catalens.training.recipes.unified.evaluator import Evaluator, cache_folder
@@ -30,7 +32,11 @@ def shipped_figures(evaluator: Evaluator, threads: int) -> list[Figure]:
     tables, mistakes = read_tables(evaluator.data, evaluator.split), evaluator.mistakes
     reader = load_reader(PRODUCT, threads=threads)
     assert isinstance(reader, AutoReader)
-    attributes = partial(evaluator.read, "everyday", evaluator.everyday)
+    encoders = {"everyday": evaluator.everyday, "fashion": evaluator.product}
+
+    def attributes(schema: str, vectors: Vectors) -> Sequence[Attributes]:
+        return evaluator.read(schema, encoders[schema], vectors)
+
     return [
         *main_tag_figures(evaluator, tables, mistakes),
         *caption_figures(reader, tables, evaluator.data, evaluator.split, mistakes),
