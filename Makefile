@@ -8,8 +8,6 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # One process per core; tests/__init__.py keeps each on its core.
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --dist worksteal --durations 10
-# A test process per core: torch and numpy with threads of their own would wait for each other.
-ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 # Extras that constraints.txt pins: what the other extras need is in these.
 LOCKED := dev-models docs bench bench-models
@@ -48,7 +46,7 @@ test-slow: $(VENV)/.dev  ## the tests that start browsers, services and other pr
 	$(PYTEST) -m slow
 
 test-models: $(VENV)/.dev-models  ## the tests of training, of pretrained models and of Ray (installs torch: several gigabytes)
-	$(ONE_THREAD) $(PYTEST) tests/training tests/hub tests/pipelines/test_ray_engine.py
+	$(PYTEST) tests/training tests/hub tests/pipelines/test_ray_engine.py
 
 ROUNDS ?= 1
 test-hostile: $(VENV)/.dev  ## attacks: mutated and costly pictures, damaged catalogues, full disks, kills (ROUNDS=5 for five times as many)
