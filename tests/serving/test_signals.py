@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+
+pytest.importorskip("uvicorn", reason='the service is not installed: pip install "catalens[serve]"')
+
+from catalens.serving.config import ServeConfig
+from catalens.serving.server import announce, server_of
 
 
 @pytest.mark.slow
@@ -35,3 +43,21 @@ def test_a_signal_at_a_ready_service_ends_it_without_a_traceback(
         process.send_signal(sent)
         said = process.stderr.read()
     assert (process.returncode, said) == (code, last)
+
+
+def test_a_service_that_a_signal_closed_at_once_has_no_address_to_tell(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(*_: Any) -> None:
+        """Answer nothing."""
+
+    async def start_and_close() -> None:
+        server = server_of(ServeConfig(port=0), app)
+        listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        server.servers, server.started = [listening], True
+        serving = asyncio.create_task(asyncio.sleep(0))
+        await announce(server, serving)
+        listening.close()
+        await announce(server, serving)
+
+    with caplog.at_level(logging.INFO, "catalens.serving"):
+        asyncio.run(start_and_close())
+    assert [each.getMessage().rpartition(":")[0] for each in caplog.records] == ["listening on http://127.0.0.1"]

@@ -169,13 +169,14 @@ async def announce(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
     while not (server.started or serving.done()):
         await asyncio.wait([serving], timeout=0.02)
     if server.started:
-        _log.info("listening on %s", _address_of(server))
+        _log_address("listening", server)
 
 
-def _address_of(server: uvicorn.Server) -> str:
+def _log_address(what: str, server: uvicorn.Server) -> None:
     sockets = [each for found in server.servers for each in found.sockets]
-    host, port = sockets[0].getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    if sockets:  # a signal may have closed them already
+        host, port = sockets[0].getsockname()[:2]
+        _log.info("%s on http://%s:%d", what, f"[{host}]" if ":" in host else host, port)
 
 
 async def _run(server: uvicorn.Server, service: Service) -> CatalensError | None:
@@ -189,7 +190,7 @@ async def _run(server: uvicorn.Server, service: Service) -> CatalensError | None
             server.should_exit = True
         if server.started and not announced and service.is_ready:
             announced = True
-            _log.info("ready on %s", _address_of(server))
+            _log_address("ready", server)
     await serving
     return service.failure
 
