@@ -30,6 +30,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.seen = False
         self._may_raise = False
+        self._postponed = self._waiting = False
 
     def install(self) -> None:
         """Handle SIGINT from now on, unless it is ignored, as it is for jobs in the background."""
@@ -42,7 +43,21 @@ class Interrupts:
         """Say whether an exception would reach code that tidies up."""
         self._may_raise = raising
 
+    def postpone(self) -> None:
+        """Let Ctrl-C wait until `deliver`: a library of C++ whose import was cut short cannot be imported again."""
+        self._postponed = True
+
+    def deliver(self) -> None:
+        """End `postpone`, with what came meanwhile."""
+        self._postponed = False
+        if self._waiting:
+            self._waiting = False
+            signal.raise_signal(signal.SIGINT)  # the main thread handles it, whichever this is
+
     def _handle(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._postponed:
+            self._waiting = True
+            return
         if self._may_raise and not self.seen:
             self.seen = True
             raise KeyboardInterrupt

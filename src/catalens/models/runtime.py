@@ -6,7 +6,8 @@ Which one is faster depends on the machine (`catalens.models.fastest`).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalens.core.errors import InputError, ModelError
+from catalens.core.process import interrupts
 from catalens.models.kept_graphs import compile_graph
 from catalens.models.onnx_file import read_onnx
 from catalens.models.processor import usable_cores
@@ -133,7 +135,8 @@ def _reason(error: Exception) -> str:
 
 
 def _onnxruntime(file: Path, threads: int) -> Graph:
-    import onnxruntime
+    with _importing_whole():
+        import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -153,12 +156,22 @@ def _onnxruntime(file: Path, threads: int) -> Graph:
     return Graph(file, inputs, tuple(each.name for each in session.get_outputs()), compute)
 
 
+@contextmanager
+def _importing_whole() -> Iterator[None]:
+    with _importing:
+        interrupts.postpone()
+        try:
+            yield
+        finally:
+            interrupts.deliver()
+
+
 def _import_openvino() -> ModuleType:
     """Import OpenVINO without its converter of models.
 
     The converter takes half of the time, and its import reports to the network that OpenVINO is used.
     """
-    with _importing:
+    with _importing_whole():
         if "openvino" not in sys.modules and _CONVERTER not in sys.modules:
             sys.modules[_CONVERTER] = None  # type: ignore[assignment]  # an ImportError, which OpenVINO expects
             try:
