@@ -6,6 +6,7 @@ and replaced, and the job fails at once. All methods block: each worker is drive
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
 import signal
@@ -23,6 +24,7 @@ from catalens.serving.pipe import receive, send
 from catalens.serving.steps import StepNeeds, Steps, WorkerSession
 
 _EXIT_S = 1.0
+_NAME = "catalens-worker"
 
 
 class WorkerLostError(ModelError):
@@ -170,9 +172,12 @@ class WorkerProcess:
         self._discard()
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._config), daemon=True)
-        self._process.start()
+        process = context.Process(target=_serve, args=(theirs, self._config), name=_NAME, daemon=True)
+        process.start()
+        self._process = process
         theirs.close()
+        if self._stopped:  # meanwhile: a child that nobody stops keeps this process from ending
+            process.kill()
 
     def _receive(self, timeout_s: float, late: str) -> Any:  # noqa: ANN401 - whatever the child returned
         pipe = self._pipe
@@ -244,6 +249,14 @@ def warm_up(steps: Steps, stages: Sequence[Stage]) -> None:
     for stage in stages:
         steps.needs(stage)
         steps.run(stage, [picture])  # that nothing is found in it does not matter
+
+
+@atexit.register
+def _kill_left() -> None:
+    """Kill workers that began while the service stopped: they ignore SIGTERM, and multiprocessing waits for them."""
+    for child in multiprocessing.active_children():
+        if child.name == _NAME:
+            child.kill()
 
 
 def _serve(pipe: Connection, config: WorkerConfig) -> None:
