@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +67,29 @@ def test_worker_that_was_launched_in_vain_says_why_when_it_is_started():
     with pytest.raises(InputError, match="cannot be loaded"):
         worker.start()
     worker.stop()
+
+
+def test_worker_that_begins_after_the_stop_is_killed():
+    worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake")))
+    worker.stop()
+    worker.launch()
+    late = time.monotonic() + 20
+    while worker.is_alive:
+        assert time.monotonic() < late, "it waits for jobs that nobody sends"
+        time.sleep(0.01)
+
+
+def test_process_that_ends_without_a_stop_does_not_wait_for_its_workers():
+    program = """
+from catalens.pipelines.session import SessionConfig
+from catalens.serving.worker import WorkerConfig, WorkerProcess
+
+worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake")))
+worker.start()
+raise KeyboardInterrupt
+"""
+    ran = subprocess.run([sys.executable, "-c", program], timeout=60, capture_output=True, text=True, check=False)
+    assert ran.stderr.endswith("KeyboardInterrupt\n")
 
 
 def test_worker_that_hangs_is_killed():

@@ -71,6 +71,7 @@ def test_product_questions(question: str, answer: str, source: str) -> None:
         ("What is it made of?", "caps", "caps"),
         ("What type of clothing is it?", "caps", "caps"),
         ("Who is it for?", "caps", "caps"),
+        ("what is " + "that object " * 100 + "worn for", "caps", "caps"),  # in no time, too
     ],
 )
 def test_what_a_product_is_comes_from_its_type_and_is_never_guessed(

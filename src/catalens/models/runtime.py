@@ -158,6 +158,7 @@ def _onnxruntime(file: Path, threads: int) -> Graph:
 
 @contextmanager
 def _importing_whole() -> Iterator[None]:
+    """Import in one thread at a time, and let Ctrl-C wait."""
     with _importing:
         interrupts.postpone()
         try:

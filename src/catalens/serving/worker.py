@@ -176,7 +176,7 @@ class WorkerProcess:
         process.start()
         self._process = process
         theirs.close()
-        if self._stopped:  # meanwhile: a child that nobody stops keeps this process from ending
+        if self._stopped:  # meanwhile; nobody would stop this one
             process.kill()
 
     def _receive(self, timeout_s: float, late: str) -> Any:  # noqa: ANN401 - whatever the child returned
@@ -253,7 +253,10 @@ def warm_up(steps: Steps, stages: Sequence[Stage]) -> None:
 
 @atexit.register
 def _kill_left() -> None:
-    """Kill workers that began while the service stopped: they ignore SIGTERM, and multiprocessing waits for them."""
+    """Kill the workers of a process that ends without `stop`, as Ctrl-C while one starts makes it.
+
+    They ignore SIGTERM, which reaches the whole group and lets the parent drain; multiprocessing would wait for them.
+    """
     for child in multiprocessing.active_children():
         if child.name == _NAME:
             child.kill()

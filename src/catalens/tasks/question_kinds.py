@@ -40,8 +40,8 @@ _THING = re.compile(
 )
 _WHOLE = re.compile(
     r"^(?:what(?:'s|\s+is|\s+are|\s+(?:do|can)\s+you\s+see|\s+does)|name|identify)"
-    r"(?:\s+(?:it|this|that|these|those|there|shown|show|(?:(?:the|this|that)\s+)?(?:main\s+)?"
-    r"(?:thing|object|item|product|subject|picture|photo|image)))*$"
+    r"(?:\s+(?:it|this|that|these|those|there|the|main|shown|show|thing|object|item|product|subject|picture|photo|"
+    r"image))*$"
 )
 _PREPOSITION = re.compile(r"^(?:in|on|at|under|by|near|inside|outside|over|behind|indoors|outdoors)\b")
 _NOBODY = frozenset({"it", "this", "that", "they", "there", "he", "she", "you", "is", "are"})
