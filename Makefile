@@ -105,6 +105,7 @@ starter: $(VENV)/.train  ## train the starter again from its seed (six hours; ne
 	$(BIN)/python -m catalens.training.recipes.readers.release starter --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.recipes.starter.at_home --data $(CATALENS_DATA) --out runs/at-home
 	$(BIN)/python -m catalens.training.recipes.starter.at_home_release --data $(CATALENS_DATA) --run runs/at-home
+	$(BIN)/python -m catalens.training.known_classes starter --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.caption_support starter --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.closed_answers --bundle starter --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.none_of_these --bundle starter --data $(CATALENS_DATA)
@@ -118,6 +119,9 @@ everyday: $(VENV)/.train  ## train the everyday encoder and reader again from th
 	$(BIN)/python -m catalens.training.recipes.readers.reward --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.recipes.readers.release everyday --data $(CATALENS_DATA) --run runs/rewarded-everyday
 	$(BIN)/python -m catalens.training.caption_support everyday --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.closed_answers --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.none_of_these --data $(CATALENS_DATA)
+	$(BIN)/python scripts/write_label_vectors.py
 
 eval-bundled: $(VENV)/.train  ## scores of the bundled models on every labelled validation table, beside the majority's, and contact sheets of the worst errors; fails where one is worse than at the release
 	$(BIN)/python -m catalens.training.recipes.unified.evaluate --data $(CATALENS_DATA)

@@ -174,6 +174,7 @@ def opensearch(options: argparse.Namespace, pieces: list[Figures]) -> Figures:
         if end == options.items:
             # A query goes through each segment's graph, and how many there are is chance.
             client.indices.forcemerge(index="scale-bare,scale-ours", max_num_segments=1, request_timeout=600)
+            client.indices.refresh(index="scale-bare,scale-ours")  # until then the old segments are searched
         figures: Figures = {"done": end - start, "records": end, "seconds_ours": spent["ours"]}
         figures |= {"seconds_bare": spent["bare"], "ingest_beside_bare": spent["bare"] / spent["ours"]}
         return figures | _asked(index, client, vectors[:end], queries)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from catalens.core.classes import THINGS, Classes
 from catalens.core.errors import ModelError
 from catalens.core.images import read_image
 from catalens.core.types import Vectors
@@ -29,7 +30,7 @@ _STEMS = map(
     stem, ("dog", "black", "white", "run", "snow", "man", "woman", "shirt", "red", "football", "two", "ball", "sit")
 )
 WORDS = (*_STEMS, SOMEBODY, SEVERAL, "*fruit")
-THINGS = (
+KINDS = (
     Thing("a cat", (0,)),
     Thing("a dog", (1,)),
     Thing("a motorcycle", (2,)),
@@ -44,7 +45,7 @@ def support(**least: float) -> Support:
     config = SupportConfig(
         words=WORDS,
         kinds={"fruit": "*fruit"},
-        things=THINGS,
+        things=KINDS,
         rivals=frozenset((0, 1)),
         scale=1.0,
         least={**dict.fromkeys(LEAST, 0.5), "thing": 0.8, **least},
@@ -117,23 +118,27 @@ def test_the_most_particular_thing_is_named() -> None:
 def test_a_support_is_kept_beside_its_reader(tmp_path: Path) -> None:
     made = support()
     weights = np.full((len(WORDS) + CLASSES + 1, len(WORDS)), 0.5, dtype=np.float32)
-    save_support(tmp_path, "everyday@3", made.config, weights, np.eye(CLASSES, len(WORDS) + CLASSES, dtype=np.float32))
-    loaded = load_support(tmp_path, "everyday@3")
+    save_support(tmp_path, "everyday@3", made.config, weights, CLASSES)
+    known = {THINGS: Classes(np.eye(CLASSES + 1, len(WORDS) + CLASSES, dtype=np.float32), {})}
+    loaded = load_support(tmp_path, "everyday@3", known)
     assert loaded is not None
     assert loaded.config == made.config
-    assert load_support(tmp_path / "elsewhere", "everyday@3") is None
+    assert load_support(tmp_path / "elsewhere", "everyday@3", known) is None
     with pytest.raises(ModelError, match="learned with everyday@3, not other@1"):
-        load_support(tmp_path, "other@1")
+        load_support(tmp_path, "other@1", known)
+    for lacking in ({}, {THINGS: Classes(known[THINGS].vectors[:2], {})}):
+        with pytest.raises(ModelError, match=r"its classes\.json is missing"):
+            load_support(tmp_path, "everyday@3", lacking)
     facts, arrays = tmp_path / "support.json", tmp_path / "support.npz"
     whole, stored = json.loads(facts.read_text()), arrays.read_bytes()
     arrays.write_bytes(stored[:-1])
     with pytest.raises(ModelError, match="damaged"):
-        load_support(tmp_path, "everyday@3")
+        load_support(tmp_path, "everyday@3", known)
     arrays.write_bytes(stored)
     for wrong in ({**whole, "least": {}}, {**whole, "things": [1]}, {**whole, "things": {"a cat": [99]}}, [1]):
         facts.write_text(json.dumps(wrong))
         with pytest.raises(ModelError, match="cannot be used"):
-            load_support(tmp_path, "everyday@3")
+            load_support(tmp_path, "everyday@3", known)
 
 
 @pytest.mark.parametrize(

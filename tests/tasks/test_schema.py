@@ -77,7 +77,7 @@ def test_missing_ones_are_named(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("kind: multi", "kind: several", "'several'; a kind is one of: exclusive, multi"),
-        ("kind: multi", "kinds: multi", "key 'kinds'; known keys: about, kind, labels"),
+        ("kind: multi", "kinds: multi", "key 'kinds'; known keys: about, classes, kind, labels"),
         ("name: shop", "nmae: shop", "key 'nmae'"),
         ("[long sleeves, short sleeves]", "[long, long]", "'long' twice"),
         ("[long sleeves, short sleeves]", "[]", "no labels"),

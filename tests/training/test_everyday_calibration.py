@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -12,17 +13,20 @@ pytest.importorskip("torch", reason="torch is not installed: make test-models")
 from catalens.tasks.assessment import Counts, Truth
 from catalens.tasks.attributes import build_schema_bank
 from catalens.tasks.schema import load_schema, parse_schema
+from catalens.training.caption_truth import CaptionTruth, object_truth, shelf_truth
+from catalens.training.caption_truth import Truth as Judge
 from catalens.training.closed_answers import is_val, label_questions, photograph_questions, plain_label
 from catalens.training.everyday_calibration import (
     Labelled,
     held_out,
     join,
-    photograph_subjects,
     photograph_truth,
-    resolved,
-    wild_subjects,
+    subject_truth,
     wild_truth,
 )
+from catalens.training.kinds import class_places, read_classes
+from catalens.training.recipes.unified.tables import LabelledTable
+from catalens.training.recipes.unified.wild import WildPicture
 from tests.support.word_encoder import WordEncoder
 
 SCHEMA = load_schema("everyday")
@@ -33,39 +37,40 @@ DOG = ["A dog runs through snow.", "A brown dog in the snow .", "the dog is runn
 MAN = ["A man sits on a bench .", "a man on a park bench", "A man sits .", "somebody on a bench", "A man ."]
 
 
-def test_captions_name_what_may_be_given() -> None:
-    subjects = photograph_subjects([DOG, MAN], SCHEMA)
-    assert subjects[0] == frozenset({"dog", "dogs"})
-    assert subjects[1] is not None
-    assert {"person", "bench"} <= subjects[1]
-    assert "dog" not in subjects[1]
+def table(file: str, truths: Sequence[Judge]) -> LabelledTable:
+    """A table of which only what is true is known."""
+    return LabelledTable(file, file, [b""] * len(truths), truths, [""] * len(truths), [])
+
+
+def of_class(label: str) -> Judge:
+    """What the label of the objects table says."""
+    classes = read_classes()
+    return object_truth(WildPicture("1", b"", label, label), classes[class_places(classes)[label]])
+
+
+def test_a_guess_is_right_where_captions_or_labels_say_so() -> None:
+    truths = [CaptionTruth(DOG), CaptionTruth(MAN), of_class("golden retriever"), of_class("stethoscope")]
+    said = subject_truth(truths, ["dog", "bench", "animal", "cup"], SCHEMA)
+    assert said == ["dog", "bench", "animal", ()]
+    assert subject_truth(truths[:3], ["cat", "dog", "cat"], SCHEMA) == ["dog", "person", "dog"]
+    # Whether a guitar is held is not labelled.
+    assert subject_truth([of_class("acoustic guitar")], ["person"], SCHEMA) == [None]
     assert photograph_truth([DOG], SCHEMA)["scene"] == ["snow"]
 
 
-def test_wild_labels_say_what_holds_and_that_nothing_does() -> None:
-    rows = [{"label": "golden retriever"}, {"label": "espresso"}, {"label": "stethoscope"}]
-    assert wild_subjects("objects", rows, SCHEMA)[0] == frozenset({"dog", "dogs"})
-    assert "coffee" in (wild_subjects("objects", rows, SCHEMA)[1] or ())
-    shelf = [{"label": "x", "coarse": "Apple", "group": "Fruit"}, {"label": "y", "group": "Packages"}]
-    assert wild_subjects("grocery", shelf, SCHEMA) == [{"fruit"}, None]
-    assert wild_truth("grocery", shelf)["doing"] == [(), ()]
-    assert resolved(
-        [frozenset({"dog", "dogs"}), frozenset({"dog"}), frozenset(), None], ["dogs", "cat", "cat", "cat"]
-    ) == [
-        "dogs",
-        "dog",
-        (),
-        None,
-    ]
+def test_shelves_say_what_holds_and_that_nothing_is_done() -> None:
+    shelf = shelf_truth(WildPicture("Packages/Milk/1", b"", "Arla-Milk", "Milk"))
+    assert subject_truth([shelf, shelf], ["packaged food", "dog"], SCHEMA)[0] == "packaged food"
+    assert wild_truth(table("grocery", [shelf, shelf]))["doing"] == [(), ()]
     vectors = np.ones((2, 4), np.float32)
     said = Labelled("some", "a", vectors, {"doing": [(), None]})
-    joined, table, domains = join([said, Labelled("others", "b", vectors, {})], SCHEMA)
-    assert (len(joined), table["doing"], domains) == (4, [(), None, None, None], ["a", "a", "b", "b"])
+    joined, columns, domains = join([said, Labelled("others", "b", vectors, {})], SCHEMA)
+    assert (len(joined), columns["doing"], domains) == (4, [(), None, None, None], ["a", "a", "b", "b"])
 
 
 def test_things_do_nothing_and_of_animals_and_people_a_label_does_not_tell() -> None:
-    rows = [{"label": "motor scooter"}, {"label": "killer whale"}, {"label": "scuba diver"}, {"label": "no class"}]
-    assert wild_truth("objects", rows) == {"doing": [(), None, None, None]}
+    truths = [of_class(label) for label in ("motor scooter", "killer whale", "bicycle-built-for-two")]
+    assert wild_truth(table("objects", truths)) == {"doing": [(), None, None]}
 
 
 def test_figures_are_of_pictures_that_nothing_was_learned_from() -> None:

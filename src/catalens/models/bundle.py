@@ -29,9 +29,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Image as Picture
 
+from catalens.core.classes import ClassSets
 from catalens.core.errors import ModelError
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
+from catalens.models.class_files import load_classes
 from catalens.models.facts import FACTS, FILES, GRAPHS, LABELS, BundleFacts, read_facts
 from catalens.models.fastest import load_fastest
 from catalens.models.fitting import fit_all
@@ -68,9 +70,17 @@ class BundleEncoder:
         tokenizer: loads the tokenizer; called when the first text is encoded.
         image: loads the image graph; called when the first image is encoded.
         text: loads the text graph; called when the first text is encoded.
+        classes: loads the sets of classes that it was taught; called when they are first needed.
     """
 
-    def __init__(self, facts: BundleFacts, tokenizer: Load[Tokenizer], image: Load[Graph], text: Load[Graph]) -> None:
+    def __init__(
+        self,
+        facts: BundleFacts,
+        tokenizer: Load[Tokenizer],
+        image: Load[Graph],
+        text: Load[Graph],
+        classes: Load[ClassSets] = dict,
+    ) -> None:
         self.facts = facts
         self.name = f"{facts.name}@{facts.revision}"
         self.fingerprint = f"{self.name}#{facts.text_digest}"
@@ -84,9 +94,18 @@ class BundleEncoder:
         self._tokens = Once(
             lambda: Tokens(tokenizer(), max_tokens=facts.max_tokens, pad_id=facts.pad_id, end_id=facts.end_id)
         )
-        self._image, self._text = Once(image), Once(text)
+        self._image, self._text, self._classes = Once(image), Once(text), Once(classes)
         self._exact = facts.precision in EXACT
         self._pool = ThreadPoolExecutor(thread_name_prefix="resize")
+
+    @property
+    def classes(self) -> ClassSets:
+        """The sets of classes that it was taught to tell apart; none where the bundle has no such files.
+
+        Raises:
+            ModelError: their files are damaged.
+        """
+        return self._classes()
 
     def encode_images(self, images: Sequence[Picture]) -> Vectors:
         """Return (n, dim) unit vectors of n RGB images of any size.
@@ -169,8 +188,15 @@ class BundleEncoder:
 class CausalBundleEncoder(BundleEncoder):
     """A `PrefixEncoder`: a bundle with a text graph that takes past keys and values."""
 
-    def __init__(self, facts: BundleFacts, tokenizer: Load[Tokenizer], image: Load[Graph], text: Load[Graph]) -> None:
-        super().__init__(facts, tokenizer, image, text)
+    def __init__(
+        self,
+        facts: BundleFacts,
+        tokenizer: Load[Tokenizer],
+        image: Load[Graph],
+        text: Load[Graph],
+        classes: Load[ClassSets] = dict,
+    ) -> None:
+        super().__init__(facts, tokenizer, image, text, classes)
         self._tower = Once(self._make_tower)
 
     def _make_tower(self) -> PrefixTower:
@@ -251,6 +277,7 @@ def load_bundle(
         lambda: load(image_file, partial(_example_images, facts), exact=exact),
         # Texts share rows, and rounding would make a vector depend on its batch-mates: always float32.
         lambda: load(text_file, partial(_example_texts, facts), exact=True),
+        lambda: load_classes(folder, f"{facts.name}@{facts.revision}", facts.dim),
     )
     if (folder / LABELS).is_dir():
         encoder.label_folder = folder / LABELS

@@ -130,7 +130,9 @@ def fit_weights(cases: AnsweredCases, precision: float, *, everywhere: bool = Fa
     shares = _shares(cases, best)
     sure, hits = shares.max(axis=1), shares.argmax(axis=1) == truth
     parts = [places == at for at in range(len(names))] if everywhere else [places >= 0]
-    threshold = max(lowest_threshold(sure[part], hits[part], precision) for part in parts)
+    # A domain where enough is right asks for no threshold, however sure its least sure answer is.
+    needed = [lowest_threshold(sure[part], hits[part], precision) for part in parts if hits[part].mean() < precision]
+    threshold = max(needed, default=0.0)
     return KindWeights(
         encoder=best.encoder, reader=best.reader, offset=best.offset, unknown_below=min(1.0, round(threshold, 4))
     )

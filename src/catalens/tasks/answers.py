@@ -12,14 +12,27 @@ from functools import lru_cache
 
 import numpy as np
 
+from catalens.core.classes import PEOPLE, SURROUNDINGS, THINGS
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Answerer, EncodedImages, Encoder
 from catalens.core.types import Scores, Turn, Vectors
 from catalens.core.vectors import softmax
 from catalens.tasks.answer_weights import AnswerWeights, none_fits, pooled_logits
-from catalens.tasks.question_kinds import YES, Question, answer_texts, answers_not_offered, parse_question
+from catalens.tasks.class_labels import classes_by_stems, classes_of, plain
+from catalens.tasks.question_kinds import (
+    YES,
+    Question,
+    QuestionKind,
+    answer_texts,
+    answers_not_offered,
+    parse_question,
+    standard_answers,
+)
 from catalens.tasks.schema import UNKNOWN
 from catalens.tasks.yaml_files import shown
+
+_SETS: Mapping[QuestionKind, str] = {"inside": SURROUNDINGS, "count": PEOPLE}
+"""Kind of question → the set of classes that its answers are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,7 @@ class AnswerChooser:
         self.encoder, self.answerer, self.weights = encoder, answerer, weights
         # A folder of pictures is asked the same, batch after batch.
         self._texts = lru_cache(64)(encoder.encode_texts)
+        self._named: dict[tuple[str, ...], tuple[int, ...]] | None = None
 
     def choose(
         self,
@@ -134,7 +148,7 @@ class AnswerChooser:
             A log-linear opinion pool (Genest and Zidek 1986, section 3.3).
         """
         _check(answers, unknown_below or 0.0)
-        asked = parse_question(question, answers)
+        asked = self.parse(question, answers)
         weights = self.weights.of(asked.kind)
         alone = self.answerer is None or encoded is None
         if alone and not weights.encoder:
@@ -157,14 +171,28 @@ class AnswerChooser:
             replace(each, value=UNKNOWN) if none else each for each, none in zip(found, rejected.tolist(), strict=True)
         ]
 
+    def parse(self, question: str, answers: Sequence[str]) -> Question:
+        """Recognise what a question asks for, and whether the encoder has classes for it."""
+        asked = parse_question(question, answers)
+        return replace(asked, kind="class") if asked.kind == "presence" and self._things(asked.about) else asked
+
     def encoder_scores(self, vectors: Vectors, question: Question, answers: Sequence[str]) -> Scores:
         """Return (n, m): how near each picture is to the sentences of each answer, as a cosine.
 
         Of several sentences the nearest counts most: their scaled cosines' log-mean-exp, scaled back. A question of
-        presence compares with its phrase for "yes" and has 0 for "no".
+        presence compares with its phrase for "yes" and has 0 for "no"; of what the encoder has classes for, the score
+        is the log-odds of these among all classes and "none of these", scaled back. Indoors and outdoors, and numbers
+        of people, are compared by their classes where the encoder has such; a thing is as near as its text and its
+        classes together.
         """
         scores = np.zeros((len(vectors), len(answers)), dtype=np.float32)
         yes = yes_among(question, answers)
+        if question.kind == "class" and yes is not None:
+            scores[:, yes] = self._log_odds(vectors, question.about) / np.float32(self.encoder.logit_scale)
+            return scores
+        known, names = classes_of(self.encoder, _SETS.get(question.kind, "")), standard_answers(question, answers)
+        if known is not None and all(name in known.named for name in names):
+            return np.asarray(vectors @ known.vectors[[known.named[name][0] for name in names]].T)
         places = range(len(answers)) if yes is None else [yes]
         texts = [answer_texts(question, question.about if yes is not None else answers[at]) for at in places]
         cosines = vectors @ self._texts(tuple(text for some in texts for text in some)).T
@@ -175,12 +203,39 @@ class AnswerChooser:
             top = scaled.max(axis=1)
             scores[:, at] = (top + np.log(np.exp(scaled - top[:, None]).mean(axis=1))) / scale
             start += len(some)
+        return self._with_classes(vectors, scores, answers) if question.kind == "thing" else scores
+
+    def _things(self, about: str) -> tuple[int, ...]:
+        """Return the encoder's classes of what a phrase names; none where it has no such classes."""
+        if self._named is None:
+            known = classes_of(self.encoder, THINGS)
+            self._named = {} if known is None else classes_by_stems(known)
+        return self._named.get(plain(about), ())
+
+    def _with_classes(self, vectors: Vectors, scores: Scores, answers: Sequence[str]) -> Scores:
+        """Return scores (n, m) in which an answer counts as its sentences and the classes that it names together."""
+        scale = np.float32(self.encoder.logit_scale)
+        for at, answer in enumerate(answers):
+            known, named = classes_of(self.encoder, THINGS), self._things(answer)
+            if known is not None and named:
+                own = np.logaddexp.reduce(scale * (vectors @ known.vectors[list(named)].T), axis=1)
+                scores[:, at] = np.logaddexp(scale * scores[:, at], own) / scale
         return scores
+
+    def _log_odds(self, vectors: Vectors, about: str) -> Scores:
+        known = classes_of(self.encoder, THINGS)
+        assert known is not None
+        nothing = self._texts(tuple(self.encoder.unknown_texts))
+        logits = np.float32(self.encoder.logit_scale) * (vectors @ np.concatenate([known.vectors, nothing]).T)
+        among = np.zeros(logits.shape[1], dtype=np.bool_)
+        among[list(self._things(about))] = True
+        yes, no = (np.logaddexp.reduce(logits[:, some], axis=1) for some in (among, ~among))
+        return np.asarray(yes - no, dtype=np.float32)
 
 
 def yes_among(question: Question, answers: Sequence[str]) -> int | None:
     """Return where "yes" stands among the answers to a question of presence; None for other questions."""
-    if question.kind != "presence":
+    if question.kind not in ("presence", "class"):
         return None
     return next(at for at, answer in enumerate(answers) if answer.strip().casefold() in YES)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from catalens.core.protocols import Encoder
 from catalens.core.types import Scores, Tag, Vectors
 from catalens.tasks.calibration import Calibration, GroupCalibration
+from catalens.tasks.class_labels import class_rows, classes_of
 from catalens.tasks.labels import LabelBank, Progress, build_bank
 from catalens.tasks.probabilities import exclusive, independent
 from catalens.tasks.ranking import top_k
@@ -84,6 +85,11 @@ def build_schema_bank(
         )
         for group in schema.groups
     }
+    for group in schema.groups:
+        known = classes_of(encoder, group.classes)
+        if known is not None:
+            rows = class_rows(known, [(label.name, *label.wordings) for label in group.labels])
+            banks[group.name] = replace(banks[group.name], classes=rows)
     return SchemaBank(schema, encoder.name, banks)
 
 

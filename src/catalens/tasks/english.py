@@ -21,6 +21,7 @@ _AMERICAN = (
     ("pajama", "pyjama"),
 )
 _IRREGULAR = {"man": "men", "woman": "women", "child": "children", "scarves": "scarf", "analog": "analogue"}
+_UNCOUNTED = frozenset({"people", "clothing", "equipment", "food", "furniture"})
 _SIBILANT = ("ses", "xes", "zes", "ches", "shes")
 _SINGULAR_ENDINGS = ("ss", "us", "is", "canvas")
 _SILENT_H = re.compile(r"hour|honest|heir")
@@ -98,13 +99,14 @@ def article(words: str) -> str:
 
 
 def with_article(noun: str) -> str:
-    """Put "a" or "an" before one thing; several, and what has such a word already, stay as they are.
+    """Put "a" or "an" before one thing; several, an uncounted one, and what has such a word already, stay as they are.
 
-    >>> [with_article(noun) for noun in ("round neck", "open toe", "laces", "a zip", "no sleeves")]
-    ['a round neck', 'an open toe', 'laces', 'a zip', 'no sleeves']
+    >>> [with_article(noun) for noun in ("round neck", "open toe", "laces", "a zip", "no sleeves", "sports equipment")]
+    ['a round neck', 'an open toe', 'laces', 'a zip', 'no sleeves', 'sports equipment']
     """
     has_one = re.match(r"(?:a|an|the|no|many|with|without)\s", noun.lower())
-    return noun if has_one or is_plural(noun) else f"{article(noun)} {noun}"
+    is_uncounted = noun.lower().rpartition(" ")[2] in _UNCOUNTED
+    return noun if has_one or is_uncounted or is_plural(noun) else f"{article(noun)} {noun}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import batched, unit_rows
+from catalens.tasks.class_labels import ClassRows
 from catalens.tasks.label_cache import cache_file, fingerprint_of, read_vectors, shipped_with, write_vectors
 from catalens.tasks.ranking import Halves, check_k, cosines, top_k
 from catalens.tasks.schema import DEFAULT_TEMPLATES, check_templates
@@ -36,6 +37,7 @@ class LabelBank:
         unknown: (1, dim) float16, what means "none of these"; (0, dim) where the encoder has no such texts.
         scale: the encoder's `logit_scale`.
         bias: the encoder's `logit_bias`.
+        classes: of the encoder that count for the labels and for "none of these" in `logits`; None for texts alone.
     """
 
     encoder_name: str
@@ -44,6 +46,7 @@ class LabelBank:
     unknown: Halves
     scale: float
     bias: float | None
+    classes: ClassRows | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,8 +85,10 @@ class LabelBank:
             InputError: the vectors do not fit the bank.
         """
         scale, bias = np.float32(self.scale), np.float32(self.bias or 0.0)
-        labels, unknown = cosines(vectors, self.vectors), cosines(vectors, self.unknown)
-        return labels * scale + bias, unknown * scale + bias
+        labels, unknown = (cosines(vectors, each) * scale + bias for each in (self.vectors, self.unknown))
+        if self.classes is None:
+            return labels, unknown
+        return self.classes.added(vectors, labels, unknown, self.scale)
 
     def blocks(self, n: int) -> Iterator[slice]:
         """Split n pictures into slices whose scores against the whole bank fit in bounded memory."""

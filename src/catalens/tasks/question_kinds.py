@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from catalens.tasks.english import is_plural, with_article
 from catalens.tasks.yaml_files import parse_yaml
 
-QuestionKind = Literal["presence", "inside", "count", "colour", "place", "action", "thing", "other"]
+QuestionKind = Literal["presence", "class", "inside", "count", "colour", "place", "action", "thing", "other"]
 QUESTION_KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 
 YES = frozenset({"yes", "yeah", "yep", "true"})
@@ -52,7 +52,8 @@ class Question:
     """What a question asks for.
 
     Attributes:
-        kind: decides which texts stand for an answer, and how far each model is trusted.
+        kind: decides which texts stand for an answer, and how far each model is trusted. "class" is the presence of
+            something that an encoder has classes for; `parse_question`, which knows no encoder, never returns it.
         about: what it is asked of, without its article: "shirt" in "what colour is the shirt?"; empty for the whole
             picture. For "presence" the phrase that is or is not so: "a dog" in "is there a dog?".
     """
@@ -121,6 +122,23 @@ def answer_texts(question: Question, answer: str) -> tuple[str, ...]:
         template.replace("{about}", about).replace("{an answer}", with_article(words)).replace("{answer}", words)
         for template in templates
     )
+
+
+def standard_answers(question: Question, answers: Sequence[str]) -> tuple[str, ...]:
+    """Return answers in the words of the table: "outside" is "outdoors", and "2" people are "two".
+
+    >>> standard_answers(Question("inside"), ["inside", "outside"])
+    ('indoors', 'outdoors')
+    >>> standard_answers(Question("count", "people"), ["0", "1"]), standard_answers(Question("count", "dogs"), ["0"])
+    (('none', 'one'), ('0',))
+    """
+    same: Mapping[str, str] = {}
+    if question.kind == "inside":
+        same = _table().same_as
+    elif question.kind == "count" and (not question.about or question.about in PEOPLE):
+        same = _table().numbers
+    plain = [answer.strip().casefold() for answer in answers]
+    return tuple(same.get(answer, answer) for answer in plain)
 
 
 def answers_not_offered(question: Question, answers: Sequence[str]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ DEFAULT_TEMPLATES = ("{}", "a photo of {}")
 UNKNOWN = "unknown"
 """The value where no label reaches its threshold; reserved, no label may have this name."""
 _SCHEMA_KEYS = frozenset({"name", "about", "groups"})
-_GROUP_KEYS = frozenset({"about", "kind", "templates", "labels", "when", "question"})
+_GROUP_KEYS = frozenset({"about", "kind", "templates", "labels", "when", "question", "classes"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class Group:
         when: group name → values; the group applies only where every named group has one of them.
         about: one line for people.
         question: what a reader is asked, in natural words; empty for one made from the name.
+        classes: set of the encoder's classes, such as "things": a label also stands for those that its wordings name,
+            and all others mean "none of these". Empty, or an encoder without them: labels are compared as texts alone.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Group:
     when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     about: str = ""
     question: str = ""
+    classes: str = ""
 
     def __post_init__(self) -> None:
         where = f"group {self.name!r}"
@@ -226,6 +229,7 @@ def _read_group(name: str, raw: object) -> Group:
         when={key: _texts(values, f"'when' of {where}") for key, values in when.items()},
         about=_text(body.get("about", "")),
         question=_text(body.get("question", "")),
+        classes=_text(body.get("classes", "")),
     )
 
 

@@ -33,6 +33,7 @@ def learn(
     *,
     precision: float | None = None,
     domains: Sequence[str] | None = None,
+    temperatures: Mapping[str, float] | None = None,
 ) -> tuple[Calibration, list[GroupReport]]:
     """Learn temperatures and thresholds from pictures whose attributes are known.
 
@@ -44,6 +45,7 @@ def learn(
             `NEVER` where no threshold allows it. None: thresholds with the best F1.
         domains: n names of the collections that the pictures are from; the precision must then hold in each of them
             that gets the label at all, so that what is rare in one is not hidden by what is common in another.
+        temperatures: of groups for which none is to be learned.
 
     Returns:
         The calibration, and how it does on the very table it was learned from (so a little too well).
@@ -61,7 +63,8 @@ def learn(
         part = read_table(group, column, len(vectors))
         if len(part.rows):
             places = np.unique(np.asarray(domains), return_inverse=True)[1][part.rows] if domains else None
-            groups[name] = _learn_group(group, bank.banks[name], vectors[part.rows], part, precision, places)
+            given = (temperatures or {}).get(name)
+            groups[name] = _learn_group(group, bank.banks[name], vectors[part.rows], part, precision, places, given)
     if not groups:
         raise InputError(
             f"no row of the table has a value that schema {bank.schema.name!r} knows; nothing to learn from"
@@ -132,9 +135,11 @@ def _learn_group(
     part: GroupTable,
     precision: float | None,
     domains: Places | None,
+    temperature: float | None,
 ) -> GroupCalibration:
-    known = part.truth.any(axis=1) | (group.kind == "multi")
-    temperature = fit_temperature(_loss(group, bank, vectors[known], part.truth[known]), int(known.sum()))
+    if temperature is None:
+        known = part.truth.any(axis=1) | (group.kind == "multi")
+        temperature = fit_temperature(_loss(group, bank, vectors[known], part.truth[known]), int(known.sum()))
     scores, unknown = group_probabilities(group, bank, vectors, temperature)
     at_row, at_label = np.nonzero(held_labels(group, scores, unknown))
     claimed, right = scores[at_row, at_label], part.truth[at_row, at_label]

@@ -8,7 +8,6 @@ rides, keep words from fitting every image. Thresholds are those of `THRESHOLDS`
 from __future__ import annotations
 
 import argparse
-import hashlib
 import random
 import re
 from collections import Counter
@@ -37,7 +36,7 @@ from catalens.training.fashion import read_products
 from catalens.training.kinds import read_classes
 from catalens.training.pixels import read_photographs
 from catalens.training.recipes.readers.data import product_captions
-from catalens.training.recipes.unified.wild import GARMENT_WORDS, WildPicture, read_wild
+from catalens.training.recipes.unified.wild import GARMENT_WORDS, kind_of, read_wild, sample
 from catalens.training.release import encode_pictures
 from catalens.training.things import things_of
 
@@ -85,7 +84,7 @@ KINDS = {"fruit": "*fruit", "vegetables": "*vegetables", "packaged food": "*pack
 """What nothing but the wild tables shows, and its regression."""
 LEAST_PICTURES = 30
 """Training pictures that a word needs, to have a regression."""
-_PRODUCTS, _OTHERS, _WILD = 8000, 1200, 700
+_PRODUCTS, _OTHERS = 8000, 1200
 _LIE_ABOUT = frozenset(
     map(
         stem,
@@ -147,14 +146,9 @@ def photograph_examples(
     for table in ("grocery", "clothing"):
         rows = sample(read_wild(data, table, "train"))
         vectors = kept(table, lambda rows=rows: encode_pictures(encoder, [row.picture for row in rows]))  # type: ignore[misc]
-        kinds = [{KINDS[_kind_of(row)]} for row in rows]
+        kinds = [{KINDS[kind_of(row)]} for row in rows]
         joined = with_others(joined, vectors, flags(kinds, words), np.isin(words, masked))
     return words, joined
-
-
-def _kind_of(row: WildPicture) -> str:
-    group = row.id.partition("/")[0]
-    return {"Fruit": "fruit", "Vegetables": "vegetables", "Packages": "packaged food"}.get(group, "clothes")
 
 
 def product_examples(
@@ -189,11 +183,6 @@ def product_examples(
     return words, with_others(joined, others, nothing, nothing[0])
 
 
-def sample(rows: Sequence[WildPicture]) -> list[WildPicture]:
-    """Return some rows of a table, by a hash of their ids."""
-    return sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).hexdigest())[:_WILD]
-
-
 def flags(claimed: Sequence[set[str]], words: Sequence[str]) -> Flags:
     """Return (n, words): which words each image has."""
     return np.array([[word in some for word in words] for some in claimed])
@@ -206,15 +195,6 @@ def with_others(examples: Examples, others: Vectors, said: Flags, masked: Flags)
         np.concatenate([examples.said, said]),
         np.concatenate([examples.known, np.tile(~masked, (len(others), 1))]),
     )
-
-
-def class_vectors(encoder: Encoder, names: Sequence[Sequence[str]]) -> Vectors:
-    """Return one unit row per class: the mean of its names."""
-    texts = [f"a photo of {with_article(name)}" for each in names for name in each]
-    owners = np.repeat(np.arange(len(names)), [len(each) for each in names])
-    vectors = encoder.encode_texts(texts)
-    means = np.stack([vectors[owners == at].mean(axis=0) for at in range(len(names))])
-    return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), dtype=np.float32)
 
 
 def photographed_things() -> tuple[Sequence[Sequence[str]], list[Thing], frozenset[int]]:
@@ -259,8 +239,7 @@ def main() -> None:
         scale=SCALE[options.world],
         least=THRESHOLDS[options.world],
     )
-    weights, classes = fit_words(examples), class_vectors(encoder, names)
-    save_support(shipped(options.world) / FOLDER, encoder.name, config, weights, classes)
+    save_support(shipped(options.world) / FOLDER, encoder.name, config, fit_words(examples), len(names))
 
 
 if __name__ == "__main__":

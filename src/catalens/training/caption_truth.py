@@ -55,12 +55,15 @@ _DOGS = _set(
 _KINDS = {
     "animal": _DOGS
     | _set(
-        "animal animals cat cats kitten horse horses bird birds duck ducks seagull seagulls cow cows bull sheep goat "
-        "goats elephant monkey squirrel fish turtle camel camels pig bear hummingbird butterfly deer swan donkey"
+        "animal animals cat cats kitten kittens horse horses bird birds duck ducks seagull seagulls pigeon pigeons "
+        "geese eagle parrot ostrich hummingbird swan cow cows calf bull ox oxen sheep lamb goat goats elephant "
+        "monkey squirrel rabbit fox wolf deer donkey pig bear camel camels fish turtle whale dolphin crab lizard "
+        "frog snake butterfly insect"
     ),
     "vehicle": _set(
         "vehicle vehicles car cars truck trucks firetruck bus van bike bikes bicycle bicycles motorcycle motorcycles "
-        "train boat boats jeep suv tractor atv ambulance motorbike kayak raft canoe"
+        "train boat boats jeep suv tractor atv ambulance motorbike kayak raft canoe scooter wagon cart buggy sled "
+        "sleds bobsled dogsled airplane plane jet helicopter watercraft"
     ),
 }
 """What is true of a picture wherever a caption says one of these."""
@@ -147,8 +150,29 @@ _ALSO: Mapping[str, str] = {
     "oxcart": "cow,ox,animal",
     "tennis ball": "dog,ball,animal",
     "water snake": "duck,bird",
+    "web site": "screenshot",
+    "menu": "document,screenshot",
+    "crossword puzzle": "document,screenshot",
+    "motor scooter": "motorcycle",
+    "library": "bookcase,shelf",
+    "seashore": "beach",
+    "sandbar": "beach",
 }
 """Label of the objects table → what else its one picture is called or shows; looked at one by one."""
+_SAME_KIND: Mapping[str, str] = {
+    "home appliance": "household appliance",
+    "electronic equipment": "electronic device",
+    "computer": "electronic device",
+    "telephone": "electronic device",
+    "geological formation": "mountain,rock,coast,lake",
+}
+"""Kind of a class → what else that is called."""
+_COMPOUNDS = _named(
+    "musical instrument,measuring instrument,medical instrument,electronic device,electronic equipment,"
+    "sports equipment,household appliance,home appliance,kitchen appliance,packaged food,hot dog"
+)
+"""Names whose last word alone says something else, or nothing."""
+_WHOLE = frozenset(map(stems, _COMPOUNDS))
 _GARMENTS: Mapping[str, str] = {
     "T-Shirt": "t-shirt,tshirt,shirt,jersey,top,tee",
     "Longsleeve": "shirt,sweater,sweatshirt,top,jersey,pullover,t-shirt,tshirt,cardigan",
@@ -171,7 +195,7 @@ _GARMENTS: Mapping[str, str] = {
 _GROCERIES: Mapping[str, str] = {
     "Fruit": "fruit",
     "Vegetables": "vegetable,fruit",
-    "Packages": "bottle,drink,juice,carton,milk,package,packet,box,yoghurt,cream",
+    "Packages": "packaged food,bottle,drink,juice,carton,milk,package,packet,box,yoghurt,cream",
 }
 
 
@@ -239,7 +263,9 @@ class LabelTruth:
         if word in PEOPLE_SAID:
             return self.people
         wanted = stems("dog" if word in _DOGS else word)
-        return any(each[-len(wanted) :] == wanted or wanted[-len(each) :] == each for each in self.nouns)
+        # A t-shirt is a shirt, but a musical instrument is not any instrument.
+        ends = any(each == wanted or (each[-len(wanted) :] == wanted and each not in _WHOLE) for each in self.nouns)
+        return ends or (word not in _COMPOUNDS and any(wanted[-len(each) :] == each for each in self.nouns))
 
     def action(self, verb: str) -> bool | None:  # noqa: ARG002 - whatever it is
         """Return False where nobody is there to do it."""
@@ -255,9 +281,8 @@ class LabelTruth:
 def object_truth(row: WildPicture, found: Class) -> LabelTruth:
     """Return what the class of an ImageNet sample says."""
     words = {word for kind in (*found.names, *found.kinds) for word in (*ALIASES.get(kind, (kind,)), kind)}
-    if "geological formation" in words:
-        words |= {"mountain", "rock", "coast", "lake"}
-    words |= {*_ALSO.get(row.label, "").split(",")} - {""}
+    also = (_ALSO.get(row.label, ""), *(_SAME_KIND.get(word, "") for word in words))
+    words |= {name for names in also for name in names.split(",")} - {""}
     people = True if row.label in WITH_PEOPLE else None if row.label in WITH_HANDS else False
     alive = people is not False or "animal" in words
     return LabelTruth(frozenset(map(stems, words)), people, None if alive else False)
@@ -312,13 +337,28 @@ def judge(caption: str, truth: Truth) -> Verdict:
     )
 
 
+def holds(wordings: Sequence[str], truth: Truth) -> bool | None:
+    """Return whether one of a label's wordings names what is there; None where nothing is known of it.
+
+    >>> holds(["a kitten", "a cat"], CaptionTruth(["a cat sleeps"])), holds(["a cup"], CaptionTruth(["a cat sleeps"]))
+    (True, False)
+    """
+    found = [judge(wording, truth).subject for wording in wordings]
+    return True if True in found else None if None in found else False
+
+
 def _subject(phrase: Phrase, truth: Truth) -> bool | None:
     plain = [word for word in phrase.words if word not in COLOURS]
     groups = [part.split() for part in re.split(r"\band\b|,", " ".join(plain))]
-    heads = [part[-1] for part in groups if part and part[-1] not in ("a", "an", "the")]
+    heads = [_head(part) for part in groups if part and part[-1] not in ("a", "an", "the")]
     several = bool({*plain} & _SEVERAL) or (len(heads) > 1 and all(head in PEOPLE_SAID for head in heads))
     found = [truth.noun(head, several=several) for head in heads]
     return False if False in found or not found else None if None in found else True
+
+
+def _head(words: Sequence[str]) -> str:
+    compound = " ".join(words[-2:])
+    return compound if compound in _COMPOUNDS else words[-1]
 
 
 def _judged(phrase: Phrase, truth: Truth) -> list[tuple[str, bool | None]]:

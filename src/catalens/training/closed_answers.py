@@ -36,7 +36,7 @@ from catalens.tasks.answer_weights import (
 )
 from catalens.tasks.answers import AnswerChooser, yes_among
 from catalens.tasks.english import with_article
-from catalens.tasks.question_kinds import QuestionKind, parse_question
+from catalens.tasks.question_kinds import QuestionKind
 from catalens.tasks.schema import load_schema
 from catalens.training.questions import COLOURS, DOING, PLACES, everyday_facts
 
@@ -133,7 +133,7 @@ def cases_of(chooser: AnswerChooser, collections: Sequence[Collection]) -> dict[
     rows: dict[tuple[QuestionKind, int], list[tuple[Scores, Scores, int, str, int | None]]] = {}
     for collection in collections:
         for question, answers, some in alike(collection.asked):
-            kind = parse_question(question, answers)
+            kind = chooser.parse(question, answers)
             vectors, encoded = take(collection.encoded, [each.at for each in some])
             by_encoder = chooser.encoder_scores(vectors, kind, answers)
             assert chooser.answerer is not None

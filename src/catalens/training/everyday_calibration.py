@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,33 +22,34 @@ from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.models.facts import read_facts
 from catalens.models.registry import CALIBRATION, load_encoder, shipped
+from catalens.models.routing import EVERYDAY
 from catalens.tasks.assessment import Counts, Truth, assess
 from catalens.tasks.attributes import SchemaBank, build_schema_bank, group_probabilities
 from catalens.tasks.calibration import Calibration, save_calibration
-from catalens.tasks.english import stems
 from catalens.tasks.schema import Schema, load_schema
 from catalens.tasks.thresholds import learn
+from catalens.training.caption_truth import Truth as Judge
+from catalens.training.caption_truth import holds
 from catalens.training.captions import read_captions
-from catalens.training.closed_answers import is_val
 from catalens.training.drawn_subjects import drawn_figures, drawn_thresholds, encode_drawn, without_colour
 from catalens.training.fashion import read_products
-from catalens.training.kinds import ALIASES, read_classes
 from catalens.training.pixels import read_photographs
-from catalens.training.questions import MANY, PEOPLE, everyday_facts
+from catalens.training.questions import everyday_facts
+from catalens.training.recipes.unified.tables import LabelledTable, read_tables
 from catalens.training.release import change_facts, encode_pictures
 from catalens.training.rendered import render
 
 PRECISION = 0.8
 FOLDS = 5
+STRANGE = ("photographs", "objects")
+"""Collections that temperatures are learned from. Groceries and clothes resemble those of the training rows too much:
+what is nearly always right there would make every picture's probabilities too sure."""
 DRAWN_EACH, GREY = 60, 400
 """Drawn validation pictures of every kind, and black-and-white ones."""
 FACTS_OF = {"place": "inside", "scene": "place", "people": "people", "doing": "doing"}
 """Group of the everyday schema → the kind of fact that captions tell of it."""
-_CLOTHES = {"Shoes": ("shoe",), "Hat": ("hat",), "Dress": ("dress",), "Blazer": ("suit",)}
-_PEOPLE = {"person", "child", "baby", "people", "crowd"}
 _SHELF: Mapping[str, Truth] = {"place": "indoors", "scene": (), "people": "none", "doing": ()}
 """What holds of every picture of a shop's shelf and of clothes lying at home."""
-_ALIVE = {"animal", "person"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,49 +84,31 @@ def photograph_truth(captions: Sequence[Sequence[str]], schema: Schema) -> dict[
     return truth
 
 
-def wild_truth(table: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Truth]]:
+def wild_truth(table: LabelledTable) -> dict[str, list[Truth]]:
     """Return what the labels of a wild table say of every group but the subject."""
-    if table != "objects":
-        return {group: [value] * len(rows) for group, value in _SHELF.items()}
-    kinds = {name: {*each.kinds} for each in reversed(read_classes()) for name in each.names}
-    return {"doing": [None if _ALIVE & kinds.get(str(row["label"]), _ALIVE) else () for row in rows]}
+    if table.file != "objects":
+        return {group: [value] * len(table.truths) for group, value in _SHELF.items()}
+    return {"doing": [() if truth.action("do") is False else None for truth in table.truths]}
 
 
-def wild_subjects(table: str, rows: Sequence[Mapping[str, Any]], schema: Schema) -> list[frozenset[str] | None]:
-    """Return the subjects that are right for each row, none where the schema has no word for it; None: not known."""
-    if table == "objects":
-        words = _nouns(schema)
-        kinds = {name: (*each.names, *each.kinds) for each in reversed(read_classes()) for name in each.names}
-        said = [
-            [word for kind in kinds.get(str(row["label"]), (str(row["label"]),)) for word in ALIASES.get(kind, (kind,))]
-            for row in rows
-        ]
-        return [frozenset(label for word in some for label in words.get(stems(word), ())) for some in said]
-    if table == "clothing":
-        return [frozenset(_CLOTHES.get(str(row["label"]), ())) for row in rows]
-    # A carton of juice may be called a drink or a bottle: nothing is said of packages.
-    subjects = {"Fruit": frozenset({"fruit"}), "Vegetables": frozenset({"vegetable"})}
-    return [subjects.get(str(row["group"])) for row in rows]
+def subject_truth(truths: Sequence[Judge], best: Sequence[str], schema: Schema) -> list[Truth]:
+    """Return a subject that is right for each picture: the encoder's best guess, if it is.
 
+    Else it is the first of those that are right, () where the schema has no word for what is there, and None where it
+    is not known whether the guess is right.
 
-def photograph_subjects(captions: Sequence[Sequence[str]], schema: Schema) -> list[frozenset[str] | None]:
-    """Return the subjects that at least two captions of each photograph name; any word for people stands for all."""
-    words = _nouns(schema)
-    found: list[frozenset[str] | None] = []
-    for texts in captions:
-        said = [frozenset(label for word in stems(text) for label in words.get((word,), ())) for text in texts]
-        twice = {label for some in said for label in some if sum(label in each for each in said) > 1}
-        people = sum(bool(re.search(rf"\b(?:{PEOPLE})s?\b|{MANY.pattern}", text.lower())) for text in texts) > 1
-        found.append(frozenset(twice | (_PEOPLE if people else set())))
+    Args:
+        truths: what is known of each picture.
+        best: the most probable subject of each.
+        schema: with the group "subject".
+    """
+    words = {label.name: (label.name, *label.wordings) for label in schema.group("subject").labels}
+    found: list[Truth] = []
+    for truth, guess in zip(truths, best, strict=True):
+        is_right = holds(words[guess], truth)
+        others = (name for name, wordings in words.items() if is_right is False and holds(wordings, truth))
+        found.append(guess if is_right else None if is_right is None else next(others, ()))
     return found
-
-
-def resolved(right: Sequence[frozenset[str] | None], best: Sequence[str]) -> list[Truth]:
-    """Return one value for each picture: where several are right, the one that the encoder finds best, if it is."""
-    return [
-        None if some is None else guess if guess in some else min(some, default=())
-        for some, guess in zip(right, best, strict=True)
-    ]
 
 
 def best_subjects(vectors: Vectors, bank: SchemaBank) -> list[str]:
@@ -134,15 +116,6 @@ def best_subjects(vectors: Vectors, bank: SchemaBank) -> list[str]:
     group = bank.schema.group("subject")
     scores, _ = group_probabilities(group, bank.banks["subject"], vectors)
     return [group.label_names[at] for at in scores.argmax(axis=1).tolist()]
-
-
-def _nouns(schema: Schema) -> dict[tuple[str, ...], list[str]]:
-    """Return the subjects that each noun names."""
-    nouns: dict[tuple[str, ...], list[str]] = {}
-    for label in schema.group("subject").labels:
-        for wording in (*label.wordings, label.name):
-            nouns.setdefault(stems(re.sub(r"^an?\s", "", wording)), []).append(label.name)
-    return nouns
 
 
 def join(collections: Sequence[Labelled], schema: Schema) -> tuple[Vectors, dict[str, list[Truth]], list[str]]:
@@ -157,20 +130,14 @@ def join(collections: Sequence[Labelled], schema: Schema) -> tuple[Vectors, dict
 
 def read_collections(encoder: Encoder, data: Path, bank: SchemaBank) -> list[Labelled]:
     """Encode the validation pictures of every collection, and read what is true of them."""
-    from pyarrow import parquet
-
-    schema = bank.schema
-    captions = read_captions(data, "val")
-    vectors = encode_pictures(encoder, read_photographs(data, "val"))
-    subjects = resolved(photograph_subjects(captions, schema), best_subjects(vectors, bank))
-    truth = photograph_truth(captions, schema) | {"subject": subjects}
-    collections = [Labelled("photographs", "everyday", vectors, truth)]
-    for name in ("objects", "grocery", "clothing"):
-        rows = parquet.read_table(data / "wild" / f"{name}.parquet").to_pylist()
-        rows = [row for row in rows if name == "objects" or is_val(row["id"])]
-        vectors = encode_pictures(encoder, [row["image"]["bytes"] for row in rows])
-        subjects = resolved(wild_subjects(name, rows, schema), best_subjects(vectors, bank))
-        collections.append(Labelled(name, "wild", vectors, wild_truth(name, rows) | {"subject": subjects}))
+    collections = []
+    for table in read_tables(data, "val"):
+        vectors = encode_pictures(encoder, table.pictures)
+        is_photographs = table.file == EVERYDAY
+        truth = photograph_truth(read_captions(data, "val"), bank.schema) if is_photographs else wild_truth(table)
+        subjects = subject_truth(table.truths, best_subjects(vectors, bank), bank.schema)
+        domain = EVERYDAY if is_photographs else "wild"
+        collections.append(Labelled(table.name, domain, vectors, truth | {"subject": subjects}))
     return collections
 
 
@@ -180,8 +147,11 @@ def learn_from(collections: Sequence[Labelled], bank: SchemaBank) -> Calibration
     Raises:
         InputError: no picture has a usable value.
     """
+    strange = [each for each in collections if each.name in STRANGE] or collections
+    joined, table, _ = join(strange, bank.schema)
+    sure = {name: rules.temperature for name, rules in learn(joined, table, bank)[0].groups.items()}
     joined, table, domains = join(collections, bank.schema)
-    return learn(joined, table, bank, precision=PRECISION, domains=domains)[0]
+    return learn(joined, table, bank, precision=PRECISION, domains=domains, temperatures=sure)[0]
 
 
 def measured(

@@ -54,11 +54,13 @@ class Offer:
         offered: (1, m) logits of them.
         others: (1, k) logits of what else could be said.
         truth: position of the right answer; None where it is not offered.
+        domain: the collection that the picture is from.
     """
 
     offered: Scores
     others: Scores
     truth: int | None
+    domain: str = ""
 
 
 def offers_of(
@@ -81,11 +83,15 @@ def offers_of(
                 by_reader = chooser.answerer.score(encoded, question, answers)
             rows = pooled_logits(by_encoder, by_reader, weights, None)
             for each, row in zip(some, rows, strict=True):
-                found[asked.kind][each.at % 2].extend(_offers(asked, answers, each.truth, row, chance))
+                found[asked.kind][each.at % 2].extend(
+                    _offers(asked, answers, each.truth, row, chance, collection.domain)
+                )
     return found
 
 
-def _offers(asked: Question, answers: Sequence[str], truth: int, row: Scores, chance: random.Random) -> Iterator[Offer]:
+def _offers(
+    asked: Question, answers: Sequence[str], truth: int, row: Scores, chance: random.Random, domain: str
+) -> Iterator[Offer]:
     places = {name: at for at, name in enumerate(answers)}
     if asked.kind == "thing":
         wrong = [name for name in answers if name != answers[truth]]
@@ -99,19 +105,20 @@ def _offers(asked: Question, answers: Sequence[str], truth: int, row: Scores, ch
         names += [answers[truth]] if right else []
         others = [places[name] for name in answers_not_offered(asked, names) if name in places]
         offered = row[None, [places[name] for name in names]]
-        yield Offer(offered, row[None, others], len(names) - 1 if right else None)
+        yield Offer(offered, row[None, others], len(names) - 1 if right else None, domain)
 
 
 def learn_limits(offers: Sequence[Offer], weights: KindWeights) -> KindWeights:
-    """Return weights with the limit at which `KEPT` of the right answers are still given."""
+    """Return weights with the limit at which `KEPT` of the right answers of every domain are still given."""
     right = [each for each in offers if each.truth is not None and _given(each, weights) == each.truth]
     if len(right) < _FEWEST:
         return weights
+    domains = [[each for each in right if each.domain == name] for name in {each.domain for each in right}]
     if all(each.others.shape[1] for each in right):
-        behind = [float(each.others.max() - each.offered.max()) for each in right]
-        return replace(weights, most_behind=round(float(np.quantile(behind, KEPT)), 4))
-    least = [float(each.offered.max()) for each in right]
-    return replace(weights, least_logit=round(float(np.quantile(least, 1 - KEPT)), 4))
+        behind = [[float(each.others.max() - each.offered.max()) for each in some] for some in domains]
+        return replace(weights, most_behind=round(max(float(np.quantile(some, KEPT)) for some in behind), 4))
+    least = [[float(each.offered.max()) for each in some] for some in domains]
+    return replace(weights, least_logit=round(min(float(np.quantile(some, 1 - KEPT)) for some in least), 4))
 
 
 def report(offers: Sequence[Offer], weights: KindWeights) -> dict[str, float]:

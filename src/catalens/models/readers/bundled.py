@@ -335,7 +335,7 @@ def load_bundle_reader(
         partial(load_graph, place / name, chosen, threads=threads, exact=True, cache=cache) for name in FILES[:2]
     )
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
-    belief, support = facts.get("belief"), load_support(place, encoder.name)
+    belief, support = facts.get("belief"), load_support(place, encoder.name, encoder.classes)
     reranker = Reranker(encoder, RerankConfig.read(belief), support) if belief else None
     reader = BundleReader(encoder, projection, decoder, tokenizer, reranker, **answer_weights(facts))
     # A fine-tuned reader has a name of its own, beside an encoder that is as it was.

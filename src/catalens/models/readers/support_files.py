@@ -1,4 +1,7 @@
-"""The files of a support, beside its reader: `support.json`, and `support.npz` with its arrays as bytes."""
+"""The files of a support, beside its reader: `support.json`, and `support.npz` with its regressions as bytes.
+
+The classes that it compares with are the first of the bundle's own.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from catalens.core.classes import THINGS, ClassSets
 from catalens.core.errors import ModelError
 from catalens.core.files import write_text_atomically
-from catalens.core.types import Vectors
+from catalens.models.class_files import CLASS_FILES, as_bytes
 from catalens.models.json_files import load_json
 from catalens.models.readers.support import LEAST, Support, SupportConfig, Thing
 
@@ -20,17 +24,25 @@ _FILES = ("support.json", "support.npz")
 
 
 def save_support(
-    folder: Path, encoder_name: str, config: SupportConfig, weights: NDArray[np.float32], classes: Vectors
+    folder: Path, encoder_name: str, config: SupportConfig, weights: NDArray[np.float32], classes: int
 ) -> None:
-    """Write a support beside a reader, its arrays as bytes with a scale for each word and each class."""
+    """Write a support beside a reader, its regressions as bytes with a scale for each word.
+
+    Args:
+        folder: of the reader.
+        encoder_name: of the bundle's encoder.
+        config: what the arrays mean, and thresholds.
+        weights: (dim + 1, words): the regressions, their biases last.
+        classes: how many of the bundle's classes, from the first on, are compared with an image.
+    """
     stored = io.BytesIO()
-    words, word_scales = _as_bytes(weights.T)
-    rows, row_scales = _as_bytes(classes)
-    np.savez_compressed(stored, words=words, word_scales=word_scales, classes=rows, class_scales=row_scales)
+    words, word_scales = as_bytes(weights.T)
+    np.savez_compressed(stored, words=words, word_scales=word_scales)
     (folder / _FILES[1]).write_bytes(stored.getvalue())
     body = {
         "encoder": encoder_name,
         "sha256": hashlib.sha256(stored.getvalue()).hexdigest(),
+        "classes": classes,
         "scale": config.scale,
         "least": dict(config.least),
         "words": list(config.words),
@@ -41,8 +53,13 @@ def save_support(
     write_text_atomically(folder / _FILES[0], json.dumps(body) + "\n")
 
 
-def load_support(folder: Path, encoder_name: str) -> Support | None:
+def load_support(folder: Path, encoder_name: str, sets: ClassSets) -> Support | None:
     """Read the support beside a reader; None if there is none.
+
+    Args:
+        folder: of the reader.
+        encoder_name: of the bundle's encoder.
+        sets: of the bundle's classes; the things are compared with an image.
 
     Raises:
         ModelError: a file is damaged, or was learned with another encoder.
@@ -68,12 +85,8 @@ def load_support(folder: Path, encoder_name: str) -> Support | None:
             )
         with np.load(io.BytesIO(stored), allow_pickle=False) as found:
             weights = (found["words"] * found["word_scales"]).T
-            return Support(config, weights, found["classes"] * found["class_scales"])
+        if THINGS not in sets or len(sets[THINGS].vectors) < body["classes"]:
+            raise ModelError(f"{facts} compares with classes that the bundle lacks: its {CLASS_FILES[0]} is missing")
+        return Support(config, weights, sets[THINGS].vectors[: body["classes"]])
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelError(f"{facts} cannot be used: {error!r}") from error
-
-
-def _as_bytes(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return rows as bytes, and the scale of each row (n, 1)."""
-    scales = np.maximum(np.abs(rows).max(axis=1, keepdims=True, initial=0.0), np.finfo(np.float32).tiny) / 127
-    return np.rint(rows / scales).astype(np.int8), scales.astype(np.float32)

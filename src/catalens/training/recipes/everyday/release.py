@@ -23,6 +23,7 @@ from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.core.vectors import batched, unit_rows
 from catalens.models.bundle import BundleEncoder, load_bundle
+from catalens.models.class_files import CLASS_FILES, save_classes
 from catalens.models.facts import read_facts
 from catalens.models.readers.bundled import FACTS as READER_FACTS
 from catalens.models.readers.bundled import FOLDER
@@ -34,6 +35,7 @@ from catalens.training.evaluation import retrieval
 from catalens.training.everyday_calibration import calibrate
 from catalens.training.export import revision_of, write_bundle
 from catalens.training.kinds import name_texts, read_classes
+from catalens.training.known_classes import everyday_classes
 from catalens.training.pixels import read_photographs
 from catalens.training.recipes.everyday.features import CELLS, CHANNELS, SIDE, FrozenTower
 from catalens.training.recipes.everyday.head import ImageHead
@@ -92,6 +94,8 @@ def write_everyday(run: Path, data: Path, out: Path, revision: str) -> None:
         "source": SOURCE,
         "scores": {},
     }
+    for name in CLASS_FILES:  # of other weights
+        (out / name).unlink(missing_ok=True)
     write_bundle(out, image, text, tokenizer, facts)
 
 
@@ -191,6 +195,8 @@ def main() -> None:
     options = parser.parse_args()
     write_everyday(options.run, options.data, options.out, options.revision or revision_of(options.run))
     teach_drawn(options.out, options.data)
+    encoder = load_bundle(options.out, runtime="onnxruntime")
+    save_classes(options.out, encoder.name, everyday_classes(encoder, options.data))
     encoder = load_bundle(options.out, runtime="onnxruntime")
     calibration, measured = calibrate(encoder, options.data)
     save_calibration(calibration, options.out / CALIBRATION.format(schema="everyday"))

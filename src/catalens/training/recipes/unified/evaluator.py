@@ -135,7 +135,7 @@ class Evaluator:
         allowed = {
             "Fruit": ("fruit",),
             "Vegetables": ("vegetable", "mushroom", "fruit"),
-            "Packages": ("bottle", "drink"),
+            "Packages": ("packaged food", "food", "bottle", "drink"),
         }
         groups = [allowed[_group(row.id)] for row in rows]
         doing = float(np.mean(["doing" in each and bool(each["doing"].values) for each in read]))

@@ -10,7 +10,7 @@ from catalens.models.registry import shipped
 from catalens.models.routing import PRODUCT
 from catalens.tasks.attributes import Attribute
 from catalens.tasks.schema import load_schema
-from catalens.training.caption_truth import Truth, judge
+from catalens.training.caption_truth import Truth, holds
 from catalens.training.recipes.unified.evaluator import Evaluator
 from catalens.training.recipes.unified.figures import CONFIDENT, Figure
 from catalens.training.recipes.unified.mistakes import Mistake, Mistakes
@@ -64,17 +64,6 @@ def tag_figures(table: str, tags: Sequence[Attribute], truths: Sequence[Truth]) 
         Figure(table, "main tag: wrong", verdicts.count(False) / count, None, count),
         Figure(table, "main tag: confident and wrong", sum(sure) / count, None, count),
     ]
-
-
-def holds(wordings: Sequence[str], truth: Truth) -> bool | None:
-    """Return whether one of a label's wordings names what is there; None where nothing is known of it.
-
-    >>> from catalens.training.caption_truth import CaptionTruth
-    >>> holds(["a kitten", "a cat"], CaptionTruth(["a cat sleeps"])), holds(["a cup"], CaptionTruth(["a cat sleeps"]))
-    (True, False)
-    """
-    found = [judge(wording, truth).subject for wording in wordings]
-    return True if True in found else None if None in found else False
 
 
 def _wordings() -> Mapping[str, Sequence[str]]:

@@ -13,12 +13,11 @@ from catalens.training.captions import read_captions
 from catalens.training.closed_answers import CHOICES, CLOSED, Asked, photograph_questions, plain_label
 from catalens.training.kinds import class_places, read_classes
 from catalens.training.pixels import read_photographs
-from catalens.training.recipes.unified.wild import WildPicture, read_wild
+from catalens.training.recipes.unified.wild import SHELVES, WildPicture, read_wild
 
 WHAT = "what is it?"
 LOOKED_FOR = {
     "objects": ("dog", "bird", "animal", "vehicle", "building", "musical instrument"),
-    "grocery": ("fruit", "vegetable", "bottle"),
     "clothing": ("t-shirt", "pair of trousers", "dress", "shoe", "hat"),
 }
 """Wild table → the things that every picture of it is asked for; of most it is not there."""
@@ -72,7 +71,9 @@ def read_tables(data: Path, split: str) -> list[LabelledTable]:
         rows = read_wild(data, file, "val")
         labels = [plain_label({"label": row.label, "coarse": row.coarse}) for row in rows]
         pictures, truths = [row.picture for row in rows], [truth(row) for row in rows]
-        asked = [*listed(labels, chance), *looked_for(truths, LOOKED_FOR[file])]
+        asked = [*listed(labels, chance), *looked_for(truths, LOOKED_FOR.get(file, ()))]
+        if file == "grocery":
+            asked += on_shelves(rows)
         if file != "objects":
             asked += [Asked(at, "is this indoors or outdoors?", CLOSED["inside"], 0) for at in range(len(rows))]
             asked += [Asked(at, "how many people are there?", CLOSED["people"], 0) for at in range(len(rows))]
@@ -91,6 +92,15 @@ def listed(labels: Sequence[str], chance: random.Random) -> list[Asked]:
     count = max(1, round(len(names) / CHOICES))
     lists = {name: tuple(names[at % count :: count]) for at, name in enumerate(names)}
     return [Asked(at, WHAT, lists[label], lists[label].index(label)) for at, label in enumerate(labels)]
+
+
+def on_shelves(rows: Sequence[WildPicture]) -> list[Asked]:
+    """Ask of each picture whether it shows what lies on each kind of shelf."""
+    return [
+        Asked(at, f"is there {with_article(thing)}?", ("yes", "no"), 0 if row.id.startswith(f"{shelf}/") else 1)
+        for shelf, thing in SHELVES.items()
+        for at, row in enumerate(rows)
+    ]
 
 
 def looked_for(truths: Sequence[Truth], things: Sequence[str]) -> list[Asked]:

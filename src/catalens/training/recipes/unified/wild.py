@@ -14,6 +14,7 @@ Split = Literal["train", "val"]
 
 VAL_BUCKETS = (0, 1, 2, 3)
 """Buckets of sixteen that form the validation split of a table that has none."""
+_SAMPLE = 700
 
 GARMENTS: dict[str, tuple[str, ...]] = {
     "T-Shirt": ("Tshirts", "Tops", "Lounge Tshirts"),
@@ -56,6 +57,10 @@ GARMENT_WORDS: dict[str, tuple[str, ...]] = {
     "Blouse": ("blouse",),
 }
 """Label of the clothing table → what people call it, the most usual first."""
+
+
+SHELVES = {"Fruit": "fruit", "Vegetables": "vegetable", "Packages": "packaged food"}
+"""Shelf of the groceries table → what is on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,17 @@ def read_wild(data: Path, table: str, split: Split | None = None) -> list[WildPi
         for row in parquet.read_table(file).to_pylist()
     ]
     return [row for row in rows if split is None or table == "objects" or split_of(row.id) == split]
+
+
+def sample(rows: Sequence[WildPicture]) -> list[WildPicture]:
+    """Return some rows of a table, by a hash of their ids."""
+    return sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).hexdigest())[:_SAMPLE]
+
+
+def kind_of(row: WildPicture) -> str:
+    """Return what a row of groceries or clothes shows: fruit, vegetables, packaged food or clothes."""
+    group = row.id.partition("/")[0]
+    return {"Fruit": "fruit", "Vegetables": "vegetables", "Packages": "packaged food"}.get(group, "clothes")
 
 
 def grocery_words(coarse: str) -> tuple[str, ...]:

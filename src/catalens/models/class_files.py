@@ -1,0 +1,79 @@
+"""The files of a bundle's classes: `classes.json`, and `classes.npz` with their vectors as bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalens.core.classes import Classes, ClassSets
+from catalens.core.errors import ModelError
+from catalens.core.files import write_bytes_atomically, write_text_atomically
+from catalens.core.vectors import unit_rows
+from catalens.models.json_files import load_json
+
+CLASS_FILES = ("classes.json", "classes.npz")
+
+
+def save_classes(folder: Path, encoder_name: str, sets: ClassSets) -> None:
+    """Write sets of classes into a bundle, the vectors as bytes with a scale for each."""
+    stored = io.BytesIO()
+    arrays: dict[str, Any] = {}
+    for name, classes in sets.items():
+        arrays[name], arrays[_scales(name)] = as_bytes(classes.vectors)
+    np.savez_compressed(stored, **arrays)
+    write_bytes_atomically(folder / CLASS_FILES[1], stored.getvalue())
+    body = {
+        "encoder": encoder_name,
+        "sha256": hashlib.sha256(stored.getvalue()).hexdigest(),
+        "named": {name: {word: list(at) for word, at in each.named.items()} for name, each in sets.items()},
+    }
+    write_text_atomically(folder / CLASS_FILES[0], json.dumps(body, separators=(",", ":")) + "\n")
+
+
+def load_classes(folder: Path, encoder_name: str, dim: int) -> ClassSets:
+    """Read the sets of classes of a bundle; there are none where it has no such files.
+
+    Raises:
+        ModelError: a file is damaged, or was learned with another encoder.
+    """
+    facts, arrays = (folder / name for name in CLASS_FILES)
+    if not facts.is_file():
+        return {}
+    try:
+        body, stored = load_json(facts), arrays.read_bytes()
+        if body["sha256"] != hashlib.sha256(stored).hexdigest():
+            raise ModelError(f"{arrays} is damaged or not the file {facts.name} was made with")
+        if body["encoder"] != encoder_name:
+            raise ModelError(
+                f"{facts} was learned with {body['encoder']}, not {encoder_name}; delete it or learn it again"
+            )
+        with np.load(io.BytesIO(stored), allow_pickle=False) as found:
+            sets = {str(name): _read(named, found, name) for name, named in body["named"].items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(f"{facts} cannot be used: {error!r}") from error
+    for each in sets.values():
+        places = [at for some in each.named.values() for at in some]
+        if each.vectors.shape[1:] != (dim,) or not all(0 <= at < len(each.vectors) for at in places):
+            raise ModelError(f"{facts} and {arrays.name} do not belong together; learn them again")
+    return sets
+
+
+def as_bytes(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return rows as bytes, and the scale of each row (n, 1)."""
+    scales = np.maximum(np.abs(rows).max(axis=1, keepdims=True, initial=0.0), np.finfo(np.float32).tiny) / 127
+    return np.rint(rows / scales).astype(np.int8), scales.astype(np.float32)
+
+
+def _read(named: Any, arrays: Any, name: str) -> Classes:  # noqa: ANN401 - of a file, checked by the caller
+    vectors = unit_rows(np.asarray(arrays[name] * arrays[_scales(name)], dtype=np.float32))
+    return Classes(vectors, {str(word): tuple(map(int, at)) for word, at in named.items()})
+
+
+def _scales(name: str) -> str:
+    return f"{name} scales"

@@ -1,0 +1,73 @@
+"""Learns the classes of what captions agree on: indoors or outdoors, where, how many people, and what they do.
+
+Text vectors tell these apart badly, because captions rarely say "indoors"; images of training rows do it well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from catalens.core.classes import ACTIONS, PEOPLE, SCENES, SURROUNDINGS, Classes, ClassSets
+from catalens.core.types import Vectors
+from catalens.core.vectors import unit_rows
+from catalens.tasks.schema import Schema
+from catalens.training.finetune.label_vectors import Examples, fit
+from catalens.training.questions import everyday_facts
+
+
+@dataclass(frozen=True, slots=True)
+class FactSet:
+    """A set of classes: the group of the everyday schema, the kind of fact, and what shelves and clothes show of it."""
+
+    group: str
+    kind: str
+    wild: str = ""
+
+
+FACT_SETS: Mapping[str, FactSet] = {
+    SURROUNDINGS: FactSet("place", "inside", "indoors"),
+    SCENES: FactSet("scene", "place"),
+    PEOPLE: FactSet("people", "people", "none"),
+    ACTIONS: FactSet("doing", "doing"),
+}
+
+
+def learn_fact_classes(
+    photographs: Vectors,
+    captions: Sequence[Sequence[str]],
+    wild: Vectors,
+    schema: Schema,
+    unknown: Vectors,
+    *,
+    scale: float,
+) -> ClassSets:
+    """Fit the classes of each set that training images show.
+
+    Args:
+        photographs: (n, dim), with captions.
+        captions: of each photograph.
+        wild: (k, dim), groceries on shelves and clothes at home: indoors, without people, and nobody does anything.
+        schema: the everyday one, whose labels the classes are.
+        unknown: (0 or 1, dim), the vector of "none of these".
+        scale: of the cosines.
+    """
+    facts = [{fact.kind: fact.answer for fact in everyday_facts(texts)} for texts in captions]
+    sets = {}
+    for name, each in FACT_SETS.items():
+        labels = schema.group(each.group).label_names
+        said = [fact.get(each.kind) for fact in facts]
+        names = [label for label in labels if label in said]
+        known = np.flatnonzero([answer in names for answer in said])
+        rows = np.concatenate([photographs[known], wild])
+        truth = np.zeros((len(rows), len(names)), dtype=np.bool_)
+        truth[np.arange(len(known)), [names.index(str(said[at])) for at in known]] = True
+        if each.wild:
+            truth[len(known) :, names.index(each.wild)] = True
+        start = unit_rows(np.stack([rows[truth[:, at]].mean(axis=0) for at in range(len(names))]))
+        rivals = unknown if not each.wild else unknown[:0]
+        vectors = fit(Examples(rows, truth), start, unknown=rivals, scale=scale, decay=0.0)
+        sets[name] = Classes(vectors, {label: (at,) for at, label in enumerate(names)})
+    return sets
