@@ -132,3 +132,17 @@ def test_indoors_and_outdoors_are_compared_by_their_classes() -> None:
     shares = softmax(12.0 * picture[0, [encoder.axes["tabby"], encoder.axes["anchor"]]])
     assert answer.probabilities["outside"] == pytest.approx(float(shares[1]), abs=2e-3)
     assert encoder.texts == ["spaniel", "poodle", "tabby", "teacup", "anchor", "tabby", "anchor"]
+
+
+def test_somebody_excludes_no_thing() -> None:
+    encoder = Taught()
+    people = Classes(encoder.things.vectors, {"dog": (0, 1), "person": (2,), "cup": (3,)})
+    encoder.classes = {THINGS: people}
+    kinds = {"class": KindWeights(encoder=encoder.logit_scale, reader=0.0)}
+    weights = AnswerWeights(encoder_name="words", reader_name="", kinds=kinds)  # type: ignore[arg-type]
+    chooser, picture = AnswerChooser(encoder, None, weights), encoder.picture(spaniel=1.0, tabby=1.2)
+    (dog,), (person,), (cup,) = (
+        chooser.choose(picture, None, f"is there a {what}?", ["yes", "no"]) for what in ("dog", "person", "cup")
+    )
+    assert (dog.value, cup.value) == ("yes", "no")
+    assert person.probabilities["yes"] > 0.6

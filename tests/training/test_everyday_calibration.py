@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="torch is not installed: make test-models")
 from catalens.tasks.assessment import Counts, Truth
 from catalens.tasks.attributes import build_schema_bank
 from catalens.tasks.schema import load_schema, parse_schema
-from catalens.training.caption_truth import CaptionTruth, object_truth, shelf_truth
+from catalens.training.caption_truth import CaptionTruth
 from catalens.training.caption_truth import Truth as Judge
 from catalens.training.closed_answers import is_val, label_questions, photograph_questions, plain_label
 from catalens.training.everyday_calibration import (
@@ -25,6 +25,7 @@ from catalens.training.everyday_calibration import (
     wild_truth,
 )
 from catalens.training.kinds import class_places, read_classes
+from catalens.training.label_truth import object_truth, shelf_truth
 from catalens.training.recipes.unified.tables import LabelledTable
 from catalens.training.recipes.unified.wild import WildPicture
 from tests.support.word_encoder import WordEncoder

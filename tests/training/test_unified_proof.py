@@ -24,9 +24,10 @@ from catalens.pipelines.session import Session
 from catalens.tasks.attributes import Attribute, Attributes, build_schema_bank, read_attributes
 from catalens.tasks.calibration import load_calibration
 from catalens.tasks.schema import load_schema
-from catalens.training.caption_truth import CaptionTruth, LabelTruth, garment_truth, object_truth
+from catalens.training.caption_truth import CaptionTruth
 from catalens.training.closed_answers import Asked
 from catalens.training.kinds import class_places, read_classes
+from catalens.training.label_truth import LabelTruth, garment_truth, object_truth
 from catalens.training.pixels import nonsense, png
 from catalens.training.recipes.unified.asking import (
     Answered,

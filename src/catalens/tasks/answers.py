@@ -33,6 +33,8 @@ from catalens.tasks.yaml_files import shown
 
 _SETS: Mapping[QuestionKind, str] = {"inside": SURROUNDINGS, "count": PEOPLE}
 """Kind of question → the set of classes that its answers are."""
+_SOMEBODY = ("person", "people")
+"""Things that do not exclude any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +229,12 @@ class AnswerChooser:
         assert known is not None
         nothing = self._texts(tuple(self.encoder.unknown_texts))
         logits = np.float32(self.encoder.logit_scale) * (vectors @ np.concatenate([known.vectors, nothing]).T)
-        among = np.zeros(logits.shape[1], dtype=np.bool_)
-        among[list(self._things(about))] = True
-        yes, no = (np.logaddexp.reduce(logits[:, some], axis=1) for some in (among, ~among))
+        asked = self._things(about)
+        # People are no alternative to a thing: a motorcycle is there although somebody rides it.
+        beside = {at for word in _SOMEBODY for at in self._things(word)}
+        others = np.ones(logits.shape[1], dtype=np.bool_)
+        others[[*asked, *beside]] = False
+        yes, no = (np.logaddexp.reduce(logits[:, some], axis=1) for some in (list(asked), others))
         return np.asarray(yes - no, dtype=np.float32)
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalens.tasks.english import with_article
-from catalens.training.caption_truth import CaptionTruth, Truth, garment_truth, object_truth, shelf_truth
+from catalens.training.caption_truth import CaptionTruth, Truth
 from catalens.training.captions import read_captions
 from catalens.training.closed_answers import CHOICES, CLOSED, Asked, photograph_questions, plain_label
 from catalens.training.kinds import class_places, read_classes
+from catalens.training.label_truth import garment_truth, object_truth, shelf_truth
 from catalens.training.pixels import read_photographs
 from catalens.training.recipes.unified.wild import SHELVES, WildPicture, read_wild
 
