@@ -53,6 +53,15 @@ def test_bytes_come_from_standard_input(run: Run, photos: list[Path]) -> None:
     assert (row["id"], row["source"], row["tags"]) == ("-", "standard input", by_name)
 
 
+def test_that_there_is_nothing_is_a_value_and_no_tag(run: Run, photos: list[Path], tmp_path: Path) -> None:
+    schema = tmp_path / "counted.yaml"
+    schema.write_text("groups: {people: {labels: [none]}, kind: {labels: [thing]}}")
+    [row] = run("attributes", photos[0], "--schema", schema).rows
+    assert row["attributes"]["people"]["value"] == "none"
+    [row] = run("tag", photos[0], "--schema", schema).rows
+    assert [tag["label"] for tag in row["tags"]] == ["thing"]
+
+
 def test_labels_come_from_a_file_and_denied_ones_are_left_out(run: Run, photos: list[Path], tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
     words.write_text("# animals\na cat\n\na dog\n")

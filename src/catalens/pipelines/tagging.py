@@ -14,6 +14,8 @@ from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Step, Values
 
 TAGS, LABELS = "tags", "labels"
+ABSENT = "none"
+"""The label of a schema that says that there is nothing of its group: a value of an attribute, but no tag."""
 
 Tagger = Callable[[Vectors], list[list[Tag]]]
 """(n, dim) vectors → n lists of tags, best first."""
@@ -90,7 +92,7 @@ class TagStage:
         schema = schema_of(encoder, self.schema, self.calibration)
         read = schema_reader(encoder, schema, session, calibration=self.calibration, threshold=self.threshold)
 
-        denied = {label.casefold() for label in self.deny}
+        denied = {ABSENT, *(label.casefold() for label in self.deny)}
 
         def tags(vectors: Vectors) -> list[list[Tag]]:
             # In the schema's order: what it is comes before how sure one is that it is of regular length.
