@@ -65,6 +65,8 @@ def test_a_bundle_gives_its_classes_when_they_are_asked_for(tmp_path: Path) -> N
     encoder = load_bundle(bundle)  # a bundle opens without reading them
     with pytest.raises(ModelError, match="damaged"):
         assert encoder.classes
+    with pytest.raises(ModelError, match="damaged"):
+        encoder.check()
 
 
 def test_a_bundle_whose_vectors_are_tuned_has_none(tmp_path: Path) -> None:

@@ -104,6 +104,12 @@ def test_a_schema_names_the_set() -> None:
     assert build_schema_bank(Taught(), other).banks["x"].classes is None
 
 
+def test_a_group_none_of_whose_labels_is_a_class_says_so() -> None:
+    wrong = parse_schema('groups: {size: {classes: things, templates: ["{}"], labels: [small, large]}}', origin="wrong")
+    with pytest.raises(InputError, match="'size' compares with the things that words knows, but no label names one"):
+        build_schema_bank(Taught(), wrong)
+
+
 def test_what_an_encoder_has_classes_for_is_there_as_far_as_these_are_probable() -> None:
     encoder = Taught()
     kinds = {"class": KindWeights(encoder=encoder.logit_scale, reader=0.0)}

@@ -167,6 +167,7 @@ class BundleEncoder:
         has, read = self.count_tokens("word " * most)
         # As many words as fit with two special tokens: a truncated text would be logged.
         texts = ["word", "word", "word " * (most * (read - 2) // has)]
+        self._classes()
         graph = self._image()
         try:
             self.encode_images(images)

@@ -10,10 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from catalens.core.errors import InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Scores, Tag, Vectors
 from catalens.tasks.calibration import Calibration, GroupCalibration
-from catalens.tasks.class_labels import class_rows, classes_of
+from catalens.tasks.class_labels import NO_LABEL, class_rows, classes_of
 from catalens.tasks.labels import LabelBank, Progress, build_bank
 from catalens.tasks.probabilities import exclusive, independent
 from catalens.tasks.ranking import top_k
@@ -71,7 +72,7 @@ def build_schema_bank(
     """Encode the labels of every group, or take them from the cache.
 
     Raises:
-        InputError: the cache cannot be written.
+        InputError: the cache cannot be written, or no label of a group names one of the classes that it asks for.
         ModelError: the encoder gives vectors of a wrong shape.
     """
     banks = {
@@ -89,6 +90,11 @@ def build_schema_bank(
         known = classes_of(encoder, group.classes)
         if known is not None:
             rows = class_rows(known, [(label.name, *label.wordings) for label in group.labels])
+            if (rows.owners == NO_LABEL).all():
+                raise InputError(
+                    f"group {group.name!r} compares with the {group.classes} that {encoder.name} knows, but no label "
+                    f"names one of them; leave out 'classes'"
+                )
             banks[group.name] = replace(banks[group.name], classes=rows)
     return SchemaBank(schema, encoder.name, banks)
 

@@ -94,7 +94,7 @@ def classes_by_stems(classes: Classes) -> dict[tuple[str, ...], tuple[int, ...]]
     """Return what is named, by the stems of the words."""
     found: dict[tuple[str, ...], tuple[int, ...]] = {}
     for name, places in classes.named.items():
-        found[stems(name)] = (*found.get(stems(name), ()), *places)
+        found[stems(name)] = tuple(dict.fromkeys((*found.get(stems(name), ()), *places)))
     return found
 
 
