@@ -13,6 +13,8 @@ is opened; its parts are loaded when they are first needed.
     length) bool, the positions `ends` (m,) int64, and `past` (layers, 2, heads, before, head width) float32: keys (0)
     and values (1) of a prefix that all rows share, possibly empty (before = 0). It returns `vectors` (m, dim), one
     for each end, and `present` (layers, 2, heads, before + length, head width): the past, followed by row 0.
+`classes.json`, `classes.npz`
+    may be there: sets of classes that the encoder was taught, their words and vectors (`catalens.models.class_files`).
 """
 
 from __future__ import annotations
