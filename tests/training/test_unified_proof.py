@@ -24,7 +24,7 @@ from catalens.pipelines.session import Session
 from catalens.tasks.attributes import Attribute, Attributes, build_schema_bank, read_attributes
 from catalens.tasks.calibration import load_calibration
 from catalens.tasks.schema import load_schema
-from catalens.training.caption_truth import CaptionTruth
+from catalens.training.caption_truth import CaptionTruth, holds
 from catalens.training.closed_answers import Asked
 from catalens.training.kinds import class_places, read_classes
 from catalens.training.label_truth import LabelTruth, garment_truth, object_truth
@@ -39,7 +39,7 @@ from catalens.training.recipes.unified.asking import (
 from catalens.training.recipes.unified.figures import KEPT, QUOTED, Figure, proof, quote, read_figures, shortfalls
 from catalens.training.recipes.unified.main_tags import tag_figures
 from catalens.training.recipes.unified.mistakes import WORST, Mistake, Mistakes
-from catalens.training.recipes.unified.tables import listed, looked_for
+from catalens.training.recipes.unified.tables import listed, looked_for, on_shelves
 from catalens.training.recipes.unified.wild import WildPicture
 from tests.support.drawn_table import jpeg
 
@@ -50,6 +50,28 @@ def tag_of(value: str | None, confidence: float) -> Attribute:
 
 def by_name(figures: list[Figure]) -> dict[str, float]:
     return {each.name: each.value for each in figures}
+
+
+def test_a_shelf_says_what_lies_on_it() -> None:
+    rows = [WildPicture(f"{shelf}/1", b"", "x", "x") for shelf in ("Fruit/Apple", "Packages/Juice")]
+    asked = [(each.at, each.question, each.answers[each.truth]) for each in on_shelves(rows)]
+    assert (0, "is there a fruit?", "yes") in asked
+    assert (1, "is there a fruit?", "no") in asked
+    assert (1, "is there packaged food?", "yes") in asked
+    assert len(asked) == 6
+
+
+def test_a_compound_is_not_any_thing_of_its_last_word() -> None:
+    classes = read_classes()
+    places = class_places(classes)
+    stethoscope, banjo, hotdog = (
+        object_truth(WildPicture("1", b"", label, label), classes[places[label]])
+        for label in ("stethoscope", "banjo", "hotdog")
+    )
+    assert not holds(["a musical instrument"], stethoscope)
+    assert holds(["a musical instrument"], banjo)
+    assert not holds(["a dog"], hotdog)
+    assert holds(["a hot dog"], hotdog)
 
 
 def test_a_main_tag_is_right_by_any_of_its_wordings_and_an_unknown_one_is_not_wrong() -> None:
