@@ -40,6 +40,8 @@ Compute: TypeAlias = Callable[[Arrays, Sequence[str]], list[NDArray[Any]]]
 """Inputs, and the names of some outputs → those outputs, in that order."""
 _CONVERTER = "openvino.tools.ovc"
 _importing = Lock()
+_requests = Lock()
+"""Held while a request of OpenVINO is made or dropped: threads that do so at once crash the process now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +218,15 @@ def _openvino(file: Path, threads: int, *, exact: bool, cache: Path | None) -> G
             ):
                 raise ModelError(f"the graph takes an array {shape} of {kind.get_type_name()}")
         # One request per call: a shared one rejects a second caller while it is busy.
-        found = compiled.create_infer_request().infer(dict(arrays))
-        return [np.array(found[name]) for name in outputs]
+        found: Any = None
+        with _requests:
+            request = compiled.create_infer_request()
+        try:
+            found = request.infer(dict(arrays))
+            return [np.array(found[name]) for name in outputs]
+        finally:
+            with _requests:
+                del found, request
 
     return Graph(file, inputs, tuple(_name(each, file_has.outputs) for each in compiled.outputs), compute)
 
