@@ -248,6 +248,29 @@ def test_weights_follow_who_is_right() -> None:
         fit_weights(cases(right_encoder=True, right_reader=True, n=20), 0.6)
 
 
+def test_a_domain_where_enough_is_right_asks_for_no_threshold() -> None:
+    truth = np.tile([0, 1], 100)
+    told = np.eye(2, dtype=np.float32)[truth]
+    # One domain is certain, the other less so, and nearly all of both is right.
+    encoder = np.concatenate([0.6 * told[:100], 0.1 * told[100:]])
+    encoder[100:104] = 0.1 * told[100:104, ::-1]
+    some = AnsweredCases(encoder, np.zeros_like(encoder), truth.tolist(), ["sure"] * 100 + ["less"] * 100)
+    assert fit_weights(some, 0.9, everywhere=True).unknown_below == 0.0
+    assert fit_weights(some, 0.99, everywhere=True).unknown_below > 0.5
+
+
+def test_a_limit_keeps_the_right_answers_of_every_domain() -> None:
+    weights = KindWeights(encoder=1.0, reader=0.0)
+    offers = [
+        Offer(np.array([[logit, 0.0]], np.float32), np.empty((1, 0), np.float32), 0, domain)
+        for domain, near in (("easy", 20.0), ("hard", 5.0))
+        for logit in np.linspace(near, near + 1, 100)
+    ]
+    kept = learn_limits(offers, weights)
+    alone = learn_limits(offers[100:], weights)
+    assert kept.least_logit == alone.least_logit == pytest.approx(5.03, abs=0.01)
+
+
 def test_weights_are_kept_in_a_file(tmp_path: Path) -> None:
     weights = AnswerWeights(
         encoder_name="e@1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from catalens.core.classes import SURROUNDINGS, THINGS, Classes
+from catalens.core.classes import PEOPLE, SURROUNDINGS, THINGS, Classes
 from catalens.core.errors import InputError
 from catalens.core.types import Vectors
 from catalens.core.vectors import softmax, unit_rows
@@ -152,3 +152,15 @@ def test_somebody_excludes_no_thing() -> None:
     )
     assert (dog.value, cup.value) == ("yes", "no")
     assert person.probabilities["yes"] > 0.6
+
+
+def test_dogs_are_not_counted_as_people() -> None:
+    encoder = Taught()
+    numbers = {"none": (0,), "one": (1,), "two": (2,), "many": (3,)}
+    encoder.classes = {**encoder.classes, PEOPLE: Classes(encoder.things.vectors, numbers)}
+    chooser = AnswerChooser(encoder, None, AnswerWeights.encoder_only("words", encoder.logit_scale))
+    encoder.texts.clear()
+    chooser.choose(encoder.picture(tabby=1.0), None, "how many people are there?", ["0", "1", "two", "many"])
+    assert encoder.texts == []
+    chooser.choose(encoder.picture(tabby=1.0), None, "how many dogs are there?", ["none", "one", "two", "many"])
+    assert any("dog" in text for text in encoder.texts)

@@ -133,6 +133,15 @@ def test_a_higher_target_gives_less_and_is_right_more_often_on_other_pictures() 
     assert held_out[1].counts.precision == pytest.approx(0.99, abs=0.01)
 
 
+def test_a_temperature_that_is_given_is_kept_and_thresholds_follow_it() -> None:
+    bank, vectors, truth = shop(150)
+    (own, _), (given, _) = (
+        learn(vectors, {"colour": truth}, bank, precision=0.9, temperatures=each) for each in (None, {"colour": 4.0})
+    )
+    assert given.groups["colour"].temperature == 4.0 != own.groups["colour"].temperature
+    assert given.groups["colour"].label_thresholds["red"] != own.groups["colour"].label_thresholds["red"]
+
+
 def test_a_rare_label_shares_the_threshold_of_its_group() -> None:
     bank, vectors, truth = shop(150)
     calibration, _ = learn(vectors, {"colour": truth}, bank, precision=0.9)

@@ -47,12 +47,7 @@ def load_classes(folder: Path, encoder_name: str, dim: int) -> ClassSets:
         return {}
     try:
         body, stored = load_json(facts), arrays.read_bytes()
-        if body["sha256"] != hashlib.sha256(stored).hexdigest():
-            raise ModelError(f"{arrays} is damaged or not the file {facts.name} was made with")
-        if body["encoder"] != encoder_name:
-            raise ModelError(
-                f"{facts} was learned with {body['encoder']}, not {encoder_name}; delete it or learn it again"
-            )
+        check_origin(facts, body, arrays, stored, encoder_name)
         with np.load(io.BytesIO(stored), allow_pickle=False) as found:
             sets = {str(name): _read(named, found, name) for name, named in body["named"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -62,6 +57,18 @@ def load_classes(folder: Path, encoder_name: str, dim: int) -> ClassSets:
         if each.vectors.shape[1:] != (dim,) or not all(0 <= at < len(each.vectors) for at in places):
             raise ModelError(f"{facts} and {arrays.name} do not belong together; learn them again")
     return sets
+
+
+def check_origin(facts: Path, body: Any, arrays: Path, stored: bytes, encoder_name: str) -> None:  # noqa: ANN401
+    """Check that arrays are those that a JSON file describes, and were learned with an encoder.
+
+    Raises:
+        ModelError: they are not.
+    """
+    if body["sha256"] != hashlib.sha256(stored).hexdigest():
+        raise ModelError(f"{arrays} is damaged or not the file {facts.name} was made with")
+    if body["encoder"] != encoder_name:
+        raise ModelError(f"{facts} was learned with {body['encoder']}, not {encoder_name}; delete it or learn it again")
 
 
 def as_bytes(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

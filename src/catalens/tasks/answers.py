@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -22,17 +22,15 @@ from catalens.tasks.class_labels import classes_by_stems, classes_of, plain
 from catalens.tasks.question_kinds import (
     YES,
     Question,
-    QuestionKind,
     answer_texts,
     answers_not_offered,
+    counts_people,
     parse_question,
     standard_answers,
 )
 from catalens.tasks.schema import UNKNOWN
 from catalens.tasks.yaml_files import shown
 
-_SETS: Mapping[QuestionKind, str] = {"inside": SURROUNDINGS, "count": PEOPLE}
-"""Kind of question → the set of classes that its answers are."""
 _SOMEBODY = ("person", "people")
 """Things that do not exclude any other."""
 
@@ -113,7 +111,6 @@ class AnswerChooser:
         self.encoder, self.answerer, self.weights = encoder, answerer, weights
         # A folder of pictures is asked the same, batch after batch.
         self._texts = lru_cache(64)(encoder.encode_texts)
-        self._named: dict[tuple[str, ...], tuple[int, ...]] | None = None
 
     def choose(
         self,
@@ -192,7 +189,7 @@ class AnswerChooser:
         if question.kind == "class" and yes is not None:
             scores[:, yes] = self._log_odds(vectors, question.about) / np.float32(self.encoder.logit_scale)
             return scores
-        known, names = classes_of(self.encoder, _SETS.get(question.kind, "")), standard_answers(question, answers)
+        known, names = classes_of(self.encoder, _set_of(question)), standard_answers(question, answers)
         if known is not None and all(name in known.named for name in names):
             return np.asarray(vectors @ known.vectors[[known.named[name][0] for name in names]].T)
         places = range(len(answers)) if yes is None else [yes]
@@ -209,10 +206,12 @@ class AnswerChooser:
 
     def _things(self, about: str) -> tuple[int, ...]:
         """Return the encoder's classes of what a phrase names; none where it has no such classes."""
-        if self._named is None:
-            known = classes_of(self.encoder, THINGS)
-            self._named = {} if known is None else classes_by_stems(known)
         return self._named.get(plain(about), ())
+
+    @cached_property
+    def _named(self) -> Mapping[tuple[str, ...], tuple[int, ...]]:
+        known = classes_of(self.encoder, THINGS)
+        return {} if known is None else classes_by_stems(known)
 
     def _with_classes(self, vectors: Vectors, scores: Scores, answers: Sequence[str]) -> Scores:
         """Return scores (n, m) in which an answer counts as its sentences and the classes that it names together."""
@@ -236,6 +235,11 @@ class AnswerChooser:
         others[[*asked, *beside]] = False
         yes, no = (np.logaddexp.reduce(logits[:, some], axis=1) for some in (list(asked), others))
         return np.asarray(yes - no, dtype=np.float32)
+
+
+def _set_of(question: Question) -> str:
+    """Return the set of classes that the answers to a question are; empty for none."""
+    return SURROUNDINGS if question.kind == "inside" else PEOPLE if counts_people(question) else ""
 
 
 def yes_among(question: Question, answers: Sequence[str]) -> int | None:

@@ -135,10 +135,15 @@ def standard_answers(question: Question, answers: Sequence[str]) -> tuple[str, .
     same: Mapping[str, str] = {}
     if question.kind == "inside":
         same = _table().same_as
-    elif question.kind == "count" and (not question.about or question.about in PEOPLE):
+    elif counts_people(question):
         same = _table().numbers
     plain = [answer.strip().casefold() for answer in answers]
     return tuple(same.get(answer, answer) for answer in plain)
+
+
+def counts_people(question: Question) -> bool:
+    """Return whether a question asks how many people there are, and not how many dogs."""
+    return question.kind == "count" and (not question.about or question.about in PEOPLE)
 
 
 def answers_not_offered(question: Question, answers: Sequence[str]) -> tuple[str, ...]:

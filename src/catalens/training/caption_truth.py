@@ -19,7 +19,8 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-def _named(names: str) -> frozenset[str]:
+def names_in(names: str) -> frozenset[str]:
+    """Return names that are separated by commas."""
     return frozenset(names.split(","))
 
 
@@ -118,7 +119,7 @@ _SAME_PLACE = [
     )
 ]
 
-COMPOUNDS = _named(
+COMPOUNDS = names_in(
     "musical instrument,measuring instrument,medical instrument,electronic device,electronic equipment,"
     "sports equipment,household appliance,home appliance,kitchen appliance,packaged food,hot dog"
 )

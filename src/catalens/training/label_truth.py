@@ -6,16 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from catalens.tasks.english import stems
-from catalens.training.caption_truth import COMPOUNDS, DOGS, PEOPLE_SAID
+from catalens.training.caption_truth import COMPOUNDS, DOGS, PEOPLE_SAID, names_in
 from catalens.training.kinds import ALIASES, Class
 from catalens.training.recipes.unified.wild import WildPicture
 
-
-def _named(names: str) -> frozenset[str]:
-    return frozenset(names.split(","))
-
-
-WITH_PEOPLE = _named(
+WITH_PEOPLE = names_in(
     "hammerhead,toy terrier,Lhasa,Appenzeller,miniature poodle,sturgeon,academic gown,balance beam,barbell,"
     "basketball,bassoon,bicycle-built-for-two,bobsled,bow,candle,canoe,chain mail,cradle,crash helmet,"
     "croquet ball,feather boa,fire screen,flute,football helmet,fountain,French horn,fur coat,gondola,gown,"
@@ -25,7 +20,7 @@ WITH_PEOPLE = _named(
     "groom"
 )
 """Labels of the objects table whose one picture shows a person; looked at one by one."""
-WITH_HANDS = _named(
+WITH_HANDS = names_in(
     "Blenheim spaniel,English setter,Sussex spaniel,Border collie,acoustic guitar,banjo,broom,clog,dishwasher,"
     "half track,mortar,oxcart,Petri dish,Polaroid camera,running shoe,sandal,sock,sombrero,crossword puzzle,"
     "chocolate sauce,ear"

@@ -6,14 +6,10 @@ from collections.abc import Sequence
 
 from catalens.models.readers.support import Thing
 from catalens.tasks.english import with_article
+from catalens.training.caption_truth import names_in
 from catalens.training.kinds import Class
 
-
-def _named(names: str) -> frozenset[str]:
-    return frozenset(names.split(","))
-
-
-_ANIMALS = _named(
+_ANIMALS = names_in(
     "alligator,animal,antelope,ape,bear,beetle,big cat,bird,bird of prey,butterfly,camel,cat,cattle,cobra,crab,"
     "crocodile,dinosaur,dog,dolphin,domestic cat,duck,eagle,elephant,fish,fox,frog,goat,heron,horse,insect,kangaroo,"
     "lemur,lizard,lobster,monkey,owl,parrot,penguin,rabbit,reptile,salamander,seabird,seal,shark,sheep,snake,spider,"
@@ -24,7 +20,7 @@ _ANIMALS = _named(
     "otter,skunk,badger,armadillo,gorilla,chimpanzee,orangutan,baboon,giant panda,lesser panda,lion,tiger,leopard,"
     "cheetah,jaguar,hyena,meerkat,sea lion,gazelle,eel,stingray"
 )
-_KINDS = _named(
+_KINDS = names_in(
     "aircraft,airplane,ax,bag,baked goods,ball,basket,bed,belt,bench,beverage,bicycle,boat,body armor,boot,bottle,bowl,"
     "box,bread,bridge,brush,building,bus,cabinet,calculator,camera,cap,car,cart,chair,clock,clothing,coat,compass,"
     "computer,cooking utensil,cup,curtain,cushion,dessert,door,dress,dwelling,electronic device,face mask,fan,farm "
@@ -128,14 +124,14 @@ _SAID = {
     "tub": "bathtub",
     "tank": "tank",
 }
-_MASS = _named(
+_MASS = names_in(
     "clothes,underwear,jewellery,footwear,fruit,food,furniture,bread,baked goods,weaponry,sports equipment,tableware,"
     "trousers,jeans,sunglasses,glasses,pyjamas,swimming trunks,binoculars,parallel bars,hay,guacamole,consomme,ice "
     "cream,mashed potato,red wine,wine,broccoli,cauliflower,corn,velvet,wool,chain mail,mail,dough,espresso,eggnog,"
     "carbonara,chocolate sauce,toilet tissue,soup,hair spray,sunscreen,lotion,face powder,perfume,meat loaf,"
     "confectionery,honeycomb,brass,thatch"
 )
-_NOT_SAID = _named(
+_NOT_SAID = names_in(
     "matchstick,nail,hook,coil,knot,pole,switch,file,rule,scale,reel,slot,nipple,muzzle,bolo tie,grille,"
     "velvet,wool,chime,altar,bubble,wing,buckeye,sorrel,cairn,hair slide,envelope,packet,oil filter,"
     "ballplayer,groom,scuba diver,vault,shoji,maze,prayer rug,wreck,doormat,loupe,Band Aid,crane"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from catalens.core.classes import THINGS, ClassSets
 from catalens.core.errors import ModelError
 from catalens.core.files import write_text_atomically
-from catalens.models.class_files import CLASS_FILES, as_bytes
+from catalens.models.class_files import CLASS_FILES, as_bytes, check_origin
 from catalens.models.json_files import load_json
 from catalens.models.readers.support import LEAST, Support, SupportConfig, Thing
 
@@ -77,12 +77,7 @@ def load_support(folder: Path, encoder_name: str, sets: ClassSets) -> Support | 
             scale=float(body["scale"]),
             least={kind: float(body["least"][kind]) for kind in LEAST},
         )
-        if body["sha256"] != hashlib.sha256(stored).hexdigest():
-            raise ModelError(f"{arrays} is damaged or not the file {facts.name} was made with")
-        if body["encoder"] != encoder_name:
-            raise ModelError(
-                f"{facts} was learned with {body['encoder']}, not {encoder_name}; delete it or learn it again"
-            )
+        check_origin(facts, body, arrays, stored, encoder_name)
         with np.load(io.BytesIO(stored), allow_pickle=False) as found:
             weights = (found["words"] * found["word_scales"]).T
         if THINGS not in sets or len(sets[THINGS].vectors) < body["classes"]:
