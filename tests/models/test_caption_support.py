@@ -29,8 +29,8 @@ from catalens.tasks.captions import clean_caption
 _STEMS = map(
     stem, ("dog", "black", "white", "run", "snow", "man", "woman", "shirt", "red", "football", "two", "ball", "sit")
 )
-WORDS = (*_STEMS, SOMEBODY, SEVERAL, "*fruit")
-KINDS = (
+WORDS = (*_STEMS, SOMEBODY, SEVERAL)
+THINGS_NAMED = (
     Thing("a cat", (0,)),
     Thing("a dog", (1,)),
     Thing("a motorcycle", (2,)),
@@ -44,8 +44,7 @@ def support(**least: float) -> Support:
     """A support whose vectors hold the log-odds of words, then the logits of classes."""
     config = SupportConfig(
         words=WORDS,
-        kinds={"fruit": "*fruit"},
-        things=KINDS,
+        things=THINGS_NAMED,
         rivals=frozenset((0, 1)),
         scale=1.0,
         least={**dict.fromkeys(LEAST, 0.5), "thing": 0.8, **least},
@@ -92,7 +91,6 @@ def image(*words: str, thing: int | None = None) -> Vectors:
         ),
         ("a man in a red shirt and white shirt", (SOMEBODY, "man", "shirt", "red"), None, "a man in a red shirt"),
         ("two men sit in the snow", (SOMEBODY, "man", "sit", "snow"), None, "a person sits in the snow"),
-        ("a man is running", ("*fruit",), None, "a photo of fruit"),
         ("a man is running", (), None, UNKNOWN),
         ("a tent", (), None, UNKNOWN),
         ("", (), None, UNKNOWN),

@@ -173,7 +173,6 @@ def test_captions_without_a_prompt_keep_what_is_supported(shipped: BundleReader,
     dim, never = shipped.encoder.dim, dict.fromkeys(LEAST, 1.1)
     config = SupportConfig(
         words=("dog",),
-        kinds={},
         things=(Thing("a cat", (0,)),),
         rivals=frozenset(),
         scale=1.0,

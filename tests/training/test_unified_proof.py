@@ -20,9 +20,11 @@ from catalens.models.readers.registry import load_reader
 from catalens.models.registry import shipped, shipped_calibration
 from catalens.models.routing import domain
 from catalens.pipelines.bundled_answers import BundledAnswers
+from catalens.pipelines.bundled_captions import CheckedCaptions
 from catalens.pipelines.session import Session
 from catalens.tasks.attributes import Attribute, Attributes, build_schema_bank, read_attributes
 from catalens.tasks.calibration import load_calibration
+from catalens.tasks.captions import clean_caption
 from catalens.tasks.schema import load_schema
 from catalens.training.caption_truth import CaptionTruth, holds
 from catalens.training.closed_answers import Asked
@@ -36,6 +38,7 @@ from catalens.training.recipes.unified.asking import (
     encoded_parts,
     open_answers,
 )
+from catalens.training.recipes.unified.captioning import captions_of
 from catalens.training.recipes.unified.figures import KEPT, QUOTED, Figure, proof, quote, read_figures, shortfalls
 from catalens.training.recipes.unified.main_tags import tag_figures
 from catalens.training.recipes.unified.mistakes import WORST, Mistake, Mistakes
@@ -147,7 +150,7 @@ def test_how_often_the_answer_is_unknown_is_no_shortfall() -> None:
     assert shortfalls(now, then) == ["objects, main tag: wrong: 0.200 (0.100 at the release)"]
 
 
-def test_questions_are_answered_as_the_command_answers_them() -> None:
+def test_pictures_are_described_as_the_commands_describe_them() -> None:
     reader = load_reader("starter", threads=1)
     assert isinstance(reader, AutoReader)
     pictures = [*(jpeg(each.picture) for each in draw_catalogue(3)), *map(png, nonsense(3, np.random.default_rng(0)))]
@@ -160,6 +163,7 @@ def test_questions_are_answered_as_the_command_answers_them() -> None:
         command = BundledAnswers(session)
         closed = command.choose(reader, encoded, "what is it?", answers, unknown_below=None)
         written = [row[0] for row in command.answer(reader, encoded, ["what is it?"], decoding=GREEDY)]
+        captions = [clean_caption(row[0]) for row in CheckedCaptions(session).caption(reader, encoded)]
     asked = [Asked(at, "what is it?", answers, 0) for at in range(len(pictures))]
     ours = sorted(closed_answers(parts, asked), key=lambda each: each.asked.at)
     assert [each.value for each in ours] == [each.value for each in closed]
@@ -173,6 +177,7 @@ def test_questions_are_answered_as_the_command_answers_them() -> None:
         return list(read_attributes(vectors, bank, calibration=load_calibration(file)))
 
     assert open_answers(parts, "what is it?", attributes) == written
+    assert captions_of(reader, pictures, attributes) == captions
 
 
 def test_a_label_is_the_class_of_its_own_spelling_and_what_else_its_picture_shows_is_true() -> None:

@@ -10,7 +10,8 @@ from catalens.core.errors import InputError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Turn
 from catalens.models.readers import Reader
-from catalens.pipelines.bundled_answers import BundledAnswers, BundledReader
+from catalens.pipelines.bundled_answers import BundledAnswers
+from catalens.pipelines.bundled_readers import BundledReader
 from catalens.pipelines.reading import encode_for_reader
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Step, Values

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from collections.abc import Sequence
 
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import Decoding, Turn
 from catalens.models.readers.bundled import ReaderPart
-from catalens.models.routing import EVERYDAY, PRODUCT, domain
-from catalens.pipelines.attributes import SchemaReader, schema_reader
+from catalens.models.routing import EVERYDAY, PRODUCT
+from catalens.pipelines.bundled_readers import BundledReader, KnownAttributes, in_order
 from catalens.pipelines.session import Session
 from catalens.tasks.answers import AnswerChooser, ClosedAnswer, choose
 from catalens.tasks.captions import clean_answer
 from catalens.tasks.known_answers import checked_answer, checked_product_answer
 from catalens.tasks.question_kinds import asks_what_it_is
 
-Row = TypeVar("Row")
-
-
-@runtime_checkable
-class BundledReader(Protocol):
-    """A reader over bundles, whose images each have an encoder's vector as well."""
-
-    def parts(self, encoded: EncodedImages) -> list[ReaderPart]:
-        """Return the images of each bundle's reader."""
-
 
 class BundledAnswers:
     """Answers by bundled readers and their encoders together."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
         self._choosers: dict[str, AnswerChooser | None] = {}
-        self._schemas: dict[str, SchemaReader] = {}
+        self._known = KnownAttributes(session)
 
     def choose(
         self,
@@ -56,7 +44,7 @@ class BundledAnswers:
                 part.encoded.vectors, part.encoded, question, answers, unknown_below=unknown_below, history=history
             )
 
-        return _in_order(reader.parts(encoded), rows)
+        return in_order(reader.parts(encoded), rows)
 
     def answer(
         self,
@@ -78,18 +66,16 @@ class BundledAnswers:
             cleaned = [[clean_answer(each) for each in row] for row in written]
             return self._checked(part, questions, cleaned)
 
-        return _in_order(reader.parts(encoded), rows)
+        return in_order(reader.parts(encoded), rows)
 
     def _checked(self, part: ReaderPart, questions: Sequence[str], written: list[list[str]]) -> list[list[str]]:
-        encoder, name = part.reader.encoder, part.reader.name.partition("@")[0]
+        name = part.reader.name.partition("@")[0]
         is_product = name == PRODUCT and any(map(asks_what_it_is, questions))
         if name != EVERYDAY and not is_product:
             return written
-        if encoder.name not in self._schemas:
-            self._schemas[encoder.name] = schema_reader(encoder, domain(encoder.name), self._session)
         check = checked_product_answer if is_product else checked_answer
         checked: list[list[str]] = []
-        for attributes, answers in zip(self._schemas[encoder.name](part.encoded.vectors), written, strict=True):
+        for attributes, answers in zip(self._known.read(part), written, strict=True):
             checked.append([check(*pair, attributes) for pair in zip(questions, answers, strict=True)])
         return checked
 
@@ -106,8 +92,3 @@ class BundledAnswers:
                 AnswerChooser(part.reader.encoder, part.reader, weights) if weights and fits else None
             )
         return self._choosers[name]
-
-
-def _in_order(parts: Sequence[ReaderPart], rows: Callable[[ReaderPart], Sequence[Row]]) -> list[Row]:
-    found = {int(at): row for part in parts for at, row in zip(part.rows, rows(part), strict=True)}
-    return [found[at] for at in range(len(found))]

@@ -12,6 +12,7 @@ from catalens.core.protocols import Encoder
 from catalens.core.types import GREEDY, Decoding, Record, Vectors
 from catalens.models.routing import domain
 from catalens.pipelines.attributes import group_names, router_for, schema_reader, told
+from catalens.pipelines.bundled_captions import CheckedCaptions
 from catalens.pipelines.encoding import BATCH_SIZE, encode_pictures
 from catalens.pipelines.reading import encode_for_reader
 from catalens.pipelines.session import Session
@@ -44,12 +45,12 @@ class CaptionStage:
         """Load the reader."""
         from catalens.tasks.captions import clean_caption
 
-        reader = session.reader(self.reader)
+        reader, checked = session.reader(self.reader), CheckedCaptions(session)
 
         def run(pictures: Sequence[Picture]) -> list[Values | CatalensError]:
             with session.lock(reader.name):
                 encoded = encode_for_reader(pictures, reader)
-                groups = reader.caption(encoded, prompt=self.prompt, count=self.count, decoding=self.decoding)
+                groups = checked.caption(reader, encoded, prompt=self.prompt, count=self.count, decoding=self.decoding)
             return [values(group) for group in groups]
 
         def values(captions: Sequence[str]) -> Values | CatalensError:

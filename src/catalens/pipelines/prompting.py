@@ -12,6 +12,7 @@ import numpy as np
 from catalens.core.errors import CatalensError, InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
+from catalens.pipelines.bundled_captions import CheckedCaptions
 from catalens.pipelines.captioning import CAPTION, fields_of
 from catalens.pipelines.encoding import BATCH_SIZE, ENCODER, encode_pictures
 from catalens.pipelines.reading import encode_for_reader
@@ -44,11 +45,11 @@ class FirstCaptionStage:
         from catalens.models.readers.support import UNKNOWN
         from catalens.tasks.captions import clean_caption
 
-        reader = session.reader(self.reader)
+        reader, checked = session.reader(self.reader), CheckedCaptions(session)
 
         def run(pictures: Sequence[Picture]) -> list[Values]:
             with session.lock(reader.name):
-                captions = reader.caption(encode_for_reader(pictures, reader))
+                captions = checked.caption(reader, encode_for_reader(pictures, reader))
             # A prompt begins with the nearest term rather than with "something unknown".
             return [{CAPTION: "" if group[0] == UNKNOWN else clean_caption(group[0])} for group in captions]
 

@@ -1,4 +1,4 @@
-"""Open questions answered from what is known of a picture: its attributes, and its measured colours.
+"""Open questions answered, and captions checked, by what is known of a picture: its attributes, its measured colours.
 
 A small reader answers every open question with one of the few words that it was taught. What is known of a picture says
 less, and only what reached its threshold; the rest is "unknown".
@@ -40,6 +40,8 @@ _OF_WHAT = {
 }
 """Words of a question → the group that it asks for."""
 _PEOPLE = frozenset({"people", "persons", "person"})
+_DRAWN = frozenset({"drawing", "document or screenshot"})
+"""Subjects that say what a picture is: whatever else is said of it is only drawn or written there."""
 _NOT_GUESSED = frozenset({"thing", "other"})
 """Kinds of questions that a small everyday reader cannot answer: it was trained on people, places and actions."""
 
@@ -120,6 +122,29 @@ def checked_product_answer(question: str, written: str, attributes: Attributes) 
     ('unknown', 'slim')
     """
     return answer_from_attributes(question, attributes).value if asks_what_it_is(question) else written
+
+
+def checked_caption(written: str, attributes: Attributes, unknown: str) -> str:
+    """Return a small reader's caption, or the main thing that is known of a picture where the reader knows nothing.
+
+    A drawing or a document is called that, whatever the reader sees in it.
+
+    Args:
+        written: by the reader.
+        attributes: as `read_attributes` returned them for the picture.
+        unknown: what the reader writes where it knows nothing.
+
+    >>> from catalens.core.types import Tag
+    >>> coffee, drawing = ({"subject": Attribute("subject", (Tag(name, 0.9),), 0.9, ())} for name in ("cup", "drawing"))
+    >>> checked_caption("unknown", coffee, "unknown"), checked_caption("a dog", coffee, "unknown")
+    ('a cup', 'a dog')
+    >>> checked_caption("a dog", drawing, "unknown"), checked_caption("unknown", {}, "unknown")
+    ('a drawing', 'unknown')
+    """
+    subject = attributes.get("subject")
+    if subject is None or not subject.values or (written != unknown and subject.value not in _DRAWN):
+        return written
+    return with_article(subject.value)
 
 
 def _value(attribute: Attribute) -> KnownAnswer:

@@ -36,7 +36,7 @@ from catalens.training.fashion import read_products
 from catalens.training.kinds import read_classes
 from catalens.training.pixels import read_photographs
 from catalens.training.recipes.readers.data import product_captions
-from catalens.training.recipes.unified.wild import GARMENT_WORDS, kind_of, read_wild, sample
+from catalens.training.recipes.unified.wild import GARMENT_WORDS, read_wild, sample
 from catalens.training.release import encode_pictures
 from catalens.training.things import things_of
 
@@ -58,7 +58,6 @@ THRESHOLDS = {
         "clothing": 0.5,
         "rival": 0.1,
         "thing": 0.8,
-        "kind": 0.7,
     },
     "starter": {
         "person": NEVER,
@@ -74,14 +73,11 @@ THRESHOLDS = {
         "clothing": 0.2,
         "rival": 0.55,
         "thing": 0.8,
-        "kind": NEVER,
     },
 }
 """World → kind of claim → least probability, chosen on validation rows (docs/decisions/240-supported-captions.md)."""
 SCALE = {"everyday": 34.0, "starter": 25.0}
 """World → factor of the cosines with classes."""
-KINDS = {"fruit": "*fruit", "vegetables": "*vegetables", "packaged food": "*packages", "clothes": "*clothes"}
-"""What nothing but the wild tables shows, and its regression."""
 LEAST_PICTURES = 30
 """Training pictures that a word needs, to have a regression."""
 _PRODUCTS, _OTHERS = 8000, 1200
@@ -140,14 +136,14 @@ def photograph_examples(
     people = np.array([any(PEOPLE_SAID & set(text) for text in texts) for texts in captions])
     many = people & np.array([any(MANY_PEOPLE & set(text) for text in texts) for texts in captions])
     seen = kept("photographs", lambda: encode_pictures(encoder, read_photographs(data, "train")))
-    said = np.column_stack([said, people, many, np.zeros((len(seen), len(KINDS)), bool)])
-    words += [SOMEBODY, SEVERAL, *KINDS.values()]
+    said = np.column_stack([said, people, many])
+    words += [SOMEBODY, SEVERAL]
     joined, masked = Examples(seen, said, np.ones_like(said)), [*_LIE_ABOUT, *map(stem, COLOURS)]
     for table in ("grocery", "clothing"):
         rows = sample(read_wild(data, table, "train"))
         vectors = kept(table, lambda rows=rows: encode_pictures(encoder, [row.picture for row in rows]))  # type: ignore[misc]
-        kinds = [{KINDS[kind_of(row)]} for row in rows]
-        joined = with_others(joined, vectors, flags(kinds, words), np.isin(words, masked))
+        nothing = np.zeros((len(rows), len(words)), bool)
+        joined = with_others(joined, vectors, nothing, np.isin(words, masked))
     return words, joined
 
 
@@ -233,7 +229,6 @@ def main() -> None:
     names, things, rivals = photographed_things() if everyday else sold_things()
     config = SupportConfig(
         words=tuple(words),
-        kinds=KINDS if everyday else {},
         things=tuple(things),
         rivals=rivals,
         scale=SCALE[options.world],

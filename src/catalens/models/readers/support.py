@@ -54,14 +54,13 @@ LEAST = (
     "clothing",
     "rival",
     "thing",
-    "kind",
 )
 """Claims that have a threshold of their own, for the probability of each of their words.
 
 "beside" is where another thing is recognised; "several" is more than one person; "number" is "two" or "group"; "sex or
 age" tells a man from a boy or a woman; "head" is any other noun of a subject; "modifier" is a colour, a size or whom a
 product is for; a kind of phrase is its remaining words. "rival" is the probability of a rival that a caption names;
-"thing" and "kind" of what is named where nothing is left of a caption.
+"thing" of what is named where nothing is left of a caption.
 """
 
 
@@ -79,15 +78,13 @@ class SupportConfig:
 
     Attributes:
         words: stems, one for each regression.
-        kinds: what can be named by a regression, and its word.
-        things: what can be named by classes.
+        things: what can be named, by its classes.
         rivals: classes of which an image shows one: animals, or a shop's kinds of products.
         scale: multiplies cosines with classes before the softmax.
         least: threshold of each kind of claim; see `LEAST`.
     """
 
     words: tuple[str, ...]
-    kinds: Mapping[str, str]
     things: tuple[Thing, ...]
     rivals: frozenset[int]
     scale: float
@@ -181,12 +178,7 @@ class _Check:
 
     def _name(self) -> str:
         """Return what is recognised."""
-        if self._thing:
-            return NAME_TEMPLATE.format(self._thing.name)
-        for name, word in self._support.config.kinds.items():
-            if self._support.chance(self._row, word) >= self._least["kind"]:
-                return NAME_TEMPLATE.format(name)
-        return UNKNOWN
+        return NAME_TEMPLATE.format(self._thing.name) if self._thing else UNKNOWN
 
     def _holds(self, words: Sequence[str], kind: str) -> bool:
         return all(self._support.chance(self._row, stem(word)) >= self._least[kind] for word in words)

@@ -46,7 +46,6 @@ def save_support(
         "scale": config.scale,
         "least": dict(config.least),
         "words": list(config.words),
-        "kinds": dict(config.kinds),
         "rivals": sorted(config.rivals),
         "things": {thing.name: list(thing.classes) for thing in config.things},
     }
@@ -71,7 +70,6 @@ def load_support(folder: Path, encoder_name: str, sets: ClassSets) -> Support | 
         body, stored = load_json(facts), arrays.read_bytes()
         config = SupportConfig(
             words=tuple(map(str, body["words"])),
-            kinds={str(name): str(word) for name, word in body["kinds"].items()},
             rivals=frozenset(map(int, body["rivals"])),
             things=tuple(Thing(str(name), tuple(map(int, classes))) for name, classes in body["things"].items()),
             scale=float(body["scale"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,6 @@ from catalens.models.registry import shipped_answers
 from catalens.models.routing import EVERYDAY, domain
 from catalens.tasks.answer_weights import load_answer_weights
 from catalens.tasks.answers import AnswerChooser
-from catalens.tasks.attributes import Attributes
 from catalens.tasks.captions import clean_answer
 from catalens.tasks.known_answers import checked_answer, checked_product_answer
 from catalens.tasks.labels import build_bank
@@ -29,7 +28,7 @@ from catalens.training.closed_answers import Asked, alike
 from catalens.training.recipes.unified.captioning import false_ones, judged
 from catalens.training.recipes.unified.figures import CONFIDENT, Figure
 from catalens.training.recipes.unified.mistakes import Mistake, Mistakes
-from catalens.training.recipes.unified.tables import WHAT, LabelledTable
+from catalens.training.recipes.unified.tables import WHAT, LabelledTable, ReadAttributes
 
 _NAMES: Mapping[QuestionKind, str] = {
     "thing": "what it is, among ten",
@@ -41,9 +40,6 @@ _NAMES: Mapping[QuestionKind, str] = {
     "action": "doing what",
 }
 """Kind of question → how its figures are called."""
-
-ReadAttributes = Callable[[str, Vectors], Sequence[Attributes]]
-"""Reads a schema ("everyday" or "fashion") from vectors of its encoder."""
 
 
 @dataclass(frozen=True, slots=True)

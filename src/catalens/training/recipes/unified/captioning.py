@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catalens.core.images import read_image
-from catalens.core.protocols import Captioner
 from catalens.core.types import Decoding
 from catalens.core.vectors import batched
+from catalens.models.readers.auto import AutoReader
+from catalens.models.readers.support import UNKNOWN
+from catalens.models.routing import EVERYDAY, domain
 from catalens.tasks.caption_metrics import bleu, cider
 from catalens.tasks.captions import clean_caption
+from catalens.tasks.known_answers import checked_caption
 from catalens.training.caption_truth import Truth, judge
 from catalens.training.captions import read_captions
 from catalens.training.recipes.unified.figures import Figure
 from catalens.training.recipes.unified.mistakes import Mistake, Mistakes
-from catalens.training.recipes.unified.tables import LabelledTable
+from catalens.training.recipes.unified.tables import LabelledTable, ReadAttributes
 
 AS_A_USER = Decoding(max_tokens=24)
 _CONSTANTS = 20
@@ -24,12 +27,17 @@ _CONSTANTS = 20
 
 
 def caption_figures(
-    reader: Captioner, tables: Sequence[LabelledTable], data: Path, split: str, mistakes: Mistakes
+    reader: AutoReader,
+    tables: Sequence[LabelledTable],
+    attributes: ReadAttributes,
+    data: Path,
+    split: str,
+    mistakes: Mistakes,
 ) -> list[Figure]:
     """Caption each table as a command does, and judge every caption by human captions or labels."""
     out = []
     for table in tables:
-        said = captions_of(reader, table.pictures)
+        said = captions_of(reader, table.pictures, attributes)
         out += judged(table.name, said, table.truths)
         if table.file == "everyday":
             references = read_captions(data, split)
@@ -39,13 +47,19 @@ def caption_figures(
     return out
 
 
-def captions_of(reader: Captioner, pictures: Sequence[bytes]) -> list[str]:
+def captions_of(reader: AutoReader, pictures: Sequence[bytes], attributes: ReadAttributes) -> list[str]:
     """Return the caption that `catalens caption` prints for each image."""
-    said = []
-    for some in batched(pictures, 32):
+    said: dict[int, str] = {}
+    for start, some in zip(range(0, len(pictures), 32), batched(pictures, 32), strict=True):
         encoded = reader.encode_images([read_image(data, at_least=reader.input_size_wh) for data in some])
-        said += [clean_caption(texts[0]) for texts in reader.caption(encoded, decoding=AS_A_USER)]
-    return said
+        for part in reader.parts(encoded):
+            written = [texts[0] for texts in part.reader.caption(part.encoded, decoding=AS_A_USER)]
+            schema = domain(part.reader.name)
+            if schema == EVERYDAY:
+                known = attributes(schema, part.encoded.vectors)
+                written = [checked_caption(text, row, UNKNOWN) for text, row in zip(written, known, strict=True)]
+            said |= {start + int(at): clean_caption(text) for at, text in zip(part.rows, written, strict=True)}
+    return [said[at] for at in range(len(pictures))]
 
 
 def judged(table: str, said: Sequence[str], truths: Sequence[Truth], *, what: str = "captions") -> list[Figure]:

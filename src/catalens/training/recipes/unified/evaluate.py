@@ -39,7 +39,7 @@ def shipped_figures(evaluator: Evaluator, threads: int) -> list[Figure]:
 
     return [
         *main_tag_figures(evaluator, tables, mistakes),
-        *caption_figures(reader, tables, evaluator.data, evaluator.split, mistakes),
+        *caption_figures(reader, tables, attributes, evaluator.data, evaluator.split, mistakes),
         *answer_figures(reader, tables, attributes, mistakes),
     ]
 

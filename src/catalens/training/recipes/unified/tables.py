@@ -6,7 +6,10 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
+from catalens.core.types import Vectors
+from catalens.tasks.attributes import Attributes
 from catalens.tasks.english import with_article
 from catalens.training.caption_truth import CaptionTruth, Truth
 from catalens.training.captions import read_captions
@@ -15,6 +18,9 @@ from catalens.training.kinds import class_places, read_classes
 from catalens.training.label_truth import garment_truth, object_truth, shelf_truth
 from catalens.training.pixels import read_photographs
 from catalens.training.recipes.unified.wild import SHELVES, WildPicture, read_wild
+
+ReadAttributes: TypeAlias = Callable[[str, Vectors], Sequence[Attributes]]
+"""Reads a schema ("everyday" or "fashion") from vectors of its encoder."""
 
 WHAT = "what is it?"
 LOOKED_FOR = {

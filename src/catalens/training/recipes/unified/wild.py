@@ -120,12 +120,6 @@ def sample(rows: Sequence[WildPicture]) -> list[WildPicture]:
     return sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).hexdigest())[:_SAMPLE]
 
 
-def kind_of(row: WildPicture) -> str:
-    """Return what a row of groceries or clothes shows: fruit, vegetables, packaged food or clothes."""
-    group = row.id.partition("/")[0]
-    return {"Fruit": "fruit", "Vegetables": "vegetables", "Packages": "packaged food"}.get(group, "clothes")
-
-
 def grocery_words(coarse: str) -> tuple[str, ...]:
     """Return what people call a coarse grocery label, the most usual first.
 
