@@ -15,7 +15,6 @@ import json
 import os
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,13 +24,23 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import aiohttp
 
 from benchmarks.machine import machine_facts
 from benchmarks.plan import Figures
-from benchmarks.timing import in_fresh_process
+from benchmarks.serve_offline import (
+    ROUNDS,
+    Work,
+    beside,
+    pipeline,
+    sentences_of,
+    single_ms,
+    tags_per_s,
+    texts_per_s,
+    vectors_per_s,
+)
 
 CLIENTS = 32
 TEXTS = 32
@@ -54,14 +63,17 @@ def main() -> None:
             print(json.dumps(soak(url, pid, contents, 60 * options.soak_minutes)))
         return
     document: Figures = {"machine": machine_facts(), "load_average": os.getloadavg()[0]}
-    document["offline"] = in_fresh_process(offline, contents, options.model)
-    with serving(options.model) as (url, pid, start_s):
+    with serving(options.model) as (url, pid, start_s), pipeline(contents, options.model) as local:
         document["ready_s"] = round(start_s, 2)
-        document["tags"] = measured(url, tags(contents), options.seconds)
-        document["embeddings"] = measured(url, embeddings(contents), options.seconds)
-        document["texts"] = measured(url, texts(TEXTS), options.seconds, each=TEXTS)
+
+        def in_turns(work: Work, ask: Ask, **how: int) -> Figures:
+            return beside(local, work, lambda: measured(url, ask, options.seconds / ROUNDS, **how))
+
+        document["tags"] = in_turns(tags_per_s, tags(contents))
+        document["embeddings"] = in_turns(vectors_per_s, embeddings(contents))
+        document["texts"] = in_turns(texts_per_s, texts(TEXTS), each=TEXTS)
         document["single_texts"] = measured(url, texts(1), options.seconds)
-        document["single"] = measured(url, embeddings(contents), options.seconds / 2, clients=1)
+        document["single"] = in_turns(single_ms, embeddings(contents), clients=1)
         document["overload"] = overload(url, pid, embeddings(contents), options.overload_seconds)
         document["killed_worker"] = killed_worker(url, pid, embeddings(contents))
     with plain(options.model) as url:
@@ -71,11 +83,10 @@ def main() -> None:
         from benchmarks.serve_peers import measure_peers
 
         document["peers"] = measure_peers(contents, options.seconds)
-    document["embeddings_to_offline"] = ratio(document["embeddings"], document["offline"]["encode_per_s"])
-    document["tags_to_offline"] = ratio(document["tags"], document["offline"]["tag_per_s"])
-    document["texts_to_offline"] = ratio(document["texts"], document["offline"]["texts_per_s"])
+    for name in ("tags", "embeddings", "texts"):
+        document[f"{name}_to_offline"] = ratio(document[name], document[name]["local"])
     document["embeddings_to_plain"] = ratio(document["embeddings"], document["plain_endpoint"]["per_s"])
-    document["single_to_local"] = round(document["single"]["p50_ms"] / document["offline"]["single_ms"], 2)
+    document["single_to_local"] = round(document["single"]["p50_ms"] / document["single"]["local"], 2)
     for name, figures in document.items():
         print(f"{name}: {figures}", file=sys.stderr)
     print(json.dumps(document))
@@ -96,56 +107,6 @@ def jpegs(n: int) -> list[bytes]:
         product.picture.convert("RGB").resize((600, 600)).save(file, "JPEG", quality=90)
         contents.append(file.getvalue())
     return contents
-
-
-def offline(contents: Sequence[bytes], model: str) -> Figures:
-    """Return what the pipeline does without a service, in one process."""
-    import catalens
-
-    with catalens.load(encoder=model, cache=None) as lens:
-        many = list(contents) * 3
-        sentences = sentences_of(512)
-        list(lens.tag(contents[:8]))
-        lens.encode(list(contents[:8]))
-        lens.encode(sentences[:8])
-        tagged = per_s(lambda: list(lens.tag(many)), len(many))
-        encoded = per_s(lambda: list(lens.run_many(embed_task(), many)), len(many))
-        read = per_s(lambda: lens.encode(sentences, batch_size=64), len(sentences))
-        single = []
-        for content in contents[:40]:
-            started_s = time.perf_counter()
-            lens.encode(content)
-            single.append(time.perf_counter() - started_s)
-    return {
-        "tag_per_s": tagged,
-        "encode_per_s": encoded,
-        "texts_per_s": read,
-        "single_ms": round(1000 * statistics.median(single), 2),
-    }
-
-
-def embed_task() -> Any:  # noqa: ANN401
-    """Return the offline pipeline's task of encoding pictures."""
-    from catalens.pipelines.encoding import EmbedStage
-    from catalens.pipelines.one_or_many import Task
-
-    return Task([EmbedStage()], lambda values: values["vector"])
-
-
-def per_s(work: Callable[[], object], n: int) -> float:
-    """Return items a second; the better of two runs."""
-    taken = []
-    for _ in range(2):
-        started_s = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - started_s)
-    return round(n / min(taken), 1)
-
-
-def sentences_of(n: int) -> list[str]:
-    """Return different short product sentences."""
-    colours, things = ("red", "blue", "green", "black"), ("shirt", "shoe", "watch", "dress", "bag")
-    return [f"a {colours[at % 4]} {things[at % 5]} with number {at}" for at in range(n)]
 
 
 def tags(contents: Sequence[bytes]) -> Ask:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,18 @@ def test_without_a_cache_nothing_is_measured(
 def test_a_runtime_that_is_named_is_not_measured(folder: Path, tmp_path: Path) -> None:
     load_bundle(folder, runtime="onnxruntime", threads=1, cache=tmp_path).encode_texts(["a"])
     assert not (tmp_path / RUNTIMES_FOLDER).exists()
+
+
+def test_a_run_that_was_disturbed_does_not_count() -> None:
+    def graph(pauses_s: Iterator[float]) -> Graph:
+        def compute(arrays: Arrays, outputs: Sequence[str]) -> list[NDArray[Any]]:
+            time.sleep(next(pauses_s))
+            return [arrays["x"]]
+
+        return Graph(Path("x.onnx"), {"x": (1,)}, ("x",), compute)
+
+    disturbed = chain([0.0, 0.03, 0.03, 0.001, 0.03], repeat(0.03))
+    taken_s = fastest.measure(
+        {"openvino": graph(disturbed), "onnxruntime": graph(repeat(0.01))}, lambda _: {"x": np.zeros(1)}
+    )
+    assert taken_s["openvino"] < taken_s["onnxruntime"]

@@ -146,6 +146,8 @@ def _onnxruntime(file: Path, threads: int) -> Graph:
     # Otherwise DequantizeLinear and MatMul become MatMulNBits, which rounds the activations to 8 bits: a row then
     # depends on how many rows it shares a product with (docs/decisions/010-float-products.md).
     options.add_session_config_entry("session.disable_quant_qdq", "1")
+    # Its threads otherwise spin on after a run, and take the cores from decoding and from other processes.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     inputs = {
         each.name: tuple(size if isinstance(size, int) else None for size in each.shape)

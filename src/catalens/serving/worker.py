@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from catalens.core.errors import CatalensError, ModelError
 from catalens.pipelines.session import SessionConfig
 from catalens.pipelines.stages import Picture, Stage, Values
-from catalens.serving.pipe import receive, send
+from catalens.serving.pipe import PixelMemory, receive, send
 from catalens.serving.steps import StepNeeds, Steps, WorkerSession
 
 _EXIT_S = 1.0
@@ -89,6 +89,7 @@ class WorkerProcess:
         self._config = config
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._pixels: PixelMemory | None = None
         self._lock = threading.Lock()
         self._warm = self._stopped = False
 
@@ -154,7 +155,7 @@ class WorkerProcess:
             pipe = self._pipe
             assert pipe is not None
             try:
-                send(pipe, (method, arguments))
+                send(pipe, (method, arguments), self._pixels)
             except OSError as error:
                 raise self._lost("the model's worker died") from error
             return self._receive(self._config.batch_timeout_s, "did not answer")
@@ -172,7 +173,9 @@ class WorkerProcess:
         self._discard()
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
         self._pipe, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._config), name=_NAME, daemon=True)
+        self._pixels = PixelMemory.create()
+        arguments = (theirs, self._pixels, self._config)
+        process = context.Process(target=_serve, args=arguments, name=_NAME, daemon=True)
         process.start()
         self._process = process
         theirs.close()
@@ -202,7 +205,9 @@ class WorkerProcess:
             self._process.join(_EXIT_S)
         if self._pipe is not None:
             self._pipe.close()
-        self._process = self._pipe = None
+        if self._pixels is not None:
+            self._pixels.close()
+        self._process = self._pipe = self._pixels = None
         self._warm = False
 
 
@@ -262,7 +267,7 @@ def _kill_left() -> None:
             child.kill()
 
 
-def _serve(pipe: Connection, config: WorkerConfig) -> None:
+def _serve(pipe: Connection, pixels: PixelMemory | None, config: WorkerConfig) -> None:
     """Run jobs until the parent goes away. The child's main function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent drains and then stops us
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -275,7 +280,7 @@ def _serve(pipe: Connection, config: WorkerConfig) -> None:
     send(pipe, None)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         while True:
-            method, arguments = receive(pipe)
+            method, arguments = receive(pipe, pixels)
             try:
                 answer: Any = steps.needs(*arguments) if method == "needs" else steps.run(*arguments)
             except CatalensError as error:
