@@ -24,7 +24,7 @@ from catalens.tasks.answer_weights import (
 )
 from catalens.tasks.answers import AnswerChooser, choose
 from catalens.tasks.question_kinds import answer_texts, parse_question
-from catalens.training.none_of_these import KEPT, Offer, learn_limits, report
+from catalens.training.none_of_these import KEPT, KEPT_OF_THINGS, Offer, learn_limits, report
 from tests.support.seams import Closeable
 from tests.support.word_encoder import WordEncoder
 
@@ -223,6 +223,8 @@ def test_the_limits_leave_the_share_of_right_answers_that_is_asked_for() -> None
     assert before["given where none fits"] == 1.0
     assert after["given where none fits"] < 0.2
     assert before["right"] - after["right"] == pytest.approx(1 - KEPT, abs=0.01)
+    nearly_all = report([*fitting, *without], learn_limits([*fitting, *without], weights, KEPT_OF_THINGS))
+    assert before["right"] - nearly_all["right"] <= 1 / 400
 
 
 def cases(*, right_encoder: bool, right_reader: bool, n: int = 400) -> AnsweredCases:

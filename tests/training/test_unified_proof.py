@@ -197,6 +197,14 @@ def test_the_cards_quote_the_kept_figures(bundle: str) -> None:
     assert proof(bundle, read_figures(KEPT)) in (shipped(bundle) / "README.md").read_text(encoding="utf-8")
 
 
+def test_no_list_of_the_release_is_answered_worse_than_it_is_tagged() -> None:
+    figures = {(each.table, each.name): each.value for each in read_figures(KEPT)}
+    tagged = {table: value for (table, name), value in figures.items() if name.endswith("by tag --labels")}
+    assert {*tagged} == {"objects", "groceries", "clothes at home"}
+    for table, value in tagged.items():
+        assert figures[table, "what it is, among ten: right"] >= value, table
+
+
 def test_figures_take_the_place_of_those_that_a_card_quotes(tmp_path: Path) -> None:
     card = tmp_path / "README.md"
     card.write_text("# Card\n\n## Scores\n\n1\n\n## Limits\n\n- few\n", encoding="utf-8")
