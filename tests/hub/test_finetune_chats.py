@@ -9,7 +9,7 @@ import torch
 
 from catalens.core.errors import InputError, ModelError
 from catalens.models.readers.chat import Chat
-from catalens.training.finetune import chat_answers
+from catalens.training.finetune import chat_answers, packing
 from catalens.training.finetune.answer_models import answer_loss, answer_model, checkpoint_activations
 from catalens.training.finetune.answers import Row
 from catalens.training.finetune.chat_answers import ChatAnswers
@@ -88,7 +88,7 @@ def test_a_transformers_that_shares_places_among_rows_gives_the_same(
     rows = [ROWS[0], Row("x", ROWS[1].content, "what colour is it, and which colour is it not?", ROWS[1].answer)]
     side = side_of(name)
     expected = loss_of(side, rows)
-    monkeypatch.setattr(chat_answers, "_places_per_row", lambda: False)
+    monkeypatch.setattr(packing, "_places_per_row", lambda: False)
     assert loss_of(side, rows) == pytest.approx(expected, rel=1e-5)
 
 

@@ -105,12 +105,24 @@ def tune_answers(
     """
     from catalens.models.readers.registry import load_family
     from catalens.training.finetune.answers import tune
-    from catalens.training.finetune.frozen_outputs import UNCACHED, cached_features, open_cache, uncached_features
+    from catalens.training.finetune.frozen_outputs import (
+        APART,
+        TOGETHER,
+        UNCACHED,
+        cached_features,
+        open_cache,
+        uncached_features,
+    )
 
     loaded, family = load_family(plan.base, wanted)
     rows = [row for side in table.rows.values() for row in side]
 
+    train = table.rows["train"]
+    several = len({row.content for row in train}) < len(train)
+
     def features_of(model: AnswerModel) -> Features:
+        if several and processes.first:
+            say(TOGETHER if model.shares_images else APART.format(name=loaded.name))
         if not model.keeps_features:
             if processes.first:
                 say(UNCACHED.format(name=loaded.name))
@@ -119,7 +131,11 @@ def tune_answers(
 
     tuned = tune(loaded, family, table.rows, features_of, plan, on_step, processes=processes)
     if processes.first:
-        numbers = [("steps", str(tuned.state.step)), ("best validation loss", f"{tuned.state.best:.4f}")]
+        numbers = [
+            ("steps", str(tuned.state.step)),
+            ("best validation loss", f"{tuned.state.best:.4f}"),
+            ("questions about an image", "side by side" if tuned.state.grouped else "in any order"),
+        ]
         write_text_atomically(plan.out / REPORT, scores_page(plan.base, tuned.scores, numbers))
         save_image_atomically(loss_plot(tuned.state.losses, tuned.state.val), plan.out / LOSS_PLOT)
     return tuned

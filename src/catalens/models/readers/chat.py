@@ -97,6 +97,11 @@ class Chat:
         """Whether the model can be given the output of its vision tower in place of pixels."""
         return "mm_encoder_outputs" in inspect.signature(self._model.forward).parameters
 
+    @property
+    def caches_all(self) -> bool:
+        """Whether every layer attends to all tokens before, whose keys and values it caches."""
+        return self._caches_all
+
     def encode_images(self, images: Sequence[Image]) -> TorchImages:
         """Run the vision tower, and the language model over the prefix where it is cached; see `Family`."""
         if not self._caches_all:
@@ -121,6 +126,16 @@ class Chat:
         """
         ids = [*prefix.ids, *self._tail(self._conversation(question, ()))]
         return check_fits(ids, self._max_positions, "the conversation")
+
+    def position_ids(self, row: Tensor, inputs: Mapping[str, Any]) -> Tensor:
+        """Return the positions of a prefix: (1, length), or (3, 1, length) where patches have two dimensions."""
+        find = getattr(getattr(self._model, "model", None), "get_rope_index", None)
+        if find is None:
+            return torch.arange(row.shape[1], device=row.device)[None]
+        takes = inspect.signature(find).parameters
+        taken = {name: value for name, value in inputs.items() if name in takes}
+        position_ids: Tensor = find(input_ids=row, **taken)[0]
+        return position_ids
 
     def turn_end_id(self) -> int:
         """Return the token with which the chat template ends an answer; not every end token of a model does."""
@@ -227,21 +242,11 @@ class Chat:
         inputs = prefix.inputs_for(len(ids))
         if prefix.features is not None:
             inputs["mm_encoder_outputs"] = {"image": prefix.features}
-        position_ids = self._position_ids(row, inputs)
+        position_ids = self.position_ids(row, inputs)
         inputs |= cache_argument(self._model, cache)
         output = self._model(input_ids=row, position_ids=position_ids, use_cache=True, logits_to_keep=1, **inputs)
         state = CachedState(self._forward, cache, torch.ones_like(row), position_ids.max().view(1) + 1)
         return state, output.logits[:, -1].float()
-
-    def _position_ids(self, row: Tensor, inputs: Mapping[str, Any]) -> Tensor:
-        """Return the positions of a prefix: (1, length), or (3, 1, length) where patches have two dimensions."""
-        find = getattr(getattr(self._model, "model", None), "get_rope_index", None)
-        if find is None:
-            return torch.arange(row.shape[1], device=row.device)[None]
-        takes = inspect.signature(find).parameters
-        taken = {name: value for name, value in inputs.items() if name in takes}
-        position_ids: Tensor = find(input_ids=row, **taken)[0]
-        return position_ids
 
     def _prefill(self, encoded: TorchImages, tails: list[list[int]]) -> list[Prefill]:
         """Start a text for each image and tail."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +35,8 @@ _LOGITS_AGREE = 1e-3
 _CARD = "README.md"
 _PROVED = 32
 """Validation rows that the merged model is compared on."""
+_TOGETHER = 4096
+"""Most characters of questions and answers that one row has: attention is quadratic in its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ class Row:
     def bucket(self) -> int:
         """About how many tokens it has."""
         return len(self.question) + len(self.answer)
+
+    @property
+    def group(self) -> str:
+        """The image."""
+        return self.content
 
 
 class Images(Protocol):
@@ -169,10 +176,8 @@ def tune(
     torch.manual_seed(plan.recipe.seed)
     tuned = attach(loaded.model, plan.lora, side.targets, frozen=side.frozen)
 
-    def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
-        return answer_loss(side, features(batch), [row.question for row in batch], [row.answer for row in batch])
-
-    state = train(tuned, loss_of, rows, plan.recipe, plan.out, on_step, processes=processes)
+    recipe = replace(plan.recipe, grouped=side.shares_images)
+    state = train(tuned, loss_of_rows(side, features), rows, recipe, plan.out, on_step, processes=processes)
     scores = scores_of(rows["test"], before, answers())
     text = card(plan, side.task, rows, state, scores, loaded.quantise)
     if processes.first:
@@ -186,6 +191,28 @@ def tune(
             _save(loaded, plan.out / MERGED, text)
     processes.wait()
     return Tuned(state, scores, proof)
+
+
+def loss_of_rows(side: AnswerModel, features: Features) -> Callable[[Sequence[Row]], tuple[Tensor, int]]:
+    """Return what gives the loss of rows, and the number of tokens; rows about one image are best side by side."""
+
+    def loss_of(rows: Sequence[Row]) -> tuple[Tensor, int]:
+        groups = _groups(rows) if side.shares_images else [[row] for row in rows]
+        questions, answers = [row.question for row in rows], [row.answer for row in rows]
+        return answer_loss(side, features([group[0] for group in groups]), questions, answers, [*map(len, groups)])
+
+    return loss_of
+
+
+def _groups(rows: Sequence[Row]) -> list[list[Row]]:
+    """Return the rows, those about one image that are side by side together; texts of any length are several."""
+    groups: list[list[Row]] = []
+    for row in rows:
+        group = groups[-1] if groups else []
+        if not group or group[0].content != row.content or sum(each.bucket for each in [*group, row]) > _TOGETHER:
+            groups.append([])
+        groups[-1].append(row)
+    return groups
 
 
 def card(
@@ -205,6 +232,7 @@ def card(
             f"- base: `{plan.base}`, {quantise or 'unquantised'} weights",
             f"- data: {counts} rows, SHA-256 `{data_hash(rows)}`",
             f"- adapter: `{json.dumps(asdict(plan.lora))}`",
+            f"- questions about an image: {'side by side in a batch' if state.grouped else 'in any order'}",
             f"- recipe: `{json.dumps(asdict(plan.recipe))}`, {state.step} steps, best validation loss {state.best:.4f}",
             "\n" + score_lines(scores),
         ]

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from catalens.core.errors import ModelError
 from catalens.models.readers.chat import Chat, ImagePrefix
-from catalens.models.readers.kv_cache import pad_right
 from catalens.models.readers.loading import Loaded
 from catalens.models.readers.tokens import plain_ids
-from catalens.training.finetune.answer_labels import answer_labels
+from catalens.training.finetune.answer_labels import IGNORED
+from catalens.training.finetune.packing import Packed, logits_at, pack, takes_masks
 
 _UNUSED = ("last_hidden_state", "hidden_states", "attentions")
 """Fields of a vision tower's output that language models are not given."""
@@ -31,6 +31,13 @@ _PER_LAYER = ("deepstack_features",)
 _IDS, _INPUT, _VISION = "ids", "input.", "vision."
 """Names, and starts of names, of packed tensors."""
 _PROBES_WH = ((64, 48), (40, 80))
+_PROBED = (
+    ["What is it?", "What colour is it?", "Which colour?", "What is it made of?"],
+    ["a shirt", "red", "navy blue", "cotton"],
+)
+"""Questions, half of them about each image, and their answers."""
+_REFUSALS = (AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What models raise that take an input in another form."""
 _AGREE, _AGREE_ROUGHLY = 1e-3, 0.05
 """Largest difference of logits, relative to the largest of them: in float32, and in half precision or quantised."""
 
@@ -43,6 +50,7 @@ class ChatAnswers:
     """
 
     targets: tuple[str, ...] = ("q_proj", "v_proj")
+    frozen_parts: Sequence[Any] = ()  # some language models run a part of theirs
     task = "image-text-to-text"
 
     def __init__(self, loaded: Loaded, family: Chat) -> None:
@@ -53,7 +61,9 @@ class ChatAnswers:
             raise ModelError(f"{loaded.name} has no language model of its own, so its answers cannot be fine-tuned")
         self.frozen = rf"(?!{re.escape(name)}\.).*"
         self._end_id = family.turn_end_id()
+        self.shares_images = False
         self.keeps_features = family.takes_vision_output and self._agrees()
+        self.shares_images = self._packs()
 
     def features(self, images: Sequence[Image.Image]) -> list[ImagePrefix]:
         """Run the vision tower, or only preprocess where its output cannot be kept; see `AnswerModel`."""
@@ -74,35 +84,51 @@ class ChatAnswers:
         return [_unpack({name: self._placed(value) for name, value in each.items()}) for each in packed]
 
     def logits(
-        self, features: Sequence[ImagePrefix], questions: Sequence[str], answers: Sequence[str]
+        self,
+        features: Sequence[ImagePrefix],
+        questions: Sequence[str],
+        answers: Sequence[str],
+        counts: Sequence[int] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Run the model over whole conversations; see `AnswerModel`."""
-        prompts = [self._family.prompt_ids(each, asked) for each, asked in zip(features, questions, strict=True)]
-        ends = [self._answer_ids(each) for each in answers]
-        ids, mask = pad_right([[*prompt, *end] for prompt, end in zip(prompts, ends, strict=True)], self._loaded.device)
-        target, there = pad_right(ends, self._loaded.device)
-        # The token before each token of the answer predicts it: (n, longest answer); the vocabulary is large.
-        before = torch.tensor([[len(prompt) - 1] for prompt in prompts], device=ids.device)
-        places = (before + torch.arange(target.shape[1], device=ids.device)).clamp(max=ids.shape[1] - 1)
+        counts = counts or [1] * len(features)
+        if not self.shares_images:
+            features = [each for each, count in zip(features, counts, strict=True) for _ in range(count)]
+            counts = [1] * len(features)
+        asked = [each for each, count in zip(features, counts, strict=True) for _ in range(count)]
+        prompts = [self._family.prompt_ids(each, question) for each, question in zip(asked, questions, strict=True)]
+        packed = pack(
+            [each.ids for each in features],
+            [prompt[len(each.ids) :] for each, prompt in zip(asked, prompts, strict=True)],
+            [self._answer_ids(each) for each in answers],
+            counts,
+            self._loaded.device,
+        )
         # Pixels of several images cannot be stacked in every model: without its vision tower's output, row by row.
         step = 1 if features[0].features is None else len(features)
         parts = [slice(at, at + step) for at in range(0, len(features), step)]
-        logits = torch.cat([self._run(features[part], ids[part], mask[part], places[part]) for part in parts])
-        return logits, answer_labels(target, there, [0] * len(target))
+        return torch.cat([self._run(features[part], packed, part) for part in parts]), packed.labels
 
-    def _run(self, features: Sequence[ImagePrefix], ids: Tensor, mask: Tensor, places: Tensor) -> Tensor:
-        """Return the logits at the places of each row: (n, places, vocabulary)."""
+    def _run(self, features: Sequence[ImagePrefix], packed: Packed, part: slice) -> Tensor:
+        """Return the logits at the places of some rows: (m, places, vocabulary)."""
+        ids = packed.ids[part]
         given = [each.inputs_for(ids.shape[1]) for each in features]
         inputs: dict[str, Any] = {name: torch.cat([each[name] for each in given]) for name in given[0]}
         if features[0].features is not None:
             inputs["mm_encoder_outputs"] = {"image": _joined([each.features for each in features])}
-        inputs |= {"input_ids": ids, "attention_mask": mask, "use_cache": False}
-        if _places_per_row():
-            found: Tensor = self._model(logits_to_keep=places, **inputs).logits
-            return found
-        first, last = int(places.min()), int(places.max())
-        shared = torch.arange(first, last + 1, device=ids.device)
-        return torch.take_along_dim(self._model(logits_to_keep=shared, **inputs).logits, (places - first)[..., None], 1)
+        if packed.shares:
+            places = [self._positions(each, row) for each, row in zip(features, packed.offsets[part], strict=True)]
+            inputs["position_ids"] = torch.cat(places, dim=-2)
+        inputs |= {"input_ids": ids, "attention_mask": packed.mask(self._loaded.dtype)[part], "use_cache": False}
+        return logits_at(self._model, packed.places[part], inputs)
+
+    def _positions(self, prefix: ImagePrefix, offsets: Tensor) -> Tensor:
+        """Return the positions of a row's tokens: (1, length), or (3, 1, length) where patches have two dimensions."""
+        length = len(prefix.ids)
+        row = torch.tensor([prefix.ids], device=offsets.device)
+        start = self._family.position_ids(row, prefix.inputs_for(length))
+        rest = (start.max() + 1 + offsets[length:] - length).expand(*start.shape[:-1], -1)
+        return torch.cat([start, rest], dim=-1)
 
     def _answer_ids(self, answer: str) -> list[int]:
         return [*plain_ids(self._family.tokenizer, f"{self._family.answer_prefix}{answer}"), self._end_id]
@@ -118,28 +144,45 @@ class ChatAnswers:
         placed = value.to(self._loaded.device)
         return placed.to(self._loaded.dtype) if placed.is_floating_point() else placed
 
-    @torch.no_grad()
     def _agrees(self) -> bool:
         """Return whether a batch of kept outputs gives the logits that the model gives to each image's pixels."""
-        noise = np.random.default_rng(0)
-        images = [Image.fromarray(noise.integers(0, 256, (h, w, 3), dtype=np.uint8)) for w, h in _PROBES_WH]
-        rows = (["What is it?", "What colour?"], ["a shirt", "red"])
+        images = _probes()
         try:
-            kept, labels = self.logits(self.unpack(self.pack(self._encode(images))), *rows)
-        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError):
-            return False  # models that take an output in another form raise many kinds
-        read, _ = self.logits(self._family.prepare(images), *rows)
-        counted = labels >= 0
-        off = (kept[counted] - read[counted]).abs().max() / read[counted].abs().max().clamp(min=1e-6)
+            kept = self._probed(self.unpack(self.pack(self._encode(images))))
+        except _REFUSALS:
+            return False
+        return self._same(kept, self._probed(self._family.prepare(images)))
+
+    def _packs(self) -> bool:
+        """Return whether conversations in one row have the logits that each has in a row of its own."""
+        if not (self._family.caches_all and takes_masks(self._model.config.get_text_config())):
+            return False
+        features = self.features(_probes())
+        self.shares_images = True
+        try:
+            packed = self._probed(features)
+        except _REFUSALS:
+            return False
+        finally:
+            self.shares_images = False
+        return self._same(packed, self._probed(features))
+
+    @torch.no_grad()
+    def _probed(self, features: Sequence[ImagePrefix]) -> Tensor:
+        """Return the logits of answers to several questions about each image: (tokens, vocabulary)."""
+        logits, labels = self.logits(features, *_PROBED, [len(_PROBED[0]) // len(features)] * len(features))
+        return logits[labels != IGNORED]
+
+    def _same(self, logits: Tensor, expected: Tensor) -> bool:
+        off = (logits - expected).abs().max() / expected.abs().max().clamp(min=1e-6)
         exact = self._loaded.dtype == torch.float32 and not self._loaded.quantise
         return bool(off <= (_AGREE if exact else _AGREE_ROUGHLY))
 
 
-def _places_per_row() -> bool:
-    """Return whether transformers computes logits at other places in each row; older ones share them."""
-    from transformers import modeling_utils
-
-    return hasattr(modeling_utils, "slice_logits_to_keep")
+def _probes() -> list[Image.Image]:
+    """Return two drawn images."""
+    noise = np.random.default_rng(0)
+    return [Image.fromarray(noise.integers(0, 256, (h, w, 3), dtype=np.uint8)) for w, h in _PROBES_WH]
 
 
 def _used(output: Any) -> list[str]:

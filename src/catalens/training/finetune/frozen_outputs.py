@@ -17,8 +17,11 @@ from catalens.training.finetune.features import BlobCache
 from catalens.training.finetune.processes import ALONE, Processes
 
 UNCACHED = (
-    "{name} cannot be given the output of its vision tower; every step computes it again from the pixels, row by row"
+    "{name} cannot be given the output of its vision tower; every step computes it again from the pixels, image by "
+    "image"
 )
+TOGETHER = "questions about an image are trained side by side, and what they share of it is computed once a step"
+APART = "each question is computed on its own: {name} shares nothing of an image among questions"
 _ENCODED_AT_ONCE = 16
 
 
@@ -30,7 +33,10 @@ def uncached_features(model: AnswerModel, images: Images) -> Features:
 def cached_features(
     model: AnswerModel, images: Images, cache: BlobCache, rows: Sequence[Row], processes: Processes = ALONE
 ) -> Features:
-    """Compute the features of all images that the cache lacks, and return what reads them from it."""
+    """Compute the features of all images that the cache lacks, and return what reads them from it.
+
+    The frozen part leaves the accelerator's memory; on a processor it stays, where weights are mapped from their file.
+    """
     known = cache.known(list({row.content for row in rows}))
     processes.wait()
     missing = list({row.content: row for row in rows if row.content not in known}.values())
@@ -39,6 +45,8 @@ def cached_features(
         blobs = (save({name: value.contiguous().cpu() for name, value in each.items()}) for each in packed)
         cache.put({row.content: blob for row, blob in zip(some, blobs, strict=True)})
     processes.wait()
+    for part in model.frozen_parts:
+        part.to("cpu")
 
     def features(rows: Sequence[Row]) -> Any:
         return model.unpack([load(blob) for blob in cache.get([row.content for row in rows])])

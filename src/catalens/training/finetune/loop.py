@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,6 +38,10 @@ class Example(Protocol):
     def bucket(self) -> int:
         """Rows of like numbers share a batch, such as rows with about as many tokens."""
 
+    @property
+    def group(self) -> Hashable:
+        """What rows may be side by side for, such as the image that they are about."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -54,6 +58,7 @@ class Recipe:
         patience: epochs without a better validation loss after which training stops.
         checkpoint_steps: steps between checkpoints.
         seed: of the order of rows and of dropout.
+        grouped: have rows of one group side by side in a batch. A run that was killed goes on as it began.
     """
 
     epochs: int = 3
@@ -66,6 +71,7 @@ class Recipe:
     patience: int = 2
     checkpoint_steps: int = 100
     seed: int = 0
+    grouped: bool = False
 
 
 @dataclass(slots=True)
@@ -79,6 +85,7 @@ class State:
         best: the least of them.
         best_weights: the trained weights that had it; None before the first.
         stopped: whether training has ended early.
+        grouped: whether rows of one group are side by side in a batch.
     """
 
     step: int = 0
@@ -87,6 +94,7 @@ class State:
     best: float = math.inf
     best_weights: dict[str, Tensor] | None = None
     stopped: bool = False
+    grouped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +152,13 @@ def train(
     per_epoch = math.ceil(len(rows["train"]) / per_step)
     steps = per_epoch * recipe.epochs
     torch.manual_seed(recipe.seed + processes.rank)
-    state = run.load(folder / CHECKPOINT)
+    state = run.load(folder / CHECKPOINT, State(grouped=recipe.grouped))
     started_s, first = time.perf_counter(), state.step
     while state.step < steps and not state.stopped:
         epoch, at = divmod(state.step, per_epoch)
-        for batch in plan_batches(rows["train"], per_step, seed=recipe.seed + epoch)[at:]:
+        for batch in plan_batches(rows["train"], per_step, seed=recipe.seed + epoch, grouped=state.grouped)[at:]:
             run.set_rate(state.step, steps)
-            state.losses.append(run.step(batch))
+            state.losses.append(run.step(batch, grouped=state.grouped))
             state.step += 1
             ends = state.step % per_epoch == 0
             if ends:
@@ -186,26 +194,40 @@ def set_trained_weights(model: Any, weights: dict[str, Tensor]) -> None:
                 each.copy_(weights[name])
 
 
-def plan_batches(rows: Sequence[Example], size: int, *, seed: int) -> list[list[Example]]:
-    """Return the batches of an epoch: a seeded order, in which rows of like buckets share a batch."""
+def plan_batches(rows: Sequence[Example], size: int, *, seed: int, grouped: bool = False) -> list[list[Example]]:
+    """Return the batches of an epoch: a seeded order, in which rows of like buckets share a batch.
+
+    Rows of one group are shuffled as one where asked for, and only the borders of batches part them.
+    """
     order = random.Random(seed)
-    places = list(range(len(rows)))
-    order.shuffle(places)
+    groups: dict[object, list[int]] = {}
+    for at, row in enumerate(rows):
+        groups.setdefault(row.group if grouped else at, []).append(at)
+    shuffled = list(groups.values())
+    order.shuffle(shuffled)
+    lengths = {at: sum(rows[each].bucket for each in group) for group in shuffled for at in group}
+    places = [at for group in shuffled for at in group]
     batches: list[list[Example]] = []
     for start in range(0, len(places), size * _BUCKET):
-        bucket = sorted(places[start : start + size * _BUCKET], key=lambda at: rows[at].bucket)
+        bucket = sorted(places[start : start + size * _BUCKET], key=lengths.__getitem__)
         batches += [[rows[at] for at in bucket[first : first + size]] for first in range(0, len(bucket), size)]
     order.shuffle(batches)
     return batches
 
 
 def mean_loss(
-    model: Any, loss_of: Loss, rows: Sequence[Example], batch_size: int, processes: Processes = ALONE
+    model: Any,
+    loss_of: Loss,
+    rows: Sequence[Example],
+    batch_size: int,
+    processes: Processes = ALONE,
+    *,
+    grouped: bool = False,
 ) -> float:
     """Return the mean loss per token of rows, without dropout."""
     model.eval()
     total, tokens = 0.0, 0
-    mine = processes.share(rows)
+    mine = processes.piece(sorted(rows, key=lambda row: str(row.group))) if grouped else processes.share(rows)
     with torch.inference_mode():
         for start in range(0, len(mine), batch_size):
             loss, count = loss_of(mine[start : start + batch_size])
@@ -223,12 +245,12 @@ class _Run:
         self._parameters = [each for each in model.parameters() if each.requires_grad]
         self._optimiser = torch.optim.AdamW(self._parameters, lr=recipe.rate, weight_decay=recipe.weight_decay)
 
-    def step(self, batch: Sequence[Example]) -> float:
+    def step(self, batch: Sequence[Example], *, grouped: bool = False) -> float:
         """Descend one step, and return the mean loss of the batch."""
         self._model.train()
         self._optimiser.zero_grad(set_to_none=True)
         total, tokens = 0.0, 0
-        mine = self._processes.share(batch)
+        mine = self._processes.piece(batch) if grouped else self._processes.share(batch)
         for start in range(0, len(mine), self._recipe.batch_size):
             loss, count = self._loss_of(mine[start : start + self._recipe.batch_size])
             loss.backward()
@@ -269,7 +291,9 @@ class _Run:
         """Note the validation loss of an epoch, keep the weights if it is the best, and stop if it has not been."""
         losses = state.val
         batch_size = self._recipe.batch_size
-        found = mean_loss(self._model, self._loss_of, val, batch_size, self._processes) if val else state.losses[-1]
+        found = state.losses[-1]
+        if val:
+            found = mean_loss(self._model, self._loss_of, val, batch_size, self._processes, grouped=state.grouped)
         losses.append(found)
         if found < state.best:
             state.best, state.best_weights = found, trained_weights(self._model)
@@ -289,10 +313,10 @@ class _Run:
             write_atomically(file, lambda part: torch.save(content, part))
         self._processes.wait()
 
-    def load(self, file: Path) -> State:
-        """Return the state of a checkpoint, or a new one where there is none."""
+    def load(self, file: Path, new: State) -> State:
+        """Return the state of a checkpoint, or the new one where there is none."""
         if not file.is_file():
-            return State()
+            return new
         try:
             content = torch.load(file, weights_only=True, map_location="cpu")
             set_trained_weights(self._model, content["weights"])

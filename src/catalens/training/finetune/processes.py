@@ -35,6 +35,11 @@ class Processes:
         """Return this process's part of some rows: every `count`-th one."""
         return rows[self.rank :: self.count]
 
+    def piece(self, rows: Sequence[T]) -> Sequence[T]:
+        """Return this process's part of some rows, in which neighbours stay together."""
+        start, end = (len(rows) * rank // self.count for rank in (self.rank, self.rank + 1))
+        return rows[start:end]
+
     def total(self, values: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes."""
         if self.count == 1:
