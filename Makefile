@@ -109,6 +109,7 @@ starter: $(VENV)/.train  ## train the starter again from its seed (six hours; ne
 	$(BIN)/python -m catalens.training.caption_support starter --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.closed_answers --bundle starter --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.none_of_these --bundle starter --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.prompt_terms starter --data $(CATALENS_DATA)
 	$(BIN)/python scripts/write_label_vectors.py
 
 everyday: $(VENV)/.train  ## train the everyday encoder and reader again from their seeds (three hours; needs CATALENS_DATA)
@@ -121,6 +122,7 @@ everyday: $(VENV)/.train  ## train the everyday encoder and reader again from th
 	$(BIN)/python -m catalens.training.caption_support everyday --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.closed_answers --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.none_of_these --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.prompt_terms everyday --data $(CATALENS_DATA)
 	$(BIN)/python scripts/write_label_vectors.py
 
 eval-bundled: $(VENV)/.train  ## scores of the bundled models on every labelled validation table, beside the majority's, and contact sheets of the worst errors; fails where one is worse than at the release

@@ -19,7 +19,8 @@ Image.open("photo.jpg")
 # ## Four modes
 #
 # `best` adds terms for as long as they bring the prompt closer; `fast` joins the nearest terms; `classic` takes one
-# from each table; `negative` says what the picture is not.
+# from each table; `negative` says what the picture is not. The bundled encoders say only the terms that they were found
+# to know, so their `best` and `fast` prompts are the caption and all of these.
 
 # %%
 for mode in ("best", "fast", "classic", "negative"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from catalens.cli.prompt import _show
 from catalens.core.images import read_image
@@ -165,3 +166,21 @@ def test_without_a_model_each_picture_gets_the_encoder_that_knows_its_world(
     rows = run("prompt", tmp_path / "product.png", cat, *SHORT, "--vocabulary", terms, "--caption", "a photo").rows
     assert [row["encoder"].partition("@")[0] for row in rows] == ["starter", "everyday"]
     assert all(row["prompt"].startswith("a photo") for row in rows)
+
+
+def test_the_bundled_encoders_say_the_terms_that_they_know(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CATALENS_MODEL", raising=False)
+    skimage = pytest.importorskip("skimage", reason="scikit-image, whose wheel has photographs, is not installed")
+    drawn(1)[0].picture.save(tmp_path / "product.png")
+    Image.new("RGB", (200, 200), (90, 120, 90)).save(tmp_path / "nothing.png")
+    cat = Path(skimage.__file__).parent / "data" / "chelsea.png"
+    shown = (tmp_path / "product.png", cat, tmp_path / "nothing.png")
+    product, photo, nothing = run("prompt", *shown, "--no-caption").rows
+    assert product["prompt"] == "t-shirt"
+    assert {"cat", "animal"} & {*photo["prompt"].split(", ")}
+    assert nothing["prompt"] == "a picture"
+    # A vocabulary that is named is searched whole, as that of any other encoder.
+    named = run("prompt", cat, "--no-caption", "--vocabulary", "fashion", "--mode", "fast").rows[0]
+    assert len(named["terms"]) > 10

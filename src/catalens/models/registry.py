@@ -36,6 +36,7 @@ CALIBRATION = "{schema}.calibration.json"
 """File in a bundle with the score thresholds learned for a schema."""
 
 CUTOFF = "cutoff.json"
+PROMPT_TERMS = "prompt_terms.json"
 """File in a bundle with its relevance cut-off."""
 
 
@@ -311,3 +312,12 @@ def shipped_answers(encoder_name: str) -> Path | None:
     """Return the answer weights that came with an encoder and its reader, if there are any."""
     file = shipped(encoder_name.partition("@")[0]) / "answers.json"
     return file if file.is_file() else None
+
+
+def bundled_prompt_terms(encoder_name: str) -> Path | None:
+    """Return the file of the terms that a bundled encoder knows; None for other encoders and revisions."""
+    from catalens.models.facts import read_facts
+
+    name, _, revision = encoder_name.partition("@")
+    file = shipped(name) / PROMPT_TERMS
+    return file if file.is_file() and read_facts(file.parent).revision == revision else None

@@ -18,7 +18,7 @@ from catalens.pipelines.encoding import BATCH_SIZE, ENCODER, encode_pictures
 from catalens.pipelines.reading import encode_for_reader
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Stage, Step, Values
-from catalens.tasks.interrogation import Plan, Prompt, Term, Vocabulary
+from catalens.tasks.interrogation import Evidence, Plan, Prompt, Term, Vocabulary
 
 PROMPT = "prompt"
 VALUES = (PROMPT, "cosine", "tokens", ENCODER, CAPTION, "terms", "left_out", "runners_up")
@@ -151,9 +151,10 @@ class Interrogator:
         from catalens.tasks.interrogation import build_vocabulary, load_tables
 
         if encoder.name not in self._vocabularies:
+            evidence, session = self._evidence(encoder), self._session
             # The product encoder does not know the words of painters.
             own = "fashion" if encoder.name.startswith("starter@") else None
-            tables, session = load_tables(self._name or own), self._session
+            tables = load_tables(self._name or own) if evidence is None else evidence.tables()
             notified: list[int] = []
 
             def tell(done: int, total: int) -> None:
@@ -163,9 +164,21 @@ class Interrogator:
                 if session.on_progress is not None:
                     session.on_progress("encoding the vocabulary", done, total)
 
-            vocabulary = build_vocabulary(encoder, tables, cache_dir=session.label_cache, progress=tell)
+            vocabulary = build_vocabulary(
+                encoder, tables, evidence=evidence, cache_dir=session.label_cache, progress=tell
+            )
             self._vocabularies[encoder.name] = vocabulary
         return self._vocabularies[encoder.name]
+
+    def _evidence(self, encoder: Encoder) -> Evidence | None:
+        """Return what a bundled encoder knows, unless a vocabulary is named or another tool's rules apply."""
+        from catalens.models.registry import bundled_prompt_terms
+        from catalens.tasks.interrogation import load_evidence
+
+        file = None if self._name or self._plan.compatible else bundled_prompt_terms(encoder.name)
+        if file is None:
+            return None
+        return load_evidence(file, encoder.name, getattr(encoder, "classes", {}), encoder.logit_scale)
 
 
 def _caption(picture: Picture, template: str | None) -> str | CatalensError:

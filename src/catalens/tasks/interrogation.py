@@ -17,12 +17,24 @@ from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.tasks.prompts.banks import Term, Vocabulary, build_vocabulary
 from catalens.tasks.prompts.clip_interrogator_compat import Likeness
+from catalens.tasks.prompts.evidence import NOTHING_KNOWN, Evidence, load_evidence
 from catalens.tasks.prompts.modes import NEGATIVE, POSITIVE, Draft, Modes
 from catalens.tasks.prompts.plan import Plan
 from catalens.tasks.prompts.scoring import PromptScorer
 from catalens.tasks.prompts.tables import Tables, load_tables
 
-__all__ = ["Plan", "Prompt", "Tables", "Term", "Vocabulary", "build_vocabulary", "interrogate", "load_tables"]
+__all__ = [
+    "Evidence",
+    "Plan",
+    "Prompt",
+    "Tables",
+    "Term",
+    "Vocabulary",
+    "build_vocabulary",
+    "interrogate",
+    "load_evidence",
+    "load_tables",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +85,12 @@ def interrogate(
     if plan.compatible:
         drafts = _compatible(Likeness(encoder, vocabulary, candidates=plan.candidates), vectors, captions, plan)
     else:
-        drafts = _drafts(Modes(scorer, vocabulary, plan), vectors, captions, plan)
+        drafts = _drafts(
+            Modes(scorer, vocabulary, plan), vectors, captions, plan, facts=vocabulary.evidence is not None
+        )
     drafts = [[draft for draft in among if draft.text] for among in drafts]
+    if vocabulary.evidence is not None:
+        drafts = [among or [Draft(NOTHING_KNOWN)] for among in drafts]
     if not all(drafts):
         raise InputError(f"a limit of {plan.token_limit} tokens leaves no room for any term; raise it")
     found = _nearest(scorer, vectors, drafts)
@@ -110,12 +126,12 @@ def _check(encoder: Encoder, vocabulary: Vocabulary, vectors: Vectors, captions:
         raise InputError("clip-interrogator needs terms in every table; pass some for each")
 
 
-def _drafts(modes: Modes, vectors: Vectors, captions: Sequence[str], plan: Plan) -> list[list[Draft]]:
-    """Return, for each picture, the candidate prompts."""
+def _drafts(modes: Modes, vectors: Vectors, captions: Sequence[str], plan: Plan, *, facts: bool) -> list[list[Draft]]:
+    """Return, for each picture, the candidate prompts; where terms are facts, the best one says them all."""
     if plan.mode == "negative":
         return [[draft] for draft in modes.negative(vectors)]
     starts = [modes.start(caption) for caption in captions]
-    if plan.mode == "fast":
+    if plan.mode == "fast" or (plan.mode == "best" and facts):
         return [[draft] for draft in modes.fast(vectors, starts)]
     classic = modes.classic(vectors, starts)
     if plan.mode == "classic":

@@ -160,6 +160,10 @@ class CaptionTruth:
             return bool(said & DOGS) and not (several and not said & _SEVERAL)
         return bool(said & _KINDS.get(word, frozenset())) or {*stems(word)} <= self._plain
 
+    def says(self, words: str) -> bool:
+        """Return whether the captions have these very words, whatever else may be said of the same."""
+        return {*stems(words)} <= self._plain
+
     def action(self, verb: str) -> bool:
         """Return whether a caption has the verb, or one for the same."""
         wanted = {verb}.union(*(same for same in _SAME_ACTION if verb in same))

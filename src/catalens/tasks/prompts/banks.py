@@ -19,6 +19,7 @@ from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import batched
 from catalens.tasks.label_cache import cache_file, fingerprint_of, read_vectors, write_vectors
 from catalens.tasks.labels import Progress
+from catalens.tasks.prompts.evidence import Evidence
 from catalens.tasks.prompts.tables import Kind, Tables
 from catalens.tasks.ranking import top_k
 
@@ -68,21 +69,33 @@ class Vocabulary:
         encoder_name: only vectors of this encoder may be compared with the banks.
         tables: as the files have them.
         banks: one for each kind of term.
+        evidence: what its terms need, where that was measured; without, the nearest are taken.
     """
 
     encoder_name: str
     tables: Tables
     banks: Mapping[Kind, TermBank]
+    evidence: Evidence | None = None
 
     def nearest(self, kinds: Sequence[Kind], vectors: Vectors, k: int, *, farthest: bool = False) -> list[list[Term]]:
-        """Return, for each of n vectors, the k nearest terms of some kinds, exactly.
+        """Return, for each of n vectors, the k nearest terms of some kinds, exactly; only those with enough evidence.
 
         Args:
             kinds: of the terms; equal cosines keep this order, and then the tables'.
             vectors: (n, dim), unit rows from the vocabulary's own encoder.
             k: at least 1.
-            farthest: the k farthest instead, farthest first.
+            farthest: the k farthest instead, farthest first; evidence does not matter.
         """
+        if self.evidence is None or farthest:
+            return self._ranked(kinds, vectors, k, farthest=farthest)
+        shares = self.evidence.shares(vectors)
+        every = self._ranked(kinds, vectors, max(1, sum(len(self.banks[kind].terms) for kind in kinds)))
+        return [
+            [term for term in terms if self.evidence.holds(term.text, term.cosine, shares, at)][:k]
+            for at, terms in enumerate(every)
+        ]
+
+    def _ranked(self, kinds: Sequence[Kind], vectors: Vectors, k: int, *, farthest: bool = False) -> list[list[Term]]:
         sign = np.float32(-1.0 if farthest else 1.0)
         banks = [self.banks[kind] for kind in kinds]
         ranked = [bank.rank(sign * vectors, k) for bank in banks]
@@ -96,13 +109,19 @@ class Vocabulary:
 
 
 def build_vocabulary(
-    encoder: Encoder, tables: Tables, *, cache_dir: Path | None = None, progress: Progress | None = None
+    encoder: Encoder,
+    tables: Tables,
+    *,
+    evidence: Evidence | None = None,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
 ) -> Vocabulary:
     """Encode the terms of all tables, or load their vectors from the cache.
 
     Args:
         encoder: makes the vectors.
         tables: each is kept in a file of its own, so that a change of one costs only its own terms.
+        evidence: what the terms need, if that was measured with this encoder.
         cache_dir: where vectors are kept; None keeps nothing.
         progress: called after each batch of a table; not called on a cache hit.
 
@@ -116,7 +135,7 @@ def build_vocabulary(
         banks[kind] = TermBank(kind, terms, _vectors(encoder, terms, cache_dir, progress))
     if not any(bank.terms for bank in banks.values()):
         raise InputError("the vocabulary has no term in any of its tables; put one on each line")
-    return Vocabulary(encoder.name, tables, banks)
+    return Vocabulary(encoder.name, tables, banks, evidence)
 
 
 def _vectors(encoder: Encoder, terms: Sequence[str], cache_dir: Path | None, progress: Progress | None) -> Vectors:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from catalens.core.types import Vectors
+from catalens.tasks.english import stems
 from catalens.tasks.prompts.banks import Term, Vocabulary
 from catalens.tasks.prompts.chain import Chain, ChainSearch
 from catalens.tasks.prompts.plan import Plan
@@ -60,13 +61,16 @@ class Modes:
     def fast(self, vectors: Vectors, starts: Sequence[Draft]) -> list[Draft]:
         """Add the nearest terms of all tables."""
         nearest = self._vocabulary.nearest(POSITIVE, vectors, self._plan.most)
-        return [self._plus_each(start, terms) for start, terms in zip(starts, nearest, strict=True)]
+        return [self._plus_each(start, self._new(start, terms)) for start, terms in zip(starts, nearest, strict=True)]
 
     def classic(self, vectors: Vectors, starts: Sequence[Draft]) -> list[Draft]:
         """Add the nearest medium with the nearest artist, then the nearest site, movement and flavors."""
         counts: dict[Kind, int] = {"medium": 1, "artist": 1, "site": 1, "movement": 1, "flavor": self._plan.most}
         tables = [self._vocabulary.nearest([kind], vectors, count) for kind, count in counts.items()]
-        return [self._classic(start, *terms) for start, *terms in zip(starts, *tables, strict=True)]
+        return [
+            self._classic(start, *(self._new(start, some) for some in terms))
+            for start, *terms in zip(starts, *tables, strict=True)
+        ]
 
     def chain(self, vectors: Vectors, starts: Sequence[Draft]) -> list[Draft]:
         """Repeatedly add the term that maximises the cosine of the whole prompt."""
@@ -75,7 +79,7 @@ class Modes:
         drafts = []
         for vector, start, score, terms in zip(vectors, starts, scores, nearest, strict=True):
             if start.text:
-                drafts.append(self._chain(vector, start, score, terms))
+                drafts.append(self._chain(vector, start, score, self._new(start, terms)))
             else:
                 drafts.append(self._chain_of_terms(vector, start, terms))
         return drafts
@@ -91,6 +95,13 @@ class Modes:
             terms = sorted(by_text.values(), key=lambda term: term.cosine)
             drafts.append(self._chain_of_terms(vector, Draft(), terms, sign=-1.0))
         return drafts
+
+    def _new(self, start: Draft, terms: Sequence[Term]) -> Sequence[Term]:
+        """Drop terms whose words a caption has already, where terms are facts and no means to come nearer."""
+        if self._vocabulary.evidence is None:
+            return terms
+        said = {*stems(start.text)}
+        return [term for term in terms if not {*stems(term.text)} <= said]
 
     def _plus(self, draft: Draft, terms: Sequence[Term], *, joint: str = ", ") -> Draft:
         """Add terms as one piece if it is within the token limit."""

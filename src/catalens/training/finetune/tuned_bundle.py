@@ -14,7 +14,10 @@ from catalens.core.json_text import parse_json
 from catalens.models.bundle import BundleEncoder
 from catalens.models.facts import FACTS, LABELS
 
-_LEARNED = ("*.calibration.json", "gate.json", "cutoff.json", "answers.json", "support.*", "classes.*", LABELS)
+_LEARNED = (
+    *("*.calibration.json", "gate.json", "cutoff.json", "answers.json", "prompt_terms.json"),
+    *("support.*", "classes.*", LABELS),
+)
 """What was learned or made from the old vectors."""
 
 

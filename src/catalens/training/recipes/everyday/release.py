@@ -27,7 +27,7 @@ from catalens.models.class_files import CLASS_FILES, save_classes
 from catalens.models.facts import read_facts
 from catalens.models.readers.bundled import FACTS as READER_FACTS
 from catalens.models.readers.bundled import FOLDER
-from catalens.models.registry import CALIBRATION, shipped
+from catalens.models.registry import CALIBRATION, PROMPT_TERMS, shipped
 from catalens.tasks.calibration import save_calibration
 from catalens.training.captions import read_captions
 from catalens.training.drawn_subjects import teach_drawn
@@ -94,7 +94,7 @@ def write_everyday(run: Path, data: Path, out: Path, revision: str) -> None:
         "source": SOURCE,
         "scores": {},
     }
-    for name in CLASS_FILES:  # of other weights
+    for name in (*CLASS_FILES, PROMPT_TERMS):  # of other weights
         (out / name).unlink(missing_ok=True)
     write_bundle(out, image, text, tokenizer, facts)
 

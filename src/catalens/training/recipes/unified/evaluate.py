@@ -24,11 +24,12 @@ from catalens.training.recipes.unified.captioning import caption_figures
 from catalens.training.recipes.unified.evaluator import Evaluator, cache_folder
 from catalens.training.recipes.unified.figures import KEPT, QUOTED, Figure, quote, read_figures, shortfalls, table_of
 from catalens.training.recipes.unified.main_tags import main_tag_figures
+from catalens.training.recipes.unified.prompting import prompt_figures
 from catalens.training.recipes.unified.tables import read_tables
 
 
 def shipped_figures(evaluator: Evaluator, threads: int) -> list[Figure]:
-    """Return what the bundled encoders and readers say together: main tags, captions and answers."""
+    """Return what the bundled encoders and readers say together: main tags, captions, answers and prompts."""
     tables, mistakes = read_tables(evaluator.data, evaluator.split), evaluator.mistakes
     reader = load_reader(PRODUCT, threads=threads)
     assert isinstance(reader, AutoReader)
@@ -41,6 +42,7 @@ def shipped_figures(evaluator: Evaluator, threads: int) -> list[Figure]:
         *main_tag_figures(evaluator, tables, mistakes),
         *caption_figures(reader, tables, attributes, evaluator.data, evaluator.split, mistakes),
         *answer_figures(reader, tables, attributes, mistakes),
+        *prompt_figures(evaluator, mistakes),
     ]
 
 

@@ -16,7 +16,7 @@ KEPT = Path(__file__).with_name("figures.json")
 """Figures of the bundles as they were released."""
 QUOTED = {"starter": ("products", "clothes at home"), "everyday": ("photographs", "objects", "groceries", "everywhere")}
 """Bundle → the tables whose figures its card quotes."""
-_WORDS = ("main tag", "what it is", "yes or no", "what is it?", "captions: ", "whole catalogue", "women's")
+_WORDS = ("main tag", "what it is", "yes or no", "what is it?", "captions: ", "prompts: ", "whole catalogue", "women's")
 """Beginnings or parts of the names of figures that cards quote: of what is said and found, as a user sees it."""
 _HEADING = "## Judged by labels and captions"
 CONFIDENT = 0.5
@@ -24,7 +24,7 @@ CONFIDENT = 0.5
 SLACK = 0.01
 """What a figure may be worse by: two runtimes differ by up to .007 on the same pictures."""
 _HARM = ("wrong", "something done", "confident", "false")
-_NOT_JUDGED = ("sent to", ": unknown")
+_NOT_JUDGED = ("sent to", ": unknown", "prompts: says a term")
 
 
 @dataclass(frozen=True, slots=True)
