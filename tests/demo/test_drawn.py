@@ -107,3 +107,19 @@ def test_titles_say_the_truth(t_shirts: list[DrawnProduct]) -> None:
 def test_a_negative_number_is_refused_at_the_call() -> None:
     with pytest.raises(InputError, match="-1 products"):
         draw_catalogue(-1)
+
+
+def test_black_jeans_are_not_blue() -> None:
+    place = ARTICLE_TYPES.index("Jeans")
+    jeans = [drawn(place + 1, seed)[place] for seed in range(6)]
+    shown = {product.colour: np.median(pixels_of_product(product.picture), axis=0) for product in jeans}
+    assert shown["Black"].max() < 80
+    assert np.ptp(shown["Black"]) < 12, "no tint"
+    assert shown["Navy Blue"][2] - shown["Navy Blue"][0] > 20
+
+
+def test_the_peak_of_a_cap_reaches_beyond_its_crown_to_one_side(products: list[DrawnProduct]) -> None:
+    for product in (each for each in products if each.article_type == "Caps"):
+        ink = np.asarray(product.picture).min(axis=-1) < 200
+        crown, peak = np.flatnonzero(ink[150:200].any(axis=0)), np.flatnonzero(ink[250:270].any(axis=0))
+        assert peak.max() - crown.max() > 60

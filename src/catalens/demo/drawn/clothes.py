@@ -17,7 +17,7 @@ from catalens.demo.drawn.canvas import (
     plain,
     shade,
 )
-from catalens.demo.drawn.fabrics import contrast
+from catalens.demo.drawn.fabrics import contrast, twill
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +57,43 @@ def shirt(canvas: Canvas, cloth: Cloth) -> None:
     body = [(150, 92), (168, 74), *corners((182, 52)), *corners((234, 76)), (226, 110), *corners((225, 146))]
     body += [(221, 240), (226, 330), (214, 348), (184, 366), (150, 372)]
     canvas.fill(curve(mirrored(body)), cloth.fabric, folds=1)
-    canvas.line([(143, 90), (143, 370)], cloth.seam, width=0.9, alpha=0.8)
-    canvas.line([(157, 90), (157, 370)], cloth.seam, width=1.3)
+    placket = corners((141, 92), (159, 92), (159, 371), (141, 371))
+    canvas.tint(curve([(x + 5, y) for x, y in placket]), (0, 0, 0), softness=3, strength=0.3)
+    canvas.fill(curve(placket), cloth.fabric, depth=2)
+    for x in (141, 159):
+        canvas.line([(x, 92), (x, 371)], cloth.seam, width=1.2)
+    _both(canvas, [(194, 66), (206, 86), (231, 92)], cloth.seam, width=1.1, alpha=0.8)
+    _cuffs(canvas, cloth)
     for height in range(104, 366, 42):
         canvas.fill(ellipse((150, height), 3.4, 3.4), plain((236, 236, 232)), depth=2)
         canvas.line(ellipse((150, height), 3.4, 3.4), (110, 110, 110), width=0.6)
     pocket = corners((176, 150), (210, 150), (210, 182), (193, 191), (176, 182))
     canvas.line(curve([*pocket, *pocket[:2]], closed=False), cloth.seam, width=1.1)
+    canvas.fill(
+        curve(mirrored([(150, 50), (168, 44), *corners((183, 42)), (172, 60), (150, 66)])), cloth.fabric, depth=4
+    )
     for side in (1, -1):
-        wing = [(150, 92), (166, 46), (184, 44), (202, 74), (178, 108)]
+        wing = [(151, 90), (170, 58), (185, 38), (203, 66), (186, 120)]
         outline = [(150 + side * (x - 150), y) for x, y in wing]
-        canvas.shadow(outline, softness=3, strength=0.5)
+        canvas.tint(outline, (0, 0, 0), softness=5, strength=0.7)
         canvas.fill(curve(corners(*outline)), cloth.fabric, depth=4)
-        canvas.line(curve(corners(*outline, outline[0]), closed=False), cloth.seam, width=1.2)
+        canvas.line(curve(corners(*outline, outline[0]), closed=False), cloth.seam, width=1.6)
+        inner = [(150 + side * (x - 150), y) for x, y in ((157, 90), (184, 113), (199, 68))]
+        canvas.line(inner, cloth.seam, width=0.9, dash=3)
+
+
+def _cuffs(canvas: Canvas, cloth: Cloth) -> None:
+    """Draw a buttoned cuff at the end of each long sleeve, or a turned hem at that of a short one."""
+    ends = ((286, 312), (288, 338), (258, 344), (255, 320))
+    if cloth.sleeves != "Long Sleeves":
+        _both(canvas, [(280, 143), (253, 164)], cloth.seam, width=1.1)
+        return
+    for side in (1, -1):
+        cuff = [(150 + side * (x - 150), y) for x, y in ends]
+        canvas.shadow(cuff, softness=3, strength=0.4)
+        canvas.fill(curve(corners(*cuff)), cloth.fabric, depth=3)
+        canvas.line(curve(corners(*cuff, cuff[0]), closed=False), cloth.seam, width=1.1)
+        canvas.fill(ellipse((150 + side * 116, 329), 3, 3), plain((236, 236, 232)), depth=1)
 
 
 def dress(canvas: Canvas, cloth: Cloth) -> None:
@@ -91,41 +115,82 @@ def dress(canvas: Canvas, cloth: Cloth) -> None:
 
 
 def skirt(canvas: Canvas, cloth: Cloth) -> None:
-    """A waistband and a flared, pleated skirt to the knee."""
-    half = [*corners((150, 92)), *corners((198, 92)), (216, 150), (240, 240), *corners((256, 312))]
-    hem = [(236, 322), (214, 315), (192, 326), (170, 318), (150, 326)]
-    canvas.fill(curve(mirrored([*half, *hem])), cloth.fabric, folds=0.9)
-    for top, bottom in ((158, 161), (170, 188), (182, 215), (192, 240)):
-        _both(canvas, [(top, 110), (top * 0.45 + bottom * 0.55, 210), (bottom, 318)], cloth.seam, width=2.4, alpha=0.4)
-    canvas.fill(curve(corners((101, 86), (199, 86), (201, 106), (99, 106))), cloth.fabric, depth=5)
-    canvas.line([(100, 106), (150, 109), (200, 106)], cloth.seam, width=1.4)
+    """A flared skirt to the knee, in soft folds that open towards the hem, on a band with a button."""
+    half = [*corners((150, 92)), *corners((194, 90)), (210, 140), (226, 216), *corners((240, 316))]
+    half += [(226, 324), (206, 322), (190, 330), (170, 326), (150, 331)]
+    canvas.fill(curve([(107, 84), (150, 78), (193, 84), (150, 96)]), plain(shade(cloth.colour, 0.5)), depth=2)
+    canvas.fill(curve(mirrored(half)), cloth.fabric, folds=0.8, depth=11)
+    for top, bottom, hem in ((158, 170, 326), (168, 190, 330), (180, 206, 322), (188, 226, 324)):
+        for side in (1, -1):
+            fold = [(150 + side * (x - 150), y) for x, y in ((top, 112), (bottom - 5, hem), (bottom + 5, hem))]
+            canvas.tint(fold, (0, 0, 0), softness=3, strength=0.3)
+            lit = [(150 + side * (x - 150), y) for x, y in ((top + 3, 130), (bottom + 6, hem), (bottom + 11, hem))]
+            canvas.tint(lit, (255, 255, 255), softness=3, strength=0.16)
+    band = [*corners((106, 84)), (150, 92), *corners((194, 84)), *corners((197, 104)), (150, 112), *corners((103, 104))]
+    canvas.shadow(curve(band), softness=3, strength=0.4)
+    canvas.fill(curve(band), cloth.fabric, depth=4)
+    canvas.line(curve([(103, 104), (150, 112), (197, 104)], closed=False), cloth.seam, width=1.2)
+    canvas.fill(ellipse((150, 101), 3.6, 3.6), plain((236, 236, 232)), depth=2)
+    canvas.line(
+        curve([(62, 308), (110, 319), (150, 322), (190, 319), (238, 308)], closed=False),
+        cloth.seam,
+        width=0.8,
+        alpha=0.6,
+    )
 
 
 def jeans(canvas: Canvas, cloth: Cloth) -> None:
-    """Denim: faded thighs, orange stitches, rivets, a fly and turned pockets."""
-    denim = replace(cloth, fabric=plain(mix(cloth.colour, (96, 108, 130), 0.3)))
-    _legs(canvas, denim, hem=386, fade=0.3 if sum(cloth.colour) > 200 else 0.18)
+    """Denim: twill, faded thighs, orange double stitches, scooped pockets with rivets, belt loops, turned hems."""
+    is_grey = max(cloth.colour) - min(cloth.colour) < 12
+    denim = replace(cloth, fabric=twill(cloth.colour if is_grey else mix(cloth.colour, (96, 108, 130), 0.12)))
+    faded = mix(cloth.colour, (226, 234, 246), 0.6 if is_grey else 0.95)
+    half = [
+        *corners((150, 32)),
+        *corners((206, 28)),
+        (211, 70),
+        (217, 112),
+        (214, 200),
+        (210, 290),
+        *corners((208, 386)),
+    ]
+    half += [(186, 389), *corners((162, 386)), (158, 290), (154, 200), *corners((150, 126))]
+    _legs(canvas, denim, half)
     stitch = (206, 140, 62)
-    _both(canvas, [(150 + 44, 50), (196, 62), (214, 74)], stitch, width=1.3, dash=3)
-    _both(canvas, [(150 + 39, 50), (190, 66), (215, 80)], stitch, width=1.3, dash=3)
-    _both(canvas, [(216, 120), (224, 250), (222, 380)], stitch, width=1.0, dash=3, alpha=0.8)
-    _both(canvas, [(166, 378), (222, 378)], stitch, width=1.3, dash=3)
-    canvas.line(curve([(164, 50), (164, 96), (151, 118)], closed=False), stitch, width=1.3, dash=3)
-    canvas.line([(90, 47), (150, 50), (210, 47)], stitch, width=1.2, dash=3)
-    for x in (108, 192):
-        canvas.fill(curve(corners((x - 3, 28), (x + 3, 28), (x + 3, 52), (x - 3, 52))), denim.fabric, depth=2)
-    canvas.fill(ellipse((150, 40), 4, 4), plain((190, 150, 84)), depth=2, gloss=0.5)
+    for side in (1, -1):
+        thigh = [(150 + side * x, y) for x, y in ((38, 96), (54, 150), (48, 230), (42, 300), (32, 230), (26, 150))]
+        canvas.tint(curve(thigh), faded, softness=9, strength=0.34 if sum(cloth.colour) > 200 else 0.14)
+        for top in (124, 134, 144):
+            whisker = [(150 + side * x, y) for x, y in ((10, top), (32, top - 8), (56, top - 2))]
+            canvas.line(curve(whisker, closed=False), faded, width=2.4, alpha=0.16)
+        pocket = [(150 + side * x, y) for x, y in ((28, 54), (31, 70), (43, 83), (59, 85))]
+        lining = [*curve(pocket, closed=False), (150 + side * 54, 54)]
+        canvas.fill(lining, denim.fabric, depth=3)
+        for shift in (0, 4):
+            line = [(x - side * shift, y + shift) for x, y in pocket]
+            canvas.line(curve(line, closed=False), stitch, width=1.2, dash=3)
+        for x, y in (pocket[0], pocket[-1]):
+            canvas.fill(ellipse((x, y), 2.4, 2.4), plain((190, 150, 84)), depth=1, gloss=0.5)
+    _both(canvas, [(211, 106), (209, 210), (203, 378)], stitch, width=1.0, dash=3, alpha=0.8)
+    for height in (372, 376):
+        _both(canvas, [(163, height), (186, height + 3), (207, height)], stitch, width=1.1, dash=3)
+    for shift in (0, 4):
+        fly = [(164 + shift, 54), (164 + shift, 88), (152, 106 + shift)]
+        canvas.line(curve(fly, closed=False), stitch, width=1.2, dash=3)
+    _waistband(canvas, denim, stitch, (190, 150, 84))
 
 
 def trousers(canvas: Canvas, cloth: Cloth) -> None:
-    """Plain cloth with sharp creases, slanted pockets and a closed waistband."""
-    _legs(canvas, cloth, hem=388, fade=0.0)
-    _both(canvas, [(182, 60), (192, 200), (194, 386)], cloth.seam, width=1.5, alpha=0.8)
-    _both(canvas, [(183.5, 60), (193.5, 200), (195.5, 386)], shade(cloth.colour, 1.25), width=1.2, alpha=0.6)
-    _both(canvas, [(197, 50), (211, 96)], cloth.seam, width=1.6)
-    canvas.line([(90, 47), (150, 50), (210, 47)], cloth.seam, width=1.3)
-    canvas.line(curve([(154, 50), (154, 110), (150, 126)], closed=False), cloth.seam, width=1.2)
-    canvas.fill(ellipse((150, 40), 3.4, 3.4), plain(shade(cloth.colour, 0.6)), depth=2)
+    """Plain cloth pressed to a soft crease, slanted pockets, belt loops and a hooked waistband."""
+    half = [*corners((150, 32)), *corners((206, 28)), (212, 70), (218, 116), (218, 240), *corners((216, 388))]
+    half += [*corners((160, 388)), (157, 290), (154, 200), *corners((150, 126))]
+    _legs(canvas, cloth, half)
+    for side in (1, -1):
+        crease = [(150 + side * x, y) for x, y in ((33, 64), (37, 150), (38, 270), (38, 386))]
+        canvas.tint(curve([*crease, (150 + side * 46, 270)]), (0, 0, 0), softness=5, strength=0.18)
+        canvas.line(curve(crease, closed=False), shade(cloth.colour, 0.72), width=1.2, alpha=0.55)
+    _both(canvas, [(192, 56), (208, 100)], cloth.seam, width=1.8)
+    canvas.line(curve([(160, 54), (160, 92), (150, 108)], closed=False), cloth.seam, width=1.0, alpha=0.8)
+    _waistband(canvas, cloth, cloth.seam, shade(cloth.colour, 0.6))
 
 
 def shorts(canvas: Canvas, cloth: Cloth) -> None:
@@ -183,17 +248,26 @@ def socks(canvas: Canvas, cloth: Cloth) -> None:
             canvas.line(at((x, 55), (x + 1, 89)), shade(cloth.colour, 0.7), width=1.1, alpha=0.7)
 
 
-def _legs(canvas: Canvas, cloth: Cloth, *, hem: float, fade: float) -> None:
-    half = [*corners((150, 32)), *corners((208, 28)), (218, 90), (228, 180), (228, 280), *corners((230, hem))]
-    half += [(196, hem + 4), *corners((163, hem)), (160, 280), (157, 200), *corners((150, 146))]
-    canvas.fill(curve(mirrored(half)), cloth.fabric, folds=0.8, depth=10)
-    if fade:
-        for side in (1, -1):
-            thigh = [(150 + side * x, y) for x, y in ((40, 80), (58, 150), (52, 260), (44, 330), (32, 260), (26, 150))]
-            canvas.tint(curve(thigh), (226, 234, 246), softness=9, strength=fade)
-    canvas.line([(150, 52), (150, 146)], cloth.seam, width=1.3)
-    for end in ((182, 158), (180, 172)):
-        _both(canvas, [(151, 144), ((151 + end[0]) / 2, 149), end], cloth.seam, width=2, alpha=0.35)
+def _legs(canvas: Canvas, cloth: Cloth, half: list[Point]) -> None:
+    """Fill two legs, given by the right one, and shade where they meet."""
+    canvas.fill(curve(mirrored(half)), cloth.fabric, folds=0.7, depth=10)
+    canvas.line([(150, 52), (150, 126)], cloth.seam, width=1.3)
+    for end in ((178, 136), (176, 150)):
+        _both(canvas, [(151, 124), ((151 + end[0]) / 2, 128), end], cloth.seam, width=2, alpha=0.35)
+
+
+def _waistband(canvas: Canvas, cloth: Cloth, stitch: Colour, button: Colour) -> None:
+    """Draw the back of the waist, a band in front of it with loops, and its button."""
+    canvas.fill(curve([(95, 30), (150, 24), (205, 30), (150, 38)]), plain(shade(cloth.colour, 0.5)), depth=2)
+    band = [*corners((94, 29)), (150, 37), *corners((206, 29)), *corners((209, 48)), (150, 56), *corners((91, 48))]
+    canvas.fill(curve(band), cloth.fabric, depth=4)
+    for low in (33, 47):
+        canvas.line(curve([(93, low), (150, low + 8), (207, low)], closed=False), stitch, width=1.0, dash=3, alpha=0.8)
+    for x in (110, 190):
+        loop = corners((x - 3, 29), (x + 3, 29), (x + 3, 57), (x - 3, 57))
+        canvas.shadow(curve(loop), softness=2, strength=0.5)
+        canvas.fill(curve(loop), cloth.fabric, depth=2)
+    canvas.fill(ellipse((152, 47), 4, 4), plain(button), depth=2, gloss=0.5)
 
 
 def _back_of_neck(canvas: Canvas, cloth: Cloth, top: float) -> None:

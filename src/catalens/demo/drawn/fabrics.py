@@ -52,6 +52,18 @@ def cloth(pattern: str, colour: Colour, rng: random.Random, *, lean: float = 0.0
     return plain(colour)
 
 
+def twill(colour: Colour) -> Fabric:
+    """Return denim: fine diagonal ribs, and threads that took the dye unevenly."""
+
+    def fabric(x: Plane, y: Plane) -> Plane:
+        ribs = np.sin((x + 0.6 * y) * np.float32(2.9))
+        threads = np.sin(x * np.float32(12.9898) + y * np.float32(78.233)) * np.float32(43758.547)
+        uneven = (threads - np.floor(threads) - 0.5) * 0.28
+        return blend(colour, mix(colour, (226, 232, 242), 0.75), np.clip(0.10 + 0.07 * ribs + uneven, 0, 1))
+
+    return fabric
+
+
 def _striped(colour: Colour, other: Colour, *, period: float, lean: float) -> Fabric:
     across, up = math.sin(math.radians(lean)), math.cos(math.radians(lean))
 

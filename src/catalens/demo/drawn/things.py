@@ -6,7 +6,19 @@ import math
 
 import numpy as np
 
-from catalens.demo.drawn.canvas import Canvas, Colour, Plane, corners, curve, ellipse, mirrored, mix, plain, shade
+from catalens.demo.drawn.canvas import (
+    Canvas,
+    Colour,
+    Plane,
+    Point,
+    corners,
+    curve,
+    ellipse,
+    mirrored,
+    mix,
+    plain,
+    shade,
+)
 from catalens.demo.drawn.fabrics import blend
 
 _METAL = (196, 198, 204)
@@ -104,84 +116,59 @@ def watch(canvas: Canvas, colour: Colour) -> None:
 
 
 def cap(canvas: Canvas, colour: Colour) -> None:
-    """A baseball cap from the front, a little from the left: six panels, a button, a long peak."""
+    """A baseball cap from its side, turned a little to the viewer: panels, a button, the peak in front to the right."""
     seam = shade(colour, 0.6) if sum(colour) > 200 else shade(colour, 1.25)
-    dome = [
-        *corners((48, 246)),
-        (50, 196),
-        (76, 142),
-        (124, 112),
-        (178, 112),
-        (224, 140),
-        (250, 192),
-        *corners((254, 244)),
-    ]
-    dome += [(200, 226), (150, 220), (100, 226)]
-    canvas.fill(curve(dome), plain(colour), depth=16, folds=0.4)
+    under = [*corners((140, 254)), (200, 240), (250, 244), (284, 262), *corners((290, 272)), (250, 268), (190, 270)]
+    canvas.fill(curve([*under, *corners((142, 264))]), plain(shade(colour, 0.45)), depth=3)
+    dome = [*corners((36, 252)), (36, 212), (50, 168), (88, 134), (132, 126), (172, 138), (202, 176), (212, 214)]
+    dome += [*corners((214, 240)), (176, 246), (120, 258), (76, 260)]
+    canvas.fill(curve(dome), plain(colour), depth=17, folds=0.4)
     for line in (
-        [(150, 112), (148, 160), (150, 220)],
-        [(150, 112), (104, 150), (86, 232)],
-        [(150, 112), (200, 150), (216, 230)],
+        [(128, 127), (122, 180), (126, 256)],
+        [(128, 127), (84, 168), (68, 258)],
+        [(128, 127), (172, 168), (188, 243)],
     ):
         canvas.line(curve(line, closed=False), seam, width=1.5, alpha=0.8)
-    canvas.fill(ellipse((150, 111), 8, 4), plain(seam), depth=2)
-    for x in (116, 186):
-        canvas.fill(ellipse((x, 162), 3, 3), plain(seam), depth=1)
-    peak = [*corners((46, 246)), (94, 226), (150, 219), (206, 226), *corners((256, 244)), (252, 276), (206, 296)]
-    peak += [(150, 302), (92, 296), (48, 278)]
-    canvas.shadow(curve(peak), softness=4, strength=0.5)
-    canvas.fill(curve(peak), plain(shade(colour, 0.94)), depth=10)
-    for lift in (8, 16, 24):
-        arc = [(58, 276 - lift), (100, 290 - lift), (150, 295 - lift), (200, 290 - lift), (244, 274 - lift)]
+    canvas.fill(ellipse((129, 126), 8, 4), plain(seam), depth=2)
+    for x, y in ((98, 188), (152, 184)):
+        canvas.fill(ellipse((x, y), 3, 3), plain(seam), depth=1)
+    band = [(38, 240), (80, 248), (126, 246), (178, 234), (213, 228)]
+    canvas.line(curve(band, closed=False), seam, width=1, alpha=0.7, dash=3)
+    peak = [*corners((120, 258)), (150, 240), (186, 228), *corners((213, 226)), (250, 232), (280, 248)]
+    peak += [*corners((292, 268)), (270, 262), (230, 258), (176, 262)]
+    canvas.tint(curve(peak), (0, 0, 0), softness=4, strength=0.5)
+    canvas.fill(curve(peak), plain(shade(colour, 0.96)), depth=6)
+    for lift in (6, 12, 18):
+        arc = [(134 + lift, 256 - lift * 0.6), (190, 254 - lift), (240, 252 - lift), (282 - lift, 262 - lift)]
         canvas.line(curve(arc, closed=False), seam, width=1, alpha=0.7, dash=3)
-    badge = (250, 250, 250) if sum(colour) < 560 else (40, 60, 120)
-    star = [
-        (150 + r * math.sin(i * math.pi / 5), 190 - r * math.cos(i * math.pi / 5))
-        for i in range(10)
-        for r in (19 - 11 * (i % 2),)
-    ]
-    canvas.fill(star, plain(badge), depth=1)
 
 
 def sunglasses(canvas: Canvas, colour: Colour) -> None:
-    """Two large tinted lenses in a thick frame, the temples folded back behind them."""
-    for side in (1, -1):
-        temple = [(150 + side * (x - 150), y) for x, y in ((272, 176), (262, 150), (226, 140), (196, 146))]
-        canvas.line(curve(temple, closed=False), shade(colour, 0.8), width=7)
-    for side in (1, -1):
-
-        def at(*points: tuple[float, float], side: int = side) -> list[tuple[float, float]]:
-            return [(150 + side * (x - 150), y) for x, y in points]
-
-        rim = at(
-            (158, 176),
-            (172, 162),
-            (220, 156),
-            (266, 160),
-            (276, 178),
-            (270, 216),
-            (246, 246),
-            (206, 250),
-            (172, 232),
-            (160, 204),
-        )
+    """Two large tinted lenses in a thick frame, seen a little from the side; the near temple runs back to the right."""
+    far = [(24, 182), (60, 166), (110, 152), (158, 144), (178, 148), (186, 160)]
+    canvas.line(curve(far, closed=False), shade(colour, 0.7), width=5)
+    near = [(198, 178), (226, 166), (258, 156), (278, 156), (286, 166), (288, 184)]
+    canvas.line(curve(near, closed=False), shade(colour, 0.55), width=10)
+    canvas.line([(x - 1, y - 1) for x, y in curve(near, closed=False)], colour, width=7)
+    for middle, wide, high in ((60, 42, 78), (149, 52, 86)):
+        rim: list[Point] = [(middle - wide, 184), (middle - wide * 0.7, 168), (middle, 164), (middle + wide * 0.7, 165)]
+        rim += [
+            (middle + wide, 180),
+            (middle + wide * 0.94, 164 + high * 0.55),
+            (middle + wide * 0.5, 164 + high * 0.9),
+        ]
+        rim += [
+            (middle, 164 + high),
+            (middle - wide * 0.6, 164 + high * 0.88),
+            (middle - wide * 0.94, 164 + high * 0.5),
+        ]
         canvas.fill(curve(rim), plain(colour), depth=5, gloss=0.5)
-        lens = at(
-            (168, 180),
-            (180, 172),
-            (220, 167),
-            (256, 171),
-            (265, 184),
-            (259, 212),
-            (240, 236),
-            (208, 240),
-            (180, 226),
-            (170, 204),
-        )
+        lens = [(middle + (x - middle) * 0.84, 205 + (y - 205) * 0.84) for x, y in rim]
         canvas.fill(curve(lens), _lens, depth=0)
-        canvas.line(curve(at((186, 184), (196, 178), (212, 176)), closed=False), (235, 238, 245), width=4, alpha=0.45)
-        canvas.fill(ellipse(at((270, 172))[0], 3, 3), plain(_METAL), depth=1)
-    canvas.line(curve([(136, 182), (150, 174), (164, 182)], closed=False), colour, width=8)
+        glint: list[Point] = [(middle - wide * 0.55, 192), (middle - wide * 0.3, 182), (middle + wide * 0.1, 179)]
+        canvas.line(curve(glint, closed=False), (235, 238, 245), width=4, alpha=0.45)
+    canvas.line(curve([(92, 188), (99, 178), (108, 186)], closed=False), colour, width=8)
+    canvas.fill(ellipse((196, 177), 3, 3), plain(_METAL), depth=1)
 
 
 def belt(canvas: Canvas, colour: Colour) -> None:
