@@ -8,13 +8,10 @@ Run by hand where WordNet's data files are (Debian: `apt install wordnet-base`):
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
-ANIMALS = 398
-"""The first classes are animals; a name such as "crane" means the bird there and the machine later."""
-PREFERRED = ("artifact", "food", "plant part", "plant", "natural object", "fungus", "geological formation", "person")
+from catalens.training.wordnet import WORDNET, Nouns, class_synsets, read_synsets
+
 NOT_SAID = """
 entity; physical entity; artifact; self-propelled vehicle; object; whole; organism; living thing; instrumentality;
 chordate; vertebrate; placental; device; covering; conveyance; commodity; consumer goods; matter; structure;
@@ -51,55 +48,21 @@ oilseed
 """WordNet's words for what nobody would call a thing in a picture."""
 
 
-def read_wordnet(file: Path) -> dict[str, tuple[list[str], list[str]]]:
-    """Return synset → its words and the synsets that it is a kind of."""
-    found = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
-        if line.startswith("  "):
-            continue
-        fields = line.split("|")[0].split()
-        words = int(fields[3], 16)
-        start = 4 + 2 * words
-        pointers = [(fields[start + 1 + 4 * i], fields[start + 2 + 4 * i]) for i in range(int(fields[start]))]
-        found[fields[0]] = (
-            [fields[4 + 2 * i].replace("_", " ") for i in range(words)],
-            [target for kind, target in pointers if kind in {"@", "@i"}],
-        )
-    return found
-
-
-def ancestors(synsets: dict[str, tuple[list[str], list[str]]], start: str) -> Iterator[str]:
-    """Return what a synset is a kind of, nearest first."""
-    queue, seen = list(synsets[start][1]), set()
-    while queue:
-        at = queue.pop(0)
-        if at not in seen:
-            seen.add(at)
-            yield at
-            queue += synsets[at][1]
-
-
 def main() -> None:
     """Write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--labels", type=Path, required=True)
-    parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet/data.noun"))
+    parser.add_argument("--wordnet", type=Path, default=WORDNET / "data.noun")
     parser.add_argument("--out", type=Path, default=Path("src/catalens/training/kinds.tsv"))
     options = parser.parse_args()
-    synsets = read_wordnet(options.wordnet)
-    by_words = defaultdict(list)
-    for key, (words, _) in synsets.items():
-        by_words[frozenset(word.lower() for word in words)].append(key)
+    nouns = Nouns(read_synsets(options.wordnet), {})
     said_by_nobody = set(NOT_SAID.replace("\n", " ").strip().split("; "))
+    labels = options.labels.read_text(encoding="utf-8").splitlines()[1:]
+    names = [[name.strip() for name in label.split(",")] for label in labels]
     lines = []
-    for at, label in enumerate(options.labels.read_text(encoding="utf-8").splitlines()[1:]):
-        names = [name.strip() for name in label.split(",")]
-        candidates = by_words[frozenset(name.lower() for name in names)]
-        above = {key: [synsets[each][0][0] for each in ancestors(synsets, key)] for key in candidates}
-        wanted = ("animal",) if at < ANIMALS else PREFERRED
-        best = next((key for word in wanted for key in candidates if word in above[key]), candidates[0])
-        kinds = [word for word in above[best] if word not in said_by_nobody]
-        lines.append(f"{'; '.join(names)}\t{'; '.join(kinds)}")
+    for words, key in zip(names, class_synsets(nouns.synsets, names), strict=True):
+        above = [nouns.synsets[each].words[0] for each in nouns.ancestors(key)]
+        lines.append(f"{'; '.join(words)}\t{'; '.join(word for word in above if word not in said_by_nobody)}")
     options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

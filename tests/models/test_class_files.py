@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -9,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from catalens.core.classes import THINGS, Classes
+from catalens.core.classes import THINGS, Classes, NounTable
 from catalens.core.errors import ModelError
 from catalens.core.vectors import unit_rows
 from catalens.models.bundle import load_bundle
-from catalens.models.class_files import CLASS_FILES, load_classes, save_classes
+from catalens.models.class_files import CLASS_FILES, NOUN_FILE, load_classes, save_classes, save_nouns
 from catalens.models.registry import shipped
 from catalens.training.finetune.tuned_bundle import copy_bundle
 
@@ -55,6 +56,47 @@ def test_classes_that_cannot_be_right_are_refused(tmp_path: Path) -> None:
     arrays.unlink()
     with pytest.raises(ModelError, match="cannot be used"):
         load_classes(tmp_path, "words@1", 64)
+
+
+def test_nouns_are_kept_beside_their_classes(tmp_path: Path) -> None:
+    table = NounTable({"beast": (0, 1), "hound": (0,), "spring": ()}, {"naïve mutt": (0, 1), "cur": (0, 1)})
+    save_classes(tmp_path, "words@1", {THINGS: Classes(VECTORS, {"dog": (0, 1)})})
+    assert load_classes(tmp_path, "words@1", 64)[THINGS].nouns == NounTable()
+    save_nouns(tmp_path, "words@1", len(VECTORS), table)
+    assert load_classes(tmp_path, "words@1", 64)[THINGS].nouns == table
+    first = (tmp_path / NOUN_FILE).read_bytes()
+    save_nouns(tmp_path, "words@1", len(VECTORS), table)
+    assert (tmp_path / NOUN_FILE).read_bytes() == first, "no time in the file"
+
+
+def test_nouns_that_cannot_be_right_are_refused(tmp_path: Path) -> None:
+    save_classes(tmp_path, "words@1", {THINGS: Classes(VECTORS, {"dog": (0, 1)})})
+    for encoder, classes, places, why in (
+        ("other@2", 5, (0,), "made for other classes"),
+        ("words@1", 6, (0,), "made for other classes"),
+        ("words@1", 5, (5,), "names classes that there are not"),
+    ):
+        save_nouns(tmp_path, encoder, classes, NounTable({"beast": places}))
+        with pytest.raises(ModelError, match=why):
+            load_classes(tmp_path, "words@1", 64)
+    for stored in (b"no gzip", gzip.compress(b"{}"), gzip.compress(b"[]")[:-4]):
+        (tmp_path / NOUN_FILE).write_bytes(stored)
+        with pytest.raises(ModelError, match="cannot be used"):
+            load_classes(tmp_path, "words@1", 64)
+
+
+def test_the_bundled_nouns_name_what_people_call_things() -> None:
+    things = load_bundle(shipped("everyday")).classes[THINGS]
+    named, nouns = things.named, things.nouns
+    assert len(nouns.same) > 500
+    assert len(nouns.kinds) > 5000
+    assert nouns.same["beast"] == named["animal"]
+    assert nouns.same["spring"] == (), "the season, and no geyser"
+    assert nouns.kinds["muffin"] == named["bread"]
+    assert set(nouns.kinds["sedan"]) < set(named["car"])
+    assert nouns.kinds["man"] == (*named["person"], *named["people"])
+    assert not {"kitten", "entity", "artifact", "doctor", "oak"} & {*nouns.same, *nouns.kinds}
+    assert (shipped("everyday") / NOUN_FILE).stat().st_size < 50_000
 
 
 def test_a_bundle_gives_its_classes_when_they_are_asked_for(tmp_path: Path) -> None:

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from catalens.core.types import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class NounTable:
+    """Nouns in lower case that no class is called by, but that stand for classes.
+
+    Attributes:
+        same: noun → the classes that it is true of; none where it usually means something else than a class.
+        kinds: noun → the classes that its images resemble, being other kinds of the same: "croissant" those of bread.
+    """
+
+    same: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    kinds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,10 +29,12 @@ class Classes:
     Attributes:
         vectors: (c, dim) unit rows, compared with images as texts are.
         named: noun or phrase in lower case → the classes that it is true of: "dog" of every breed.
+        nouns: further nouns, which only the user's own words are looked up in.
     """
 
     vectors: Vectors
     named: Mapping[str, tuple[int, ...]]
+    nouns: NounTable = NounTable()
 
 
 ClassSets: TypeAlias = Mapping[str, Classes]

@@ -15,6 +15,8 @@ is opened; its parts are loaded when they are first needed.
     for each end, and `present` (layers, 2, heads, before + length, head width): the past, followed by row 0.
 `classes.json`, `classes.npz`
     may be there: sets of classes that the encoder was taught, their words and vectors (`catalens.models.class_files`).
+`nouns.json.gz`
+    may be there: further nouns that stand for such classes.
 """
 
 from __future__ import annotations

@@ -1,23 +1,30 @@
-"""The files of a bundle's classes: `classes.json`, and `classes.npz` with their vectors as bytes."""
+"""The files of a bundle's classes: `classes.json`, and `classes.npz` with their vectors as bytes.
+
+`nouns.json.gz` may be beside them: more nouns that stand for its things.
+"""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalens.core.classes import Classes, ClassSets
+from catalens.core.classes import THINGS, Classes, ClassSets, NounTable
 from catalens.core.errors import ModelError
 from catalens.core.files import write_bytes_atomically, write_text_atomically
 from catalens.core.vectors import unit_rows
 from catalens.models.json_files import load_json
 
 CLASS_FILES = ("classes.json", "classes.npz")
+NOUN_FILE = "nouns.json.gz"
 
 
 def save_classes(folder: Path, encoder_name: str, sets: ClassSets) -> None:
@@ -34,6 +41,22 @@ def save_classes(folder: Path, encoder_name: str, sets: ClassSets) -> None:
         "named": {name: {word: list(at) for word, at in each.named.items()} for name, each in sets.items()},
     }
     write_text_atomically(folder / CLASS_FILES[0], json.dumps(body, separators=(",", ":")) + "\n")
+
+
+def save_nouns(folder: Path, encoder_name: str, classes: int, table: NounTable) -> None:
+    """Write the nouns that stand for the things of a bundle, of which there are so many classes."""
+    body = {"encoder": encoder_name, "classes": classes, "same": _by_places(table.same)}
+    body["kinds"] = _by_places(table.kinds)
+    text = json.dumps(body, separators=(",", ":"))
+    write_bytes_atomically(folder / NOUN_FILE, gzip.compress(text.encode(), mtime=0))
+
+
+def _by_places(nouns: Mapping[str, tuple[int, ...]]) -> list[tuple[list[int], str]]:
+    """Return the nouns of the same classes in one string: thousands of nouns share few sets of classes."""
+    found: dict[tuple[int, ...], list[str]] = {}
+    for noun, places in nouns.items():
+        found.setdefault(places, []).append(noun)
+    return [(list(places), ";".join(sorted(some))) for places, some in sorted(found.items())]
 
 
 def load_classes(folder: Path, encoder_name: str, dim: int) -> ClassSets:
@@ -56,7 +79,26 @@ def load_classes(folder: Path, encoder_name: str, dim: int) -> ClassSets:
         places = [at for some in each.named.values() for at in some]
         if each.vectors.shape[1:] != (dim,) or not all(0 <= at < len(each.vectors) for at in places):
             raise ModelError(f"{facts} and {arrays.name} do not belong together; learn them again")
+    file = folder / NOUN_FILE
+    if THINGS in sets and file.is_file():
+        sets[THINGS] = replace(sets[THINGS], nouns=_load_nouns(file, encoder_name, len(sets[THINGS].vectors)))
     return sets
+
+
+def _load_nouns(file: Path, encoder_name: str, classes: int) -> NounTable:
+    try:
+        body = json.loads(gzip.decompress(file.read_bytes()))
+        if (body["encoder"], body["classes"]) != (encoder_name, classes):
+            raise ModelError(f"{file} was made for other classes; delete it or make it again")
+        same, kinds = (
+            {noun: tuple(map(int, places)) for places, nouns in body[name] for noun in nouns.split(";")}
+            for name in ("same", "kinds")
+        )
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(f"{file} cannot be used: {error!r}") from error
+    if not all(0 <= at < classes for nouns in (same, kinds) for places in nouns.values() for at in places):
+        raise ModelError(f"{file} names classes that there are not; make it again")
+    return NounTable(same, kinds)
 
 
 def check_origin(facts: Path, body: Any, arrays: Path, stored: bytes, encoder_name: str) -> None:  # noqa: ANN401

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from catalens.core.classes import THINGS
 from catalens.core.errors import CatalensError, InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Hit, Vectors
@@ -15,6 +16,7 @@ from catalens.pipelines.catalogue import Catalogue
 from catalens.pipelines.encoding import BATCH_SIZE, ENCODER, encode_pictures, encode_texts
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import EncodedPicture, Picture, Step, Values
+from catalens.tasks.class_labels import ClassRows, classes_of, label_rows
 from catalens.tasks.probabilities import exclusive, independent
 
 TEXTS, VECTORS = "texts", "vectors"
@@ -144,6 +146,8 @@ PROBABILITIES = "probabilities"
 class LabelStage:
     """The probability of each label, as CLIP's softmax shares it out among the given labels and nothing else.
 
+    Where the encoder was taught classes of things, a label counts as those that it names as well.
+
     Attributes:
         labels: to choose from, in the caller's order.
     """
@@ -156,13 +160,19 @@ class LabelStage:
         """Load the encoders; labels are encoded when the first picture comes."""
         router = session.router()
         texts: dict[str, Vectors] = {}
+        classes: dict[str, ClassRows | None] = {}
 
         def rows(encoder: Encoder, vectors: Vectors) -> list[Values]:
             if encoder.name not in texts:
                 texts[encoder.name] = encode_texts(self.labels, encoder, session)
+                known = classes_of(encoder, THINGS)
+                wordings = [(label,) for label in self.labels]
+                classes[encoder.name] = None if known is None else label_rows(known, wordings)
             cosines = vectors @ texts[encoder.name].T
             logits = np.float32(encoder.logit_scale) * cosines + np.float32(encoder.logit_bias or 0.0)
             no_unknown = np.zeros((len(logits), 0), dtype=np.float32)
+            if (own := classes[encoder.name]) is not None:
+                logits, _ = own.added(vectors, logits, no_unknown, encoder.logit_scale)
             shared, _ = (exclusive if encoder.logit_bias is None else independent)(logits, no_unknown)
             return [{PROBABILITIES: [round(float(each), 6) for each in row], ENCODER: encoder.name} for row in shared]
 

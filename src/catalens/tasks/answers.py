@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from catalens.core.protocols import Answerer, EncodedImages, Encoder
 from catalens.core.types import Scores, Turn, Vectors
 from catalens.core.vectors import softmax
 from catalens.tasks.answer_weights import AnswerWeights, none_fits, pooled_logits
-from catalens.tasks.class_labels import classes_by_stems, classes_of, plain
+from catalens.tasks.class_labels import SOMEBODY, classes_of
+from catalens.tasks.class_words import Meant, meant_by
 from catalens.tasks.question_kinds import (
     YES,
     Question,
@@ -30,9 +31,6 @@ from catalens.tasks.question_kinds import (
 )
 from catalens.tasks.schema import UNKNOWN
 from catalens.tasks.yaml_files import shown
-
-_SOMEBODY = ("person", "people")
-"""Things that do not exclude any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,20 +202,22 @@ class AnswerChooser:
             start += len(some)
         return self._with_classes(vectors, scores, answers) if question.kind == "thing" else scores
 
-    def _things(self, about: str) -> tuple[int, ...]:
-        """Return the encoder's classes of what a phrase names; none where it has no such classes."""
-        return self._named.get(plain(about), ())
+    def _things(self, about: str, *, alike: bool = False) -> tuple[int, ...]:
+        """Return the encoder's classes of what a phrase names; none where it has no such classes.
 
-    @cached_property
-    def _named(self) -> Mapping[tuple[str, ...], tuple[int, ...]]:
+        Args:
+            about: the phrase.
+            alike: take the classes that images of it resemble, where none is of it.
+        """
         known = classes_of(self.encoder, THINGS)
-        return {} if known is None else classes_by_stems(known)
+        meant = Meant() if known is None else meant_by(known, about)
+        return meant.places if meant.is_own or alike else ()
 
     def _with_classes(self, vectors: Vectors, scores: Scores, answers: Sequence[str]) -> Scores:
         """Return scores (n, m) in which an answer counts as its sentences and the classes that it names together."""
         scale = np.float32(self.encoder.logit_scale)
         for at, answer in enumerate(answers):
-            known, named = classes_of(self.encoder, THINGS), self._things(answer)
+            known, named = classes_of(self.encoder, THINGS), self._things(answer, alike=True)
             if known is not None and named:
                 own = np.logaddexp.reduce(scale * (vectors @ known.vectors[list(named)].T), axis=1)
                 scores[:, at] = np.logaddexp(scale * scores[:, at], own) / scale
@@ -230,7 +230,7 @@ class AnswerChooser:
         logits = np.float32(self.encoder.logit_scale) * (vectors @ np.concatenate([known.vectors, nothing]).T)
         asked = self._things(about)
         # People are no alternative to a thing: a motorcycle is there although somebody rides it.
-        beside = {at for word in _SOMEBODY for at in self._things(word)}
+        beside = {at for word in SOMEBODY for at in self._things(word)}
         others = np.ones(logits.shape[1], dtype=np.bool_)
         others[[*asked, *beside]] = False
         yes, no = (np.logaddexp.reduce(logits[:, some], axis=1) for some in (list(asked), others))

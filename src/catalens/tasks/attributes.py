@@ -14,8 +14,8 @@ from catalens.core.errors import InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Scores, Tag, Vectors
 from catalens.tasks.calibration import Calibration, GroupCalibration
-from catalens.tasks.class_labels import NO_LABEL, class_rows, classes_of
-from catalens.tasks.labels import LabelBank, Progress, build_bank
+from catalens.tasks.class_labels import class_rows, classes_of
+from catalens.tasks.labels import LabelBank, Progress, text_bank
 from catalens.tasks.probabilities import exclusive, independent
 from catalens.tasks.ranking import top_k
 from catalens.tasks.schema import UNKNOWN, Group, Schema
@@ -76,7 +76,7 @@ def build_schema_bank(
         ModelError: the encoder gives vectors of a wrong shape.
     """
     banks = {
-        group.name: build_bank(
+        group.name: text_bank(
             encoder,
             group.label_names,
             templates=group.templates,
@@ -90,7 +90,7 @@ def build_schema_bank(
         known = classes_of(encoder, group.classes)
         if known is not None:
             rows = class_rows(known, [(label.name, *label.wordings) for label in group.labels])
-            if (rows.owners == NO_LABEL).all():
+            if not rows.owners:
                 raise InputError(
                     f"group {group.name!r} compares with the {group.classes} that {encoder.name} knows, but no label "
                     f"names one of them; leave out 'classes'"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from catalens.core.classes import THINGS
 from catalens.core.errors import InputError, ModelError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import batched, unit_rows
-from catalens.tasks.class_labels import ClassRows
+from catalens.tasks.class_labels import ClassRows, classes_of, label_rows
 from catalens.tasks.label_cache import cache_file, fingerprint_of, read_vectors, shipped_with, write_vectors
 from catalens.tasks.ranking import Halves, check_k, cosines, top_k
 from catalens.tasks.schema import DEFAULT_TEMPLATES, check_templates
@@ -107,10 +108,10 @@ def build_bank(
 ) -> LabelBank:
     """Encode labels, or load their vectors from what came with the encoder or from the cache.
 
-    The vector of a label is the mean of the unit vectors of all its wordings in all templates, made unit again.
+    Where the encoder was taught classes of things, a label also counts as those that it names (`label_rows`).
 
     Args:
-        encoder: of the vectors; the bank takes its scale, bias and "none of these" texts.
+        encoder: of the vectors; the bank takes its scale, bias, "none of these" texts and classes.
         labels: m names, each once, each one line.
         templates: sentences with {} once, where a wording is put.
         wordings: label → its wordings; a missing label is its own wording.
@@ -120,6 +121,26 @@ def build_bank(
     Raises:
         InputError: labels are missing, empty or repeated, or a template has no {}.
         ModelError: the encoder gives vectors of a wrong shape.
+    """
+    bank = text_bank(encoder, labels, templates=templates, wordings=wordings, cache_dir=cache_dir, progress=progress)
+    known = classes_of(encoder, THINGS)
+    if known is None:
+        return bank
+    return replace(bank, classes=label_rows(known, [(label, *(wordings or {}).get(label, ())) for label in labels]))
+
+
+def text_bank(
+    encoder: Encoder,
+    labels: Sequence[str],
+    *,
+    templates: Sequence[str] = DEFAULT_TEMPLATES,
+    wordings: Mapping[str, Sequence[str]] | None = None,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> LabelBank:
+    """Encode labels as `build_bank` does, to be compared as texts alone.
+
+    The vector of a label is the mean of the unit vectors of all its wordings in all templates, made unit again.
 
     Source:
         Radford et al. 2021, section 3.1.4 (ensembles over the embedding space).

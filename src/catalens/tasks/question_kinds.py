@@ -165,6 +165,15 @@ def answers_not_offered(question: Question, answers: Sequence[str]) -> tuple[str
     return tuple(name for name in families if name not in offered)
 
 
+def is_colour(word: str) -> bool:
+    """Return whether a word is the name of a colour; it may be the name of a thing too.
+
+    >>> is_colour("Orange"), is_colour("apple")
+    (True, False)
+    """
+    return any(word.strip().casefold() in names for names in _table().families["colour"].values())
+
+
 def _plain(text: str) -> str:
     return _IN_PICTURE.sub("", " ".join(text.casefold().replace("’", "'").split()).strip(" ?.!"))
 

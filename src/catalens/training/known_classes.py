@@ -24,9 +24,9 @@ from catalens.models.bundle import load_bundle
 from catalens.models.class_files import save_classes
 from catalens.models.registry import shipped
 from catalens.models.routing import EVERYDAY, PRODUCT
-from catalens.tasks.class_labels import NO_LABEL, class_rows
+from catalens.tasks.class_labels import class_rows
 from catalens.tasks.english import with_article
-from catalens.tasks.labels import LabelBank, build_bank
+from catalens.tasks.labels import LabelBank, text_bank
 from catalens.tasks.schema import load_schema
 from catalens.training.caption_truth import MANY_PEOPLE, PEOPLE_SAID, words_of
 from catalens.training.captions import read_captions
@@ -111,7 +111,7 @@ def everyday_classes(encoder: Encoder, data: Path) -> ClassSets:
     seen = encode_training_images(encoder, data)
     group = load_schema(EVERYDAY).group("subject")
     wordings = {label.name: label.wordings for label in group.labels}
-    bank = build_bank(encoder, group.label_names, templates=group.templates, wordings=wordings)
+    bank = text_bank(encoder, group.label_names, templates=group.templates, wordings=wordings)
     classes = read_classes()
     vectors = class_vectors(encoder, [each.names for each in classes])
     named = named_classes(classes)
@@ -160,9 +160,8 @@ def learn_things(
     """
     people, is_known = people_truth(seen.captions)
     words = (*SOMEBODY, *sorted({*seen.shown}))
-    owned = class_rows(classes, words)
     # What already means one of them, a class or a text, is no competitor.
-    others = owned.vectors[owned.owners == NO_LABEL]
+    others = class_rows(classes, words).rest
     said = {word for some in words for word in some}
     texts = bank.vectors[[at for at, name in enumerate(bank.labels) if name not in said]]
     rivals = np.concatenate([others, texts, bank.unknown]).astype(np.float32)

@@ -16,7 +16,7 @@ from catalens.models.facts import FACTS, LABELS
 
 _LEARNED = (
     *("*.calibration.json", "gate.json", "cutoff.json", "answers.json", "prompt_terms.json"),
-    *("support.*", "classes.*", LABELS),
+    *("support.*", "classes.*", "nouns.*", LABELS),
 )
 """What was learned or made from the old vectors."""
 

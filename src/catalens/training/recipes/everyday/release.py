@@ -23,7 +23,7 @@ from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.core.vectors import batched, unit_rows
 from catalens.models.bundle import BundleEncoder, load_bundle
-from catalens.models.class_files import CLASS_FILES, save_classes
+from catalens.models.class_files import CLASS_FILES, NOUN_FILE, save_classes
 from catalens.models.facts import read_facts
 from catalens.models.readers.bundled import FACTS as READER_FACTS
 from catalens.models.readers.bundled import FOLDER
@@ -94,7 +94,7 @@ def write_everyday(run: Path, data: Path, out: Path, revision: str) -> None:
         "source": SOURCE,
         "scores": {},
     }
-    for name in (*CLASS_FILES, PROMPT_TERMS):  # of other weights
+    for name in (*CLASS_FILES, NOUN_FILE, PROMPT_TERMS):  # of other weights
         (out / name).unlink(missing_ok=True)
     write_bundle(out, image, text, tokenizer, facts)
 
