@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from catalens.core.classes import THINGS, Classes
+from catalens.core.errors import CatalensError
 from catalens.core.types import Record, Vectors
 from catalens.core.vectors import softmax
 from catalens.models.routing import Router, SingleEncoder
@@ -37,6 +38,7 @@ class OneEncoder(Session):
 def test_sentences_of_labels_stand_for_classes_and_share_all_probability() -> None:
     step = LabelStage(("a photo of cats", "dogs", "dogs")).load(OneEncoder())
     (values,) = step.run([Picture(Record("a", "a"), Image.new("RGB", (8, 8)))])
+    assert not isinstance(values, CatalensError)
     seen = Looking().picture(tabby=1.0, dogs=0.5)
     texts = 10.0 * (seen @ Looking().encode_texts(["a photo of cats", "dogs", "dogs"]).T)[0]
     logits = [np.logaddexp(texts[0], 10.0 * seen[0, 2]), *texts[1:]]

@@ -20,7 +20,7 @@ from catalens.core.classes import THINGS
 from catalens.core.types import Scores
 from catalens.models.registry import PROMPT_TERMS, load_encoder, shipped
 from catalens.models.routing import EVERYDAY, PRODUCT
-from catalens.tasks.class_labels import classes_by_stems, plain
+from catalens.tasks.class_words import classes_by_stems, plain
 from catalens.tasks.prompts.evidence import BY_TEXT, Claim, class_shares, save_evidence
 from catalens.tasks.prompts.tables import Kind, load_tables
 from catalens.tasks.schema import load_schema

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from catalens.models.readers.phrases import COLOURS, VERBS, stem
-from catalens.tasks.class_labels import plain
+from catalens.tasks.class_words import plain
 from catalens.tasks.english import stems
 from catalens.tasks.schema import Schema
 from catalens.training.caption_truth import PEOPLE_SAID, CaptionTruth

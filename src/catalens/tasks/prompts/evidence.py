@@ -18,7 +18,7 @@ from catalens.core.errors import ModelError
 from catalens.core.files import write_text_atomically
 from catalens.core.json_text import parse_json
 from catalens.core.types import Scores, Vectors
-from catalens.tasks.class_labels import classes_by_stems, plain
+from catalens.tasks.class_words import classes_by_stems, plain
 from catalens.tasks.prompts.tables import Kind, Tables, load_tables
 
 NOTHING_KNOWN = "a picture"
