@@ -39,7 +39,16 @@ from catalens.training.recipes.unified.asking import (
     open_answers,
 )
 from catalens.training.recipes.unified.captioning import captions_of
-from catalens.training.recipes.unified.figures import KEPT, QUOTED, Figure, proof, quote, read_figures, shortfalls
+from catalens.training.recipes.unified.figures import (
+    KEPT,
+    QUOTED,
+    SLACK,
+    Figure,
+    proof,
+    quote,
+    read_figures,
+    shortfalls,
+)
 from catalens.training.recipes.unified.main_tags import tag_figures
 from catalens.training.recipes.unified.mistakes import WORST, Mistake, Mistakes
 from catalens.training.recipes.unified.tables import listed, looked_for, on_shelves
@@ -202,7 +211,7 @@ def test_no_list_of_the_release_is_answered_worse_than_it_is_tagged() -> None:
     tagged = {table: value for (table, name), value in figures.items() if name.endswith("by tag --labels")}
     assert {*tagged} == {"objects", "groceries", "clothes at home"}
     for table, value in tagged.items():
-        assert figures[table, "what it is, among ten: right"] >= value, table
+        assert figures[table, "what it is, among ten: right"] >= value - SLACK, table
 
 
 def test_figures_take_the_place_of_those_that_a_card_quotes(tmp_path: Path) -> None:
