@@ -52,6 +52,8 @@ class Size:
 
 
 FULL = Size(blip_layers=12, pictures=4, caption_tokens=20, shrink=6, answer_tokens=6, rounds=3)
+BUDGET_S = 100.0
+"""For the rounds of one subject, after each contestant has run once."""
 QUICK = Size(blip_layers=2, pictures=2, caption_tokens=6, shrink=20, answer_tokens=3, rounds=1)
 
 
@@ -108,7 +110,7 @@ def captions(size: Size) -> Figures:
             for kind in dict.fromkeys(("float32", "float32" if chosen == torch.float32 else "chosen"))
             for who in ("transformers", "ours")
         }
-        taken_s = in_turns(contestants, size.rounds)
+        taken_s = in_turns(contestants, size.rounds, BUDGET_S)
         if chosen == torch.float32:
             taken_s |= {f"{who} chosen": taken_s[f"{who} float32"] for who in ("transformers", "ours")}
         figures[f"{beams} beams"] = {
@@ -217,7 +219,7 @@ def _compared(
         for kind, built in kinds.items()
         for who, work in (("one by one", theirs), ("ours", ours))
     }
-    taken_s = in_turns(contestants, size.rounds)
+    taken_s = in_turns(contestants, size.rounds, BUDGET_S)
     figures: Figures = {
         "chosen": str(chosen),
         **{f"{name} s": each for name, each in taken_s.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import resource
 import statistics
@@ -24,15 +25,24 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started_s
 
 
-def in_turns(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def in_turns(
+    contestants: Mapping[str, Callable[[], object]], rounds: int, budget_s: float = math.inf
+) -> dict[str, float]:
     """Run each once to warm up, then all of them in turn; gives the median seconds of each.
 
     Every other round goes backwards, so that nobody always comes after the same one.
+
+    Args:
+        contestants: name → work.
+        rounds: after the warm-up.
+        budget_s: for all rounds; where the warm-up shows that they would take longer there are fewer, at least one.
     """
     taken: dict[str, list[float]] = {name: [] for name in contestants}
+    started_s = time.perf_counter()
     for work in contestants.values():
         work()
-    for at in range(rounds):
+    affordable = budget_s / max(time.perf_counter() - started_s, 1e-9)
+    for at in range(max(1, int(min(rounds, affordable)))):
         for name in _order(list(contestants), at):
             taken[name].append(seconds(contestants[name]))
     return {name: statistics.median(each) for name, each in taken.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import platform
 from pathlib import Path
@@ -53,6 +54,20 @@ def test_contestants_take_turns_and_the_order_is_turned_round() -> None:
     seen: list[str] = []
     in_turns({"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}, rounds=2)
     assert "".join(seen) == "ab" + "ab" + "ba"
+
+
+@pytest.mark.parametrize(("budget_s", "rounds"), [(0.0, 1), (1.2, 2), (60.0, 9)])
+def test_a_slow_machine_has_fewer_rounds(monkeypatch: pytest.MonkeyPatch, budget_s: float, rounds: int) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("benchmarks.timing.time.perf_counter", lambda: next(clock) / 2)  # the warm-up takes 0.5 s
+    runs = 0
+
+    def work() -> None:
+        nonlocal runs
+        runs += 1
+
+    in_turns({"a": work}, 9, budget_s)
+    assert runs == 1 + rounds
 
 
 def test_everybody_is_asked_every_query_once_after_the_warm_up() -> None:
