@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("bitsandbytes", reason="needs bitsandbytes")
 
@@ -49,6 +50,31 @@ def test_it_learns_and_its_adapter_loads(kind: str, bits: str, tmp_path: Path) -
     assert _loss(answer_model(again, its_family), ROWS[:4]) == pytest.approx(expected, rel=1e-4)
     with load_reader(str(out / "adapter"), device="cpu") as reader:  # merged into the unquantised base
         assert len(reader.answer(reader.encode_images(images(ROWS[:1])), ["which colour?"])) == 1
+
+
+@pytest.mark.parametrize("bits", ["4bit", "8bit"])
+def test_gradients_pass_quantised_layers_after_a_run_without(
+    bits: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on a processor with AVX-512 bfloat16, for which bitsandbytes packs weights.
+    monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: True)
+    base = BUILD["blip2-opt"](tmp_path / "base")
+    loaded, family = load_family(str(base), Wanted(device="cpu", dtype="float32", quantise=bits))  # type: ignore[arg-type]
+    side = answer_model(loaded, family)
+    words = loaded.model.get_input_embeddings().weight
+
+    def gradient() -> torch.Tensor:
+        words.requires_grad_()
+        features = side.features(images(ROWS[:2]))
+        loss, _ = answer_loss(side, features, [row.question for row in ROWS[:2]], [row.answer for row in ROWS[:2]])
+        (found,) = torch.autograd.grad(loss, words)
+        return found
+
+    before = gradient()
+    with torch.no_grad():
+        _loss(side, ROWS[:2])
+    assert before.abs().max() > 0
+    torch.testing.assert_close(gradient(), before)
 
 
 def test_features_of_quantised_towers_are_kept_apart(tmp_path: Path) -> None:

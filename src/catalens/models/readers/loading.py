@@ -148,6 +148,7 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     check_vocabulary(folder, len(processor.tokenizer), model.config.get_text_config().vocab_size)
     if family := _IMAGE_PROCESSORS.get(model.config.model_type):
         check_image_processor(folder, type(processor.image_processor).__name__, family)
+    _keep_gradients(model)
     exact_on_cpu = device.type == "cpu" and dtype == torch.float32 and not wanted.quantise
     return Loaded(
         name=name,
@@ -184,6 +185,17 @@ def _translated(error: Exception, folder: Path, name: str) -> ModelError:
     if isinstance(error, ImportError):
         return ModelError(f"{name} needs another library: {first_line(error)}")
     return ModelError(f"{name} cannot be loaded from {folder}: {first_line(error)}")
+
+
+def _keep_gradients(model: Any) -> None:
+    """Keep bitsandbytes from packing 4-bit weights for a processor with bfloat16.
+
+    It packs a layer when it first runs without gradients, whatever type was asked for: products are bfloat16 from then
+    on, gradients stop at the layer, and layers of fewer than 64 inputs fail.
+    """
+    for layer in model.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:
