@@ -6,7 +6,7 @@ import pytest
 
 from catalens.core.types import Tag
 from catalens.tasks.attributes import Attribute
-from catalens.tasks.known_answers import HINT, answer_from_attributes, checked_product_answer
+from catalens.tasks.known_answers import HINT, answer_from_attributes, checked_caption, checked_product_answer
 
 
 def known(**groups: str) -> dict[str, Attribute]:
@@ -37,6 +37,16 @@ def test_everyday_questions(question: str, answer: str) -> None:
     assert (found.value, found.probability, found.hint) == (answer, 0.9, "")
     nothing = answer_from_attributes(question, known(subject="", doing=""))
     assert (nothing.value, nothing.hint) == ("unknown", HINT)
+
+
+@pytest.mark.parametrize(
+    ("number", "answer"), [("one", "a person"), ("two", "people"), ("many", "people"), ("", "a person")]
+)
+def test_persons_are_called_by_their_number(number: str, answer: str) -> None:
+    somebody = known(subject="person", people=number)
+    assert answer_from_attributes("What is it?", somebody).value == answer
+    assert answer_from_attributes("Are there people?", somebody).value == "yes"
+    assert checked_caption("unknown", somebody, "unknown") == answer
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ _OF_WHAT = {
 }
 """Words of a question → the group that it asks for."""
 _PEOPLE = frozenset({"people", "persons", "person"})
+_SEVERAL = frozenset({"two", "many"})
 _DRAWN = frozenset({"drawing", "document or screenshot"})
 """Subjects that say what a picture is: whatever else is said of it is only drawn or written there."""
 _NOT_GUESSED = frozenset({"thing", "other"})
@@ -97,7 +98,7 @@ def answer_from_attributes(
     for name in groups:
         attribute = attributes.get(name)
         if attribute is not None and attribute.values:
-            return _value(attribute)
+            return _value(attribute, attributes)
     if asked.kind == "colour" and colours and not asked.about:
         return KnownAnswer(colours[0][0], colours[0][1], "measured colour")
     return _unknown()
@@ -144,21 +145,30 @@ def checked_caption(written: str, attributes: Attributes, unknown: str) -> str:
     subject = attributes.get("subject")
     if subject is None or not subject.values or (written != unknown and subject.value not in _DRAWN):
         return written
-    return with_article(subject.value)
+    return _main_thing(subject, attributes)
 
 
-def _value(attribute: Attribute) -> KnownAnswer:
-    names = [tag.label for tag in attribute.values]
-    value = with_article(names[0]) if attribute.group == "subject" else listed(names)
+def _value(attribute: Attribute, attributes: Attributes) -> KnownAnswer:
+    is_subject = attribute.group == "subject"
+    value = _main_thing(attribute, attributes) if is_subject else listed([tag.label for tag in attribute.values])
     return KnownAnswer(value, attribute.values[0].score, attribute.group)
+
+
+def _main_thing(subject: Attribute, attributes: Attributes) -> str:
+    """Return what a known subject is called; the subject "person" says nothing of the number."""
+    number = attributes.get("people")
+    if subject.value in _PEOPLE and number is not None and number.value in _SEVERAL:
+        return "people"
+    return with_article(str(subject.value))
 
 
 def _presence(asked: Question, attributes: Attributes) -> KnownAnswer:
     """Answer "yes" where a known value is what is asked for; that something is absent cannot be known from values."""
     wanted = asked.about.removeprefix("a ").removeprefix("an ")
+    names = _PEOPLE if wanted in _PEOPLE else {wanted, f"{wanted}s", wanted.removesuffix("s")}
     for attribute in attributes.values():
         for tag in attribute.values:
-            if tag.label.casefold() in {wanted, f"{wanted}s", wanted.removesuffix("s")}:
+            if tag.label.casefold() in names:
                 return KnownAnswer("yes", tag.score, attribute.group)
     return _unknown()
 
