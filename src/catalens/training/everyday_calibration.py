@@ -1,7 +1,8 @@
 """Learn the thresholds of the everyday schema: `python -m catalens.training.everyday_calibration --data DATA`.
 
 From Flickr8k's validation pictures, where captions say what is true, and from the validation rows of the wild tables,
-where most groups have no label that holds: nobody eats on a shop's shelf. A label is given only where it is right four
+where most groups have no label that holds: nobody eats on a shop's shelf. Only pictures that the gate sends to this
+encoder count. A label is given only where it is right four
 times in five in each of these collections that gets it at all. Objects and machines do nothing: an action said of one
 counts as wrong, even where somebody may be riding it.
 """
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.models.facts import read_facts
+from catalens.models.gate import load_gate
 from catalens.models.registry import CALIBRATION, load_encoder, shipped
-from catalens.models.routing import EVERYDAY
+from catalens.models.routing import EVERYDAY, PRODUCT
 from catalens.tasks.assessment import Counts, Truth, assess
 from catalens.tasks.attributes import SchemaBank, build_schema_bank, group_probabilities
 from catalens.tasks.calibration import Calibration, save_calibration
@@ -129,15 +131,21 @@ def join(collections: Sequence[Labelled], schema: Schema) -> tuple[Vectors, dict
 
 
 def read_collections(encoder: Encoder, data: Path, bank: SchemaBank) -> list[Labelled]:
-    """Encode the validation pictures of every collection, and read what is true of them."""
+    """Encode the validation pictures of every collection, and read what is true of them.
+
+    Pictures that the gate takes for products are left out: nobody gets this encoder's tags for them.
+    """
+    product = load_encoder(PRODUCT)
+    gate = load_gate(shipped(PRODUCT), product.dim)
     collections = []
     for table in read_tables(data, "val"):
+        own = np.flatnonzero(~gate.products(encode_pictures(product, table.pictures)))
         vectors = encode_pictures(encoder, table.pictures)
         is_photographs = table.file == EVERYDAY
         truth = photograph_truth(read_captions(data, "val"), bank.schema) if is_photographs else wild_truth(table)
         subjects = subject_truth(table.truths, best_subjects(vectors, bank), bank.schema)
         domain = EVERYDAY if is_photographs else "wild"
-        collections.append(Labelled(table.name, domain, vectors, truth | {"subject": subjects}))
+        collections.append(Labelled(table.name, domain, vectors, truth | {"subject": subjects}).take(own))
     return collections
 
 
