@@ -137,4 +137,4 @@ def _common(prompts: Sequence[Sequence[int]]) -> int:
 
 
 def _least(dtype: torch.dtype) -> float:
-    return torch.finfo(dtype).min
+    return float(torch.finfo(dtype).min)
