@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,17 @@ def test_crash_fails_the_call_at_once_and_the_next_call_has_a_new_worker(worker:
         worker.run(Deed(), [deed("crash")])
     assert worker.run(Deed(), [deed("a")]) == [{"found": "a"}]
     assert worker.pid != before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files as Linux lists them")
+def test_workers_that_come_and_go_leave_no_open_files(worker: WorkerProcess):
+    worker.run(Deed(), [deed("a")])
+    opened = Path("/proc/self/fd")
+    before = len(list(opened.iterdir()))
+    for _ in range(3):
+        worker.unload()
+        worker.run(Deed(), [deed("a")])
+    assert len(list(opened.iterdir())) == before
 
 
 def test_worker_that_was_launched_is_the_one_that_start_waits_for():

@@ -49,10 +49,13 @@ class PixelMemory:
         os.ftruncate(file, _CAPACITY)
         return cls(file)
 
+    def passed_on(self) -> None:
+        """Close the descriptor, which nobody needs once both sides have mapped the memory."""
+        os.close(self._file)
+
     def close(self) -> None:
         """Give the memory back."""
         self._map.close()
-        os.close(self._file)
 
     def clear(self) -> None:
         """Forget the last message, which the other side has answered."""
@@ -79,7 +82,9 @@ class PixelMemory:
 
 
 def _reopened(file: Any) -> PixelMemory:  # noqa: ANN401 - multiprocessing's own
-    return PixelMemory(file.detach())
+    memory = PixelMemory(file.detach())
+    memory.passed_on()
+    return memory
 
 
 class _Pickler(pickle.Pickler):

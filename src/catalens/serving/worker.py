@@ -176,9 +176,13 @@ class WorkerProcess:
         self._pixels = PixelMemory.create()
         arguments = (theirs, self._pixels, self._config)
         process = context.Process(target=_serve, args=arguments, name=_NAME, daemon=True)
-        process.start()
+        try:
+            process.start()
+        finally:
+            theirs.close()
+            if self._pixels is not None:
+                self._pixels.passed_on()
         self._process = process
-        theirs.close()
         if self._stopped:  # meanwhile; nobody would stop this one
             process.kill()
 
