@@ -18,7 +18,7 @@ from catalens.core.protocols import Answerer, EncodedImages, Encoder
 from catalens.core.types import Scores, Turn, Vectors
 from catalens.core.vectors import softmax
 from catalens.tasks.answer_weights import AnswerWeights, none_fits, pooled_logits
-from catalens.tasks.class_labels import SOMEBODY, classes_of
+from catalens.tasks.class_labels import SOMEBODY, classes_of, label_rows
 from catalens.tasks.class_words import Meant, meant_by
 from catalens.tasks.question_kinds import (
     YES,
@@ -202,26 +202,22 @@ class AnswerChooser:
             start += len(some)
         return self._with_classes(vectors, scores, answers) if question.kind == "thing" else scores
 
-    def _things(self, about: str, *, alike: bool = False) -> tuple[int, ...]:
-        """Return the encoder's classes of what a phrase names; none where it has no such classes.
-
-        Args:
-            about: the phrase.
-            alike: take the classes that images of it resemble, where none is of it.
-        """
+    def _things(self, about: str) -> tuple[int, ...]:
+        """Return the encoder's classes of what a phrase names; none where it has no such classes."""
         known = classes_of(self.encoder, THINGS)
         meant = Meant() if known is None else meant_by(known, about)
-        return meant.places if meant.is_own or alike else ()
+        return meant.places if meant.is_own else ()
 
     def _with_classes(self, vectors: Vectors, scores: Scores, answers: Sequence[str]) -> Scores:
         """Return scores (n, m) in which an answer counts as its sentences and the classes that it names together."""
-        scale = np.float32(self.encoder.logit_scale)
-        for at, answer in enumerate(answers):
-            known, named = classes_of(self.encoder, THINGS), self._things(answer, alike=True)
-            if known is not None and named:
-                own = np.logaddexp.reduce(scale * (vectors @ known.vectors[list(named)].T), axis=1)
-                scores[:, at] = np.logaddexp(scale * scores[:, at], own) / scale
-        return scores
+        known = classes_of(self.encoder, THINGS)
+        rows = None if known is None else label_rows(known, [(answer,) for answer in answers])
+        if rows is None:
+            return scores
+        scale = self.encoder.logit_scale
+        no_unknown = np.zeros((len(scores), 0), dtype=np.float32)
+        found, _ = rows.added(vectors, np.float32(scale) * scores, no_unknown, scale)
+        return np.asarray(found / np.float32(scale))
 
     def _log_odds(self, vectors: Vectors, about: str) -> Scores:
         known = classes_of(self.encoder, THINGS)
