@@ -1,6 +1,7 @@
 """Messages between the service and its workers."""
 
 import multiprocessing
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -75,6 +76,16 @@ def test_pixels_do_not_go_through_the_pipe_where_memory_is_shared(memory: PixelM
     send(ours, picture(300, 200), memory)
     assert len(theirs.recv_bytes()) < 1000
     assert not theirs.poll()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such memory")
+@pytest.mark.parametrize("call", ["memfd_create", "ftruncate"])
+def test_a_system_that_refuses_memory_goes_without(monkeypatch: pytest.MonkeyPatch, call: str):
+    def refuse(*_: object) -> int:
+        raise OSError("no memory")
+
+    monkeypatch.setattr(f"catalens.serving.pipe.os.{call}", refuse)
+    assert PixelMemory.create() is None
 
 
 def test_the_other_side_is_gone():

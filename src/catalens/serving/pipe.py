@@ -46,8 +46,12 @@ class PixelMemory:
             file = os.memfd_create("catalens-pixels")
         except OSError:
             return None
-        os.ftruncate(file, _CAPACITY)
-        return cls(file)
+        try:
+            os.ftruncate(file, _CAPACITY)
+            return cls(file)
+        except OSError:
+            os.close(file)
+            return None
 
     def passed_on(self) -> None:
         """Close the descriptor, which nobody needs once both sides have mapped the memory."""

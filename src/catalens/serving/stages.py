@@ -165,9 +165,8 @@ class LabelStage:
         def rows(encoder: Encoder, vectors: Vectors) -> list[Values]:
             if encoder.name not in texts:
                 texts[encoder.name] = encode_texts(self.labels, encoder, session)
-                known = classes_of(encoder, THINGS)
                 wordings = [(label,) for label in self.labels]
-                classes[encoder.name] = None if known is None else label_rows(known, wordings)
+                classes[encoder.name] = label_rows(classes_of(encoder, THINGS), wordings)
             cosines = vectors @ texts[encoder.name].T
             logits = np.float32(encoder.logit_scale) * cosines + np.float32(encoder.logit_bias or 0.0)
             no_unknown = np.zeros((len(logits), 0), dtype=np.float32)

@@ -210,8 +210,7 @@ class AnswerChooser:
 
     def _with_classes(self, vectors: Vectors, scores: Scores, answers: Sequence[str]) -> Scores:
         """Return scores (n, m) in which an answer counts as its sentences and the classes that it names together."""
-        known = classes_of(self.encoder, THINGS)
-        rows = None if known is None else label_rows(known, [(answer,) for answer in answers])
+        rows = label_rows(classes_of(self.encoder, THINGS), [(answer,) for answer in answers])
         if rows is None:
             return scores
         scale = self.encoder.logit_scale

@@ -84,8 +84,8 @@ class ClassRows:
         pooled = np.logaddexp.reduce(logits, axis=1, keepdims=True) + np.float32(np.log(self.weight))
         shares = softmax(np.concatenate([texts, nothing], axis=1))[:, self.others]
         # No more of the rest than the texts give them; what they give to labels with classes is none of these.
-        left = np.maximum(1 - shares.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
         tiny = np.finfo(np.float32).tiny
+        left = np.maximum(1 - shares.sum(axis=1, keepdims=True), tiny)
         found[:, self.others] = np.logaddexp(found[:, self.others], pooled + np.log(np.maximum(shares, tiny)))
         nothing[:] = np.logaddexp(nothing, pooled + np.log(left))
 
@@ -113,7 +113,7 @@ def class_rows(classes: Classes, wordings: Sequence[Sequence[str]]) -> ClassRows
     return _grouped(classes, owners, [at for at, who in enumerate(owners) if not who])
 
 
-def label_rows(classes: Classes, wordings: Sequence[Sequence[str]]) -> ClassRows | None:
+def label_rows(classes: Classes | None, wordings: Sequence[Sequence[str]]) -> ClassRows | None:
     """Give classes to labels of any kind, of which some may be no word for a class: "golden hour", "my brand".
 
     Labels with the most particular word for a class share it, also those that are only a kind of what it is: "kitten"
@@ -122,7 +122,7 @@ def label_rows(classes: Classes, wordings: Sequence[Sequence[str]]) -> ClassRows
     say. People wear and ride things, and are never why a picture shows none of these.
 
     Args:
-        classes: of the encoder.
+        classes: of the encoder, which may have none.
         wordings: of each label, and its name.
 
     Returns:
@@ -133,6 +133,8 @@ def label_rows(classes: Classes, wordings: Sequence[Sequence[str]]) -> ClassRows
     >>> rows.owners[0].tolist(), rows.others.tolist(), len(rows.rest), rows.weight, label_rows(known, [["my brand"]])
     ([0], [1], 2, 0.125, None)
     """
+    if classes is None:
+        return None
     found = [[meant_by(classes, wording) for wording in some] for some in wordings]
     own = [any(each.places for each in some) for some in found]
     are_colours = [any(map(is_colour, some)) for some in wordings]

@@ -123,10 +123,8 @@ def build_bank(
         ModelError: the encoder gives vectors of a wrong shape.
     """
     bank = text_bank(encoder, labels, templates=templates, wordings=wordings, cache_dir=cache_dir, progress=progress)
-    known = classes_of(encoder, THINGS)
-    if known is None:
-        return bank
-    return replace(bank, classes=label_rows(known, [(label, *(wordings or {}).get(label, ())) for label in labels]))
+    words = [(label, *(wordings or {}).get(label, ())) for label in labels]
+    return replace(bank, classes=label_rows(classes_of(encoder, THINGS), words))
 
 
 def text_bank(
