@@ -40,6 +40,12 @@ from catalens.tasks.label_files import MOST_BYTES, is_label_file, load_labels
         ("numbered.txt", "1: cup\n2: plate\n", ["cup", "plate"]),
         ("counted.txt", "1 cup\n3 plates\n", ["1 cup", "3 plates"]),
         ("sizes.txt", "2 cups\n3 cups\n", ["2 cups", "3 cups"]),
+        ("commas.txt", "cup, red dress", ["cup", "red dress"]),
+        ("bullets.txt", "# Labels\n- cup\n- t-shirt, red\n", ["cup", "t-shirt, red"]),
+        ("quotes.txt", '"cup"\n"dress, red"\n', ["cup", "dress, red"]),
+        ("quotes.txt", '"cup",\n"plate"', ["cup", "plate"]),
+        ("inches.txt", '"cup"\n12" plate\n', ['"cup"', '12" plate']),
+        ("annotations.json", '{"images": [], "categories": [{"id": 1, "name": "cup"}]}', ["cup"]),
         ("synsets.txt", "n01440764 tench, Tinca tinca\nn02123045 cat\n", ["tench, Tinca tinca", "cat"]),
         (
             "selected_tags.csv",
@@ -65,6 +71,8 @@ def test_labels_of_a_file(tmp_path: Path, name: str, text: str, labels: list[str
         ("number.json", b'["cup", 3]', "lists 3, which is not a text"),
         ("broken.json", b'["cup"', "not readable JSON"),
         ("deep.json", b"[" * 100_000, "not readable JSON"),
+        ("no.yaml", b"- cup\n- no\n", "lists False, .* put it in quotes"),
+        ("labels.xlsx", b"PK\x03\x04\x14\0\x06\0", "not a text file; save its labels as .txt"),
         ("photo.csv", b"label\ncup\n\xff\xd8\xff\xe0", "byte 0xff in line 3"),
     ],
 )
@@ -95,11 +103,16 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
         load_labels(str(tmp_path / "huge.txt"))
 
 
-def test_what_is_a_file_and_what_are_labels(tmp_path: Path) -> None:
+def test_what_is_a_file_and_what_are_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cups").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_labels("cups") == ["cups"]
     with pytest.raises(InputError, match=r"no label file .*labels\.csv"):
         load_labels(str(tmp_path / "labels.csv"))
     assert load_labels("cup, version 1.0, file.txt") == ["cup", "version 1.0", "file.txt"]
     assert not is_label_file("a cup, " * 10_000)
+    with pytest.raises(InputError, match="is a folder; name a file of labels in it"):
+        load_labels(str(tmp_path))
     with pytest.raises(InputError, match="is an empty list"):
         load_labels(" , ")
 

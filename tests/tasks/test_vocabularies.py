@@ -24,11 +24,17 @@ def test_a_file_gives_its_terms_in_order_each_once(tmp_path: Path) -> None:
     assert load_vocabulary(str(file)) == load_vocabulary(file)
 
 
+def test_a_table_or_a_list_gives_its_terms(tmp_path: Path) -> None:
+    (tmp_path / "terms.csv").write_text("label,count\nsari,3\nkimono,4\nsari,1\n")
+    (tmp_path / "terms.json").write_text('["sari", "kimono"]')
+    assert load_vocabulary(tmp_path / "terms.csv") == load_vocabulary(tmp_path / "terms.json") == ["sari", "kimono"]
+
+
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"# only\n# comments\n"])
 def test_a_file_without_terms_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "terms.txt"
     file.write_bytes(content)
-    with pytest.raises(InputError, match=r"terms\.txt.*no term"):
+    with pytest.raises(InputError, match=r"terms\.txt.*empty list"):
         load_vocabulary(file)
 
 
@@ -36,7 +42,7 @@ def test_a_file_without_terms_is_refused(tmp_path: Path, content: bytes) -> None
 def test_what_is_not_utf8_text_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "terms.txt"
     file.write_bytes(content)
-    with pytest.raises(InputError, match=r"terms\.txt.*UTF-8"):
+    with pytest.raises(InputError, match=r"terms\.txt.*(UTF-8|not a text)"):
         load_vocabulary(file)
 
 

@@ -21,6 +21,8 @@ MOST_BYTES = 64 * 1024 * 1024
 
 _COLUMNS = ("label", "labels", "name", "tag", "tags", "class", "class_name", "display_name", "term", "word", "text")
 """Names of the column with the labels, in order of preference."""
+_LISTED_IN = ("classes", "categories")
+"""Keys of a list of objects: `categories` of a COCO annotation file."""
 _NUMBERED_IN = ("id2label", "label2id", "names")
 """Keys of a map between labels and numbers: of transformers' `config.json`, and of YOLO's `data.yaml`."""
 _WD14 = ("tag_id", "name", "category")
@@ -29,6 +31,10 @@ _NUMBERED = re.compile(r"(\d{1,6})[\s:.)]\s*(\S.*)")
 """A line of Teachable Machine's `labels.txt`: `0 cup`."""
 _SYNSET = re.compile(r"n\d{8}\s+(?=\S)")
 """WordNet's number before its words, as in ImageNet's lists."""
+_BULLET = re.compile(r"[-*•]\s+(?=\S)")
+_QUOTED = re.compile(r'"([^"]+)",?')
+_BINARY = re.compile(r"[\x00-\x08]")
+"""Control characters that no text has: workbooks and archives begin with some."""
 _WORD = re.compile(r"[^\W\d_]{2}")
 _NUMBER = re.compile(r"\s*[-+]?\d*[.,]?\d+(?:[eE][-+]?\d+)?\s*%?\s*")
 
@@ -40,7 +46,11 @@ def is_label_file(value: str) -> bool:
     (True, False)
     """
     try:
-        return Path(value).is_file() or ("," not in value and Path(value).suffix.lower() in SUFFIXES)
+        path = Path(value)
+        # A folder may be called as a label is, but no label as a path.
+        if path.is_file() or (len(path.parts) > 1 and path.is_dir()):
+            return True
+        return "," not in value and path.suffix.lower() in SUFFIXES
     except (OSError, ValueError):  # a long list is not a path
         return False
 
@@ -48,13 +58,15 @@ def is_label_file(value: str) -> bool:
 def load_labels(value: str) -> list[str]:
     """Read labels from a file or from text between commas.
 
-    - A text file has one label a line; blank lines and lines that start with # are skipped. Numbers that count the
-      lines from 0 or 1, and WordNet's numbers, are left out.
+    - A text file has one label a line, or all between commas in its only line; blank lines and lines that start with
+      # are skipped. Numbers that count the lines from 0 or 1, WordNet's numbers, and bullets and quotes of every line
+      are left out.
     - A CSV or TSV table has its labels in the column named label, name, tag, class, term, word or text, or in the one
       column that is not numbers; one row without such a header is a list of labels. Of WD14's `selected_tags.csv`
       ratings are left out and underscores become spaces, as that tagger itself prints its tags.
     - A JSON or YAML file holds a list of texts, or of objects with one of those keys, or an object with such a list,
       or one from numbers to labels or from labels to numbers (`id2label`); JSON lines hold one text or object a line.
+      COCO's annotations are read for their categories.
 
     Args:
         value: "a, b, c", or the path of a file.
@@ -81,13 +93,18 @@ def load_labels(value: str) -> list[str]:
 
 def _text_of(path: Path) -> str:
     try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; name a file of labels in it, or separate labels by commas")
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"the label file {path} is larger than {MOST_BYTES >> 20} MiB; a label list is not")
-        return read_text(path)
+        text = read_text(path)
     except FileNotFoundError as error:
         raise InputError(f"there is no label file {path}") from error
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the label file {shown(str(path))}: {error}") from error
+    if _BINARY.search(text):
+        raise InputError(f"{path} is not a text file; save its labels as .txt with one a line, or as .csv in UTF-8")
+    return text
 
 
 def _from_lines(text: str, _: str) -> list[str]:
@@ -98,7 +115,11 @@ def _from_lines(text: str, _: str) -> list[str]:
             return [each[2] for each in found if each]
     if all(_SYNSET.match(line) for line in lines):
         return [_SYNSET.sub("", line) for line in lines]
-    return lines
+    if len(lines) > 1 and all(map(_BULLET.match, lines)):
+        lines = [_BULLET.sub("", line, count=1) for line in lines]
+    if all(quoted := [_QUOTED.fullmatch(line) for line in lines]):
+        return [each[1] for each in quoted if each]
+    return lines[0].split(",") if len(lines) == 1 else lines
 
 
 def _from_table(text: str, name: str) -> list[str]:
@@ -168,7 +189,8 @@ def _json(text: str, name: str) -> object:
 
 def _listed(body: object, name: str) -> list[str]:
     if isinstance(body, dict):
-        body = next((body[key] for key in (*_COLUMNS, *_NUMBERED_IN) if isinstance(body.get(key), list)), body)
+        keys = (*_COLUMNS, *_LISTED_IN, *_NUMBERED_IN)
+        body = next((body[key] for key in keys if isinstance(body.get(key), list)), body)
     if isinstance(body, dict):
         body = next((_numbered(body[key]) for key in _NUMBERED_IN if isinstance(body.get(key), dict)), _numbered(body))
     if not isinstance(body, list):
@@ -191,7 +213,8 @@ def _label_in(item: object, name: str) -> str:
     if isinstance(item, Mapping):
         item = next((item[key] for key in _COLUMNS if key in item), item)
     if not isinstance(item, str):
-        raise InputError(f'{name} lists {shown(item)}, which is not a text; a label is, such as "cup"')
+        yaml = "; YAML reads a bare no, yes, on or off so: put it in quotes" if isinstance(item, bool) else ""
+        raise InputError(f'{name} lists {shown(item)}, which is not a text; a label is, such as "cup"{yaml}')
     return item
 
 

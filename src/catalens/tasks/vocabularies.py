@@ -1,4 +1,4 @@
-"""Vocabularies: plain text, one term a line; shipped ones by name, your own by path."""
+"""Vocabularies: shipped ones by name, your own by path, in any form that label files have."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from catalens.core.errors import InputError
+from catalens.tasks.label_files import load_labels
 
 _SUFFIX = ".txt"
 
@@ -21,38 +22,23 @@ def vocabulary_names() -> list[str]:
 
 
 def load_vocabulary(name_or_path: str | Path) -> list[str]:
-    """Read the terms of a vocabulary, in their order, each once.
-
-    Blank lines and lines that start with # are skipped; a repeated term counts once.
+    """Read the terms of a vocabulary, in their order; a repeated term counts once.
 
     Args:
-        name_or_path: a file (UTF-8), or a name that `vocabulary_names` lists.
+        name_or_path: a file as `load_labels` reads them, such as one term a line, or a name that `vocabulary_names`
+            lists.
 
     Raises:
-        InputError: there is no such vocabulary, it is not text, or it has no term.
+        InputError: there is no such vocabulary, it cannot be read, or it has no term.
 
     >>> load_vocabulary("fashion-colours")[:3]
     ['black', 'white', 'grey']
     """
-    lines = _read(str(name_or_path)).splitlines()
-    terms = dict.fromkeys(term for line in lines if (term := line.strip()) and not term.startswith("#"))
-    if not terms:
-        raise InputError(f"the vocabulary {str(name_or_path)!r} has no term; put one on each line")
-    return list(terms)
-
-
-def _read(name: str) -> str:
-    path = Path(name)
-    try:
-        if path.is_file():
-            text = path.read_text(encoding="utf-8-sig")
-        elif name in vocabulary_names():
-            text = (resources.files("catalens.tasks") / "data" / (name + _SUFFIX)).read_text(encoding="utf-8")
-        else:
-            known = ", ".join(vocabulary_names())
-            raise InputError(f"there is no vocabulary {name!r}: it is neither a file nor one of: {known}")
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the vocabulary {name!r} as UTF-8 text: {error}") from error
-    if "\0" in text:
-        raise InputError(f"the vocabulary {name!r} is not a text file; it takes UTF-8, one term a line")
-    return text
+    name = str(name_or_path)
+    if Path(name).is_file():
+        return list(dict.fromkeys(load_labels(name)))
+    if name not in vocabulary_names():
+        known = ", ".join(vocabulary_names())
+        raise InputError(f"there is no vocabulary {name!r}: it is neither a file nor one of: {known}")
+    text = (resources.files("catalens.tasks") / "data" / (name + _SUFFIX)).read_text(encoding="utf-8")
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
