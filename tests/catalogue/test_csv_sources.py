@@ -113,6 +113,15 @@ class TestCsv:
         path = self.write(tmp_path, "id,image,title\n1,images/1.png,Crème brûlée\n".encode(encoding))
         assert items(open_source(path))[0].fields == {"title": "Crème brûlée"}
 
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+    def test_utf_16_is_known_without_its_mark(self, tmp_path: Path, encoding: str) -> None:
+        path = self.write(tmp_path, "image,title\r\nimages/1.png,Été\r\n".encode(encoding))
+        assert [item.fields["title"] for item in items(open_source(path))] == ["Été"]
+
+    def test_rows_of_empty_cells_are_no_rows(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path, 'image,title\nimages/1.png,a\n,\n" ",""\nimages/2.png,b\n, \n')
+        assert [entry.id for entry in open_source(path)] == ["images/1.png", "images/2.png"]
+
     def test_an_encoding_that_cannot_be_found_out_is_told_and_can_be_named(self, tmp_path: Path) -> None:
         path = self.write(tmp_path, "id,image,title\n1,images/1.png,テスト\n2,images/2.png,plain\n".encode("shift_jis"))
         (outcome,) = errors(open_source(path))

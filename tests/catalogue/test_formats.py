@@ -55,7 +55,10 @@ def test_the_names_of_attributes_are_columns(tmp_path: Path) -> None:
     assert table_columns(tmp_path / "a.jsonl") == ["id", "colour", "size"]
 
 
-@pytest.mark.parametrize(("name", "reason"), [("a.jpg", r"accepted are \.csv"), ("a.parquet.gz", "unpack it first")])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("a.jpg", r"accepted are \.csv"), ("a.parquet.gz", "unpack it first"), ("a.XLSX", "save its sheet as CSV")],
+)
 def test_other_files_are_refused(tmp_path: Path, name: str, reason: str) -> None:
     (tmp_path / name).touch()
     for read in (table_rows, table_columns, open_source):

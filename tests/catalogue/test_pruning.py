@@ -22,19 +22,20 @@ def test_records_of_other_sources_stay() -> None:
 def test_below_a_folder_that_could_not_be_listed_nothing_goes() -> None:
     known = ["p/sub/a.jpg", "p/sub/deep/b.jpg", "p/subway.jpg", "p/c.jpg"]
     pruning = plan_pruning(known, {"p/c.jpg", "p/sub"}, Missed(["sub"]), prefix="p/")
-    assert pruning == Pruning(gone=("p/subway.jpg",), kept=("p/sub/a.jpg", "p/sub/deep/b.jpg"))
+    assert pruning == Pruning(gone=("p/subway.jpg",), kept=("p/sub/a.jpg", "p/sub/deep/b.jpg"), hidden_in=("sub",))
 
 
 def test_below_an_empty_folder_nothing_goes() -> None:
     known = ["p/mount/a.jpg", "p/mount/deep/b.jpg", "p/c.jpg", "p/d.jpg"]
     pruning = plan_pruning(known, {"p/d.jpg"}, Missed(empty=["mount"]), prefix="p/", max_share=1.0)
-    assert pruning == Pruning(gone=("p/c.jpg",), kept=("p/mount/a.jpg", "p/mount/deep/b.jpg"))
+    assert pruning == Pruning(gone=("p/c.jpg",), kept=("p/mount/a.jpg", "p/mount/deep/b.jpg"), hidden_in=("mount",))
 
 
 def test_a_large_share_goes_only_when_it_is_allowed() -> None:
     refused = plan_pruning(KNOWN, set(KNOWN[40:]))
     assert refused.gone == ()
     assert str(refused.refusal).startswith("40 of 100 records would be removed, more than 30%, so none was")
+    assert "--prune-more-than 0.40" in str(refused.refusal)
     assert plan_pruning(KNOWN, set(KNOWN[40:]), max_share=0.4).gone == tuple(KNOWN[:40])
     assert plan_pruning(KNOWN[:12], set(KNOWN[:2])).gone == tuple(KNOWN[2:12])  # ten may always go
 

@@ -98,7 +98,7 @@ class TestUnusable:
             ("a.jsonl", b'{"id": 1}\n', "it has 'id'"),
             ("a.parquet", b"PAR1 not really", "cannot be read as parquet"),
             ("a.csv.gz", b"not gzip", "cannot read the header"),
-            ("a.xlsx", b"PK", r"accepted are \.csv, \.tsv"),
+            ("a.xlsx", b"PK", "save its sheet as CSV"),
             ("a", b"", r"accepted are \.csv, \.tsv"),
         ],
     )

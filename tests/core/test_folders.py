@@ -62,6 +62,14 @@ def test_a_dangling_link_is_reported_by_reading_it(tmp_path: Path) -> None:
         read_image(found)
 
 
+def test_a_link_to_a_folder_that_is_gone_is_missed(tmp_path: Path) -> None:
+    grow(tmp_path, "a.jpg")
+    (tmp_path / "drive").symlink_to(tmp_path / "unmounted")
+    missed = Missed()
+    assert [path.name for path in find_images(tmp_path, missed=missed)] == ["a.jpg"]
+    assert missed.folders == ["drive"]
+
+
 def test_lazy_and_a_vanished_folder_is_given_in_its_place(tmp_path: Path) -> None:
     grow(tmp_path, "a.jpg", "b/1.jpg", "c.jpg")
     walk = find_images(tmp_path)

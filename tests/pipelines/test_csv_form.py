@@ -38,6 +38,7 @@ REWRITTEN = {
     "all in quotes": (b'"image","t"\n"a.jpg",""\n', b'"image","t","caption"\n"a.jpg","","a cup"\n'),
     "some in quotes": (b'image,t\na.jpg,"x"\n', b'image,t,caption\na.jpg,"x",a cup\n'),
     "blanks and empty lines": (b"image , t\n\n a.jpg , x \n\n", b"image , t,caption\n\n a.jpg , x ,a cup\n\n"),
+    "rows of empty cells": (b'image,t\n,\n"",\na.jpg,x\n,\n', b'image,t,caption\n,,\n"",,\na.jpg,x,a cup\n,,\n'),
     "no last line end": (b"image,t\na.jpg,x", b"image,t,caption\na.jpg,x,a cup"),
     "carriage returns": (b"image,t\ra.jpg,x\r", b"image,t,caption\ra.jpg,x,a cup\r"),
     "a cell of two lines": (b'image,t\r\na.jpg,"1\n2"\r\n', b'image,t,caption\r\na.jpg,"1\n2",a cup\r\n'),
@@ -55,6 +56,8 @@ def test_csv(tmp_path: Path, kind: str) -> None:
 def test_utf_16(tmp_path: Path, encoding: str) -> None:
     content, expected = "\ufeffimage,t\r\na.jpg,\xe9\r\n", "\ufeffimage,t,caption\r\na.jpg,\xe9,a cup\r\n"
     assert fill(tmp_path / "t.csv", content.encode(encoding), CUP) == expected.encode(encoding)
+    unmarked = fill(tmp_path / "t.csv", content[1:].encode(encoding), CUP)
+    assert unmarked == expected[1:].encode(encoding)
 
 
 def test_new_pictures_come_in_the_form_of_the_others(tmp_path: Path) -> None:

@@ -248,6 +248,19 @@ class TestPrune:
         assert counts(report) == (0, 0, 1, 1, 0)
         assert ids(index) == ["p0", "p1", "p2", "x/2.png"]
 
+    def test_keeps_what_is_behind_a_link_whose_drive_is_missing(self, tmp_path: Path, index: LocalIndex) -> None:
+        shop, drive = tmp_path / "shop", tmp_path / "drive"
+        for path in (shop / "1.png", drive / "2.png"):
+            path.parent.mkdir()
+            path.write_bytes(drawn(1))
+        (shop / "far").symlink_to(drive)
+        ingest(open_source(shop), FakeEncoder(), index)
+        drive.rename(tmp_path / "unmounted")
+        report = ingest(open_source(shop), FakeEncoder(), index, prune=True)
+        assert (report.removed, ids(index)) == (0, ["1.png", "far/2.png"])
+        (notice,) = report.notices
+        assert notice.startswith("1 record was kept, as pictures may still be there: far could not be listed")
+
     def test_keeps_what_failed_but_is_there(self, index: LocalIndex) -> None:
         ingest(products(3), FakeEncoder(), index)
         now: list[Entry] = [replace(products(1)[0], picture=b""), Outcome("p1", "no picture")]

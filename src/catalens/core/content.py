@@ -120,7 +120,7 @@ def _from_file(path: str, max_bytes: int) -> bytes:
     except FileNotFoundError as error:
         raise ImageError(f"{shown}: no such file, nor is it base64 text or a data: address of a picture") from error
     except (OSError, ValueError) as error:
-        raise ImageError(f"{shown!r}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise ImageError(f"{shown}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     _check_size(len(content), shown, max_bytes)
     return content
 

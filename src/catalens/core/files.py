@@ -21,6 +21,8 @@ LFS_POINTER = b"version https://git-lfs"
 IS_POINTER = "is a Git LFS pointer and not the file itself; run `git lfs pull`"
 _LONGEST_NAME = 255
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_UNMARKED: dict[tuple[bool, ...], str] = {(False, True) * 2: "utf-16-le", (True, False) * 2: "utf-16-be"}
+"""Which of a text's first four bytes are zero → its encoding."""
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space, or name a file on another disk",
     errno.EDQUOT: "the disk quota is used up; free some space, or name a file on another disk",
@@ -178,13 +180,16 @@ def read_bytes(path: Path) -> bytes:
 
 
 def split_mark(content: bytes) -> tuple[bytes, str]:
-    r"""Return the byte order mark that a text file begins with, and the encoding that it means; none means UTF-8.
+    r"""Return the byte order mark that a text file begins with, and the encoding that it means.
 
-    >>> split_mark(b"\xff\xfea\x00"), split_mark(b"a")
-    ((b'\xff\xfe', 'utf-16-le'), (b'', 'utf-8'))
+    Without a mark, zeros between the first letters mean UTF-16, and anything else UTF-8.
+
+    >>> split_mark(b"\xff\xfea\x00"), split_mark(b"a"), split_mark(b"i\x00d\x00")
+    ((b'\xff\xfe', 'utf-16-le'), (b'', 'utf-8'), (b'', 'utf-16-le'))
     """
     mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
-    return mark, _MARKS.get(mark, "utf-8")
+    is_zero = [byte == 0 for byte in content[:4]]
+    return mark, _MARKS.get(mark) or _UNMARKED.get(tuple(is_zero), "utf-8")
 
 
 def read_text(path: Path) -> str:

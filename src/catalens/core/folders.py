@@ -37,7 +37,8 @@ class Missed:
     """What a walk passed over, filled during the walk.
 
     Attributes:
-        folders: sub-folders that could not be listed, relative to the root, with / between their parts.
+        folders: sub-folders that could not be listed, relative to the root, with / between their parts; links that
+            lead nowhere are among them, as to a drive that is missing.
         empty: sub-folders with nothing in them, as a mount point is while its drive is missing.
         passed_over: number of image files of each ending that is not read.
     """
@@ -107,6 +108,8 @@ class _Walk:
         for entry in entries:
             path = Path(entry.path)
             if not _is_dir(entry):
+                if entry.is_symlink() and not os.path.exists(path):  # noqa: PTH110 - never raises, even in a loop
+                    self.missed.folders.append(path.relative_to(self.root).as_posix())
                 if self._is_image(path):
                     yield path
             elif recursive:

@@ -16,6 +16,8 @@ from catalens.core.files import split_mark
 _UTF16 = ("utf-16-le", "utf-16-be")
 _SEPARATOR_LINE = re.compile(r"""["']?sep=.["']?\s*""", re.IGNORECASE)
 
+_EMPTY_CELL = re.compile(r'\s*|"\s*"\s*')
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -42,7 +44,7 @@ class CsvForm:
         encoding: of cells that are put in.
         before: what stands before the header: a byte order mark, a line `sep=;`.
         header: names of the columns.
-        rows: below the header; a row of one empty cell is an empty line.
+        rows: below the header; one of one empty cell is an empty line.
         quotes_all: every name in the header stands in quotes.
     """
 
@@ -69,8 +71,8 @@ class CsvForm:
         return quoted if self.encoding in _UTF16 else quoted.encode(self.encoding).decode("latin-1")
 
     def filled_rows(self) -> Iterator[int]:
-        """Return the places of the rows that are no empty lines."""
-        return (at for at, row in enumerate(self.rows) if row.cells != ("",))
+        """Return the places of the rows that are no empty lines, nor of empty cells only."""
+        return (at for at, row in enumerate(self.rows) if not all(map(_EMPTY_CELL.fullmatch, row.cells)))
 
     def edit(self, at: int, changed: Mapping[int, str], added: Sequence[str]) -> None:
         """Change cells of a row, and add some at its end."""

@@ -79,7 +79,7 @@ class Destination:
         where = [str(self.table)] if self.table is not None else []
         where += [f"{self.sidecar} files"] if self.sidecar is not None else []
         what = (self.text if self.text.isidentifier() else "result").removesuffix("s")
-        there = f"; {skipped} pictures had one already" if skipped else ""
+        there = f"; {skipped} {'picture' if skipped == 1 else 'pictures'} had one already" if skipped else ""
         return f"{' and '.join(where)}: {done} {what}{'' if done == 1 else 's'} written{there}" if where else ""
 
     def journal(self, job: object, pictures: Sequence[str], cache: Path | None) -> Journal | None:

@@ -24,6 +24,9 @@ from catalens.pipelines.output import OutputRow
 from catalens.pipelines.session import Session, SessionConfig
 from catalens.pipelines.stages import Values
 
+_NAMED = 3
+"""Folders that a notice names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
@@ -208,10 +211,7 @@ def _report(job: JobReport, output: IndexOutput, removed: int, plan: Pruning, so
     if isinstance(source, Source) and source.missed.notice:
         notices.append(source.missed.notice)
     if plan.kept:
-        notices.append(
-            f"{len(plan.kept)} records were kept: the folder of their pictures could not be listed, or is empty as "
-            "without its drive; delete the empty folder to forget them"
-        )
+        notices.append(_kept_notice(plan))
     return Report(
         added=output.counts["added"],
         updated=output.counts["updated"],
@@ -222,6 +222,16 @@ def _report(job: JobReport, output: IndexOutput, removed: int, plan: Pruning, so
         elapsed_s=job.elapsed_s,
         replaced=tuple(output.replaced),
         notices=tuple(notices),
+    )
+
+
+def _kept_notice(plan: Pruning) -> str:
+    """Return which records stay although their pictures were not met, and what would have them forgotten."""
+    whose = "1 record was" if len(plan.kept) == 1 else f"{len(plan.kept)} records were"
+    named = ", ".join(plan.hidden_in[:_NAMED]) + (" …" if len(plan.hidden_in) > _NAMED else "")
+    return (
+        f"{whose} kept, as pictures may still be there: {named} could not be listed, or is empty as without its "
+        "drive; delete it to forget them"
     )
 
 

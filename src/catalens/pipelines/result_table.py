@@ -18,7 +18,7 @@ import numpy as np
 
 from catalens.catalogue.sources.arrow import open_parquet
 from catalens.catalogue.sources.cells import each_picture, row_at
-from catalens.catalogue.sources.formats import SUFFIXES, is_compressed, is_table, table_kind, table_rows, table_suffix
+from catalens.catalogue.sources.formats import SUFFIXES, is_compressed, table_kind, table_rows, table_suffix
 from catalens.catalogue.sources.items import Row
 from catalens.catalogue.sources.text import csv_header
 from catalens.core.errors import InputError
@@ -65,7 +65,7 @@ class Table:
         Raises:
             InputError: an ending or columns that cannot be used, or a table there that cannot be read.
         """
-        if not is_table(path):
+        if table_suffix(path) not in SUFFIXES:
             raise InputError(f"{path} cannot be written as a table: give a name that ends in {', '.join(SUFFIXES)}")
         self._kind, self._is_array = table_kind(path), table_suffix(path) == ".json"
         self._identity = [column for column, value in columns.items() if value in _IDENTIFYING]
@@ -266,6 +266,9 @@ class Table:
                 if column in names[:old] and column not in self._identity and row.get(column) != before.get(column)
             }
             form.edit(at, changed, [form.cell(self._text(row, name)) for name in names[old:]])
+        for at, line in enumerate(form.rows):
+            if len(line.cells) == old > 1 and old < len(names):  # a row of empty cells stays as long as the others
+                form.edit(at, {}, [form.cell("")] * (len(names) - old))
         for row in self._rows[len(self._original) :]:
             form.append([form.cell(self._text(row, name)) for name in names])
         return form.content()

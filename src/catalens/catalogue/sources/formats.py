@@ -34,6 +34,9 @@ SUFFIXES: Mapping[str, Kind] = {
 }
 """What reads and writes a table, by its suffix; the delimiter of CSV is found, and JSON arrays are `jsonl`."""
 
+_WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
+"""Suffixes of what spreadsheet programs keep, which is not read."""
+
 
 def table_suffix(path: Path) -> str:
     """Return the suffix that tells a table's format, in lower case and without .gz.
@@ -50,12 +53,12 @@ def is_compressed(path: Path) -> bool:
 
 
 def is_table(path: Path) -> bool:
-    """Tell a table from a picture by its suffix.
+    """Tell a table from a picture by its suffix; a workbook is one too, which `table_kind` refuses.
 
     >>> [is_table(Path(name)) for name in ("a.ndjson", "a.tab.gz", "a.jpg", "a.gz")]
     [True, True, False, False]
     """
-    return table_suffix(path) in SUFFIXES
+    return table_suffix(path) in SUFFIXES or path.suffix.lower() in _WORKBOOKS
 
 
 def table_kind(path: Path) -> Kind:
@@ -66,6 +69,8 @@ def table_kind(path: Path) -> Kind:
     """
     if is_pointer(path):
         raise InputError(f"{path} {IS_POINTER}")
+    if path.suffix.lower() in _WORKBOOKS:
+        raise InputError(f"{path} is a spreadsheet's workbook, which is not read; save its sheet as CSV in UTF-8")
     kind = SUFFIXES.get(table_suffix(path))
     if kind is None:
         raise InputError(f"{path} is not a table that can be read; accepted are {', '.join(SUFFIXES)}")

@@ -165,6 +165,10 @@ def plain_file(path: Path) -> Path:
     if not os.path.isfile(path):  # noqa: PTH113 - unlike Path.is_file it never raises, whatever the name
         if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):  # noqa: PTH112 - never raises
             raise InputError(f"{path} is a folder that cannot be listed: permission denied; change its permissions")
+        if os.path.isdir(path.parent) and not os.access(path.parent, os.X_OK):  # noqa: PTH112 - never raises
+            raise InputError(
+                f"{path.parent} is a folder that cannot be entered: permission denied; change its permissions"
+            )
         if os.path.exists(path):  # noqa: PTH110 - never raises
             raise InputError(f"{path} is a folder, pipe or device; a picture is a plain file")
         raise InputError(f"there is no picture file {path}")

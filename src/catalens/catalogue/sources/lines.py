@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
 from catalens.core.confinement import check_allowed
+from catalens.core.files import split_mark
 
 BROKEN_FILE = (OSError, EOFError, zlib.error)
 """What reading a damaged file raises."""
@@ -19,7 +20,6 @@ BROKEN_FILE = (OSError, EOFError, zlib.error)
 MAX_LINE = 96 * 2**20
 """Characters: a picture of 64 MiB as base64 still fits, one endless line does not fill the memory."""
 
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PEEKED = 1 << 16
 _T = TypeVar("_T", str, bytes)
 
@@ -35,18 +35,19 @@ class LongLine(str):
 def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
     r"""Return the lines of a text file, line ends kept; one over `MAX_LINE` is a `LongLine`.
 
-    Without an encoding, a byte-order mark decides; else each line is UTF-8 or, where it is not but
-    looks like a western language, Windows-1252 (what spreadsheets write). What is neither keeps its
-    raw bytes as lone surrogates, which `Source` reports for the row that uses them. A file without a
-    single line feed in its first 64 KiB, but with carriage returns, has lines that end in \r.
+    Without an encoding, a byte-order mark or the zeros of UTF-16 decide; else each line is UTF-8 or,
+    where it is not but looks like a western language, Windows-1252 (what spreadsheets write). What is
+    neither keeps its raw bytes as lone surrogates, which `Source` reports for the row that uses them. A
+    file without a single line feed in its first 64 KiB, but with carriage returns, has lines that end in \r.
 
     Raises:
         OSError, EOFError, zlib.error: the file cannot be read on.
     """
     with open_bytes(path) as stream:
         start = stream.peek(_PEEKED)  # type: ignore[attr-defined]  # both streams have it
-        if encoding is None and start[:2] in _UTF16_MARKS:
-            encoding = "utf-16"
+        mark, found = split_mark(start[:4])
+        if encoding is None and found != "utf-8":
+            encoding = "utf-16" if mark else found
         if encoding is not None:
             with io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="") as text:
                 for line in _bounded(text.readline, ("\n", "\r")):

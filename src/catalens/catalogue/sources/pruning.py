@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalens.core.folders import Missed
 
@@ -21,11 +21,13 @@ class Pruning:
     Attributes:
         gone: ids to remove.
         kept: ids that were not met, but lie below a folder that could not be listed, or is empty.
+        hidden_in: these folders.
         refusal: why nothing is removed, as one sentence; None where `gone` can be.
     """
 
     gone: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    hidden_in: tuple[str, ...] = ()
     refusal: str | None = None
 
 
@@ -48,20 +50,26 @@ def plan_pruning(
     """
     ours = [one for one in known if one.startswith(prefix)]
     absent = [one for one in ours if one not in met]
-    hidden = tuple(f"{prefix}{folder}/" for folder in ([*missed.folders, *missed.empty] if missed else ()))
-    kept = tuple(one for one in absent if hidden and one.startswith(hidden))
-    gone = tuple(one for one in absent if not (hidden and one.startswith(hidden)))
+    folders = [*missed.folders, *missed.empty] if missed else []
+    hidden = tuple(f"{prefix}{folder}/" for folder in folders)
+    kept = tuple(one for one in absent if one.startswith(hidden))
+    gone = tuple(one for one in absent if not one.startswith(hidden))
+    hiding = tuple(
+        name for name, start in zip(folders, hidden, strict=True) if any(one.startswith(start) for one in kept)
+    )
+    certain = Pruning(kept=kept, hidden_in=hiding)
     if not gone:
-        return Pruning(kept=kept)
+        return certain
     if not set(met) - {""}:
-        return Pruning(kept=kept, refusal="the source is empty, so nothing was removed from the index")
+        return replace(certain, refusal="the source is empty, so nothing was removed from the index")
     if "" in met:
         reason = f"{len(gone)} records were not met, but some rows had no readable id, so nothing was removed"
-        return Pruning(kept=kept, refusal=reason)
+        return replace(certain, refusal=reason)
     if len(gone) > max(_FEW, max_share * len(ours)):
         reason = (
             f"{len(gone)} of {len(ours)} records would be removed, more than {max_share:.0%}, so none was; "
-            "if the pictures are really gone and no drive is missing, allow a larger share"
+            "if the pictures are really gone and no drive is missing, allow a larger share: "
+            f"--prune-more-than {-(-100 * len(gone) // len(ours)) / 100:.2f}, or prune= in Python"
         )
-        return Pruning(kept=kept, refusal=reason)
-    return Pruning(gone, kept)
+        return replace(certain, refusal=reason)
+    return replace(certain, gone=gone)

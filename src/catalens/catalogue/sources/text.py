@@ -95,7 +95,8 @@ def csv_rows(path: Path, encoding: str | None = None, *, repair: Repair | None =
     header, delimiter = csv_header(path, encoding)
     records = _records(path, encoding, _dialect(path, encoding))
     next(records)
-    filled = (record for record in records if record[1] or record[2])  # an empty line is not a row
+    # An empty line is not a row, nor is one of empty cells, such as spreadsheets leave below a table.
+    filled = (record for record in records if any(cell.strip() for cell in record[1]) or record[2])
     for number, (place, cells, error) in enumerate(filled):
         if error is None and len(cells) != len(header) and repair is not None:
             cells = repair(header, cells)
