@@ -183,10 +183,30 @@ class TestModes:
         depths = Image.fromarray(np.array([[-300, -172.5, -45, np.nan]], dtype=np.float32))
         assert np.asarray(read_image(encode(depths, "TIFF")))[0, :3, 0].tolist() == [0, 128, 255]
 
-    @pytest.mark.parametrize(("white", "shown"), [(1023, 255), (4095, 255), (4096, 16), (65535, 255), (200, 1)])
+    @pytest.mark.parametrize(
+        ("white", "shown"), [(1023, 255), (4095, 255), (4096, 16), (65535, 255), (200, 200), (1, 0)]
+    )
     def test_a_tiff_of_few_bits_is_not_black(self, white: int, shown: int) -> None:
         grey = Image.fromarray(np.array([[0, white]], dtype=np.uint16))
         assert np.asarray(read_image(encode(grey, "TIFF")))[0, :, 0].tolist() == [0, shown]
+
+    def test_a_16_bit_tiff_in_which_zero_is_white(self) -> None:
+        content = bytearray(encode(Image.fromarray(np.array([[0, 65535]], dtype=np.uint16)), "TIFF"))
+        content[content.index(struct.pack("<HHI", 262, 3, 1)) + 8] = 0
+        assert np.asarray(read_image(bytes(content)))[0, :, 0].tolist() == [255, 0]
+
+    def test_a_few_far_brighter_pixels_leave_the_others_visible(self) -> None:
+        values = np.tile(np.linspace(0, 3000, 100, dtype=np.float32), (100, 1))
+        values[0, 0] = 3.4e38
+        shown = np.asarray(read_image(encode(Image.fromarray(values), "TIFF")))[:, :, 0]
+        assert (shown[0, 0], shown[50, 0], shown[50, 99]) == (255, 0, 255)
+        assert 120 < shown[50, 50] < 136
+
+    def test_a_tiff_of_another_kind_is_named(self) -> None:
+        content = bytearray(encode(Image.fromarray(np.zeros((2, 2), dtype=np.float32)), "TIFF"))
+        content[content.index(struct.pack("<HHI", 258, 3, 1)) + 8] = 64  # bits of a pixel
+        with pytest.raises(ImageError, match=r"16- or 64-bit floats.*save it as 8- or 16-bit grey or RGB"):
+            read_image(bytes(content))
 
     def test_jpeg_2000_is_read(self) -> None:
         colours = Image.new("RGB", (40, 30), (200, 30, 60))
@@ -328,9 +348,14 @@ class TestCutShort:
         result = read_image(content[: len(content) * 9 // 10], name="upload.jpg")
         assert difference(result.crop((0, 0, 256, 200)), scene(256, 256).crop((0, 0, 256, 200))) < 2
         assert [record.getMessage() for record in caplog.records] == [
-            f"upload.jpg: the file is cut short; {caplog.records[0].args[1]} % of its rows are missing"  # type: ignore[index]
+            f"upload.jpg: the file is cut short; at most {caplog.records[0].args[1]} % of its rows are missing"  # type: ignore[index]
         ]
         assert 5 <= caplog.records[0].args[1] <= 20  # type: ignore[index, operator]
+
+    def test_a_progressive_one_may_lack_details_only(self, caplog: pytest.LogCaptureFixture) -> None:
+        content = encode(scene(256, 256), "JPEG", quality=95, progressive=True)
+        assert difference(read_image(content[: len(content) * 8 // 10], name="a.jpg"), scene(256, 256)) < 9
+        assert caplog.messages == ["a.jpg: the file is cut short; the picture may lack details"]
 
     def test_less_than_half_of_it_is_refused(self, caplog: pytest.LogCaptureFixture) -> None:
         content = encode(scene(256, 256), "JPEG", quality=95)

@@ -34,8 +34,13 @@ __all__ = ["ACCEPTED", "DEFAULT_LIMITS", "Limits", "Source", "picture_format", "
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | NDArray[Any]
 """A path, the content of a file, base64 text, a `data:` address, a Pillow image, or an array (see `array_to_image`)."""
 
-ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
+ACCEPTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000, AVIF or HEIC"
 
+_OTHER_TIFF = (
+    "begins as TIFF, but its header is broken or cut short, or its pixels are of a kind that is not read (16- or "
+    "64-bit floats, colours as floats, more than four channels, a camera's raw format); save it as 8- or 16-bit grey "
+    "or RGB"
+)
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -138,7 +143,10 @@ def _read_content(content: bytes, at_least: tuple[int, int] | None, limits: Limi
     missing = missing_rows(image)
     if missing > image.height // 2:
         raise ImageError(f"{name}: the picture is cut short: more than half of its rows are missing; save it again")
-    _log.warning("%s: the file is cut short; %d %% of its rows are missing", name, 100 * missing // image.height)
+    if percent := 100 * missing // image.height:
+        _log.warning("%s: the file is cut short; at most %d %% of its rows are missing", name, percent)
+    else:  # a progressive JPEG has every row early, and its details late
+        _log.warning("%s: the file is cut short; the picture may lack details", name)
     return image
 
 
@@ -176,6 +184,8 @@ def _open(content: bytes, name: str, limits: Limits) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name}: over the limit of {limits.max_pixels:,} pixels ({error})") from error
     except Exception as error:  # Pillow's parsers promise no kind of error over broken bytes
+        if kind == "TIFF":
+            raise ImageError(f"{name}: {_OTHER_TIFF}") from error
         raise ImageError(f"{name}: begins as {kind}, but its header is broken or cut short") from error
     _check_size(image.size, name, limits, int(limits.max_pixels * _SHARE_OF_PIXELS.get(kind, 1)))
     return image

@@ -14,7 +14,10 @@ from catalens.core.errors import ImageError
 from catalens.core.image_structure import orientation_in
 
 _EXIF_ORIENTATION = 0x0112
+_TIFF_PHOTOMETRIC = 262
 _TIFF_SAMPLE_FORMAT = 339
+_ORDINARY, _FAR_BRIGHTER = 0.99, 100
+"""Share of the pixels that decide what white is, where the brightest is a hundred times as bright."""
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
 _KEPT_PIXELS = 4_000_000
@@ -189,17 +192,26 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         return image
     array = np.asarray(image)
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        # 10 and 12 bits in a 16-bit TIFF, as cameras of microscopes write, would come out black.
-        few = [full for full in (1023, 4095) if image.format == "TIFF" and 255 < array.max() <= full]
-        return Image.fromarray(_scaled(array, few[0] if few else 65535))
+        # 8, 10 and 12 bits in a 16-bit TIFF, as cameras of microscopes write, would come out black.
+        few = [full for full in (255, 1023, 4095) if image.format == "TIFF" and 1 < array.max() <= full]
+        grey = _scaled(array, few[0] if few else 65535)
+        return Image.fromarray(255 - grey if _is_negative(image) else grey)
     if image.mode == "I" and _is_unsigned(image):
         array = array.view(np.uint32)
-    # Nothing in such a file states what white is: 1 and 255 are usual, beyond them it is the brightest pixel.
+    # Nothing in such a file states what white is: 1 and 255 are usual, beyond them it is the brightest pixel, but
+    # for a few that are far brighter than all others: defects of a sensor, or marks for "no data".
     finite = array[np.isfinite(array)]
     if finite.size and finite.min() < finite.max() <= 0:  # depths, logarithms: nothing but black otherwise
         array, finite = array - finite.min(), finite - finite.min()
     brightest = float(finite.max(initial=0))
+    if brightest > 255 and 0 < (most := float(np.quantile(finite, _ORDINARY))) < brightest / _FAR_BRIGHTER:
+        brightest = most
     return Image.fromarray(_scaled(array, next((full for full in (1, 255) if brightest <= full), brightest)))
+
+
+def _is_negative(image: Image.Image) -> bool:
+    """Return whether zero means white in a TIFF; Pillow turns pixels of 8 bits alone."""
+    return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_TIFF_PHOTOMETRIC) == 0
 
 
 def _is_unsigned(image: Image.Image) -> bool:
