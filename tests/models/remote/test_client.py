@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import socket
 import threading
@@ -63,6 +64,12 @@ def captioned(server: Server, *bodies: dict[str, Any], max_tokens: int = 40) -> 
         ("[THINK]A cat?[/THINK]A cat on a sofa.", {}),
         ("<seed:think>A cat?</seed:think>A cat on a sofa.", {}),
         ("<|channel|>analysis<|message|>A cat?<|end|><|channel|>final<|message|>A cat on a sofa.", {}),
+        ("<|channel>thought\nA cat?<channel|>A cat on a sofa.", {}),
+        ("analysisThe user wants a caption.assistantfinalA cat on a sofa.", {}),
+        ("<answer>\nA cat on a sofa.\n</answer>", {}),
+        ("## Caption\n\nA cat on a sofa.", {}),
+        ("**Caption**\nA cat on a sofa.", {}),
+        ("A cat on a sofa.\n\nLet me know if you need anything else!", {}),
         ("Here are two options:\n\n1. A cat on a sofa.\n2. A sofa with a cat.", {}),
     ],
 )
@@ -71,7 +78,17 @@ def test_a_caption_is_the_caption_alone(server: Server, content: object, more: d
 
 
 @pytest.mark.parametrize(
-    "text", ["a cat that is sure: yes", "Sure.", "blue_and_white shoes", "5 * 3 * 2", "here, a cat"]
+    "text",
+    [
+        "a cat that is sure: yes",
+        "Sure.",
+        "blue_and_white shoes",
+        "5 * 3 * 2",
+        "here, a cat",
+        "Feel free to enter",
+        "<b>SALE</b>",
+        "analysis of a blood sample",
+    ],
 )
 def test_a_plain_text_stays_as_it_is(text: str) -> None:
     assert plain_reply(text) == text
@@ -112,6 +129,7 @@ def test_a_text_that_is_cut_again_is_refused(server: Server, cut: str, message: 
         "I cannot help with this request.",
         "I'm unable to view images.",
         "As an AI model, I can't describe people.",
+        "Sorry, I can't tell who is in the picture.",
     ],
 )
 def test_a_refusal_is_a_failure_with_its_text(server: Server, refusal: str) -> None:
@@ -123,6 +141,43 @@ def test_a_refusal_is_a_failure_with_its_text(server: Server, refusal: str) -> N
 @pytest.mark.parametrize("text", ["I see a cat.", "It can't be read.", "Sorry state of a shoe", "I can read 'help'."])
 def test_an_answer_is_not_taken_for_a_refusal(text: str) -> None:
     assert read_choice({"message": {"content": text}}).refusal is None
+
+
+def test_a_filter_that_leaves_no_text_is_named(server: Server) -> None:
+    with pytest.raises(AnswerError, match="refused: finish reason 'content_filter'"):
+        captioned(server, completion("", "content_filter"))
+
+
+def test_a_stream_that_was_not_asked_for_is_put_together(server: Server) -> None:
+    pieces = [{"delta": {"role": "assistant"}}, {"delta": {"content": "A cat "}}, {"delta": {"content": "on a sofa."}}]
+    events = [{"choices": [{"index": 0, **piece}]} for piece in [*pieces, {"delta": {}, "finish_reason": "stop"}]]
+    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in [*events, {"choices": [], "usage": {}}])
+    server.replies += [Reply(200, f"{stream}data: [DONE]\n\n".encode())]
+    assert captioned(server) == "A cat on a sofa."
+    server.replies += [Reply(200, b'data: {"error": {"message": "out of memory"}}\n\n')]
+    with pytest.raises(AnswerError, match="no chat completion but: 'out of memory'"):
+        captioned(server)
+
+
+def test_a_page_in_place_of_json_is_named_by_its_title(server: Server) -> None:
+    server.replies += [Reply(200, b"<!DOCTYPE html>\n<html><head><title>Sign\nin</title></head></html>")]
+    with pytest.raises(AnswerError, match=r"returned no JSON but a page \('Sign in'\)"):
+        captioned(server)
+    server.replies += [Reply(404, b"<html><head><title>404 Not Found</title></head></html>")]
+    with pytest.raises(ModelError, match="HTTP 404: '404 Not Found'; check the address"):
+        captioned(server)
+
+
+def test_a_byte_order_mark_is_not_part_of_a_reply(server: Server) -> None:
+    server.replies += [Reply(200, b"\xef\xbb\xbf" + json.dumps(completion("A cat.")).encode())]
+    assert captioned(server) == "A cat."
+
+
+def test_an_account_without_credit_is_not_waited_for(server: Server) -> None:
+    server.replies += [Reply(429, {"error": {"message": "no credit", "code": "insufficient_quota"}})]
+    with pytest.raises(ModelError, match="HTTP 429: 'no credit'; its quota or credit is used up"):
+        captioned(server)
+    assert len(server.asked) == 1
 
 
 def test_reasoning_alone_is_no_answer(server: Server) -> None:
@@ -138,6 +193,7 @@ def test_reasoning_alone_is_no_answer(server: Server) -> None:
         {"error": "model 'm' not found"},
         {"detail": "model 'm' not found"},
         {"object": "error", "message": "model 'm' not found"},
+        {"errors": [{"message": "model 'm' not found"}]},
     ],
 )
 def test_the_server_s_own_message_is_kept(server: Server, body: dict[str, Any]) -> None:

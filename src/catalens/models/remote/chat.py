@@ -12,7 +12,7 @@ import httpx
 from catalens.core.errors import AnswerError, InputError, ModelError
 from catalens.core.redaction import redact
 from catalens.models.addresses import shown
-from catalens.models.remote.replies import Choice, error_message, read_choice
+from catalens.models.remote.replies import Choice, error_message, join_stream, page_title, read_choice
 from catalens.models.remote.retry import BusyError, retry_after_s, with_retry
 from catalens.models.remote.transport import MAX_BODY_BYTES, DeadlineError, Response, TooLargeError, parse, post
 
@@ -22,6 +22,8 @@ _NEXT_STEP: Mapping[int, str] = {
     404: "check the address, which usually ends in /v1, and the model's name",
     413: "the request is too large for the server",
 }
+_NO_QUOTA = "insufficient_quota"
+"""OpenAI's code for an account without credit, for which no waiting helps."""
 _SHOWN = 200
 """Characters of a server's message or a model's text in an error."""
 _FAILED = frozenset({500, 502, 504})
@@ -96,9 +98,11 @@ class ChatClient:
         request = {"model": self._model, **body}
         response = with_retry(lambda: self._post(request, max_tokens), what=self.name, sleep=self._sleep)
         try:
-            value = parse(response.text)
+            value = join_stream(response.text) if response.text.startswith("data:") else parse(response.text)
         except ValueError as error:
-            message = f"{self.name} returned no JSON; is this the address of a chat completions server?"
+            title = page_title(response.text)
+            told = f" but a page ({self._safe(title)!r})" if title else ""
+            message = f"{self.name} returned no JSON{told}; is this the address of a chat completions server?"
             raise AnswerError(message) from error
         choices = value.get("choices") if isinstance(value, Mapping) else None
         if not isinstance(choices, list) or not choices:
@@ -140,6 +144,8 @@ class ChatClient:
         if response.status == 200:
             return response
         said = self._error_text(response)
+        if response.status == 429 and _NO_QUOTA in response.text:
+            raise ModelError(f"{self.name} answered HTTP 429: {said!r}; its quota or credit is used up")
         if response.status == 429 or response.status >= 500:
             reason = f"HTTP {response.status}{f': {said!r}' if said else ''}"
             pause_s = retry_after_s(response.headers.get("retry-after"))
@@ -168,7 +174,7 @@ class ChatClient:
             said = error_message(parse(response.text))
         except ValueError:
             said = None
-        return self._safe(said or response.text.strip())
+        return self._safe(said or page_title(response.text) or response.text.strip())
 
     def _safe(self, text: str) -> str:
         return redact(text, self._secrets)[:_SHOWN]

@@ -14,19 +14,21 @@ _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 _NAME = "(?:seed:)?(?:think|thinking|thought|reasoning)"
 _OPENED, _CLOSED = (rf"(?:<{slash}{_NAME}>|◁{slash}{_NAME}▷|\[{slash}{_NAME}\])" for slash in ("", "/"))
 """Tags around reasoning: `<think>` of most models, `◁think▷` of Kimi-VL, `[THINK]` of Magistral."""
-_WHOLE = re.compile(rf"(?is){_OPENED}.*?{_CLOSED}")
+_WHOLE = re.compile(rf"(?is){_OPENED}.*?{_CLOSED}|<\|channel>\s*thought.*?<channel\|>")
 _BEFORE_END = re.compile(rf"(?is)^.*{_CLOSED}")
 """Templates that open the reasoning within the prompt leave the closing tag alone in the reply."""
-_UNCLOSED = re.compile(rf"(?is)(?:{_OPENED}|<\|channel\|>\s*analysis).*$")
-_FINAL = re.compile(r"(?s)^.*<\|channel\|>\s*final\s*<\|message\|>")
-"""gpt-oss writes its reasoning and its text into channels."""
+_UNCLOSED = re.compile(rf"(?is)(?:{_OPENED}|<\|channel\|>\s*analysis|<\|channel>\s*thought).*$")
+_FINAL = re.compile(r"(?s)^(?:.*<\|channel\|>\s*final\s*<\|message\|>|analysis.*assistantfinal)")
+"""gpt-oss writes its reasoning and its text into channels, whose marks some servers drop; Gemma 4 has its own marks."""
 _REFUSAL = re.compile(
     r"""(?ix)^(?:(?:i['’]?m|i\ am)\ (?:so\ )?sorry|sorry|i\ apologi[sz]e|unfortunately)?[,.;!]?\s*(?:but\ )?
     (?:as\ an\ ai[^,.]{0,40},\s*)?
     i(?:\ (?:can(?:not|['’]?t)|am\ (?:unable|not\ able)\ to|won['’]?t|will\ not)|['’]m\ (?:unable|not\ able)\ to)\s+
     (?:(?:assist|help|comply|provide|fulfil|fulfill)\b
        |(?:see|view|access|process|analy[sz]e|describe|identify)\s+(?:the\ |any\ |this\ |that\ |your\ )?
-        (?:image|picture|photo|person|people)s?\b)""",
+        (?:image|picture|photo|person|people)s?\b)
+    |^(?:(?:i['’]?m|i\ am)\ (?:so\ |very\ )?)?sorry[,.;!]?\s*(?:but\ )?
+     i(?:\ (?:can(?:not|['’]?t)|am\ (?:unable|not\ able)\ to)|['’]m\ (?:unable|not\ able)\ to)\b""",
 )
 _LEAD_IN = re.compile(
     r"""(?ix)^(?:(?:sure|certainly|of\ course|absolutely|okay|ok|great)(?:\ thing)?[!.,]+\s*)?
@@ -34,6 +36,15 @@ _LEAD_IN = re.compile(
        |(?:the\ )?(?:image\ |picture\ )?(?:caption|description|answer)\s*:\s*)""",
 )
 _AGREEMENT = re.compile(r"(?i)^(?:sure|certainly|of course|absolutely|okay|ok)(?: thing)?[!.]+\s+")
+_TITLE = re.compile(
+    r"(?i)^(?:#{1,6}[ \t]*|\*\*|__)(?:image |picture )?(?:caption|description|answer)(?:\*\*|__)?:?[ \t]*\n+"
+)
+_WRAPPED = re.compile(r"(?is)^<(answer|final_answer|caption|description|output|response)>(.*?)(?:</\1>)?$")
+_CLOSING = re.compile(
+    r"""(?ix)(?<=[.!?"”*`])\s+(?:let\ me\ know\ if|i\ hope\ (?:this|that)\ helps|feel\ free\ to\ (?:ask|reach)
+    |would\ you\ like\ me\ to|is\ there\ anything\ else)\b[^\n]*$"""
+)
+"""What assistants say after the text."""
 _FENCE = re.compile(r"(?s)^```[\w-]*\n(.*?)\n?```$")
 _HEADING = re.compile(r"(?m)^(?:#{1,6}|[-*•])\s+")
 _OPTIONS = re.compile(r"(?s)^1[.)]\s+(.+?)\s*\n\s*2[.)]\s.*$")
@@ -75,7 +86,7 @@ def read_choice(raw: object) -> Choice:
     text = without_reasoning(whole)
     refusal = message.get("refusal")
     if refusal is None and reason == "content_filter":
-        refusal = text
+        refusal = text or "finish reason 'content_filter'"
     if refusal is None and _REFUSAL.match(text):
         refusal = text
     refused = None if refusal is None else str(refusal).strip()
@@ -107,7 +118,8 @@ def plain_reply(text: str) -> str:
     plain = text.strip()
     for _ in range(3):  # quotes within bold, a lead-in within a code fence
         before = plain
-        plain = _HEADING.sub("", _OPTIONS.sub(r"\1", _FENCE.sub(r"\1", plain))).strip()
+        plain = _WRAPPED.sub(r"\2", _CLOSING.sub("", plain)).strip()
+        plain = _HEADING.sub("", _OPTIONS.sub(r"\1", _TITLE.sub("", _FENCE.sub(r"\1", plain)))).strip()
         plain = _BOLD.sub(r"\2", plain)
         plain = _AGREEMENT.sub("", _LEAD_IN.sub("", plain)).strip() or before
         if len(plain) > 1 and _QUOTES.get(plain[0]) == plain[-1] and plain[-1] not in plain[1:-1]:
@@ -134,11 +146,52 @@ def error_message(value: object) -> str | None:
         return None
     for key in ("error", "message", "detail", "errors"):
         found = value.get(key)
-        if isinstance(found, Mapping):
-            found = found.get("message") or found.get("detail") or found.get("code")
-        if found:
-            return str(found).strip()
+        several = found if isinstance(found, list) else [found]
+        if said := "; ".join(str(text).strip() for each in several if (text := _error_in(each))):
+            return said
     return None
+
+
+def _error_in(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    said = value.get("message") or value.get("detail") or value.get("msg") or value.get("code")
+    where = value.get("loc")  # FastAPI names the field
+    return f"{'.'.join(map(str, where))}: {said}" if isinstance(where, list) else said
+
+
+def page_title(text: str) -> str | None:
+    """Return the title of an HTML page, such as a proxy's or a login's; None if the text is no page.
+
+    >>> page_title("<html><head><title>502 Bad Gateway</title></head></html>")
+    '502 Bad Gateway'
+    """
+    if not re.match(r"(?i)\s*<(?:!doctype html|html)\b", text):
+        return None
+    found = re.search(r"(?is)<title[^>]*>(.*?)</title>", text)
+    return " ".join(found[1].split()) if found else "no title"
+
+
+def join_stream(text: str) -> object:
+    """Return the chat completion that events sent piece by piece make up, as servers answer that always stream.
+
+    Raises:
+        ValueError: the text is no stream of events with JSON.
+    """
+    lines = (line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:"))
+    events = [event for line in lines if line != "[DONE]" and isinstance(event := parse_json(line), Mapping)]
+    if not events:
+        raise ValueError("no events with data")
+    choices: dict[object, dict[str, Any]] = {}
+    for event in events:
+        if not isinstance(pieces := event.get("choices"), list):
+            return event
+        for piece in pieces:
+            if isinstance(piece, Mapping) and isinstance(delta := piece.get("delta"), Mapping):
+                choice = choices.setdefault(piece.get("index"), {"message": {"content": ""}, "finish_reason": None})
+                choice["message"]["content"] += _content(delta.get("content"))
+                choice["finish_reason"] = piece.get("finish_reason") or choice["finish_reason"]
+    return {"choices": list(choices.values())}
 
 
 def _content(content: object) -> str:

@@ -67,7 +67,7 @@ def post(
     try:
         with deadline, client.stream("POST", url, json=body, **more) as response:
             content = _content(response, deadline)
-            return Response(response.status_code, response.headers, content.decode("utf-8", "replace"))
+            return Response(response.status_code, response.headers, content.decode("utf-8-sig", "replace"))
     except httpx.TimeoutException as error:
         raise DeadlineError from error
     except TooLargeError:
