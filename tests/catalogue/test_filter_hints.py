@@ -14,7 +14,8 @@ from catalens.core.types import Record
 RECORDS = [
     Record("1", "", {"size": "XL", "price": 12.5, "new": True, "title": "Tee"}),
     Record("2", "", {"size": "10", "price": 9, "mixed": 1}),
-    Record("3", "", {"mixed": "a"}),
+    Record("3", "", {"mixed": "a", "cost": "€ 12,50", "share": "20 %", "weight": "1.5kg", "on": "2024-01-05"}),
+    Record("4", "", {"sold": "TRUE"}),
 ]
 
 
@@ -26,6 +27,12 @@ RECORDS = [
         ("price in ('9', '10')", "never matches.*without quotes, 9"),
         ("new = 1", "'new' holds true and false, such as True.*true or false without quotes"),
         ("price contains '9'", "'price' holds numbers"),
+        ("cost < 20", "such as '€ 12,50'.*a number with a currency or unit is text: put the bare number into"),
+        ("share > 10 and cost exists", "'share' holds text.*currency or unit is text"),
+        ("weight > 1", "'weight' holds text.*currency or unit is text"),
+        ("on < 2024", 'such as .2024-01-05.*write the value in quotes, as in "2024-01-05"'),
+        ("sold = true", 'write the value in quotes, "TRUE"'),
+        ("size = true", 'write the value in quotes, "true"'),
         ("Prize < 20", "no record has a field 'Prize'; there are: price, "),
         ("colour is missing", "no record has a field 'colour'"),
     ],

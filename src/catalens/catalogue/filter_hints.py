@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -11,6 +12,10 @@ from catalens.core.filters import Compare, Filter, Kind, Leaf, Like, OneOf, kind
 from catalens.core.types import FieldValue, Record
 
 _MOST = 10
+_DATE = re.compile(r"\d{4}-\d\d")
+_SIGN = r"(?:[^\w\s]{1,2}|[A-Za-z]{1,4})"
+_AMOUNT = re.compile(rf"\s*(?:{_SIGN}\s*\d[\d.,' ]*|\d[\d.,' ]*{_SIGN})\s*")
+"""A number with a sign or unit on one side."""
 _NAMES: dict[Kind, str] = {"text": "text", "number": "numbers", "truth": "true and false"}
 
 
@@ -77,22 +82,33 @@ def _kinds(leaf: Leaf) -> set[Kind] | None:
 
 
 def _across(leaf: Leaf, kinds: set[Kind], held: _Held) -> str:
-    kind, example = next(iter(held.examples.items()))
+    example = next(iter(held.examples.values()))
     has = f"{leaf.field!r} holds {' and '.join(_NAMES[each] for each in held.examples)}, such as {example!r}"
     needs = " or ".join(_NAMES[each] for each in sorted(kinds))
-    cure = _cure(leaf, kind)
+    cure = _cure(leaf, example)
     return f"{has}, and is compared with {needs}, which never matches{f'; {cure}' if cure else ''}"
 
 
-def _cure(leaf: Leaf, kind: Kind) -> str | None:
-    """Return how to compare with values of a kind; None where that would mean something else."""
-    if kind == "truth":
+def _cure(leaf: Leaf, example: FieldValue) -> str | None:
+    """Return how to compare with values such as the example; None where that would mean something else."""
+    if isinstance(example, bool):
         return "write true or false without quotes"
-    if kind == "text":
-        in_order = isinstance(leaf, Compare) and leaf.operator not in ("=", "!=")
-        return None if in_order else f'write the value in quotes, "{_shown(leaf)}"'
+    if isinstance(example, str):
+        if isinstance(leaf, Compare) and leaf.operator not in ("=", "!="):
+            return _cure_of_order(example)
+        value = str(_shown(leaf))
+        return f'write the value in quotes, "{example if example.lower() == value.lower() else value.lower()}"'
     number = cell_value(str(_shown(leaf)), "point")
     return None if number is None or isinstance(number, str) else f"write the value without quotes, {number}"
+
+
+def _cure_of_order(example: str) -> str | None:
+    """Return how to order texts such as the example, where they stand for dates or amounts."""
+    if _DATE.match(example):
+        return f'write the value in quotes, as in "{example}"'
+    if _AMOUNT.fullmatch(example):
+        return "a number with a currency or unit is text: put the bare number into the source, and add it again"
+    return None
 
 
 def _shown(leaf: Leaf) -> FieldValue:

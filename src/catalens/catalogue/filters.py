@@ -43,6 +43,16 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _KEYWORDS = frozenset({"and", "or", "not", "in", "between", "exists", "true", "false"})
+_REASONS = {
+    re.compile(r"(?<=\d),\d"): "write decimals with a point",
+    re.compile(r"(?<=\d)-\d"): "a date is text, which needs quotes",
+    re.compile(r"[$€£¥%]"): "write a number without its currency or percent sign",
+    re.compile(r"[“”„‘’«»]"): "write straight quotes",
+    re.compile(r"(?<=<)>"): "write != for 'not equal'",
+    re.compile(r"&"): "write 'and'",
+    re.compile(r"\|"): "write 'or'",
+}
+"""What people write who know another notation, where it cannot be read → what is meant."""
 _Comparison: TypeAlias = Callable[[FieldValue], Filter]
 _MAX_DEPTH = 50
 _MAX_CONDITIONS = 500
@@ -190,12 +200,13 @@ class _Parser:
         if self._take_if("like"):
             return Like(field, self._pattern())
         return self._refuse(
-            "=, !=, <, <=, >, >=, 'in', 'between', 'contains', 'like', 'exists', 'is', or 'not' before one"
+            "=, !=, <, <=, >, >=, 'in', 'between', 'contains', 'like', 'exists', 'is', or 'not' before one",
+            "a field name of several words needs quotes" if self._next.kind == "word" else "",
         )
 
     def _pattern(self) -> str:
         if self._next.kind != "text":
-            self._refuse("text in quotes")
+            self._refuse("text in quotes", f'text needs quotes: "{self._next.text}"' if self._next.word else "")
         return _unquoted(self._take().text)
 
     def _one_of(self, field: str) -> Filter:
@@ -238,6 +249,8 @@ class _Parser:
         got = "the end" if token.kind == "end" else repr(token.text)
         if token.text in {'"', "'"}:
             reason = "this quote is never closed"
+        at = token.column - 1
+        reason = reason or next((said for form, said in _REASONS.items() if form.match(self._text, at)), "")
         raise InputError(
             f"filter, column {token.column}: expected {expected}, got {got}{f'; {reason}' if reason else ''}"
             f"\n  {self._text}\n  {' ' * (token.column - 1)}^"
