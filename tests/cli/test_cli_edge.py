@@ -248,6 +248,20 @@ def test_the_same_person_gets_json_lines_when_they_ask(shop: Path) -> None:
     assert [json.loads(line)["name"] for line in shown.splitlines()[:3]] == ["starter", "everyday", "fake"]
 
 
+def test_words_are_utf_8_whatever_the_locale_is(shop: Path) -> None:
+    photo = next((shop / "photos").iterdir())
+    c_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "CATALENS_MODEL": "fake"}
+    for words, code, said in (("été,夏".encode(), 0, r"\u00e9t\u00e9"), (b"\xe9t\xe9,cup", 2, "is not UTF-8 text")):
+        ran = subprocess.run(
+            [sys.executable, "-m", "catalens", "tag", str(photo), "--labels", words],
+            env={**os.environ, **c_locale},
+            capture_output=True,
+            check=False,
+        )
+        assert ran.returncode == code
+        assert said in (ran.stdout + ran.stderr).decode()
+
+
 def test_a_file_whose_name_is_no_text_is_still_a_row(photos: list[Path], tmp_path: Path) -> None:
     strange = os.fsencode(tmp_path) + b"/caf\xe9.png"
     Path(os.fsdecode(strange)).write_bytes(photos[0].read_bytes())

@@ -142,6 +142,20 @@ def test_a_missing_file_is_answered_with_the_nearest_names(run: Run, photos: lis
     assert photos[0].name in ran.err
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", "is a variable of the shell empty?"),
+        ("https://a.com/b.jpg", "is an address, and files are not fetched"),
+    ],
+)
+def test_an_empty_name_is_not_the_folder_at_hand_nor_an_address_a_folder(run: Run, name: str, said: str) -> None:
+    for command in (["tag"], ["index", "add", "new.catalens"], ["caption", "--sidecar", ".txt"]):
+        ran = run(*command, name)
+        assert ran.code == 2
+        assert said in ran.err
+
+
 def test_an_empty_folder_is_wrong_input_not_silence(run: Run, tmp_path: Path) -> None:
     ran = run("tag", tmp_path, "--labels", "a,b")
     assert ran.code == 2

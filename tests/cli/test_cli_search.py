@@ -36,6 +36,11 @@ def test_words_find_titles(run: Run, catalogue: Path) -> None:
     assert len(run("search", catalogue, "handbag", "--mode", "hybrid").rows) == 6
 
 
+def test_the_name_of_a_picture_is_searched_as_text_with_a_notice(run: Run, catalogue: Path) -> None:
+    assert "give --image like.jpg" in run("search", catalogue, "like.jpg").err
+    assert "--image" not in run("search", catalogue, "like.jpg", "--mode", "keyword").err
+
+
 def test_nothing_found_is_no_error(run: Run, catalogue: Path) -> None:
     ran = run("search", catalogue, "dress", "--min-score", 1)
     assert (ran.code, ran.out) == (0, "")
@@ -85,7 +90,7 @@ def test_a_folder_that_takes_no_files_is_named_before_the_work(run: Run, catalog
         (["dress", "--where", "price <"], "filter, column"),
         (["dress", "--where", ""], "--where is empty"),
         (["dress", "--where", " "], "--where is empty"),
-        (["dress", "--cutoff", ""], "holds no cut-off"),
+        (["dress", "--cutoff", ""], "an empty name"),
         (["dress", "--image", "nobody.png"], "there is no nobody.png"),
         ([], "no positive term"),
         (["dress:0"], "weight"),

@@ -51,6 +51,7 @@ class _Edge(CommandGroup):
 
     def parse_args(self, ctx: Click, args: list[str]) -> list[str]:
         """Let `--root` stand behind a command too: it is about all that is read."""
+        args = [_text(each) for each in args]
         until = args.index("--") if "--" in args else len(args)
         for place, word in enumerate(args[:until]):
             if word == "--root" or word.startswith("--root="):
@@ -70,6 +71,24 @@ class _Edge(CommandGroup):
                 return super().invoke(ctx)
             finally:
                 interrupts.allow(raising=False)
+
+
+def _text(argument: str) -> str:
+    """Return an argument as text, read as UTF-8 where the locale is another; a name of a file as it is.
+
+    Raises:
+        InputError: it is neither.
+    """
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        if os.path.exists(argument):  # noqa: PTH110 - never raises, whatever the name
+            return argument
+        try:
+            return argument.encode("utf-8", "surrogateescape").decode()
+        except UnicodeError as error:
+            raise InputError(f"{argument!r} is not UTF-8 text; type it in a terminal that uses UTF-8") from error
+    return argument
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class SourceFlags:
         if len(names) == 1 and (path.is_dir() or is_table(path) or given):
             options = asdict(self)
             languages = options.pop("language") or ("en",)
-            source = open_source(inputs.existing(path), languages=languages, **options)
+            source = open_source(inputs.existing(names[0]), languages=languages, **options)
             return source, source.total
         if given:
             raise InputError(f"{given[0]} is of one folder or table; add the sources one by one")

@@ -14,6 +14,7 @@ from catalens.cli.options import Catalogue, Json, Model, Server, Where, session_
 from catalens.cli.remote import client_of
 from catalens.core.errors import InputError
 from catalens.core.files import check_image_writable, check_writable
+from catalens.core.folders import IMAGE_EXTENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +92,7 @@ def search(
     if sheet is not None:
         check_image_writable(sheet)
     path = inputs.catalogue(catalogue)
+    _notice_pictures(texts or (), mode)
     terms = QueryTerms(texts=texts or (), images=image or (), minus=minus or (), minus_images=minus_image or ())
     query = terms.query(filter_of(where), mode)
     encoder = catalogue_encoder(path, session_for(model))
@@ -108,6 +110,13 @@ def search(
         from catalens.pipelines.hit_sheet import hit_sheet
 
         output.save_image(hit_sheet(hits, terms.title(where)), sheet)
+
+
+def _notice_pictures(texts: Sequence[str], mode: str) -> None:
+    """Say of texts that look like pictures how to search by those."""
+    for text in texts:
+        if mode != "keyword" and Path(text).suffix.lower() in IMAGE_EXTENSIONS:
+            output.say(f"{text!r} is searched as a text; for the picture give --image {text}", style="yellow")
 
 
 def _show(hits: Sequence[Hit], *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ OTHER_IMAGE_EXTENSIONS = frozenset(
 
 _CODECS = {".jxl": "jxl", ".jp2": "jpeg2000", ".j2k": "jpeg2000", ".jpx": "jpeg2000"}
 """Endings that are read where Pillow, or a plug-in of it, decodes them."""
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _SNIFFED = 16
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _BOXED = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
@@ -178,8 +180,12 @@ def existing(name: str | Path) -> Path:
     """Return the path of a file or folder that exists.
 
     Raises:
-        InputError: it does not; the message offers the nearest names.
+        InputError: it does not, the name is empty, or it is an address; the message offers the nearest names.
     """
+    if name == "":  # which a path takes for the folder at hand
+        raise InputError("an empty name was given for a file or folder; is a variable of the shell empty?")
+    if isinstance(name, str) and _ADDRESS.match(name):
+        raise InputError(f"{name[:200]} is an address, and files are not fetched: download it, and give its path")
     path = Path(name)
     try:
         if path.exists():

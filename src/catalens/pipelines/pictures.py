@@ -85,7 +85,7 @@ def expand(name: str) -> list[str]:
     Raises:
         InputError: nothing has that name or matches.
     """
-    if name == STANDARD_INPUT or Path(name).exists() or not glob.has_magic(name):
+    if not name or name == STANDARD_INPUT or Path(name).exists() or not glob.has_magic(name):
         return [name if name == STANDARD_INPUT else str(existing(name))]
     found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not found:
