@@ -81,6 +81,38 @@ def test_the_image_preparation_of_another_family_is_refused(
         load(folder)
 
 
+@pytest.mark.parametrize(("family", "size"), [("clip", {}), ("siglip", {"size": {"height": 64, "width": 64}})])
+def test_images_of_another_size_than_the_model_takes_are_refused(
+    copied: Callable[[str], Path], family: str, size: dict[str, object]
+) -> None:
+    folder = copied(family)
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **size} if size else {}))
+    with pytest.raises(ModelError, match=r"makes images of (\d+) × \1 pixels, and the model takes 32 × 32; copy pre"):
+        load(folder)
+
+
+def test_weights_that_do_not_fit_are_told_apart(copied: Callable[[str], Path], tiny: Tiny) -> None:
+    folder = copied("clip")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match=r"model\.safetensors is damaged or cut short .*; fetch it again"):
+        load(folder)
+    shutil.copy(tiny("siglip") / "model.safetensors", folder)
+    with pytest.raises(ModelError, match=r"other sizes than config\.json says; are both files of the same model\?"):
+        load(folder)
+
+
+def test_an_empty_tokenizer_or_configuration_is_named(copied: Callable[[str], Path]) -> None:
+    folder = copied("clip")
+    (folder / "tokenizer.json").write_text("")
+    with pytest.raises(ModelError, match=r"no tokenizer that can be used \(.*\); copy its files from the model it was"):
+        load(folder)
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"names no model_type in its config\.json"):
+        load(folder)
+
+
 @pytest.mark.parametrize("family", ["siglip", "siglip2"])
 def test_patches_for_a_fixed_size_are_refused(copied: Callable[[str], Path], tiny: Tiny, family: str) -> None:
     folder = copied(family)

@@ -91,6 +91,26 @@ def test_the_image_preprocessing_of_another_family_is_refused(
         load(folder)
 
 
+@pytest.mark.parametrize("name", ["blip", "git", "blip2-opt"])
+def test_images_of_another_size_than_the_model_takes_are_refused(
+    built: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(built(name), tmp_path / name))
+    processor = json.loads((folder / "processor_config.json").read_text())
+    part = "crop_size" if processor["image_processor"].get("do_center_crop") else "size"
+    processor["image_processor"][part] = {"height": 96, "width": 96}
+    (folder / "processor_config.json").write_text(json.dumps(processor))
+    with pytest.raises(ModelError, match=r"makes images of 96 × 96 pixels, and the model takes (\d+) × \1"):
+        load(folder)
+
+
+def test_damaged_weights_are_named(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match=r"model\.safetensors is damaged or cut short .*; fetch it again"):
+        load(folder)
+
+
 def test_sampling_settings_without_sampling_are_not_written(tmp_path: Path) -> None:
     """Models with them are published, and transformers reads but does not write them."""
     loaded, _ = tiny("llava")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from catalens.models.hub.files import check_files, check_vocabulary
+from catalens.models.hub.files import check_files, check_image_size, check_vocabulary
 from catalens.models.hub.layout import Layout, licence_of, vocabulary_size
 from catalens.models.hub.preprocessing import transformers_preprocess
 from catalens.models.hub.tokenizing import transformers_tokenizer
@@ -59,6 +59,7 @@ def clip_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
     tokenizer, _ = transformers_tokenizer(layout.folder)
     check_vocabulary(layout.folder, tokenizer.get_vocab_size(), vocabulary_size(layout, 49408))
     model = load_transformers(CLIPModel, layout)
+    check_image_size(layout.folder, preprocess.size_wh, model.config.vision_config.image_size)
     return EncoderParts(
         name=name,
         revision=revision,

@@ -158,6 +158,45 @@ def check_image_processor(folder: Path, kind: str, family: str) -> None:
         )
 
 
+def check_image_size(folder: Path, prepared_wh: tuple[int, int], taken: object) -> None:
+    """Check that images are prepared in the size that a model takes.
+
+    Args:
+        folder: of the model.
+        prepared_wh: (width, height) that its preprocessing makes.
+        taken: sides of the square that its vision tower takes, as its configuration has them.
+
+    Raises:
+        ModelError: they differ, so that no image could be encoded.
+    """
+    if isinstance(taken, int) and prepared_wh != (taken, taken):
+        width, height = prepared_wh
+        raise ModelError(
+            f"{folder} has the image preprocessing of another model: it makes images of {width} × {height} pixels, and "
+            f"the model takes {taken} × {taken}; copy preprocessor_config.json from the model it was made from"
+        )
+
+
+def why_unloadable(error: Exception, folder: Path) -> str:
+    """Return why a library could not load a folder: with the file or the cure, where its own words lack it."""
+    if type(error).__name__ == "SafetensorError":
+        broken = next((file for file in sorted(folder.glob("*.safetensors")) if _is_damaged(file)), None)
+        return f"{broken.name if broken else 'a file'} is damaged or cut short ({error}); fetch it again"
+    if "ignore_mismatched_sizes" in str(error):
+        return "its weights have other sizes than config.json says; are both files of the same model?"
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _is_damaged(file: Path) -> bool:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(file), "np"):
+            return False
+    except (SafetensorError, OSError):
+        return True
+
+
 def is_unsafe_pickle(error: BaseException) -> bool:
     """Say whether loading failed because pickled weights hold more than numbers, by torch's message."""
     text = str(error)

@@ -177,7 +177,8 @@ def _transformers_parts(layout: Layout, name: str, revision: str) -> EncoderPart
 
         return naflex_parts(layout, name, revision)
     known = "clip, siglip or siglip2"
-    raise ModelError(f"{name} has the model_type {kind!r}; encoders of transformers have {known}")
+    said = f"has the model_type {kind!r}" if kind else "names no model_type in its config.json"
+    raise ModelError(f"{name} {said}; encoders of transformers have {known}")
 
 
 def _repository(place: Place) -> tuple[str, str]:

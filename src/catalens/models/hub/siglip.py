@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from catalens.core.errors import ModelError
-from catalens.models.hub.files import check_files, check_vocabulary, read_json
+from catalens.models.hub.files import check_files, check_image_size, check_vocabulary, read_json
 from catalens.models.hub.layout import Layout, licence_of
 from catalens.models.hub.naflex import NaflexImage
 from catalens.models.hub.preprocessing import transformers_patches, transformers_preprocess
@@ -80,11 +80,14 @@ def naflex_parts(layout: Layout, name: str, revision: str) -> EncoderParts:
 def _parts(layout: Layout, name: str, revision: str, model: Any, *, family: str, image: nn.Module) -> EncoderParts:
     tokenizer, text = siglip_tokenizer(layout.folder), model.config.text_config
     check_vocabulary(layout.folder, tokenizer.get_vocab_size(), text.vocab_size)
+    preprocess = transformers_preprocess(layout.folder, family)
+    if family == "siglip":
+        check_image_size(layout.folder, preprocess.size_wh, model.config.vision_config.image_size)
     return EncoderParts(
         name=name,
         revision=revision,
         dim=text.projection_size,
-        preprocess=transformers_preprocess(layout.folder, family),
+        preprocess=preprocess,
         image=image,
         text=SiglipText(model),
         tokenizer=tokenizer,

@@ -46,7 +46,9 @@ def transformers_tokenizer(folder: Path, *, lowers: bool = False) -> tuple[Token
         tokenizer = plain(found.backend_tokenizer)
         return _cleaned_first(tokenizer, [_lowered()]) if lowers else tokenizer, int(found.pad_token_id or 0)
     except Exception as error:
-        raise ModelError(f"{folder} has no tokenizer that can be used: {error}") from error
+        raise ModelError(
+            f"{folder} has no tokenizer that can be used ({error}); copy its files from the model it was made from"
+        ) from error
 
 
 def plain(tokenizer: Tokenizer) -> Tokenizer:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from catalens.core.errors import ModelError
-from catalens.models.hub.files import is_unsafe_pickle, unsafe_pickle
+from catalens.models.hub.files import is_unsafe_pickle, unsafe_pickle, why_unloadable
 from catalens.models.hub.layout import DECIDING_FILES, Layout
 from catalens.models.own_code import without_own_code
 
@@ -39,7 +39,9 @@ def load_transformers(kind: Any, layout: Layout) -> Any:
     except Exception as error:
         if is_unsafe_pickle(error):
             raise unsafe_pickle(layout.weights[0]) from error
-        raise ModelError(f"{layout.folder} cannot be loaded as a {kind.__name__}: {error}") from error
+        raise ModelError(
+            f"{layout.folder} cannot be loaded as a {kind.__name__}: {why_unloadable(error, layout.folder)}"
+        ) from error
     if info["missing_keys"]:
         some = ", ".join(sorted(map(str, info["missing_keys"]))[:3])
         raise ModelError(f"{layout.weights[0]} lacks weights of a {kind.__name__}, such as {some}")

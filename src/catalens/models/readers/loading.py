@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,9 +19,11 @@ from catalens.models.device import choose_device, choose_dtype
 from catalens.models.hub.files import (
     check_files,
     check_image_processor,
+    check_image_size,
     check_vocabulary,
     is_unsafe_pickle,
     unsafe_pickle,
+    why_unloadable,
 )
 from catalens.models.own_code import without_own_code
 
@@ -148,6 +150,7 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     check_vocabulary(folder, len(processor.tokenizer), model.config.get_text_config().vocab_size)
     if family := _IMAGE_PROCESSORS.get(model.config.model_type):
         check_image_processor(folder, type(processor.image_processor).__name__, family)
+        check_image_size(folder, _prepared_wh(processor.image_processor), model.config.vision_config.image_size)
     _keep_gradients(model)
     exact_on_cpu = device.type == "cpu" and dtype == torch.float32 and not wanted.quantise
     return Loaded(
@@ -179,12 +182,19 @@ def save_model(loaded: Loaded, folder: Path) -> None:
     loaded.processor.save_pretrained(str(folder))
 
 
+def _prepared_wh(image_processor: Any) -> tuple[int, int]:
+    """Return the (width, height) that an image processor of a square model makes."""
+    cuts = getattr(image_processor, "do_center_crop", False)
+    size: Mapping[str, int] = image_processor.crop_size if cuts else image_processor.size
+    return size["width"], size["height"]
+
+
 def _translated(error: Exception, folder: Path, name: str) -> ModelError:
     if is_unsafe_pickle(error):
         return unsafe_pickle(folder)
     if isinstance(error, ImportError):
         return ModelError(f"{name} needs another library: {first_line(error)}")
-    return ModelError(f"{name} cannot be loaded from {folder}: {first_line(error)}")
+    return ModelError(f"{name} cannot be loaded from {folder}: {why_unloadable(error, folder)}")
 
 
 def _keep_gradients(model: Any) -> None:
