@@ -293,6 +293,8 @@ class TestCsv:
             "images/1.png|images/2.png",
             '"images/1.png, images/2.png"',
             '"[""images/1.png"", ""images/2.png""]"',
+            "\"['images/1.png', 'images/2.png']\"",
+            "\"['images/1.png' 'images/2.png']\"",
         ):
             path = self.write(tmp_path, f"image,title\n{cell},Tee\n")
             assert [item.id for item in items(open_source(path))] == ["images/1.png", "images/2.png"]

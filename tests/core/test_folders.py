@@ -33,6 +33,13 @@ def test_every_extension_is_found_in_any_case(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 2 * len(IMAGE_EXTENSIONS)
 
 
+def test_images_with_more_behind_their_ending_are_told_by_their_first_bytes(tmp_path: Path) -> None:
+    images = ["a.jpg.1", "a.jpg?width=200", "b.jpeg_large", "c.PNG~", "v1.2"]
+    for name in [*images, "a.jpg.txt", "b.jpgs"]:
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff" if name in [*images, "b.jpgs"] else b"a cup")
+    assert names(tmp_path) == sorted(images)
+
+
 def test_folders_with_nothing_in_them_are_named(tmp_path: Path) -> None:
     grow(tmp_path, "a/1.jpg", "hidden/.keep", "b/c/2.jpg")
     for name in ("mount", "b/other"):

@@ -111,3 +111,20 @@ def test_the_licence_is_what_the_card_says(tmp_path: Path, card: str | None, lic
     if card is not None:
         (tmp_path / "README.md").write_text(card)
     assert licence_of(tmp_path) == licence
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("adapter_model.safetensors", r"weights of an adapter of PEFT without their adapter_config\.json"),
+        ("pytorch_lora_weights.safetensors", "a LoRA of diffusers, which is for image generators"),
+        ("checkpoint-20/adapter_config.json", r"models are in it: name one, such as .*run/checkpoint-20; a model's"),
+        ("checkpoint-20/config.json", r"models are in it: name one, such as .*run/checkpoint-20; a model's"),
+    ],
+)
+def test_what_a_folder_has_in_place_of_a_model_is_named(tmp_path: Path, name: str, said: str) -> None:
+    file = tmp_path / "run" / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with pytest.raises(ModelError, match=said):
+        find_layout(tmp_path / "run")

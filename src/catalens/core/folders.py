@@ -22,12 +22,14 @@ IMAGE_EXTENSIONS = frozenset(
 
 OTHER_IMAGE_EXTENSIONS = frozenset(
     {".jxl", ".jp2", ".j2k", ".jpx", ".psd", ".svg", ".eps", ".ico", ".tga", ".ppm", ".pgm", ".exr", ".hdr", ".raw"}
-    | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+    | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pcx", ".pbm", ".pnm", ".dds", ".xcf", ".dcm"}
 )
 """Endings, in lower case, of image files that are not read; a walk counts what it passes over."""
 
 _CODECS = {".jxl": "jxl", ".jp2": "jpeg2000", ".j2k": "jpeg2000", ".jpx": "jpeg2000"}
 """Endings that are read where Pillow, or a plug-in of it, decodes them."""
+_ODD_ENDING = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf])[^a-z].*$|\.[^a-z.]*$", re.IGNORECASE)
+"""From the first dot of an image's ending on: `.jpg_large`, `.jpg.1`, `.jpg?width=200`; or `.2` of a name like v1.2."""
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _SNIFFED = 16
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
@@ -74,8 +76,8 @@ def find_images(
 ) -> Iterator[Path]:
     """Walk a folder for image files, sorted by name within each folder.
 
-    An image is a file with one of `IMAGE_EXTENSIONS`, or one without any whose first bytes are those of
-    an image. One folder's listing is held at a time. Hidden files and folders are passed over, and a
+    An image is a file with one of `IMAGE_EXTENSIONS`, or one without any, or with more behind it, whose first
+    bytes are those of an image. One folder's listing is held at a time. Hidden files and folders are passed over, and a
     folder reached twice (by a symbolic link, or a loop of them) is walked once. Nothing is lost silently:
     a dangling link is given like any file, and a sub-folder that cannot be listed is given in
     place of its content, so that reading it says what is wrong.
@@ -133,7 +135,11 @@ class _Walk:
             return True
         if ending in OTHER_IMAGE_EXTENSIONS:
             self.missed.passed_over[ending] += 1
-        return ending in IMAGE_EXTENSIONS or (not ending and _starts_like_an_image(path))
+        if ending in IMAGE_EXTENSIONS:
+            return True
+        # Downloads have a counter, a size or a query behind their ending.
+        may_be = not ending or _ODD_ENDING.search(path.name) is not None
+        return may_be and _starts_like_an_image(path)
 
 
 @cache

@@ -20,6 +20,9 @@ from catalens.core.folders import IMAGE_EXTENSIONS
 from catalens.core.json_text import parse_json
 
 _CELL = re.compile(r"(?P<path>.+)#(?P<column>[^#]+)\[(?P<row>\d+)(?:\.(?P<part>\d+))?\]")
+_QUOTED = r"""(?:'[^'\\]*'|"[^"\\]*")"""
+_PRINTED_LIST = re.compile(rf"\s*\[\s*{_QUOTED}(?:[\s,]+{_QUOTED})*\s*\]\s*")
+"""A list as Python and numpy print it, which is what pandas writes into CSV."""
 _PARQUET_MARK = b"PAR1"
 _MAX_BYTES = Limits().max_bytes
 
@@ -46,7 +49,7 @@ def held_picture(value: object) -> bytes | None:
 
 
 def each_picture(rows: Iterable[Row], column: str) -> Iterator[Row]:
-    """Return a row for each picture where a cell has several: a list, a JSON list, or file names between ; | or ,."""
+    """Return a row for each picture where a cell has several: a list, also as text, or file names between ; | or ,."""
     for row in rows:
         pictures = _pictures(row.values.get(column))
         if len(pictures) < 2:
@@ -63,6 +66,8 @@ def _pictures(value: object) -> Sequence[object]:
     if isinstance(value, str) and value.lstrip().startswith("["):
         with suppress(ValueError):
             return _pictures(parse_json(value))
+        if _PRINTED_LIST.fullmatch(value):
+            return [each[1:-1] for each in re.findall(_QUOTED, value)]
     if isinstance(value, str) and not is_data_address(value):
         for mark in ";|,":
             parts = [part.strip() for part in value.split(mark) if part.strip()]

@@ -22,6 +22,7 @@ IMAGE_COLUMNS = (
     "image_path", "picture_path", "photo_path", "img_path", "image_file", "image_name",
     "file_name", "file_path", "path", "file",
     "image_url", "url", "images", "pictures", "photos", "image_paths", "image_urls",
+    "image_src", "img_src", "image_link",
 )  # fmt: skip
 """Names under which a picture's column is found, best first; case, spaces and underscores do not matter."""
 

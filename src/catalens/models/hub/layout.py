@@ -212,11 +212,23 @@ def _inside(folder: Path) -> tuple[Path, bool]:
     return folder / path, False
 
 
+def _near(folder: Path) -> str:
+    """Return what a folder has in place of a model: those of checkpoints, or an adapter's weights."""
+    if any(folder.glob("adapter_model.*")):
+        return f": it has the weights of an adapter of PEFT without their {ADAPTER}"
+    if (folder / "pytorch_lora_weights.safetensors").is_file():
+        return ": it has a LoRA of diffusers, which is for image generators"
+    inner = sorted(each.parent.name for name in ("config.json", ADAPTER) for each in folder.glob(f"*/{name}"))
+    return f", but models are in it: name one, such as {folder / inner[-1]}" if inner else ""
+
+
 def _library(folder: Path, *, open_clip: bool) -> Library:
     refuse_adapter(folder)
     theirs, ours = (folder / "open_clip_config.json").is_file(), (folder / "config.json").is_file()
     if not theirs and not ours:
-        raise ModelError(f"{folder} is not a model that can be loaded; a model's folder has one of: {LAYOUTS}")
+        raise ModelError(
+            f"{folder} is not a model that can be loaded{_near(folder)}; a model's folder has one of: {LAYOUTS}"
+        )
     if theirs and (open_clip or not ours):
         return "open_clip"
     # A model with custom code is loaded by open_clip, which does not need it.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from catalens.core.errors import InputError, ModelError
+from catalens.models.hub.files import ADAPTER
 from catalens.models.hub.known import KNOWN
 from catalens.models.hub.layout import CONFIGS, find_layout
 from catalens.models.hub.text_modules import PICTURES_OF
@@ -170,7 +171,7 @@ def _of_file(file: Path) -> Place:
     folder, hint = file.absolute().parent, ""
     for open_clip in (False, True):
         place = Place(folder.resolve().name, "folder", str(folder), open_clip=open_clip)
-        if file.name in CONFIGS or (folder / CONFIGS[0]).is_file():
+        if file.name in (*CONFIGS, ADAPTER, "adapter_model.safetensors") or (folder / CONFIGS[0]).is_file():
             return place
         try:
             weights = [each.name for each in find_layout(folder, open_clip=open_clip).weights]
