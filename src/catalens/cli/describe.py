@@ -99,7 +99,7 @@ def describe(
         else:
             entries = inputs.entries(pictures or [])
             learned = inputs.existing(calibration) if calibration else None
-            stages = described_pictures(entries.names, stage, learned, session)
+            stages = described_pictures(entries, stage, learned, session)
         destination = results.destination("description", VALUES, sidecars, identity="image" if table is None else "id")
 
         def show(record: Record, values: Values) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from catalens.core.types import Outcome
 from catalens.models.routing import domain
 from catalens.pipelines.attributes import ATTRIBUTES, AttributeStage
 from catalens.pipelines.encoding import ENCODER
+from catalens.pipelines.routing import warn_of_everyday_pictures
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Stage, Step, Values
 from catalens.tasks.describing import Description
@@ -25,6 +26,7 @@ from catalens.tasks.instruction import Style
 
 if TYPE_CHECKING:
     from catalens.catalogue.sources.items import Row
+    from catalens.pipelines.pictures import NamedEntries
     from catalens.tasks.lexicon import Lexicon
 
 DESCRIPTION, TEMPLATE = "description", "template"
@@ -193,12 +195,12 @@ def as_table(lines: bytes) -> Iterator[Path | None]:
 
 
 def described_pictures(
-    names: Sequence[str], stage: DescribeStage, calibration: Path | None, session: Session
+    entries: NamedEntries, stage: DescribeStage, calibration: Path | None, session: Session
 ) -> list[Stage]:
     """Return the stages that describe pictures by their attributes.
 
     Args:
-        names: of the pictures; a notice tells a table of pictures from one of attributes.
+        entries: the pictures; a notice tells a table of them from one of attributes, and photographs from products.
         stage: writes the descriptions.
         calibration: thresholds for the attributes.
         session: gets the notice.
@@ -209,11 +211,13 @@ def described_pictures(
     from catalens.catalogue.sources.formats import is_table
     from catalens.tasks.schema import load_schema
 
-    for name in names:
+    for name in entries.names:
         if is_table(Path(name)):
             session.notify(f"{name}: its pictures are read; to describe what its columns say, give --table {name}")
     for name in stage.only:
         load_schema(stage.schema or "fashion").group(name)
+    if stage.schema == "fashion":
+        warn_of_everyday_pictures(session, entries, better="--schema everyday")
     return [AttributeStage(schema=stage.schema, calibration=calibration), stage]
 
 

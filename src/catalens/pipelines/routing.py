@@ -14,6 +14,8 @@ from catalens.pipelines.session import Session
 
 SAMPLE = 24
 """Pictures that are looked at to choose an encoder."""
+_MANY = 0.2
+"""Share of other pictures among products that is worth a notice; the gate itself is wrong of fewer."""
 
 
 def encoder_for_pictures(session: Session, entries: Iterable[Entry]) -> Encoder:
@@ -26,21 +28,34 @@ def encoder_for_pictures(session: Session, entries: Iterable[Entry]) -> Encoder:
         return session.encoder()
     share = everyday_share(session, entries)
     if share is None or share <= 0.5:
+        _notify_of(share, session)
         return session.encoder(PRODUCT)
     session.notify(f"most of the pictures are not products, so the {EVERYDAY} encoder is used; --model names another")
     return session.encoder(EVERYDAY)
 
 
-def warn_of_everyday_pictures(session: Session, entries: Iterable[Entry]) -> None:
-    """Notify where most of the first pictures are not products, and the product encoder is used on them."""
-    if session.config.encoder is not None:
+def warn_of_everyday_pictures(
+    session: Session, entries: Iterable[Entry], *, better: str = f"--model {EVERYDAY}"
+) -> None:
+    """Notify where many of the first pictures are not products, and the product encoder is used on them.
+
+    Args:
+        session: gets the notice, unless it has an encoder of the user's choice.
+        entries: the pictures.
+        better: the flag that suits them.
+    """
+    if session.config.encoder is None:
+        _notify_of(everyday_share(session, entries), session, better)
+
+
+def _notify_of(share: float | None, session: Session, better: str = f"--model {EVERYDAY}") -> None:
+    if share is None or share < _MANY:
         return
-    share = everyday_share(session, entries)
-    if share is not None and share > 0.5:
-        session.notify(
-            f"most of these pictures are not products, which the {PRODUCT} encoder was trained on; "
-            f"--model {EVERYDAY} knows them better"
-        )
+    many = "most" if share > 0.5 else "half" if share == 0.5 else f"{share:.0%}"
+    session.notify(
+        f"{many} of these pictures are not products, which the {PRODUCT} encoder was trained on; {better} knows them "
+        "better"
+    )
 
 
 def everyday_share(session: Session, entries: Iterable[Entry]) -> float | None:
