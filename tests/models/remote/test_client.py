@@ -149,9 +149,11 @@ def test_a_filter_that_leaves_no_text_is_named(server: Server) -> None:
 
 
 def test_a_stream_that_was_not_asked_for_is_put_together(server: Server) -> None:
-    pieces = [{"delta": {"role": "assistant"}}, {"delta": {"content": "A cat "}}, {"delta": {"content": "on a sofa."}}]
-    events = [{"choices": [{"index": 0, **piece}]} for piece in [*pieces, {"delta": {}, "finish_reason": "stop"}]]
-    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in [*events, {"choices": [], "usage": {}}])
+    texts: list[dict[str, str]] = [{"role": "assistant"}, {"content": "A cat "}, {"content": "on a sofa."}]
+    events: list[dict[str, object]] = [{"choices": [{"index": 0, "delta": text}]} for text in texts]
+    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    events.append({"choices": [], "usage": {}})
+    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
     server.replies += [Reply(200, f"{stream}data: [DONE]\n\n".encode())]
     assert captioned(server) == "A cat on a sofa."
     server.replies += [Reply(200, b'data: {"error": {"message": "out of memory"}}\n\n')]
