@@ -133,6 +133,21 @@ class TestPictures:
         with pytest.raises(ImageError, match="no such file"):
             lens.tag("missing.jpg")
 
+    def test_what_python_would_take_for_something_else_is_refused(self, lens: Lens, photos: list[Path]) -> None:
+        for arguments, said in (
+            ({"labels": "cup"}, r"labels is one text; give a list of texts, such as \['cup'\]"),
+            ({"labels": ["cup", 3]}, "labels holds 3, which is not a text"),
+            ({"deny": "cup"}, "deny is one text"),
+            ({"top": 0}, "top is 0; it must be at least 1"),
+            ({"threshold": 7}, "threshold is 7; a probability"),
+        ):
+            with pytest.raises(InputError, match=said):
+                lens.tag(photos[0], **arguments)  # type: ignore[call-overload]
+        with pytest.raises(InputError, match="choices is one text"):
+            lens.choose(photos[0], "what?", "cup")
+        with photos[0].open("rb") as file, pytest.raises(InputError, match="an open file is not a picture"):
+            list(lens.tag(file))  # type: ignore[call-overload]
+
     def test_a_folder_and_a_table_are_many(self, lens: Lens, shop: Path) -> None:
         assert len(list(lens.tag(shop / "photos"))) == len(list(lens.tag(shop / "products.csv"))) == 6
         assert len(list(lens.tag(f"{shop}/photos/*.png"))) == 6

@@ -22,6 +22,7 @@ from catalens.pipelines.results import (
     Result,
 )
 from catalens.pipelines.stages import EncodedPicture, Picture, Stage, identity
+from catalens.pipelines.texts import each_text
 from catalens.tasks.interrogation import Plan
 from catalens.tasks.prompts.plan import Mode, Search
 
@@ -73,12 +74,12 @@ class Lens(RunsTasks):
         if labels is not None and not labels:
             raise InputError("labels is empty; give at least one, or None to read a schema")
         stage = TagStage(
-            labels=tuple(labels or ()),
-            templates=tuple(templates),
+            labels=each_text(labels or (), "labels"),
+            templates=each_text(templates, "templates"),
             schema=schema,
             threshold=threshold,
             top=top,
-            deny=tuple(deny),
+            deny=each_text(deny, "deny"),
             calibration=_path(calibration),
         )
         return Task([stage], lambda values: [Tag(**row) for row in values[TAGS]])
@@ -179,7 +180,7 @@ class Lens(RunsTasks):
         """
         from catalens.pipelines.answering import AnswerStage
 
-        stage = AnswerStage(questions=(question,), choices=tuple(choices), unknown_below=unknown_below)
+        stage = AnswerStage(questions=(question,), choices=each_text(choices, "choices"), unknown_below=unknown_below)
         return Task([stage], Answer.from_values)
 
     @one_or_many

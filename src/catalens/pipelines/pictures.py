@@ -152,6 +152,8 @@ def entries_of(pictures: Pictures) -> Iterable[Entry]:
         return named_entries([str(pictures)])
     if is_one(pictures):
         return [_item(pictures, 0)]
+    if hasattr(pictures, "read"):
+        raise InputError("an open file is not a picture; give its path, or the bytes that its read() returns")
     if isinstance(pictures, Mapping) or not isinstance(pictures, Iterable):
         raise InputError(f"a {type(pictures).__name__} is not a picture, nor several; give a path, bytes or an image")
     return _one_by_one(pictures)

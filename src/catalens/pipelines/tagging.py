@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from catalens.core.errors import InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Tag, Vectors
 from catalens.pipelines.attributes import router_for, schema_of, schema_reader, told
@@ -46,6 +47,12 @@ class TagStage:
     encoder: str | None = None
     name = TAGS
     gives = (TAGS, LABELS, ENCODER)
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise InputError(f"top is {self.top}; it must be at least 1")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise InputError(f"threshold is {self.threshold}; a probability is in 0 … 1")
 
     def load(self, session: Session) -> Step:
         """Load the encoders; labels are encoded when the first picture comes."""
