@@ -139,6 +139,12 @@ def test_flags_that_cannot_be_followed_are_explained(
     assert words in ran.err
 
 
+def test_a_vocabulary_that_cannot_be_read_is_an_error_of_the_job(run: Run, shop: Path, tmp_path: Path) -> None:
+    for vocabulary in ("nowhere", tmp_path):
+        ran = run("prompt", shop / "photos", "--no-caption", "--vocabulary", vocabulary)
+        assert (ran.code, ran.out) == (2, "")
+
+
 def test_a_person_sees_the_prompt_its_terms_and_what_came_next(capsys: pytest.CaptureFixture[str]) -> None:
     values = {
         "prompt": "a dress, red",

@@ -142,11 +142,11 @@ class TestPictures:
             ({"threshold": 7}, "threshold is 7; a probability"),
         ):
             with pytest.raises(InputError, match=said):
-                lens.tag(photos[0], **arguments)  # type: ignore[call-overload]
+                lens.tag(photos[0], **arguments)
         with pytest.raises(InputError, match="choices is one text"):
             lens.choose(photos[0], "what?", "cup")
         with photos[0].open("rb") as file, pytest.raises(InputError, match="an open file is not a picture"):
-            list(lens.tag(file))  # type: ignore[call-overload]
+            list(lens.tag(file))
 
     def test_a_folder_and_a_table_are_many(self, lens: Lens, shop: Path) -> None:
         assert len(list(lens.tag(shop / "photos"))) == len(list(lens.tag(shop / "products.csv"))) == 6

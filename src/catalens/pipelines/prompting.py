@@ -18,7 +18,7 @@ from catalens.pipelines.encoding import BATCH_SIZE, ENCODER, encode_pictures
 from catalens.pipelines.reading import encode_for_reader
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Stage, Step, Values
-from catalens.tasks.interrogation import Evidence, Plan, Prompt, Term, Vocabulary
+from catalens.tasks.interrogation import Evidence, Plan, Prompt, Tables, Term, Vocabulary
 
 PROMPT = "prompt"
 VALUES = (PROMPT, "cosine", "tokens", ENCODER, CAPTION, "terms", "left_out", "runners_up")
@@ -81,7 +81,7 @@ class PromptStage:
         return (*VALUES, *(CHECK_VALUES if self.check else ()))
 
     def load(self, session: Session) -> Step:
-        """Load the encoders; vocabularies are encoded when the first picture comes."""
+        """Load the encoders and a named vocabulary, which is encoded when the first picture comes."""
         router = session.router(self.encoder)
         searcher = Interrogator(self.plan, self.vocabulary, session, check=self.check)
 
@@ -108,6 +108,8 @@ class Interrogator:
 
     def __init__(self, plan: Plan, vocabulary: str | None, session: Session, *, check: bool = False) -> None:
         self._plan, self._name, self._session, self._check = plan, vocabulary, session, check
+        # What is wrong with a vocabulary of the user's is an error of the job, not of each picture.
+        self._tables = None if vocabulary is None else _tables(vocabulary)
         self._vocabularies: dict[str, Vocabulary] = {}
         self._losses: list[float] = []
 
@@ -148,13 +150,13 @@ class Interrogator:
         self._losses.clear()  # the step may be kept for another job
 
     def _vocabulary(self, encoder: Encoder) -> Vocabulary:
-        from catalens.tasks.interrogation import build_vocabulary, load_tables
+        from catalens.tasks.interrogation import build_vocabulary
 
         if encoder.name not in self._vocabularies:
             evidence, session = self._evidence(encoder), self._session
             # The product encoder does not know the words of painters.
             own = "fashion" if encoder.name.startswith("starter@") else None
-            tables = load_tables(self._name or own) if evidence is None else evidence.tables()
+            tables = self._tables or (_tables(own) if evidence is None else evidence.tables())
             notified: list[int] = []
 
             def tell(done: int, total: int) -> None:
@@ -179,6 +181,12 @@ class Interrogator:
         if file is None:
             return None
         return load_evidence(file, encoder.name, getattr(encoder, "classes", {}), encoder.logit_scale)
+
+
+def _tables(vocabulary: str | None) -> Tables:
+    from catalens.tasks.interrogation import load_tables
+
+    return load_tables(vocabulary)
 
 
 def _caption(picture: Picture, template: str | None) -> str | CatalensError:
