@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import logging
 import socket
 import threading
@@ -141,45 +140,6 @@ def test_a_refusal_is_a_failure_with_its_text(server: Server, refusal: str) -> N
 @pytest.mark.parametrize("text", ["I see a cat.", "It can't be read.", "Sorry state of a shoe", "I can read 'help'."])
 def test_an_answer_is_not_taken_for_a_refusal(text: str) -> None:
     assert read_choice({"message": {"content": text}}).refusal is None
-
-
-def test_a_filter_that_leaves_no_text_is_named(server: Server) -> None:
-    with pytest.raises(AnswerError, match="refused: finish reason 'content_filter'"):
-        captioned(server, completion("", "content_filter"))
-
-
-def test_a_stream_that_was_not_asked_for_is_put_together(server: Server) -> None:
-    texts: list[dict[str, str]] = [{"role": "assistant"}, {"content": "A cat "}, {"content": "on a sofa."}]
-    events: list[dict[str, object]] = [{"choices": [{"index": 0, "delta": text}]} for text in texts]
-    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-    events.append({"choices": [], "usage": {}})
-    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
-    server.replies += [Reply(200, f"{stream}data: [DONE]\n\n".encode())]
-    assert captioned(server) == "A cat on a sofa."
-    server.replies += [Reply(200, b'data: {"error": {"message": "out of memory"}}\n\n')]
-    with pytest.raises(AnswerError, match="no chat completion but: 'out of memory'"):
-        captioned(server)
-
-
-def test_a_page_in_place_of_json_is_named_by_its_title(server: Server) -> None:
-    server.replies += [Reply(200, b"<!DOCTYPE html>\n<html><head><title>Sign\nin</title></head></html>")]
-    with pytest.raises(AnswerError, match=r"returned no JSON but a page \('Sign in'\)"):
-        captioned(server)
-    server.replies += [Reply(404, b"<html><head><title>404 Not Found</title></head></html>")]
-    with pytest.raises(ModelError, match="HTTP 404: '404 Not Found'; check the address"):
-        captioned(server)
-
-
-def test_a_byte_order_mark_is_not_part_of_a_reply(server: Server) -> None:
-    server.replies += [Reply(200, b"\xef\xbb\xbf" + json.dumps(completion("A cat.")).encode())]
-    assert captioned(server) == "A cat."
-
-
-def test_an_account_without_credit_is_not_waited_for(server: Server) -> None:
-    server.replies += [Reply(429, {"error": {"message": "no credit", "code": "insufficient_quota"}})]
-    with pytest.raises(ModelError, match="HTTP 429: 'no credit'; its quota or credit is used up"):
-        captioned(server)
-    assert len(server.asked) == 1
 
 
 def test_reasoning_alone_is_no_answer(server: Server) -> None:
