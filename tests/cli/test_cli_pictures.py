@@ -156,6 +156,14 @@ def test_an_empty_name_is_not_the_folder_at_hand_nor_an_address_a_folder(run: Ru
         assert said in ran.err
 
 
+def test_what_was_written_is_counted_in_words(run: Run, photos: list[Path], tmp_path: Path) -> None:
+    for command in ("tag", "attributes"):
+        ran = run(command, *photos[:2], "--output", tmp_path / f"{command}.csv")
+        assert "2 results written" in ran.err
+    again = run("tag", photos[0], "--output", tmp_path / "tag.csv")
+    assert "0 results written; 1 picture had one already" in again.err
+
+
 def test_an_empty_folder_is_wrong_input_not_silence(run: Run, tmp_path: Path) -> None:
     ran = run("tag", tmp_path, "--labels", "a,b")
     assert ran.code == 2

@@ -104,6 +104,12 @@ def test_images_of_another_size_than_the_model_takes_are_refused(
         load(folder)
 
 
+def test_damaged_settings_of_generation_are_named(folder: Path) -> None:
+    (folder / "generation_config.json").write_text('{"eos')
+    with pytest.raises(ModelError, match=r"generation_config\.json cannot be read"):
+        load(folder)
+
+
 def test_damaged_weights_are_named(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])

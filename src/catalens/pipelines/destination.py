@@ -22,6 +22,9 @@ from catalens.pipelines.sidecars import IfExists, Sidecars
 STANDARD_INPUT = "-"
 """The name of a picture that comes as bytes on standard input."""
 
+_COUNTED = ("caption", "prompt", "description", "vector")
+"""Values that are counted by their own name: each picture has one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
@@ -78,7 +81,7 @@ class Destination:
         """Return where results were written, and how many, in a sentence; empty where they go nowhere."""
         where = [str(self.table)] if self.table is not None else []
         where += [f"{self.sidecar} files"] if self.sidecar is not None else []
-        what = (self.text if self.text.isidentifier() else "result").removesuffix("s")
+        what = self.text if self.text in _COUNTED else "result"
         there = f"; {skipped} {'picture' if skipped == 1 else 'pictures'} had one already" if skipped else ""
         return f"{' and '.join(where)}: {done} {what}{'' if done == 1 else 's'} written{there}" if where else ""
 

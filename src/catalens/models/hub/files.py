@@ -19,6 +19,8 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", 
 """A folder with one of these has a tokenizer."""
 PREPROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 """One of these says how images are prepared."""
+GENERATION = "generation_config.json"
+"""Settings of a reader's generation; a folder may lack it."""
 ADAPTER = "adapter_config.json"
 """PEFT's configuration of an adapter."""
 _PADDED_TOKENS, _LEAST_COVERED = 1024, 0.9
@@ -90,7 +92,8 @@ def check_files(folder: Path, *, base: str = "the model it was made from") -> No
         base: the model whose processor fits, for the message.
 
     Raises:
-        ModelError: a file is missing, as after `model.save_pretrained` alone; the message names it and the cure.
+        ModelError: a file is missing, as after `model.save_pretrained` alone, or damaged; the message names it and the
+            cure.
     """
     cure = f"copy it from {base}, or save it: AutoProcessor.from_pretrained(…).save_pretrained({str(folder)!r})"
     check_tokenizer(folder, cure)
@@ -98,6 +101,8 @@ def check_files(folder: Path, *, base: str = "the model it was made from") -> No
         raise ModelError(
             f"{folder} does not say how images are prepared: {' or '.join(PREPROCESSOR_FILES)} is missing; {cure}"
         )
+    if (settings := folder / GENERATION).is_file():
+        read_json(settings)  # transformers takes its own settings in place of damaged ones, without a word
 
 
 def check_tokenizer(folder: Path, cure: str) -> None:

@@ -75,7 +75,8 @@ class Chat:
         self.tokenizer = loaded.processor.tokenizer
         if not getattr(self._processor, "chat_template", None):
             raise ModelError(
-                f"{self.name} has no chat template; use its variant that was tuned for chat or instructions"
+                f"{self.name} has no chat template; copy chat_template.jinja from the model it was made from, "
+                "or use its variant that was tuned for chat or instructions"
             )
         # The placeholder in a text is not always the token that the image becomes.
         self._placeholder: str = getattr(self._processor, "image_token", None) or "<image>"
