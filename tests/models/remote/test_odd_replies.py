@@ -40,7 +40,7 @@ def test_a_stream_that_was_not_asked_for_is_put_together(server: Server) -> None
     events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     events.append({"choices": [], "usage": {}})
     stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
-    server.replies += [Reply(200, f"{stream}data: [DONE]\n\n".encode())]
+    server.replies += [Reply(200, f": wait\n\n{stream}data: [DONE]\n\n".encode())]
     assert caption_by(server) == "A cat on a sofa."
     server.replies += [Reply(200, b'data: {"error": {"message": "out of memory"}}\n\n')]
     with pytest.raises(AnswerError, match="no chat completion but: 'out of memory'"):

@@ -22,6 +22,8 @@ _NEXT_STEP: Mapping[int, str] = {
     404: "check the address, which usually ends in /v1, and the model's name",
     413: "the request is too large for the server",
 }
+_EVENTS = ("data:", "event:", ":")
+"""How a stream of events begins; lines after a colon alone keep the connection open."""
 _NO_QUOTA = "insufficient_quota"
 """OpenAI's code for an account without credit, for which no waiting helps."""
 _SHOWN = 200
@@ -98,7 +100,7 @@ class ChatClient:
         request = {"model": self._model, **body}
         response = with_retry(lambda: self._post(request, max_tokens), what=self.name, sleep=self._sleep)
         try:
-            value = join_stream(response.text) if response.text.startswith("data:") else parse(response.text)
+            value = join_stream(response.text) if response.text.startswith(_EVENTS) else parse(response.text)
         except ValueError as error:
             title = page_title(response.text)
             told = f" but a page ({self._safe(title)!r})" if title else ""
