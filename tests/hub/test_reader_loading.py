@@ -11,7 +11,7 @@ import torch
 
 from catalens.core.errors import CatalensError, InputError, ModelError
 from catalens.core.types import Decoding
-from catalens.models.device import choose_dtype
+from catalens.models import device
 from catalens.models.readers import load_reader, loading
 from tests.support.reader_contract import pictures
 from tests.support.tiny_parts import bert_like, save
@@ -52,10 +52,39 @@ def test_by_itself_it_takes_the_fastest_numbers(blip: Path) -> None:
         assert reader.caption(reader.encode_images(pictures(1)), decoding=DECODING)[0][0]
 
 
-def test_a_processor_gets_the_numbers_that_it_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for has, wanted in (({"avx512_bf16": True}, torch.bfloat16), ({"avx2": True}, torch.float32)):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has)
-        assert choose_dtype("auto", torch.device("cpu")) is wanted
+@pytest.mark.parametrize(
+    ("has", "faster", "small", "large"),
+    [
+        ({"amx_bf16": True}, True, torch.bfloat16, torch.bfloat16),
+        ({"avx512_bf16": True}, False, torch.float32, torch.bfloat16),
+        ({"avx2": True}, True, torch.float32, torch.float32),
+    ],
+)
+def test_a_processor_gets_the_numbers_that_it_multiplies_faster(
+    *, has: dict[str, bool], faster: bool, small: torch.dtype, large: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    monkeypatch.setattr(device, "_bfloat16_is_faster", lambda: faster)
+    assert device.choose_dtype("auto", torch.device("cpu")) is small
+    assert device.choose_dtype("auto", torch.device("cpu"), large=True) is large
+
+
+def test_the_clock_decides_about_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seconds, faster in (([2.0, 1.0], False), ([1.0, 2.0], True)):
+        taken = iter(seconds)
+        monkeypatch.setattr("timeit.repeat", lambda *_, taken=taken, **__: [next(taken)])
+        device._bfloat16_is_faster.cache_clear()
+        assert device._bfloat16_is_faster() is faster
+    device._bfloat16_is_faster.cache_clear()
+
+
+def test_large_weights_are_loaded_as_such(blip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(device, "_bfloat16_is_faster", lambda: False)
+    wanted = loading.Wanted(device="cpu")
+    assert loading.load(blip, "blip", "BlipForConditionalGeneration", wanted).dtype is torch.float32
+    monkeypatch.setattr(loading, "LARGE_BYTES", 1)
+    assert loading.load(blip, "blip", "BlipForConditionalGeneration", wanted).dtype is torch.bfloat16
 
 
 def test_the_revision_follows_the_weights(blip: Path, tmp_path: Path) -> None:

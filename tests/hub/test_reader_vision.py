@@ -82,6 +82,47 @@ def test_a_graph_that_is_not_right_or_not_faster_is_not_used(
     assert not tower.is_compiled
 
 
+@pytest.mark.parametrize(
+    ("seconds", "exact", "least_cosine", "rounded"),
+    [
+        ([1.0, 0.5, 0.25], False, 0.999, True),
+        ([1.0, 0.5, 0.45], False, 0.999, False),
+        ([1.0, 0.5, 0.25], False, 1.1, False),
+        ([1.0, 0.5, 0.25], True, 0.999, False),
+    ],
+    ids=["fast and close", "hardly faster", "not close", "float32 was asked for"],
+)
+def test_8_bits_are_used_where_they_agree_and_are_faster(
+    *,
+    loaded: Loaded,
+    seconds: list[float],
+    exact: bool,
+    least_cosine: float,
+    rounded: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    monkeypatch.setattr(vision, "LEAST_BYTES", 0)
+    monkeypatch.setattr(vision, "LEAST_COSINE", least_cosine)
+    taken = iter(seconds)
+    monkeypatch.setattr(vision, "_timed", lambda run: (run(), next(taken)))
+    pixels = loaded.pixels(pictures(2))
+    with torch.inference_mode():
+        expected = loaded.model.vision_model(pixel_values=pixels).last_hidden_state
+        tower = VisionTower(loaded.model.vision_model, 0, exact=exact)
+        found = tower(pixels)
+    assert tower.is_compiled
+    assert torch.cosine_similarity(found, expected, dim=-1).min() > 0.999
+    assert bool((found - expected).abs().max() > 1e-5) is rounded
+
+
+def test_a_dtype_that_is_asked_for_is_kept(tmp_path: Path) -> None:
+    folder = BUILD["blip"](tmp_path / "blip")
+    for dtype, exact in (("auto", False), ("float32", True)):
+        made = load(folder, "blip", "BlipForConditionalGeneration", Wanted(device="cpu", dtype=dtype))
+        assert made.exact is exact
+
+
 def test_only_float32_is_compiled(tmp_path: Path) -> None:
     folder = BUILD["blip"](tmp_path / "blip")
     made = load(folder, "blip", "BlipForConditionalGeneration", Wanted(device="cpu", dtype="bfloat16", compile_after=0))

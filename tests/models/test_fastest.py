@@ -54,6 +54,7 @@ def test_the_faster_one_is_taken_and_remembered(
 ) -> None:
     loaded = Loaded(slow)
     monkeypatch.setattr(fastest, "load_graph", loaded)
+    monkeypatch.setattr(fastest, "instruction_sets", tuple)
     picture = [Image.new("RGB", (12, 16), "red")]
     load_bundle(folder, threads=1, cache=tmp_path).encode_images(picture)
     assert sorted(loaded.names) == ["onnxruntime", "openvino"]
@@ -70,6 +71,33 @@ def test_a_damaged_record_is_measured_again(folder: Path, tmp_path: Path, conten
     record.write_text(content)
     load_bundle(folder, threads=1, cache=tmp_path).encode_texts(["a"])
     assert json.loads(record.read_text())["runtime"] in ("onnxruntime", "openvino")
+
+
+def test_bfloat16_is_not_taken_where_float32_is_faster(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fastest, "instruction_sets", lambda: ("avx512_bf16",))
+    for chosen in (True, False):
+        seen: list[tuple[str, bool]] = []
+
+        def load(file: Path, runtime: Runtime, *, seen: list[Any] = seen, exact: bool, **given: Any) -> Graph:
+            seen.append((runtime, exact))
+            return load_graph(file, runtime, exact=exact, **given)
+
+        ms = {("openvino", True): 0.2 if chosen else 0.4, ("openvino", False): 0.3, ("onnxruntime", False): 0.5}
+        monkeypatch.setattr(fastest, "load_graph", load)
+        monkeypatch.setattr(fastest, "measure", lambda graphs, _, ms=ms: {way: ms[way] for way in graphs})
+        for _ in range(2):
+            fastest.load_fastest(
+                folder / "image.onnx",
+                lambda _: {},
+                runtime="auto",
+                threads=1,
+                exact=False,
+                cache=tmp_path / str(chosen),
+            )
+        assert sorted(seen[:3]) == [("onnxruntime", False), ("openvino", False), ("openvino", True)]
+        assert seen[3:] == [("openvino", chosen)], "it is remembered"
 
 
 def test_without_a_cache_nothing_is_measured(

@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -112,10 +113,10 @@ def _try_bytes(parts: EncoderParts, folder: Path, runtime: str, threads: int | N
         file = Path(place) / name
         export_image(parts.image, file, preprocess=parts.preprocess, precision="int8")
         pixels = _made_up(parts.preprocess.size_wh)
-        exact = _vectors(load_graph(folder / name, chosen, threads=threads, exact=True), pixels)
+        exact = load_graph(folder / name, chosen, threads=threads, exact=True)
         halves, in_bytes = (load_graph(each, chosen, threads=threads) for each in (folder / name, file))
-        agree = (exact * _vectors(in_bytes, pixels)).sum(axis=1).min() >= LEAST_COSINE
-        if not agree or _gain(halves, in_bytes, pixels) < LEAST_GAIN:
+        agree = (_vectors(exact, pixels) * _vectors(in_bytes, pixels)).sum(axis=1).min() >= LEAST_COSINE
+        if not agree or _gain((exact, halves), in_bytes, pixels) < LEAST_GAIN:
             return
         for old in folder.glob(f"{name}*"):
             old.unlink()
@@ -138,10 +139,11 @@ def _vectors(graph: Graph, pixels: NDArray[np.uint8]) -> NDArray[Any]:
     return graph.run({"pixels": pixels}, ["vectors"])["vectors"]
 
 
-def _gain(slow: Graph, fast: Graph, pixels: NDArray[np.uint8]) -> float:
-    """Return how many times as long the first takes; in turns, so that other work slows both."""
-    turns = [(_seconds(slow, pixels), _seconds(fast, pixels)) for _ in range(5)]
-    return min(slow_s for slow_s, _ in turns) / min(fast_s for _, fast_s in turns)
+def _gain(slow: Sequence[Graph], fast: Graph, pixels: NDArray[np.uint8]) -> float:
+    """Return how many times as long the fastest of the others takes; in turns, so that other work slows all."""
+    turns = [[_seconds(graph, pixels) for graph in (fast, *slow)] for _ in range(5)]
+    least_s: list[float] = [min(each) for each in zip(*turns, strict=True)]
+    return min(least_s[1:]) / least_s[0]
 
 
 def _seconds(graph: Graph, pixels: NDArray[np.uint8]) -> float:

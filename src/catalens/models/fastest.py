@@ -1,6 +1,6 @@
 """Chooses the faster runtime for a graph on this machine: both run it once, and what was found is kept.
 
-Neither runtime is faster everywhere: it depends on the graph and on the instructions of the processor
+Neither runtime is faster everywhere, nor is bfloat16: it depends on the graph and on the instructions of the processor
 (docs/decisions/011-measured-runtime.md).
 """
 
@@ -16,19 +16,25 @@ from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from catalens.core.caching import keep_file, try_to_keep
 from catalens.models.cache import RUNTIMES_FOLDER
 from catalens.models.json_files import load_json
-from catalens.models.processor import processor_lines
+from catalens.models.processor import instruction_sets, processor_lines
 from catalens.models.runtime import RUNTIMES, Arrays, Graph, Runtime, choose_runtime, load_graph
 
 Example: TypeAlias = Callable[[Graph], Arrays]
 """Returns inputs of the size that the graph is mostly run with."""
 
+Way: TypeAlias = tuple[Runtime, bool]
+"""A runtime, and whether it computes in float32."""
+Kind = TypeVar("Kind")
+
 BUDGET_S = 1.0
 """Time for measuring, after each runtime has run the graph once."""
+_HALVES = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Instruction sets with which OpenVINO computes in bfloat16 by itself."""
 _LEAST_ROUNDS, _MOST_ROUNDS = 2, 30
 
 
@@ -42,7 +48,7 @@ def load_fastest(
         example: what to measure with.
         runtime: "auto" for the faster one, or its name.
         threads: processor threads; None uses every core the process may use.
-        exact: as for `load_graph`.
+        exact: as for `load_graph`; if not, OpenVINO's float32 is measured too where it would compute in bfloat16.
         cache: keeps what was measured, and OpenVINO's compiled graph; where it is None or cannot be written, nothing is
             measured.
 
@@ -50,32 +56,36 @@ def load_fastest(
         InputError: the runtime is unknown.
         ModelError: the file is damaged, or not an ONNX graph.
     """
-    load = partial(load_graph, file, threads=threads, exact=exact, cache=cache)
+    load = partial(load_graph, file, threads=threads, cache=cache)
     installed = [name for name in RUNTIMES if find_spec(name)]
     if runtime != "auto" or len(installed) == 1 or cache is None:
-        return load(choose_runtime(runtime))
+        return load(choose_runtime(runtime), exact=exact)
+    ways: list[Way] = [(name, exact) for name in installed]
+    if not exact and not _HALVES.isdisjoint(instruction_sets() or ()):
+        ways.append(("openvino", True))
     record = cache / RUNTIMES_FOLDER / f"{_key(file, installed, threads, exact=exact)}.json"
     known = _read(record)
-    if known in installed:
-        return load(known)
+    if known in ways:
+        return load(known[0], exact=known[1])
     if not try_to_keep(lambda: _need_writable(record.parent), record.parent):
-        return load(choose_runtime(runtime))
-    graphs = {name: load(name) for name in installed}
+        return load(choose_runtime(runtime), exact=exact)
+    graphs = {way: load(way[0], exact=way[1]) for way in ways}
     taken_s = measure(graphs, example)
-    fastest = min(installed, key=lambda name: taken_s[name])
-    body = {"runtime": fastest, "graph": file.name, "ms": {name: each * 1e3 for name, each in taken_s.items()}}
+    fastest = min(ways, key=lambda way: taken_s[way])
+    ms = {f"{name}, float32" if in_full and not exact else name: taken_s[name, in_full] * 1e3 for name, in_full in ways}
+    body = {"runtime": fastest[0], "exact": fastest[1], "graph": file.name, "ms": ms}
     keep_file(record, lambda out: out.write(json.dumps(body).encode()))
     return graphs[fastest]
 
 
-def measure(graphs: Mapping[Runtime, Graph], example: Example) -> dict[Runtime, float]:
-    """Return the least seconds of a run by each runtime, which take turns for `BUDGET_S`.
+def measure(graphs: Mapping[Kind, Graph], example: Example) -> dict[Kind, float]:
+    """Return the least seconds of a run of each graph, which take turns for `BUDGET_S`.
 
     Not the median: while other processes have the cores, whose threads spin at a barrier looks faster than whose
     threads sleep there.
     """
     inputs = {name: example(graph) for name, graph in graphs.items()}
-    taken_s: dict[Runtime, list[float]] = {name: [] for name in graphs}
+    taken_s: dict[Kind, list[float]] = {name: [] for name in graphs}
     for name, graph in graphs.items():
         graph.run(inputs[name], graph.outputs[:1])
     started_s = time.perf_counter()
@@ -89,12 +99,13 @@ def measure(graphs: Mapping[Runtime, Graph], example: Example) -> dict[Runtime, 
     return {name: min(each) for name, each in taken_s.items()}
 
 
-def _read(record: Path) -> Runtime | None:
+def _read(record: Path) -> Way | None:
     try:
-        found = load_json(record)["runtime"]
+        body = load_json(record)
+        found = body["runtime"], bool(body["exact"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
-    return next((name for name in RUNTIMES if name == found), None)
+    return next(((name, found[1]) for name in RUNTIMES if name == found[0]), None)
 
 
 def _need_writable(folder: Path) -> None:

@@ -28,7 +28,7 @@ class BlipCaptions:
         self.name = loaded.name
         self._loaded, self.tokenizer, self.answer_prefix = loaded, loaded.processor.tokenizer, ""
         decoder, config = loaded.model.text_decoder, loaded.model.config.text_config
-        self._vision = VisionTower(loaded.model.vision_model, loaded.compile_after)
+        self._vision = VisionTower(loaded.model.vision_model, loaded.compile_after, exact=loaded.exact)
         self._decoder = BlipTextStack(decoder.bert, decoder.cls)
         self._bos_id: int = config.bos_token_id
         self.end_ids: tuple[int, ...] = (config.sep_token_id,)
@@ -60,7 +60,7 @@ class BlipAnswers:
         self.name = loaded.name
         self._loaded, self.tokenizer, self.answer_prefix = loaded, loaded.processor.tokenizer, ""
         model, config = loaded.model, loaded.model.config.text_config
-        self._vision = VisionTower(model.vision_model, loaded.compile_after)
+        self._vision = VisionTower(model.vision_model, loaded.compile_after, exact=loaded.exact)
         self._encoder = BlipTextStack(model.text_encoder)
         self._decoder = BlipTextStack(model.text_decoder.bert, model.text_decoder.cls)
         self._bos_id: int = config.bos_token_id

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 INSTALL = 'pip install "catalens[hub]"'
 Quantise = Literal["8bit", "4bit"]
+LARGE_BYTES = 4 << 30
+"""Size of weights on disk from which a model is taken for large."""
 _IMAGE_PROCESSORS = {"blip": "Blip", "blip-2": "Blip", "git": "CLIP"}
 """Model type → how its image processor's name begins; those of chat models differ from one model to the next."""
 
@@ -42,7 +44,7 @@ class Wanted:
 
     Attributes:
         device: "cpu", "cuda", "cuda:1", "mps"; None for the fastest available.
-        dtype: of `catalens.models.device.DTYPES`; "auto" is the fastest that the device supports.
+        dtype: of `catalens.models.device.DTYPES`; "auto" is the fastest on the device.
         quantise: "8bit" or "4bit" weights; None for unquantised weights.
         compile_after: images after which a vision tower in float32 on a processor may be compiled; None for never.
     """
@@ -64,6 +66,7 @@ class Loaded:
         device: where the weights are.
         dtype: of the activations.
         compile_after: images after which the vision tower may be compiled; None for never.
+        exact: the dtype was asked for by its name, so nothing may be computed in another one.
         quantise: "8bit" or "4bit" weights; None for unquantised weights.
     """
 
@@ -73,6 +76,7 @@ class Loaded:
     device: torch.device
     dtype: torch.dtype
     compile_after: int | None = None
+    exact: bool = True
     quantise: Quantise | None = None
 
     def pixels(self, images: Sequence[Image]) -> torch.Tensor:
@@ -127,7 +131,7 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     check_files(folder)
     transformers: Any = import_module("transformers")
     device = choose_device(wanted.device)
-    dtype = choose_dtype(wanted.dtype, device)
+    dtype = choose_dtype(wanted.dtype, device, large=_weights_bytes(folder) > LARGE_BYTES)
     if device.type == "cpu":
         keep_memory()
     settings: dict[str, Any] = {"dtype": dtype, "local_files_only": True, "output_loading_info": True}
@@ -152,15 +156,23 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
         check_image_processor(folder, type(processor.image_processor).__name__, family)
         check_image_size(folder, _prepared_wh(processor.image_processor), model.config.vision_config.image_size)
     _keep_gradients(model)
-    exact_on_cpu = device.type == "cpu" and dtype == torch.float32 and not wanted.quantise
+    compiles = device.type == "cpu" and dtype == torch.float32 and not wanted.quantise
     return Loaded(
         name=name,
         model=model.eval(),
         processor=processor,
         device=device,
         dtype=dtype,
-        compile_after=wanted.compile_after if exact_on_cpu else None,
+        compile_after=wanted.compile_after if compiles else None,
+        exact=wanted.dtype != "auto",
         quantise=wanted.quantise,
+    )
+
+
+def _weights_bytes(folder: Path) -> int:
+    """Return the size of a model's weights on disk."""
+    return max(
+        sum(each.stat().st_size for each in folder.glob(pattern)) for pattern in ("*.safetensors", "pytorch_model*.bin")
     )
 
 
