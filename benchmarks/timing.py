@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import resource
 import statistics
 import sys
 import time
@@ -13,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from benchmarks.plan import Figures
+from catalens.core.memory import peak_bytes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,7 +86,7 @@ def in_fresh_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 
 def peak_mb() -> float:
     """Return the most memory that this process has held so far."""
-    return in_mb(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return (peak_bytes() or 0) / 1e6
 
 
 def in_mb(max_rss: int) -> float:

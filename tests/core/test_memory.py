@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from catalens.core.memory import ByteBudget
+import pytest
+
+from catalens.core import memory
+from catalens.core.memory import ByteBudget, peak_bytes
 
 
 def test_never_more_in_use_than_there_is() -> None:
@@ -52,3 +58,20 @@ def test_an_error_gives_the_bytes_back() -> None:
                 raise ValueError
         except ValueError:
             pass
+
+
+@pytest.mark.skipif(not memory.STATUS.is_file(), reason="the system has no /proc")
+def test_the_peak_is_this_process_own() -> None:
+    held = bytearray(200_000_000)
+    held[::4096] = b"x" * len(held[::4096])
+    code = "from catalens.core.memory import peak_bytes; print(peak_bytes())"
+    child = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    own = peak_bytes()
+    assert own is not None
+    assert own > len(held) > child > 1_000_000
+
+
+def test_without_proc_the_peak_is_what_getrusage_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("resource", reason="Windows does not say what a process has held")
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "status")
+    assert (peak_bytes() or 0) > 1_000_000
