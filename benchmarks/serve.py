@@ -20,14 +20,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from typing import IO
 
-import aiohttp
-
+from benchmarks.load import CLIENTS, Client, measured, post, run
 from benchmarks.machine import machine_facts
 from benchmarks.plan import Figures
 from benchmarks.serve_offline import (
@@ -42,11 +42,9 @@ from benchmarks.serve_offline import (
     vectors_per_s,
 )
 
-CLIENTS = 32
 TEXTS = 32
 """Texts per request, where a caller has many."""
 _START_S = 180.0
-Ask = Callable[[aiohttp.ClientSession, int], Awaitable[int]]
 
 
 def main() -> None:
@@ -66,8 +64,8 @@ def main() -> None:
     with serving(options.model) as (url, pid, start_s), pipeline(contents, options.model) as local:
         document["ready_s"] = round(start_s, 2)
 
-        def in_turns(work: Work, ask: Ask, **how: int) -> Figures:
-            return beside(local, work, lambda: measured(url, ask, options.seconds / ROUNDS, **how))
+        def in_turns(work: Work, requests: Sequence[bytes], **how: int) -> Figures:
+            return beside(local, work, lambda: measured(url, requests, options.seconds / ROUNDS, **how))
 
         document["tags"] = in_turns(tags_per_s, tags(contents))
         document["embeddings"] = in_turns(vectors_per_s, embeddings(contents))
@@ -109,18 +107,18 @@ def jpegs(n: int) -> list[bytes]:
     return contents
 
 
-def tags(contents: Sequence[bytes]) -> Ask:
-    """Return a caller of /v1/tags with raw pictures."""
+def tags(contents: Sequence[bytes]) -> list[bytes]:
+    """Return requests of /v1/tags with raw pictures."""
     return raw("/v1/tags", contents)
 
 
-def raw(path: str, contents: Sequence[bytes]) -> Ask:
-    """Return a caller that sends the picture as the body."""
+def raw(path: str, contents: Sequence[bytes]) -> list[bytes]:
+    """Return requests whose bodies are the pictures."""
     return post(path, contents, "image/jpeg")
 
 
-def embeddings(contents: Sequence[bytes]) -> Ask:
-    """Return a caller of /v1/embeddings with one picture each."""
+def embeddings(contents: Sequence[bytes]) -> list[bytes]:
+    """Return requests of /v1/embeddings with one picture each."""
     return post("/v1/embeddings", [_body(each) for each in data_addresses(contents)], "application/json")
 
 
@@ -129,8 +127,8 @@ def data_addresses(contents: Sequence[bytes]) -> list[str]:
     return [f"data:image/jpeg;base64,{base64.b64encode(each).decode()}" for each in contents]
 
 
-def texts(per_request: int) -> Ask:
-    """Return a caller of /v1/embeddings with some texts each."""
+def texts(per_request: int) -> list[bytes]:
+    """Return requests of /v1/embeddings with some texts each."""
     sentences = sentences_of(512)
     bodies = [_body(sentences[at : at + per_request]) for at in range(0, len(sentences), per_request)]
     return post("/v1/embeddings", bodies, "application/json")
@@ -140,81 +138,28 @@ def _body(given: str | list[str]) -> bytes:
     return json.dumps({"input": given, "encoding_format": "base64"}).encode()
 
 
-def post(path: str, bodies: Sequence[bytes], content_type: str) -> Ask:
-    """Return a caller that posts the bodies in turn."""
-
-    async def ask(client: aiohttp.ClientSession, at: int) -> int:
-        async with client.post(path, data=bodies[at % len(bodies)], headers={"content-type": content_type}) as response:
-            await response.read()
-            return response.status
-
-    return ask
-
-
-def measured(url: str, ask: Ask, seconds: float, clients: int = CLIENTS, each: int = 1) -> Figures:
-    """Ask with some clients at a time for some seconds: items a second (`each` a request), latencies and statuses."""
-    return asyncio.run(_measured(url, ask, seconds, clients, each))
-
-
-async def _measured(url: str, ask: Ask, seconds: float, clients: int, each: int) -> Figures:
-    latencies: list[float] = []
-    statuses: Counter[str] = Counter()
-    async with session(url, clients) as client:
-        await ask(client, 0)
-        started_s = time.perf_counter()
-        end_s = started_s + seconds
-
-        async def caller(number: int) -> None:
-            at = number
-            while time.perf_counter() < end_s:
-                asked_s = time.perf_counter()
-                try:
-                    status = str(await ask(client, at))
-                except (aiohttp.ClientError, TimeoutError) as error:
-                    status = type(error).__name__
-                statuses[status] += 1
-                if status == "200":
-                    latencies.append(time.perf_counter() - asked_s)
-                else:
-                    await asyncio.sleep(0.05)
-                at += clients
-
-        await asyncio.gather(*map(caller, range(clients)))
-        taken_s = time.perf_counter() - started_s
-    ordered = sorted(latencies) or [0.0]
-    return {
-        "per_s": round(each * len(latencies) / taken_s, 1),
-        "p50_ms": round(1000 * ordered[len(ordered) // 2], 1),
-        "p99_ms": round(1000 * ordered[int(len(ordered) * 0.99)], 1),
-        "statuses": dict(statuses),
-    }
-
-
-def session(url: str, clients: int) -> aiohttp.ClientSession:
-    """Return a client that keeps its connections; httpx takes more of a processor than the service's own routes."""
-    connector = aiohttp.TCPConnector(limit=clients)
-    return aiohttp.ClientSession(url, connector=connector, timeout=aiohttp.ClientTimeout(total=120))
-
-
-def overload(url: str, pid: int, ask: Ask, seconds: float) -> Figures:
+def overload(url: str, pid: int, requests: Sequence[bytes], seconds: float) -> Figures:
     """Ask with ten times as many clients; memory is that of the service and its workers."""
     before = resident_mb(pid)
-    figures = measured(url, ask, seconds / 2, clients=10 * CLIENTS)
+    figures = measured(url, requests, seconds / 2, clients=10 * CLIENTS)
     middle = resident_mb(pid)
-    figures |= measured(url, ask, seconds / 2, clients=10 * CLIENTS)
+    figures |= measured(url, requests, seconds / 2, clients=10 * CLIENTS)
     return figures | {"mb_before": before, "mb_middle": middle, "mb_after": resident_mb(pid)}
 
 
 def soak(url: str, pid: int, contents: Sequence[bytes], seconds: float) -> Figures:
     """Ask everything in turn for a long time; memory is that of the service and its workers after each tenth."""
-    asks = [tags(contents), embeddings(contents), texts(TEXTS), raw("/v1/captions", contents), raw("/v1/tags", [b"no"])]
-
-    async def ask(client: aiohttp.ClientSession, at: int) -> int:
-        return await asks[at % len(asks)](client, at)
-
+    kinds = (
+        tags(contents),
+        embeddings(contents),
+        texts(TEXTS),
+        raw("/v1/captions", contents),
+        raw("/v1/tags", [b"no"]),
+    )
+    requests = [each for some in zip(*map(cycle, kinds), range(len(contents)), strict=False) for each in some[:-1]]
     parts, held_mb = [], [resident_mb(pid)]
     for _ in range(10):
-        parts.append(measured(url, ask, seconds / 10, clients=4))
+        parts.append(measured(url, requests, seconds / 10, clients=4))
         held_mb.append(resident_mb(pid))
     statuses: Counter[str] = Counter()
     for part in parts:
@@ -222,25 +167,28 @@ def soak(url: str, pid: int, contents: Sequence[bytes], seconds: float) -> Figur
     return {"seconds": seconds, "statuses": dict(statuses), "mb": held_mb, "p99_ms": [part["p99_ms"] for part in parts]}
 
 
-def killed_worker(url: str, pid: int, ask: Ask) -> Figures:
+def killed_worker(url: str, pid: int, requests: Sequence[bytes]) -> Figures:
     """Kill the workers during load: the seconds until a request succeeds again, and every status."""
 
-    async def run() -> Figures:
+    async def work() -> Figures:
         statuses: Counter[str] = Counter()
-        async with session(url, CLIENTS) as client:
-            callers: list[asyncio.Future[int]] = [asyncio.ensure_future(ask(client, at)) for at in range(CLIENTS)]
+        clients = [Client(url) for _ in range(CLIENTS)]
+        callers = [asyncio.ensure_future(each.ask(requests[at])) for at, each in enumerate(clients)]
+        await asyncio.sleep(0.05)
+        for child, command in children_of(pid):
+            if "spawn_main" in command:
+                os.kill(child, signal.SIGKILL)
+        killed_s = time.perf_counter()
+        statuses.update(str(status) for status, _ in await asyncio.gather(*callers))
+        while (status := (await clients[0].ask(requests[0]))[0]) != 200:
+            statuses[str(status)] += 1
             await asyncio.sleep(0.05)
-            for child in children_of(pid):
-                if "spawn_main" in child[1]:
-                    os.kill(child[0], signal.SIGKILL)
-            killed_s = time.perf_counter()
-            statuses.update(map(str, await asyncio.gather(*callers)))
-            while (status := await ask(client, 0)) != 200:
-                statuses[str(status)] += 1
-                await asyncio.sleep(0.05)
-            return {"recovered_s": round(time.perf_counter() - killed_s, 2), "statuses": dict(statuses)}
+        recovered_s = round(time.perf_counter() - killed_s, 2)
+        for each in clients:
+            each.close()
+        return {"recovered_s": recovered_s, "statuses": dict(statuses)}
 
-    return asyncio.run(run())
+    return run(work())
 
 
 def children_of(pid: int) -> list[tuple[int, str]]:

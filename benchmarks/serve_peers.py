@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.library_endpoint import Server
+from benchmarks.load import measured, post
 from benchmarks.plan import Figures
-from benchmarks.serve import data_addresses, measured, post, serving
+from benchmarks.serve import data_addresses, serving
 
 _START_S = 120.0
 
