@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -145,7 +146,9 @@ def read_attributes(
         minima = group_minima(group, rules, min_score)
         holds = held_labels(group, scores, unknown) & (scores >= minima)
         source: Source = "answers" if group.name in by_reader else "tags"
-        readings[group.name] = _Reading(group, scores, holds, _applies(group, readings, len(vectors)), source)
+        readings[group.name] = _Reading(
+            group, group.label_names, scores, holds, _applies(group, readings, len(vectors)), source
+        )
     best = {name: top_k(reading.scores, len(reading.group.labels)) for name, reading in readings.items()}
     return [
         {
@@ -187,9 +190,10 @@ def held_labels(group: Group, scores: Scores, unknown: Scores) -> Mask:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One group read from n pictures: scores (n, m), which labels hold (n, m), where it applies (n,), from where."""
+    """One group read from n pictures: its m labels, scores (n, m), which hold (n, m), where it applies (n,), source."""
 
     group: Group
+    names: tuple[str, ...]
     scores: Scores
     holds: Mask
     applies: Mask
@@ -200,7 +204,7 @@ def _applies(group: Group, readings: Mapping[str, _Reading], n: int) -> Mask:
     applies = np.ones(n, dtype=np.bool_)
     for named, values in group.when.items():
         reading = readings[named]
-        allowed = [reading.group.label_names.index(value) for value in values]
+        allowed = [reading.names.index(value) for value in values]
         meets = reading.holds[:, allowed].any(axis=1)
         if reading.group.kind == "exclusive":
             likely = reading.scores[:, allowed].sum(axis=1) > 0.5
@@ -210,10 +214,9 @@ def _applies(group: Group, readings: Mapping[str, _Reading], n: int) -> Mask:
 
 
 def _attribute(reading: _Reading, row: int, best: NDArray[np.int64], runners_up: int) -> Attribute:
-    names = reading.group.label_names
-    values: list[Tag] = []
-    others: list[Tag] = []
-    for at in best.tolist():
-        (values if reading.holds[row, at] else others).append(Tag(names[at], float(reading.scores[row, at])))
-    confidence = float(reading.scores[row, best[0]])
-    return Attribute(reading.group.name, tuple(values), confidence, tuple(others[:runners_up]), reading.source)
+    names, scores, holds = reading.names, reading.scores[row].tolist(), reading.holds[row].tolist()
+    order = best.tolist()
+    values = tuple(Tag(names[at], scores[at]) for at in order if holds[at])
+    others = islice((at for at in order if not holds[at]), runners_up)
+    runners = tuple(Tag(names[at], scores[at]) for at in others)
+    return Attribute(reading.group.name, values, scores[order[0]], runners, reading.source)
