@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import subprocess
 import sys
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
 pytest.importorskip("uvicorn", reason='the service is not installed: pip install "catalens[serve]"')
 
+from catalens.serving import server as serving
 from catalens.serving.config import ServeConfig
 from catalens.serving.server import announce, server_of
+from catalens.serving.worker import WorkerProcess
 
 
 @pytest.mark.slow
@@ -61,3 +65,22 @@ def test_a_service_that_a_signal_closed_at_once_has_no_address_to_tell(caplog: p
     with caplog.at_level(logging.INFO, "catalens.serving"):
         asyncio.run(start_and_close())
     assert [each.getMessage().rpartition(":")[0] for each in caplog.records] == ["listening on http://127.0.0.1"]
+
+
+def test_what_is_loaded_when_a_service_begins_is_not_walked_again_by_the_garbage_collector(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frozen: list[int] = []
+    monkeypatch.setattr(WorkerProcess, "launch", lambda _: None)
+    monkeypatch.setattr(serving, "prepare", lambda _: None)
+
+    def ran(_: serving.Server, main: Coroutine[Any, Any, None]) -> None:
+        main.close()
+        frozen.append(gc.get_freeze_count())
+
+    monkeypatch.setattr(serving, "run_server", ran)
+    try:
+        serving.serve(ServeConfig(port=0))
+    finally:
+        gc.unfreeze()
+    assert frozen[0] > 10_000

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
@@ -29,7 +30,7 @@ from catalens.serving.replies import answer_lines, one_or_many
 from catalens.serving.service import Service
 from catalens.serving.worker import Runner, WorkerConfig, WorkerProcess
 
-Endpoint = Callable[[Request], Any]
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": about, "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     for status, about in {
@@ -47,6 +48,14 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 _INVOCATION_HEADER = "x-amzn-sagemaker-custom-attributes"
+
+
+class _DirectRoute(APIRoute):
+    """A route whose endpoint takes the request and returns the response: FastAPI documents it, and does no more."""
+
+    def get_route_handler(self) -> Endpoint:
+        """Return the endpoint itself, without what FastAPI would do for dependencies and response models."""
+        return cast(Endpoint, self.endpoint)
 
 
 def create_app(config: ServeConfig, runner: Callable[[WorkerConfig], Runner] = WorkerProcess) -> Guard:
@@ -77,9 +86,11 @@ def app_of(service: Service) -> Guard:
     for kind in (CatalensError, ProblemError, ValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _problem)
     bodies: dict[str, type[BaseModel]] = {}
+    direct = APIRouter(route_class=_DirectRoute)
     for capability in capabilities.ALL:
-        _add(app, bodies, capability.path, _endpoint(capability, service), capability)
-    _add_texts(app, bodies, service)
+        _add(direct, bodies, capability.path, _endpoint(capability, service), capability)
+    _add_texts(direct, bodies, service)
+    app.include_router(direct)
     _add_operations(app, service)
     add_catalogue_routes(app, bodies, service, _PROBLEMS)
     app.openapi = lambda: _openapi(app, bodies)  # type: ignore[method-assign]
@@ -113,10 +124,14 @@ def _single(found: Sequence[dict[str, Any] | Exception]) -> dict[str, Any]:
 
 
 def _add(
-    app: FastAPI, bodies: dict[str, type[BaseModel]], path: str, endpoint: Endpoint, about: capabilities.Capability[Any]
+    router: APIRouter,
+    bodies: dict[str, type[BaseModel]],
+    path: str,
+    endpoint: Endpoint,
+    about: capabilities.Capability[Any],
 ) -> None:
     bodies[path] = about.request
-    app.add_api_route(
+    router.add_api_route(
         path,
         endpoint,
         methods=["POST"],
@@ -128,11 +143,11 @@ def _add(
     )
 
 
-def _add_texts(app: FastAPI, bodies: dict[str, type[BaseModel]], service: Service) -> None:
+def _add_texts(router: APIRouter, bodies: dict[str, type[BaseModel]], service: Service) -> None:
     bodies |= {"/v1/descriptions": schemas.DescriptionsRequest, "/v1/embeddings": schemas.EmbeddingsRequest}
     bodies["/invocations"] = Invocation
 
-    @app.post("/v1/descriptions", response_model=schemas.DescriptionsResponse, tags=["texts"], responses=_PROBLEMS)
+    @router.post("/v1/descriptions", response_model=schemas.DescriptionsResponse, tags=["texts"], responses=_PROBLEMS)
     async def descriptions(request: Request) -> Response:
         """Describe known attributes."""
         from catalens.serving.fields import describe_fields
@@ -140,13 +155,13 @@ def _add_texts(app: FastAPI, bodies: dict[str, type[BaseModel]], service: Servic
         ask = await read_ask(request, schemas.DescriptionsRequest, service.config)
         return JSONResponse(await describe_fields(ask.request, service))
 
-    @app.post("/v1/embeddings", response_model=schemas.EmbeddingsResponse, tags=["texts"], responses=_PROBLEMS)
+    @router.post("/v1/embeddings", response_model=schemas.EmbeddingsResponse, tags=["texts"], responses=_PROBLEMS)
     async def embed(request: Request) -> Response:
         """Return vectors of texts and pictures, in OpenAI's shape."""
         ask = await read_ask(request, schemas.EmbeddingsRequest, service.config)
         return JSONResponse(await embeddings(ask.request, service))
 
-    @app.post("/invocations", tags=["SageMaker"], responses=_PROBLEMS)
+    @router.post("/invocations", tags=["SageMaker"], responses=_PROBLEMS)
     async def invocations(request: Request) -> Response:
         """Answer any payload of a SageMaker endpoint."""
         kind = media_type(request)

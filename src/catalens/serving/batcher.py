@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from catalens.core.errors import CatalensError, ModelError
 
@@ -42,9 +42,10 @@ class StoppingError(CatalensError):
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting(Generic[T, R]):
+class Waiting(Generic[K, T, R]):
     """An item in the queue, and the future of its caller."""
 
+    key: K
     item: T
     order: int
     arrived_s: float
@@ -96,8 +97,8 @@ class Batcher(Generic[K, T, R]):
             events: callbacks for metrics.
         """
         self._run, self._rules, self._events = run, rules, events or BatchEvents()
-        self._waiting: dict[K, deque[_Waiting[T, R]]] = {}
-        self._running: list[_Waiting[T, R]] = []
+        self._waiting: dict[K, deque[Waiting[K, T, R]]] = {}
+        self._running: list[Waiting[K, T, R]] = []
         self._changed = asyncio.Event()
         self.expected = 0
         """Items that are being prepared."""
@@ -147,19 +148,36 @@ class Batcher(Generic[K, T, R]):
             StoppingError: the service is shutting down.
             Exception: whatever the item, or its batch, failed with.
         """
+        return await self.result(self.put(key, item))
+
+    def put(self, key: K, item: T) -> Waiting[K, T, R]:
+        """Put an item into the queue; whoever does waits for its `result`.
+
+        Raises:
+            OverloadedError: the queue is full.
+            StoppingError: the service is shutting down.
+        """
         self.check_room()
         if self._task is None:
             self._task = asyncio.create_task(self._work())
         loop = asyncio.get_running_loop()
         self._order += 1
-        waiting: _Waiting[T, R] = _Waiting(item, self._order, loop.time(), loop.create_future())
+        waiting: Waiting[K, T, R] = Waiting(key, item, self._order, loop.time(), loop.create_future())
         self._waiting.setdefault(key, deque()).append(waiting)
         self._count += 1
         self._changed.set()
+        return waiting
+
+    async def result(self, waiting: Waiting[K, T, R]) -> R:
+        """Return the result of an item; a caller who is cancelled takes it off the queue.
+
+        Raises:
+            Exception: whatever the item, or its batch, failed with.
+        """
         try:
             return await waiting.future
         except asyncio.CancelledError:
-            self._leave(key, waiting)
+            self._leave(waiting)
             raise
 
     async def stop(self, drain_s: float = 0.0) -> None:
@@ -177,7 +195,8 @@ class Batcher(Generic[K, T, R]):
         self._waiting.clear()
         self._count = 0
 
-    def _leave(self, key: K, waiting: _Waiting[T, R]) -> None:
+    def _leave(self, waiting: Waiting[K, T, R]) -> None:
+        key = waiting.key
         queue = self._waiting.get(key, deque())
         if waiting in queue:
             queue.remove(waiting)
@@ -197,7 +216,7 @@ class Batcher(Generic[K, T, R]):
                 await self._answer(key, batch)
                 self._running = []
 
-    async def _collect(self) -> tuple[K, list[_Waiting[T, R]]]:
+    async def _collect(self) -> tuple[K, list[Waiting[K, T, R]]]:
         """Wait until the batch of the oldest item is due, and take it off the queue."""
         key = min(self._waiting, key=lambda each: self._waiting[each][0].order)
         deadline_s = self._waiting[key][0].arrived_s + self._rules.max_delay_s
@@ -215,7 +234,7 @@ class Batcher(Generic[K, T, R]):
         self._count -= len(batch)
         return key, batch
 
-    async def _answer(self, key: K, batch: Sequence[_Waiting[T, R]]) -> None:
+    async def _answer(self, key: K, batch: Sequence[Waiting[K, T, R]]) -> None:
         clock = asyncio.get_running_loop()
         started_s = clock.time()
         try:
@@ -236,6 +255,6 @@ class Batcher(Generic[K, T, R]):
                 _fail(each, error)
 
 
-def _fail(waiting: _Waiting[T, R], error: Exception) -> None:
+def _fail(waiting: Waiting[Any, Any, Any], error: Exception) -> None:
     if not waiting.future.done():
         waiting.future.set_exception(error)

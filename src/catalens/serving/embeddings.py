@@ -51,7 +51,7 @@ async def embeddings(asked: EmbeddingsRequest, service: Service) -> dict[str, An
         ],
         "model": found[0][1],
         # Words, roughly: tokens of a picture mean nothing, and nothing is charged.
-        "usage": {"prompt_tokens": sum(len(each.split()) for each in inputs), "total_tokens": 0},
+        "usage": {"prompt_tokens": sum(map(_count_words, inputs)), "total_tokens": 0},
     }
 
 
@@ -83,6 +83,10 @@ async def vectors_of(inputs: Sequence[str], service: Service, model: str | None 
     jobs += [partial(read_texts, places) for places in batched(words, _TEXTS_PER_ITEM)]
     await every(lambda job: job(), jobs)
     return [found[at] for at in range(len(inputs))]
+
+
+def _count_words(text: str) -> int:
+    return 1 if text[:5].lower() == "data:" else len(text.split())  # the megabytes of a picture are not searched
 
 
 def _check_text(text: str, name: str, config: ServeConfig) -> None:

@@ -22,6 +22,8 @@ async def each(function: Callable[[T], Awaitable[R]], items: Sequence[T]) -> lis
             except Exception as error:  # noqa: BLE001 - one item's error is its own
                 return error
 
+    if len(items) == 1:  # no task for what is usual
+        return [await one(items[0])]
     return await asyncio.gather(*map(one, items))
 
 

@@ -103,6 +103,7 @@ class _Exchange:
         self._scope, self._receive, self._send, self._service = scope, receive, send, service
         self._started_s = perf_counter()
         self._size = 0
+        self._is_gone = False
         self._body_read = asyncio.Event()
         scope.setdefault("state", {})["request_id"] = self.request_id
 
@@ -112,17 +113,18 @@ class _Exchange:
         Raises:
             _GoneError: the caller disconnected.
         """
-        answering = asyncio.ensure_future(app(self._scope, self.receive, self.send))
-        watching = asyncio.ensure_future(self._gone())
+        answering = asyncio.current_task()
+        assert answering is not None
+        watching = asyncio.create_task(self._watch(answering))
         try:
-            await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done() and not self.status:
-                raise _GoneError
-            await answering
+            await app(self._scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            if not self._is_gone:
+                raise
+            answering.uncancel()
+            raise _GoneError from None
         finally:
-            for task in (answering, watching):
-                task.cancel()
-            await asyncio.gather(answering, watching, return_exceptions=True)
+            watching.cancel()
 
     async def receive(self) -> Message:
         """Return the next part of the body, within the limits of size and time.
@@ -132,11 +134,12 @@ class _Exchange:
             _GoneError: the caller disconnected.
         """
         if self._body_read.is_set():
-            await asyncio.Event().wait()  # `_gone` listens; whoever waits here is cancelled
+            await asyncio.Event().wait()  # `_watch` listens; whoever waits here is cancelled
         config = self._service.config
         left_s = self._started_s + config.body_timeout_s - perf_counter()
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, left_s))
+            async with asyncio.timeout(max(0.0, left_s)):
+                message = await self._receive()
         except TimeoutError:
             raise ProblemError(408, f"the body did not arrive within {config.body_timeout_s:g} s") from None
         if message["type"] == "http.disconnect":
@@ -180,8 +183,11 @@ class _Exchange:
         level = logging.DEBUG if self.path in _OPEN else logging.INFO
         _log.log(level, "request", extra={"about": about | {"ms": round(seconds * 1000, 1), "bytes": self._size}})
 
-    async def _gone(self) -> None:
-        """Return when the caller has disconnected."""
+    async def _watch(self, answering: asyncio.Task[Any]) -> None:
+        """Cancel the answering when the caller disconnects before it has begun to be sent."""
         await self._body_read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        if not self.status:
+            self._is_gone = True
+            answering.cancel()

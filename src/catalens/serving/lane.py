@@ -125,13 +125,8 @@ class Lane:
         needs = await self._needs_of(stage)
         with self._batcher.expecting():
             picture = await self._prepare(needs, content, values)
-            task = asyncio.ensure_future(self._batcher.submit(stage, picture))
-            await asyncio.sleep(0)  # the item is in the queue before it stops being expected
-        try:
-            return await task
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
+            waiting = self._batcher.put(stage, picture)  # in the queue before it stops being expected
+        return await self._batcher.result(waiting)
 
     async def check(self) -> None:
         """Replace a worker that died while it had nothing to do."""
@@ -174,6 +169,8 @@ class Lane:
             found = self._needs[stage] = asyncio.ensure_future(self._in_thread(self._runner.needs, stage))
             while len(self._needs) > _MAX_NEEDS:
                 self._needs.popitem(last=False)
+        if found.done():
+            return found.result()
         try:
             return await asyncio.shield(found)
         except WorkerLostError:

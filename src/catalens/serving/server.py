@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import sys
@@ -101,6 +102,7 @@ def serve(config: ServeConfig, around: Callable[[App], App] = lambda app: app) -
 
     guard = app_of(service)
     server = server_of(config, around(guard))
+    gc.freeze()  # what is loaded by now stays: to walk it again holds up every request for a tenth of a second
     failure = run_server(server, _run(server, service))
     if failure is not None:
         raise failure

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import multiprocessing
 import signal
 import threading
@@ -281,6 +282,7 @@ def _serve(pipe: Connection, pixels: PixelMemory | None, config: WorkerConfig) -
     except CatalensError as error:
         send(pipe, _portable(error))
         return
+    gc.freeze()  # models stay: to walk them again would hold up a batch
     send(pipe, None)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         while True:
