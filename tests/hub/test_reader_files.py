@@ -104,6 +104,14 @@ def test_images_of_another_size_than_the_model_takes_are_refused(
         load(folder)
 
 
+def test_an_image_size_that_is_no_square_is_left_to_the_model(built: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(built("git"), tmp_path / "git"))
+    processor = json.loads((folder / "processor_config.json").read_text())
+    processor["image_processor"]["do_center_crop"] = False
+    (folder / "processor_config.json").write_text(json.dumps(processor))
+    load(folder)
+
+
 def test_damaged_settings_of_generation_are_named(folder: Path) -> None:
     (folder / "generation_config.json").write_text('{"eos')
     with pytest.raises(ModelError, match=r"generation_config\.json cannot be read"):

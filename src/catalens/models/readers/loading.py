@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -152,9 +152,7 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     if missing := sorted(info["missing_keys"]):
         raise ModelError(f"{folder} lacks {len(missing)} weights of {model_class}, {missing[0]} among them")
     check_vocabulary(folder, len(processor.tokenizer), model.config.get_text_config().vocab_size)
-    if family := _IMAGE_PROCESSORS.get(model.config.model_type):
-        check_image_processor(folder, type(processor.image_processor).__name__, family)
-        check_image_size(folder, _prepared_wh(processor.image_processor), model.config.vision_config.image_size)
+    _check_images(folder, processor.image_processor, model.config)
     _keep_gradients(model)
     compiles = device.type == "cpu" and dtype == torch.float32 and not wanted.quantise
     return Loaded(
@@ -194,11 +192,20 @@ def save_model(loaded: Loaded, folder: Path) -> None:
     loaded.processor.save_pretrained(str(folder))
 
 
-def _prepared_wh(image_processor: Any) -> tuple[int, int]:
-    """Return the (width, height) that an image processor of a square model makes."""
-    cuts = getattr(image_processor, "do_center_crop", False)
-    size: Mapping[str, int] = image_processor.crop_size if cuts else image_processor.size
-    return size["width"], size["height"]
+def _check_images(folder: Path, image_processor: Any, config: Any) -> None:
+    """Check that images are prepared as a model of a square takes them.
+
+    Raises:
+        ModelError: the image processor is of another family, or makes images of another size.
+    """
+    family = _IMAGE_PROCESSORS.get(config.model_type)
+    if family is None:
+        return
+    check_image_processor(folder, type(image_processor).__name__, family)
+    size = image_processor.crop_size if getattr(image_processor, "do_center_crop", False) else image_processor.size
+    width, height = (dict(size).get(side) for side in ("width", "height"))
+    if width and height:  # any other size is one that the model takes, or its own error
+        check_image_size(folder, (width, height), config.vision_config.image_size)
 
 
 def _translated(error: Exception, folder: Path, name: str) -> ModelError:
