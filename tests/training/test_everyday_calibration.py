@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ pytest.importorskip("torch", reason="torch is not installed: make test-models")
 from catalens.tasks.assessment import Counts, Truth
 from catalens.tasks.attributes import build_schema_bank
 from catalens.tasks.schema import load_schema, parse_schema
+from catalens.training import places
 from catalens.training.caption_truth import CaptionTruth
 from catalens.training.caption_truth import Truth as Judge
 from catalens.training.closed_answers import is_val, label_questions, photograph_questions, plain_label
@@ -20,6 +22,8 @@ from catalens.training.everyday_calibration import (
     Labelled,
     held_out,
     join,
+    learn_from,
+    measured,
     photograph_truth,
     subject_truth,
     wild_truth,
@@ -34,6 +38,7 @@ SCHEMA = load_schema("everyday")
 SMALL = parse_schema(
     'name: everyday\ngroups: {doing: {kind: exclusive, templates: ["{}"], labels: [running, riding]}}', origin="small"
 )
+SEEN = Path(places.__file__).with_name("seen_places.tsv")
 DOG = ["A dog runs through snow.", "A brown dog in the snow .", "the dog is running", "snow and a dog", "A dog ."]
 MAN = ["A man sits on a bench .", "a man on a park bench", "A man sits .", "somebody on a bench", "A man ."]
 
@@ -56,13 +61,13 @@ def test_a_guess_is_right_where_captions_or_labels_say_so() -> None:
     assert subject_truth(truths[:3], ["cat", "dog", "cat"], SCHEMA) == ["dog", "person", "dog"]
     # Whether a guitar is held is not labelled.
     assert subject_truth([of_class("acoustic guitar")], ["person"], SCHEMA) == [None]
-    assert photograph_truth([DOG], SCHEMA)["scene"] == ["snow"]
+    assert photograph_truth([DOG], SCHEMA, [None])["scene"] == ["snow"]
 
 
 def test_shelves_say_what_holds_and_that_nothing_is_done() -> None:
     shelf = shelf_truth(WildPicture("Packages/Milk/1", b"", "Arla-Milk", "Milk"))
     assert subject_truth([shelf, shelf], ["packaged food", "dog"], SCHEMA)[0] == "packaged food"
-    assert wild_truth(table("grocery", [shelf, shelf]))["doing"] == [(), ()]
+    assert wild_truth(table("grocery", [shelf, shelf]), [None, None])["doing"] == [(), ()]
     vectors = np.ones((2, 4), np.float32)
     said = Labelled("some", "a", vectors, {"doing": [(), None]})
     joined, columns, domains = join([said, Labelled("others", "b", vectors, {})], SCHEMA)
@@ -71,7 +76,37 @@ def test_shelves_say_what_holds_and_that_nothing_is_done() -> None:
 
 def test_things_do_nothing_and_of_animals_and_people_a_label_does_not_tell() -> None:
     truths = [of_class(label) for label in ("motor scooter", "killer whale", "bicycle-built-for-two")]
-    assert wild_truth(table("objects", truths)) == {"doing": [(), None, None]}
+    seen = ["indoors", None, "outdoors"]
+    assert wild_truth(table("objects", truths), seen) == {"place": seen, "doing": [(), None, None]}
+
+
+def test_a_place_is_as_captions_say_and_else_as_it_was_seen() -> None:
+    found = photograph_truth([DOG, MAN, MAN], SCHEMA, ["indoors", "indoors", None])["place"]
+    assert found == ["outdoors", "indoors", None]
+    ids = {each for line in SEEN.read_text(encoding="utf-8").splitlines() for each in line.split("\t")[2].split()}
+    assert len(ids) == sum(len(line.split("\t")[2].split()) for line in SEEN.read_text(encoding="utf-8").splitlines())
+
+
+def test_shelves_do_not_hide_what_is_wrong_of_the_place_of_objects() -> None:
+    schema = parse_schema(
+        'name: everyday\ngroups: {place: {kind: exclusive, templates: ["{}"], labels: [indoors, outdoors]}}', origin="x"
+    )
+    encoder = WordEncoder("indoors outdoors", scale=12.0)
+    bank = build_schema_bank(encoder, schema)
+    strengths = np.linspace(0.5, 1.0, 60)
+    shelf = Labelled(
+        "groceries",
+        "wild",
+        encoder.pictures([{"indoors": 1.0, "outdoors": 1 - each} for each in strengths]),
+        {"place": ["indoors"] * 60},
+    )
+    # Of objects that look like rooms only the surest are.
+    shown = [{"indoors": 1.0, "outdoors": 1 - each} for each in strengths]
+    truth = ["outdoors"] * 40 + ["indoors"] * 20
+    objects = Labelled("objects", "wild", encoder.pictures(shown), {"place": truth})
+    calibration = learn_from([shelf, objects], bank)
+    counts = measured([objects], bank, calibration)["place"]["objects"]
+    assert counts.right >= 0.8 * counts.given > 0
 
 
 def test_figures_are_of_pictures_that_nothing_was_learned_from() -> None:

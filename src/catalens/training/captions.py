@@ -13,6 +13,14 @@ def read_captions(data: Path, split: str) -> list[list[str]]:
     return [[clean(text) for text in row["captions"]] for row in table.to_pylist()]
 
 
+def read_ids(data: Path, split: str) -> list[str]:
+    """Return the id of each everyday picture of a split."""
+    from pyarrow import parquet
+
+    found: list[str] = parquet.read_table(data / "everyday" / f"{split}.parquet", columns=["id"])["id"].to_pylist()
+    return found
+
+
 def clean(caption: str) -> str:
     """Return a caption without its final stop and doubled spaces.
 

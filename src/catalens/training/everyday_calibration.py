@@ -32,12 +32,14 @@ from catalens.tasks.schema import Schema, load_schema
 from catalens.tasks.thresholds import learn
 from catalens.training.caption_truth import Truth as Judge
 from catalens.training.caption_truth import holds
-from catalens.training.captions import read_captions
+from catalens.training.captions import read_captions, read_ids
 from catalens.training.drawn_subjects import drawn_figures, drawn_thresholds, encode_drawn, without_colour
 from catalens.training.fashion import read_products
 from catalens.training.pixels import read_photographs
+from catalens.training.places import seen_places
 from catalens.training.questions import everyday_facts
 from catalens.training.recipes.unified.tables import LabelledTable, read_tables
+from catalens.training.recipes.unified.wild import read_wild
 from catalens.training.release import change_facts, encode_pictures
 from catalens.training.rendered import render
 
@@ -46,6 +48,9 @@ FOLDS = 5
 STRANGE = ("photographs", "objects")
 """Collections that temperatures are learned from. Groceries and clothes resemble those of the training rows too much:
 what is nearly always right there would make every picture's probabilities too sure."""
+APART = "place"
+"""Group whose precision must hold in each collection by itself: shelves and clothes at home, all of them indoors, hide
+what is wrong of objects."""
 DRAWN_EACH, GREY = 60, 400
 """Drawn validation pictures of every kind, and black-and-white ones."""
 FACTS_OF = {"place": "inside", "scene": "place", "people": "people", "doing": "doing"}
@@ -76,21 +81,24 @@ class Labelled:
         return Labelled(self.name, self.domain, self.vectors[rows], truth)
 
 
-def photograph_truth(captions: Sequence[Sequence[str]], schema: Schema) -> dict[str, list[Truth]]:
-    """Return what captions agree on."""
+def photograph_truth(
+    captions: Sequence[Sequence[str]], schema: Schema, places: Sequence[str | None]
+) -> dict[str, list[Truth]]:
+    """Return what captions agree on; where they do not agree on the place, it is as it was seen."""
     known = [{fact.kind: fact.answer for fact in everyday_facts(texts)} for texts in captions]
     truth: dict[str, list[Truth]] = {}
     for group, kind in FACTS_OF.items():
         names = schema.group(group).label_names
         truth[group] = [row[kind] if row.get(kind) in names else None for row in known]
+    truth["place"] = [said or seen for said, seen in zip(truth["place"], places, strict=True)]
     return truth
 
 
-def wild_truth(table: LabelledTable) -> dict[str, list[Truth]]:
-    """Return what the labels of a wild table say of every group but the subject."""
+def wild_truth(table: LabelledTable, places: Sequence[str | None]) -> dict[str, list[Truth]]:
+    """Return what the labels of a wild table say of every group but the subject, and where objects were seen to be."""
     if table.file != "objects":
         return {group: [value] * len(table.truths) for group, value in _SHELF.items()}
-    return {"doing": [() if truth.action("do") is False else None for truth in table.truths]}
+    return {"place": list(places), "doing": [() if truth.action("do") is False else None for truth in table.truths]}
 
 
 def subject_truth(truths: Sequence[Judge], best: Sequence[str], schema: Schema) -> list[Truth]:
@@ -142,7 +150,11 @@ def read_collections(encoder: Encoder, data: Path, bank: SchemaBank) -> list[Lab
         own = np.flatnonzero(~gate.products(encode_pictures(product, table.pictures)))
         vectors = encode_pictures(encoder, table.pictures)
         is_photographs = table.file == EVERYDAY
-        truth = photograph_truth(read_captions(data, "val"), bank.schema) if is_photographs else wild_truth(table)
+        if is_photographs:
+            captions, places = read_captions(data, "val"), seen_places(EVERYDAY, read_ids(data, "val"))
+            truth = photograph_truth(captions, bank.schema, places)
+        else:
+            truth = wild_truth(table, seen_places(table.file, [row.id for row in read_wild(data, table.file, "val")]))
         subjects = subject_truth(table.truths, best_subjects(vectors, bank), bank.schema)
         domain = EVERYDAY if is_photographs else "wild"
         collections.append(Labelled(table.name, domain, vectors, truth | {"subject": subjects}).take(own))
@@ -159,7 +171,12 @@ def learn_from(collections: Sequence[Labelled], bank: SchemaBank) -> Calibration
     joined, table, _ = join(strange, bank.schema)
     sure = {name: rules.temperature for name, rules in learn(joined, table, bank)[0].groups.items()}
     joined, table, domains = join(collections, bank.schema)
-    return learn(joined, table, bank, precision=PRECISION, domains=domains, temperatures=sure)[0]
+    calibration = learn(joined, table, bank, precision=PRECISION, domains=domains, temperatures=sure)[0]
+    if APART not in sure:
+        return calibration
+    alone = [each.name for each in collections for _ in range(len(each.vectors))]
+    own = learn(joined, {APART: table[APART]}, bank, precision=PRECISION, domains=alone, temperatures=sure)[0]
+    return replace(calibration, groups={**calibration.groups, **own.groups})
 
 
 def measured(

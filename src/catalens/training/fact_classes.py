@@ -1,11 +1,12 @@
 """Learns the classes of what captions agree on: indoors or outdoors, where, how many people, and what they do.
 
-Text vectors tell these apart badly, because captions rarely say "indoors"; images of training rows do it well.
+Text vectors tell these apart badly, because captions rarely say "indoors"; images of training rows do it well. Of rooms
+with people captions agree seldom, so likely ones are learned from too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,20 +16,29 @@ from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
 from catalens.tasks.schema import Schema
 from catalens.training.finetune.label_vectors import Examples, fit
+from catalens.training.places import likely_place
 from catalens.training.questions import everyday_facts
 
 
 @dataclass(frozen=True, slots=True)
 class FactSet:
-    """A set of classes: the group of the everyday schema, the kind of fact, and what shelves and clothes show of it."""
+    """A set of classes: the group of the everyday schema, and the kind of fact.
+
+    Attributes:
+        group: of the everyday schema.
+        kind: of fact.
+        wild: what shelves and clothes show of it.
+        likely: what captions without such a fact make likely, or "".
+    """
 
     group: str
     kind: str
     wild: str = ""
+    likely: Callable[[Sequence[str]], str] | None = None
 
 
 FACT_SETS: Mapping[str, FactSet] = {
-    SURROUNDINGS: FactSet("place", "inside", "indoors"),
+    SURROUNDINGS: FactSet("place", "inside", "indoors", likely_place),
     SCENES: FactSet("scene", "place"),
     PEOPLE: FactSet("people", "people", "none"),
     ACTIONS: FactSet("doing", "doing"),
@@ -59,6 +69,8 @@ def learn_fact_classes(
     for name, each in FACT_SETS.items():
         labels = schema.group(each.group).label_names
         said = [fact.get(each.kind) for fact in facts]
+        if each.likely is not None:
+            said = [one or each.likely(texts) for one, texts in zip(said, captions, strict=True)]
         names = [label for label in labels if label in said]
         known = np.flatnonzero([answer in names for answer in said])
         rows = np.concatenate([photographs[known], wild])

@@ -2,7 +2,8 @@
 
 Of the everyday encoder: the teacher's 1,000, each the mean of its names' text vectors, and those that training images
 show besides (people, clothes, groceries), fitted as a cosine classifier beside all others. Few of these images show any
-of the 1,000, so made-up vectors stand for them; `fact_classes` has the other sets. Of the starter: a shop's types.
+of the 1,000, so made-up vectors stand for them; `scientific_classes` has those without a name, `fact_classes` the other
+sets. Of the starter: a shop's types.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from catalens.training.questions import everyday_facts
 from catalens.training.recipes.unified.wild import GARMENT_WORDS, SHELVES, WildPicture, grocery_words, read_wild
 from catalens.training.release import encode_pictures
 from catalens.training.rendered import DOCUMENT
+from catalens.training.scientific_classes import learn_scientific, scientific_pictures
 
 Words: TypeAlias = tuple[str, ...]
 """What a class is called, and the kinds of things that it is."""
@@ -107,7 +109,7 @@ def named_classes(classes: Sequence[Class]) -> dict[str, tuple[int, ...]]:
 
 
 def everyday_classes(encoder: Encoder, data: Path) -> ClassSets:
-    """Return the teacher's classes and those of training images."""
+    """Return the teacher's classes, those of training images, and those without a name: scientific pictures."""
     seen = encode_training_images(encoder, data)
     group = load_schema(EVERYDAY).group("subject")
     wordings = {label.name: label.wordings for label in group.labels}
@@ -123,7 +125,10 @@ def everyday_classes(encoder: Encoder, data: Path) -> ClassSets:
     facts = learn_fact_classes(
         seen.photographs, seen.captions, seen.wild, load_schema(EVERYDAY), unknown, scale=encoder.logit_scale
     )
-    return {THINGS: Classes(np.concatenate([vectors, learned]), named), **facts}
+    rivals = np.concatenate([vectors, learned, bank.vectors, bank.unknown]).astype(np.float32)
+    photographs = np.concatenate([seen.photographs, seen.wild])
+    scientific = learn_scientific(*scientific_pictures(encoder, data), photographs, rivals, scale=encoder.logit_scale)
+    return {THINGS: Classes(np.concatenate([vectors, learned, scientific]), named), **facts}
 
 
 def sold_classes(encoder: Encoder) -> ClassSets:

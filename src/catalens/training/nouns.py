@@ -14,7 +14,7 @@ from pathlib import Path
 
 from catalens.core.classes import THINGS, Classes, NounTable
 from catalens.models.bundle import load_bundle
-from catalens.models.class_files import save_nouns
+from catalens.models.class_files import NOUN_FILE, save_nouns
 from catalens.models.registry import shipped
 from catalens.models.routing import EVERYDAY
 from catalens.tasks.class_labels import SOMEBODY
@@ -154,6 +154,7 @@ def main() -> None:
         print(f"skipped: there is no WordNet in {options.wordnet}; `apt install wordnet-base` brings it")  # noqa: T201
         return
     folder = shipped(options.world)
+    (folder / NOUN_FILE).unlink(missing_ok=True)  # made for other classes, it could not be read
     encoder = load_bundle(folder, runtime="onnxruntime")
     things = encoder.classes[THINGS]
     save_nouns(folder, encoder.name, len(things.vectors), noun_table(read_nouns(options.wordnet), things))

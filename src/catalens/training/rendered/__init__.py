@@ -1,4 +1,4 @@
-"""Drawings and documents made by code: examples of what no photograph of the training tables shows.
+"""Drawings, documents and scientific pictures made by code: what no photograph of the training tables shows.
 
 Training and validation share no generator, no font and no photograph, so that validation measures what was learned of
 drawings and documents and not of these generators.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageChops
 from PIL.Image import Image as Picture
 
-from catalens.training.rendered import documents, drawings, photographs, screens
+from catalens.training.rendered import documents, drawings, observed, photographs, scientific, screens
 from catalens.training.rendered.sheet import Split
 
 DRAWING, DOCUMENT = "drawing", "document or screenshot"
@@ -22,6 +22,7 @@ DRAWING, DOCUMENT = "drawing", "document or screenshot"
 BOTH = (DRAWING, DOCUMENT)
 
 Draw = Callable[[random.Random, Split], Picture]
+Observe = Callable[[random.Random], Picture]
 Redraw = Callable[[random.Random, Picture], Picture]
 
 COMPOSED: Mapping[Split, Mapping[Draw, tuple[str, ...]]] = {
@@ -63,6 +64,38 @@ REDRAWN: Mapping[Split, tuple[Redraw, ...]] = {
     "val": (photographs.cartoon, photographs.hatched, photographs.dots, photographs.painted),
 }
 """What photographs are made into drawings by."""
+OBSERVED: Mapping[Split, tuple[Observe, ...]] = {
+    "train": (
+        scientific.glowing_cells,
+        scientific.stars,
+        scientific.planet,
+        scientific.bones,
+        scientific.fan,
+        scientific.body_slice,
+        scientific.heat,
+        scientific.spectrogram,
+        scientific.stained_tissue,
+        scientific.relief,
+    ),
+    "val": (
+        observed.dark_shapes,
+        observed.galaxy,
+        observed.eclipse,
+        observed.chest,
+        observed.fundus,
+        observed.gel,
+        observed.rings,
+        observed.rods,
+        observed.echo,
+        observed.from_above,
+    ),
+}
+"""What scientific pictures are made by."""
+DARKENED: Mapping[Split, tuple[Redraw, ...]] = {
+    "train": (scientific.through_a_tube, scientific.in_the_dark),
+    "val": (observed.night_vision, observed.negative),
+}
+"""What photographs are made into such pictures by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +130,28 @@ def render(split: Split, photos: Sequence[bytes], *, each: int, seed: int = 0) -
             if chance.random() < 0.3:
                 picture = photographed(chance, picture)
             out.append(Example(draw.__name__, right, _stored(chance, picture)))
-    for redraw in REDRAWN[split]:
+    return [*out, *_redrawn(REDRAWN[split], (DRAWING,), photos, each=each, seed=seed)]
+
+
+def observe(split: Split, photos: Sequence[bytes], *, each: int, seed: int = 0) -> list[Example]:
+    """Make `each` scientific pictures of every kind: neither drawings nor documents, nor anything that has a label."""
+    out = []
+    for make in OBSERVED[split]:
+        for at in range(each):
+            chance = random.Random(f"{seed} {make.__name__} {at}")
+            out.append(Example(make.__name__, (), _stored(chance, make(chance))))
+    return [*out, *_redrawn(DARKENED[split], (), photos, each=each, seed=seed)]
+
+
+def _redrawn(
+    ways: Sequence[Redraw], right: tuple[str, ...], photos: Sequence[bytes], *, each: int, seed: int
+) -> list[Example]:
+    out = []
+    for redraw in ways:
         for at in range(each):
             chance = random.Random(f"{seed} {redraw.__name__} {at}")
             photo = Image.open(io.BytesIO(chance.choice(photos))).convert("RGB")
-            out.append(Example(redraw.__name__, (DRAWING,), _stored(chance, redraw(chance, photo))))
+            out.append(Example(redraw.__name__, right, _stored(chance, redraw(chance, photo))))
     return out
 
 

@@ -23,8 +23,10 @@ from catalens.training.recipes.unified.asking import answer_figures
 from catalens.training.recipes.unified.captioning import caption_figures
 from catalens.training.recipes.unified.evaluator import Evaluator, cache_folder
 from catalens.training.recipes.unified.figures import KEPT, QUOTED, Figure, quote, read_figures, shortfalls, table_of
+from catalens.training.recipes.unified.instruments import scientific_figures
 from catalens.training.recipes.unified.main_tags import main_tag_figures
 from catalens.training.recipes.unified.prompting import prompt_figures
+from catalens.training.recipes.unified.surroundings import place_figures
 from catalens.training.recipes.unified.tables import read_tables
 
 
@@ -43,6 +45,8 @@ def shipped_figures(evaluator: Evaluator, threads: int) -> list[Figure]:
         *caption_figures(reader, tables, attributes, evaluator.data, evaluator.split, mistakes),
         *answer_figures(reader, tables, attributes, mistakes),
         *prompt_figures(evaluator, mistakes),
+        *place_figures(evaluator),
+        *scientific_figures(evaluator),
     ]
 
 

@@ -14,9 +14,22 @@ from catalens.tasks.attributes import Attribute
 
 KEPT = Path(__file__).with_name("figures.json")
 """Figures of the bundles as they were released."""
-QUOTED = {"starter": ("products", "clothes at home"), "everyday": ("photographs", "objects", "groceries", "everywhere")}
+QUOTED = {
+    "starter": ("products", "clothes at home"),
+    "everyday": ("photographs", "objects", "groceries", "everywhere", "scientific pictures"),
+}
 """Bundle → the tables whose figures its card quotes."""
-_WORDS = ("main tag", "what it is", "yes or no", "what is it?", "captions: ", "prompts: ", "whole catalogue", "women's")
+_WORDS = (
+    "main tag",
+    "what it is",
+    "yes or no",
+    "what is it?",
+    "captions: ",
+    "prompts: ",
+    "whole catalogue",
+    "women's",
+    "place: wrong",
+)
 """Beginnings or parts of the names of figures that cards quote: of what is said and found, as a user sees it."""
 _HEADING = "## Judged by labels and captions"
 CONFIDENT = 0.5
