@@ -70,11 +70,13 @@ def test_a_processor_gets_the_numbers_that_it_multiplies_faster(
 
 
 def test_the_clock_decides_about_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    for seconds, faster in (([2.0, 1.0], False), ([1.0, 2.0], True)):
+    threads = torch.get_num_threads()
+    for seconds, faster in (([2.0, 1.0], False), ([1.0, 1.1], False), ([1.0, 2.0], True)):
         taken = iter(seconds)
         monkeypatch.setattr("timeit.repeat", lambda *_, taken=taken, **__: [next(taken)])
         device._bfloat16_is_faster.cache_clear()
         assert device._bfloat16_is_faster() is faster
+        assert torch.get_num_threads() == threads
     device._bfloat16_is_faster.cache_clear()
 
 

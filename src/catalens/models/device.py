@@ -12,6 +12,8 @@ from catalens.core.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+_LEAST_GAIN = 1.25
+"""Least speed-up of products for which a processor computes in bfloat16."""
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 """Names of types; "auto" is the fastest that the device computes in."""
 
@@ -71,18 +73,24 @@ def cpu_has_bfloat16() -> bool:
 
 @cache
 def _bfloat16_is_faster() -> bool:
-    """Say whether products of matrices take less time in bfloat16 than in float32 here.
+    """Say whether products of matrices take clearly less time in bfloat16 than in float32 here.
 
-    With AMX they take a quarter; with the instructions of AVX-512 alone, on some processors twice as long.
+    With AMX they take a quarter; with the instructions of AVX-512 alone, on some processors twice as long. One thread
+    is measured, since several wait for each other while other programs have the cores, and chance would decide.
     """
     import torch
 
     def least_s(dtype: torch.dtype) -> float:
-        left, right = (torch.ones(size, dtype=dtype) for size in ((256, 1024), (1024, 1024)))
-        return min(timeit.repeat(lambda: left @ right, number=1, repeat=10))
+        left, right = (torch.ones(size, dtype=dtype) for size in ((128, 768), (768, 768)))
+        return min(timeit.repeat(lambda: left @ right, number=1, repeat=30))
 
-    with torch.inference_mode():
-        return least_s(torch.bfloat16) < least_s(torch.float32)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            return least_s(torch.bfloat16) * _LEAST_GAIN < least_s(torch.float32)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def cpu_has_bytes() -> bool:
