@@ -34,6 +34,17 @@ def test_a_table_without_any_known_column_is_refused(run: Run, shop: Path) -> No
     assert "no column for any group" in ran.err
 
 
+def test_a_table_without_any_known_value_is_refused(run: Run, shop: Path) -> None:
+    table = shop / "foreign.csv"
+    table.write_text("file,colour\n" + "".join(f"photos/{each.name},Blau\n" for each in (shop / "photos").iterdir()))
+    for command in (("eval", "tags", table), ("tag", "learn", table, "--out", shop / "learned.json")):
+        ran = run(*command)
+        assert ran.code == 2
+        assert "no value of colour is a label of schema" in ran.err
+        assert "colour has 'Blau', colour is '" in ran.err
+    assert not (shop / "learned.json").exists()
+
+
 def test_eval_tags_gives_accuracy_beside_the_commonest_label(run: Run, shop: Path) -> None:
     rows = {row["group"]: row for row in run("eval", "tags", shop / "products.csv").rows}
     assert rows["type"]["rows"] == 6

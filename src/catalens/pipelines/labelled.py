@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from catalens.core.columns import plain_name
 from catalens.core.errors import InputError
 from catalens.core.types import Record, Vectors
-from catalens.tasks.assessment import Truth
+from catalens.tasks.assessment import Truth, read_table
 from catalens.tasks.attributes import SchemaBank
 from catalens.tasks.schema import Group, Schema
+
+_SHOWN = 40
+"""Characters of a value in a message."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +44,7 @@ def read_truth(
         columns: (group, column) of those that have another name.
 
     Raises:
-        InputError: a column is missing, or no group has one.
+        InputError: a column is missing, no group has one, or no value in them is a label.
     """
     names = {name for record in records for name in record.fields}
     found = _columns_by_group(schema, columns, names)
@@ -51,7 +54,20 @@ def read_truth(
             f"there is no column for any group of schema {schema.name!r} ({groups}); the columns are: "
             f"{', '.join(sorted(names)) or 'none'}; pair them with --column group=column"
         )
-    return {group.name: [_truth(record, column, group) for record in records] for group, column in found}
+    truth = {group.name: [_truth(record, column, group) for record in records] for group, column in found}
+    if not any(len(read_table(group, truth[group.name], len(records)).rows) for group, _ in found):
+        raise InputError(
+            f"no value of {' or '.join(column for _, column in found)} is a label of schema {schema.name!r}, "
+            f"so there is nothing to compare: {'; '.join(_example(*each, records) for each in found)}"
+        )
+    return truth
+
+
+def _example(group: Group, column: str, records: Sequence[Record]) -> str:
+    """Return what a column has beside what it should have."""
+    value = next((each.fields[column] for each in records if each.fields.get(column) is not None), None)
+    has = "has no value" if value is None else f"has {str(value)[:_SHOWN]!r}"
+    return f"{column} {has}, {group.name} is {', '.join(map(repr, group.label_names[:3]))} …"
 
 
 def _columns_by_group(schema: Schema, columns: Sequence[tuple[str, str]], names: set[str]) -> list[tuple[Group, str]]:
