@@ -36,6 +36,9 @@ def test_a_large_share_goes_only_when_it_is_allowed() -> None:
     assert refused.gone == ()
     assert str(refused.refusal).startswith("40 of 100 records would be removed, more than 30%, so none was")
     assert "--prune-more-than 0.40" in str(refused.refusal)
+    refused = plan_pruning(KNOWN, set(KNOWN[29:]), max_share=0.2)
+    assert "--prune-more-than 0.29" in str(refused.refusal)
+    assert plan_pruning(KNOWN, set(KNOWN[29:]), max_share=0.29).gone == tuple(KNOWN[:29])  # 0.29 * 100 is below 29
     assert plan_pruning(KNOWN, set(KNOWN[40:]), max_share=0.4).gone == tuple(KNOWN[:40])
     assert plan_pruning(KNOWN[:12], set(KNOWN[:2])).gone == tuple(KNOWN[2:12])  # ten may always go
 

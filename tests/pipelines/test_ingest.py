@@ -259,7 +259,24 @@ class TestPrune:
         report = ingest(open_source(shop), FakeEncoder(), index, prune=True)
         assert (report.removed, ids(index)) == (0, ["1.png", "far/2.png"])
         (notice,) = report.notices
-        assert notice.startswith("1 record was kept, as pictures may still be there: far could not be listed")
+        assert notice == (
+            "1 record was kept, as pictures may still be there: far could not be listed, or is empty as without its "
+            "drive; delete it to forget the record"
+        )
+
+    def test_names_all_folders_whose_records_it_keeps(self, tmp_path: Path, index: LocalIndex) -> None:
+        pictures = [tmp_path / "shop" / name / "1.png" for name in "ab"]
+        for path in pictures:
+            path.parent.mkdir(parents=True)
+            path.write_bytes(drawn(1))
+        ingest(open_source(tmp_path / "shop"), FakeEncoder(), index)
+        for path in pictures:
+            path.unlink()
+        (notice,) = ingest(open_source(tmp_path / "shop"), FakeEncoder(), index, prune=True).notices
+        assert notice == (
+            "2 records were kept, as pictures may still be there: a, b could not be listed, or are empty as without a "
+            "drive; delete them to forget the records"
+        )
 
     def test_keeps_what_failed_but_is_there(self, index: LocalIndex) -> None:
         ingest(products(3), FakeEncoder(), index)

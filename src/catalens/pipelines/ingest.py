@@ -227,11 +227,14 @@ def _report(job: JobReport, output: IndexOutput, removed: int, plan: Pruning, so
 
 def _kept_notice(plan: Pruning) -> str:
     """Return which records stay although their pictures were not met, and what would have them forgotten."""
-    whose = "1 record was" if len(plan.kept) == 1 else f"{len(plan.kept)} records were"
-    named = ", ".join(plan.hidden_in[:_NAMED]) + (" …" if len(plan.hidden_in) > _NAMED else "")
+    n, folders = len(plan.kept), plan.hidden_in
+    named = ", ".join(folders[:_NAMED]) + (" …" if len(folders) > _NAMED else "")
+    empty, them = (
+        ("is empty as without its drive", "it") if len(folders) == 1 else ("are empty as without a drive", "them")
+    )
     return (
-        f"{whose} kept, as pictures may still be there: {named} could not be listed, or is empty as without its "
-        "drive; delete it to forget them"
+        f"{n} {'record was' if n == 1 else 'records were'} kept, as pictures may still be there: {named} could not be "
+        f"listed, or {empty}; delete {them} to forget the record{'' if n == 1 else 's'}"
     )
 
 

@@ -65,7 +65,7 @@ def plan_pruning(
     if "" in met:
         reason = f"{len(gone)} records were not met, but some rows had no readable id, so nothing was removed"
         return replace(certain, refusal=reason)
-    if len(gone) > max(_FEW, max_share * len(ours)):
+    if len(gone) > _FEW and len(gone) / len(ours) > max_share:
         reason = (
             f"{len(gone)} of {len(ours)} records would be removed, more than {max_share:.0%}, so none was; "
             "if the pictures are really gone and no drive is missing, allow a larger share: "
