@@ -145,6 +145,8 @@ class TestPictures:
                 lens.tag(photos[0], **arguments)
         with pytest.raises(InputError, match="choices is one text"):
             lens.choose(photos[0], "what?", "cup")
+        with pytest.raises(InputError, match="keywords is one text"):
+            lens.describe({"type": "cup"}, keywords="cup")
         with photos[0].open("rb") as file, pytest.raises(InputError, match="an open file is not a picture"):
             list(lens.tag(file))
 

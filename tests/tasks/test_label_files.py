@@ -41,6 +41,7 @@ from catalens.tasks.label_files import MOST_BYTES, is_label_file, load_labels
         ("counted.txt", "1 cup\n3 plates\n", ["1 cup", "3 plates"]),
         ("sizes.txt", "2 cups\n3 cups\n", ["2 cups", "3 cups"]),
         ("commas.txt", "cup, red dress", ["cup", "red dress"]),
+        ("commas.txt", '"cup", "dress, red"', ["cup", "dress, red"]),
         ("bullets.txt", "# Labels\n- cup\n- t-shirt, red\n", ["cup", "t-shirt, red"]),
         ("quotes.txt", '"cup"\n"dress, red"\n', ["cup", "dress, red"]),
         ("quotes.txt", '"cup",\n"plate"', ["cup", "plate"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,6 +62,11 @@ def test_every_kind_draws_another_picture_each_time_and_the_same_again(split: st
     assert len({each.picture for each in some}) == len(some) == 2 * (len(COMPOSED[split]) + len(REDRAWN[split]))  # type: ignore[index]
     for each in some:
         assert np.asarray(Image.open(io.BytesIO(each.picture)).convert("L")).std() > 2, each.kind
+
+
+def test_a_photograph_much_wider_than_high_is_made_into_scientific_pictures_too() -> None:
+    photo = Image.new("RGB", (500, 90), "red")
+    assert {redraw(random.Random(0), photo).size for redraw in DARKENED["train"]} == {(224, 224)}
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

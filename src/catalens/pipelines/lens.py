@@ -238,7 +238,7 @@ class Lens(RunsTasks):
         from catalens.pipelines.describing import DescribeStage
         from catalens.tasks.instruction import Style
 
-        style = Style(tone=tone, length=length, language=language, keywords=tuple(keywords), seed=seed)
+        style = Style(tone=tone, length=length, language=language, keywords=each_text(keywords, "keywords"), seed=seed)
         stage = DescribeStage(style=style, writer=writer, from_fields=isinstance(product, Mapping), schema=schema)
         if isinstance(product, Mapping):
             record = Record("product", "product", dict(product))  # type: ignore[arg-type]  # facts check the values

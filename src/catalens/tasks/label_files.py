@@ -32,7 +32,8 @@ _NUMBERED = re.compile(r"(\d{1,6})[\s:.)]\s*(\S.*)")
 _SYNSET = re.compile(r"n\d{8}\s+(?=\S)")
 """WordNet's number before its words, as in ImageNet's lists."""
 _BULLET = re.compile(r"[-*•]\s+(?=\S)")
-_QUOTED = re.compile(r'"([^"]+)",?')
+_QUOTED = re.compile(r'"([^"]+)"')
+_ALL_QUOTED = re.compile(rf"(?:{_QUOTED.pattern}\s*(?:,\s*|$))+")
 _BINARY = re.compile(r"[\x00-\x08]")
 """Control characters that no text has: workbooks and archives begin with some."""
 _WORD = re.compile(r"[^\W\d_]{2}")
@@ -117,8 +118,8 @@ def _from_lines(text: str, _: str) -> list[str]:
         return [_SYNSET.sub("", line) for line in lines]
     if len(lines) > 1 and all(map(_BULLET.match, lines)):
         lines = [_BULLET.sub("", line, count=1) for line in lines]
-    if all(quoted := [_QUOTED.fullmatch(line) for line in lines]):
-        return [each[1] for each in quoted if each]
+    if all(map(_ALL_QUOTED.fullmatch, lines)):
+        return [label for line in lines for label in _QUOTED.findall(line)]
     return lines[0].split(",") if len(lines) == 1 else lines
 
 
@@ -213,7 +214,7 @@ def _label_in(item: object, name: str) -> str:
     if isinstance(item, Mapping):
         item = next((item[key] for key in _COLUMNS if key in item), item)
     if not isinstance(item, str):
-        yaml = "; YAML reads a bare no, yes, on or off so: put it in quotes" if isinstance(item, bool) else ""
+        yaml = "; YAML reads no, yes, on and off as true or false: put it in quotes" if isinstance(item, bool) else ""
         raise InputError(f'{name} lists {shown(item)}, which is not a text; a label is, such as "cup"{yaml}')
     return item
 

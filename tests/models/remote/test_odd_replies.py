@@ -38,7 +38,7 @@ def test_a_stream_that_was_not_asked_for_is_put_together(server: Server) -> None
     texts: list[dict[str, str]] = [{"role": "assistant"}, {"content": "A cat "}, {"content": "on a sofa."}]
     events: list[dict[str, object]] = [{"choices": [{"index": 0, "delta": text}]} for text in texts]
     events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-    events.append({"choices": [], "usage": {}})
+    events += [{"choices": [], "usage": {}}, {"type": "ping"}]
     stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
     server.replies += [Reply(200, f": wait\n\n{stream}data: [DONE]\n\n".encode())]
     assert caption_by(server) == "A cat on a sofa."

@@ -185,7 +185,9 @@ def join_stream(text: str) -> object:
     choices: dict[object, dict[str, Any]] = {}
     for event in events:
         if not isinstance(pieces := event.get("choices"), list):
-            return event
+            if error_message(event):
+                return event
+            continue  # a ping, or the usage at the end
         for piece in pieces:
             if isinstance(piece, Mapping) and isinstance(delta := piece.get("delta"), Mapping):
                 choice = choices.setdefault(piece.get("index"), {"message": {"content": ""}, "finish_reason": None})

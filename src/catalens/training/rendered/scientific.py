@@ -179,7 +179,7 @@ def relief(chance: random.Random) -> Picture:
 
 def through_a_tube(chance: random.Random, photograph: Picture) -> Picture:
     """A detail of a photograph in a dark round field, without its colours or in others."""
-    side = photograph.width * chance.uniform(0.2, 0.6)
+    side = min(photograph.width * chance.uniform(0.2, 0.6), photograph.height)
     left, top = (chance.uniform(0, each - side) for each in photograph.size)
     grey = ImageOps.grayscale(photograph).resize(
         (224, 224), Image.Resampling.BICUBIC, (left, top, left + side, top + side)
