@@ -13,7 +13,7 @@ from typing import Any
 
 from catalens.core.caching import CACHE_ERRORS
 from catalens.core.errors import ModelError
-from catalens.models.hub.files import TOKENIZER_FILES
+from catalens.models.hub.files import TOKENIZER_FILES, first_line
 from catalens.models.hub.layout import SMALL_FILES, choose_weights, is_whole, model_folder, shards
 from catalens.models.hub.names import hint, unknown
 from catalens.models.hub.text_modules import dense_folders, dense_weights, read_modules
@@ -152,7 +152,7 @@ def _translated(error: Exception, name: str, revision: str | None) -> ModelError
         (errors.RevisionNotFoundError, f"{name} has no revision {revision!r}"),
         (errors.RepositoryNotFoundError, f"on the hub, {unknown(name)}"),
         (errors.HFValidationError, unknown(name)),
-        (errors.HfHubHTTPError, f"the hub refused {name}: {_first_line(error)}; {WITHOUT_NETWORK}"),
+        (errors.HfHubHTTPError, f"the hub refused {name}: {first_line(error)}; {WITHOUT_NETWORK}"),
     )
     for kind, sentence in kinds:
         if isinstance(error, kind):
@@ -165,10 +165,6 @@ def _translated(error: Exception, name: str, revision: str | None) -> ModelError
             "folder that can be written"
         )
     return ModelError(
-        f"{name} is not in the cache, and the hub cannot be reached ({_first_line(error)}){hint(name)}; "
+        f"{name} is not in the cache, and the hub cannot be reached ({first_line(error)}){hint(name)}; "
         f"{WITHOUT_NETWORK}"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -189,7 +189,12 @@ def why_unloadable(error: Exception, folder: Path) -> str:
         return f"{broken.name if broken else 'a file'} is damaged or cut short ({error}); fetch it again"
     if "ignore_mismatched_sizes" in str(error):
         return "its weights have other sizes than config.json says; are both files of the same model?"
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return first_line(error)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its name."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def _is_damaged(file: Path) -> bool:

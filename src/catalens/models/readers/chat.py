@@ -19,6 +19,7 @@ from torch import Tensor
 
 from catalens.core.errors import ModelError
 from catalens.core.types import Turn
+from catalens.models.hub.files import first_line
 from catalens.models.readers.kv_cache import (
     CachedState,
     ForwardInputs,
@@ -27,7 +28,7 @@ from catalens.models.readers.kv_cache import (
     forward_causal,
     pad_left,
 )
-from catalens.models.readers.loading import Loaded, first_line
+from catalens.models.readers.loading import Loaded
 from catalens.models.readers.reader import TorchImages
 from catalens.models.readers.tokens import check_fits, end_token_ids, plain_ids
 

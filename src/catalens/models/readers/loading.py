@@ -21,6 +21,7 @@ from catalens.models.hub.files import (
     check_image_processor,
     check_image_size,
     check_vocabulary,
+    first_line,
     is_unsafe_pickle,
     unsafe_pickle,
     why_unloadable,
@@ -258,8 +259,3 @@ def _quiet(transformers: Any) -> Iterator[None]:
         its.set_verbosity(level)
         if bars:
             its.enable_progress_bar()
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or its name."""
-    return str(error).strip().split("\n")[0] or type(error).__name__

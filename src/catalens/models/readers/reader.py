@@ -17,10 +17,10 @@ from PIL.Image import Image
 from catalens.core.errors import AnswerError, CatalensError, InputError, ModelError
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import GREEDY, Decoding, Scores, Turn
+from catalens.models.hub.files import first_line
 from catalens.models.readers.checks import FOREIGN, check_answers, check_decoding, check_questions
 from catalens.models.readers.generate import generate
 from catalens.models.readers.kv_cache import CachedState, Prefill, pad_right
-from catalens.models.readers.loading import first_line
 from catalens.models.readers.tokens import decode_ids, plain_ids
 from catalens.models.remote.replies import without_reasoning
 
