@@ -41,8 +41,8 @@ class Missed:
     """What a walk passed over, filled during the walk.
 
     Attributes:
-        folders: sub-folders that could not be listed, relative to the root, with / between their parts; links that
-            lead nowhere are among them, as to a drive that is missing.
+        folders: sub-folders that could not be listed, relative to the root, with / between their parts, and dangling
+            links, which may lead to a drive that is missing.
         empty: sub-folders with nothing in them, as a mount point is while its drive is missing.
         passed_over: number of image files of each ending that is not read.
     """

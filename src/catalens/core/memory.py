@@ -44,7 +44,7 @@ class ByteBudget:
 def peak_bytes() -> int | None:
     """Return the most memory that this process has held; None where the system does not say.
 
-    On Linux not what `getrusage` says: in a process that another one started, that is at least what the other held.
+    On Linux that is `VmHWM`: the peak of `getrusage` is kept across fork and exec, and so counts what the parent held.
     """
     with suppress(OSError):
         found = _PEAK.search(STATUS.read_text(encoding="ascii", errors="replace"))

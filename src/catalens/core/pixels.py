@@ -210,7 +210,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _is_negative(image: Image.Image) -> bool:
-    """Return whether zero means white in a TIFF; Pillow turns pixels of 8 bits alone."""
+    """Return whether zero means white in a TIFF; Pillow inverts only those of 8 bits."""
     return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_TIFF_PHOTOMETRIC) == 0
 
 

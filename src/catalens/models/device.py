@@ -73,10 +73,10 @@ def cpu_has_bfloat16() -> bool:
 
 @cache
 def _bfloat16_is_faster() -> bool:
-    """Say whether products of matrices take clearly less time in bfloat16 than in float32 here.
+    """Return whether matrix products take clearly less time in bfloat16 than in float32 here.
 
     With AMX they take a quarter; with the instructions of AVX-512 alone, on some processors twice as long. One thread
-    is measured, since several wait for each other while other programs have the cores, and chance would decide.
+    is measured: several wait for each other while other programs have the cores, so that chance would decide.
     """
     import torch
 

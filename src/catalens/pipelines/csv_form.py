@@ -44,7 +44,7 @@ class CsvForm:
         encoding: of cells that are put in.
         before: what stands before the header: a byte order mark, a line `sep=;`.
         header: names of the columns.
-        rows: below the header; one of one empty cell is an empty line.
+        rows: below the header; a row of one empty cell is an empty line.
         quotes_all: every name in the header stands in quotes.
     """
 

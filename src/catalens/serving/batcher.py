@@ -151,7 +151,7 @@ class Batcher(Generic[K, T, R]):
         return await self.result(self.put(key, item))
 
     def put(self, key: K, item: T) -> Waiting[K, T, R]:
-        """Put an item into the queue; whoever does waits for its `result`.
+        """Put an item into the queue, and return what `result` waits for.
 
         Raises:
             OverloadedError: the queue is full.

@@ -184,7 +184,7 @@ class _Exchange:
         _log.log(level, "request", extra={"about": about | {"ms": round(seconds * 1000, 1), "bytes": self._size}})
 
     async def _watch(self, answering: asyncio.Task[Any]) -> None:
-        """Cancel the answering when the caller disconnects before it has begun to be sent."""
+        """Cancel the task that answers when the caller disconnects before the response has begun."""
         await self._body_read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass

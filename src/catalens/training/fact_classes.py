@@ -28,7 +28,7 @@ class FactSet:
         group: of the everyday schema.
         kind: of fact.
         wild: what shelves and clothes show of it.
-        likely: what captions without such a fact make likely, or "".
+        likely: returns the answer that captions without such a fact make likely, or ""; None guesses none.
     """
 
     group: str

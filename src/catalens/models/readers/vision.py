@@ -94,7 +94,7 @@ class VisionTower:
 
 
 def _agree(found: Tensor, expected: Tensor, kind: Precision) -> bool:
-    """Say whether a graph's states are close enough to torch's."""
+    """Return whether a graph's states are close enough to torch's."""
     if kind == "int8":
         return float(torch.cosine_similarity(found, expected, dim=-1).min()) >= LEAST_COSINE
     return float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-6)) <= TOLERANCE
