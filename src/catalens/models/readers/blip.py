@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import torch
 from PIL.Image import Image
-from torch import Tensor
 
 from catalens.core.errors import ModelError
 from catalens.core.types import Turn
-from catalens.models.readers.blip_decoder import BlipState, BlipTextStack
+from catalens.models.readers.blip_decoder import BlipState, BlipTextStack, CrossAttention, Unprojected
 from catalens.models.readers.checks import NO_HISTORY
 from catalens.models.readers.kv_cache import Prefill, pad_right
 from catalens.models.readers.loading import Loaded
@@ -40,7 +39,7 @@ class BlipCaptions:
     def prefill_captions(self, encoded: TorchImages, prompt: str) -> list[Prefill]:
         """Start captions with `[DEC]` and the prompt; see `Family`."""
         ids = [self._bos_id, *plain_ids(self.tokenizer, prompt)]
-        return [_prefill(self._decoder, encoded.features, ids)]
+        return [_prefill(self._decoder, self._decoder.look_at(encoded.features), ids)]
 
     def prefill_answers(self, encoded: TorchImages, questions: Sequence[str], history: Sequence[Turn]) -> list[Prefill]:  # noqa: ARG002
         """Refuse: this kind of checkpoint was not trained to answer."""
@@ -83,17 +82,18 @@ class BlipAnswers:
         n = len(encoded)
         ids, mask = ids.repeat(n, 1), mask.repeat(n, 1)
         hidden = self._encoder.encode(ids, mask, self._encoder.project(encoded.features))
-        return [_prefill(self._decoder, hidden, [self._bos_id], mask)]
+        return [_prefill(self._decoder, self._decoder.project(hidden, mask), [self._bos_id])]
 
     def _question_ids(self, question: str) -> list[int]:
         ids: list[int] = self.tokenizer(question).input_ids
         return check_fits(ids, self._encoder.max_positions, question)
 
 
-def _prefill(decoder: BlipTextStack, hidden: Tensor, ids: list[int], mask: Tensor | None = None) -> Prefill:
-    """Start one text for each row of hidden states, all with the same tokens."""
+def _prefill(decoder: BlipTextStack, cross: CrossAttention | Unprojected, ids: list[int]) -> Prefill:
+    """Start one text for each item that is attended to, all with the same tokens."""
     check_fits(ids, decoder.max_positions, "the prompt")
-    state = BlipState(decoder, decoder.project(hidden, mask))
-    rows = torch.tensor([ids], device=hidden.device).expand(len(hidden), -1)
+    state = BlipState(decoder, cross)
+    device = decoder.embeddings.word_embeddings.weight.device
+    rows = torch.tensor([ids], device=device).expand(len(cross), -1)
     logits = state.forward(rows, last_only=True)[:, -1]
-    return Prefill(state, logits, [ids] * len(hidden), decoder.max_positions - len(ids))
+    return Prefill(state, logits, [ids] * len(cross), decoder.max_positions - len(ids))

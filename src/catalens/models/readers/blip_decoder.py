@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 _FEW_QUERIES = 4
+_FEW_TEXTS = 4
+"""Texts about an image up to which its states are not projected: keys and values of 577 patches cost as much as 64
+queries do without them."""
 KeyValue = tuple[Tensor, Tensor]
 """Keys and values of a layer: (rows, heads, length, width / heads) each."""
 
@@ -33,6 +36,20 @@ class CrossAttention:
 
     def __len__(self) -> int:
         return len(self.layers[0][0])
+
+
+@dataclass(frozen=True, slots=True)
+class Unprojected:
+    """Images that a few texts attend to, without keys and values: those would be projected for every patch and layer.
+
+    Attributes:
+        hidden: (m, length, width) states of the vision tower, which all layers share.
+    """
+
+    hidden: Tensor
+
+    def __len__(self) -> int:
+        return len(self.hidden)
 
 
 class BlipTextStack:
@@ -66,6 +83,18 @@ class BlipTextStack:
             pairs.append((keys.contiguous(), values.contiguous()))
         return CrossAttention(pairs, None if mask is None else mask.bool()[:, None, None, :])
 
+    def look_at(self, hidden: Tensor) -> CrossAttention | Unprojected:
+        """Return what a caption attends to: projected only where that is cheap, or the weights are not plain ones.
+
+        Args:
+            hidden: (m, length, width) states of the vision tower.
+        """
+        attentions = [layer.crossattention.self for layer in self.layers]
+        plain = all(type(each) is nn.Linear for attention in attentions for each in (attention.key, attention.value))
+        if plain and hidden.device.type == "cpu" and hidden.dtype == torch.float32:
+            return Unprojected(hidden)
+        return self.project(hidden)
+
     def encode(self, ids: Tensor, attention_mask: Tensor, cross: CrossAttention) -> Tensor:
         """Encode complete texts bidirectionally.
 
@@ -80,11 +109,16 @@ class BlipTextStack:
         mask = None if bool(attention_mask.all()) else attention_mask.bool()[:, None, None, :]
         hidden = self._embed(ids, 0)
         for at, layer in enumerate(self.layers):
-            hidden, _ = self._layer(layer, hidden, None, mask, cross.layers[at], cross.mask)
+            hidden, _ = self._layer(layer, hidden, None, mask, cross, at)
         return hidden
 
     def decode(
-        self, ids: Tensor, past_key_values: list[KeyValue] | None, cross: CrossAttention, *, last_only: bool
+        self,
+        ids: Tensor,
+        past_key_values: list[KeyValue] | None,
+        cross: CrossAttention | Unprojected,
+        *,
+        last_only: bool,
     ) -> tuple[Tensor, list[KeyValue]]:
         """Read further tokens of texts causally.
 
@@ -105,7 +139,7 @@ class BlipTextStack:
         present = []
         for at, layer in enumerate(self.layers):
             past = past_key_values[at] if past_key_values else None
-            hidden, pair = self._layer(layer, hidden, past, mask, cross.layers[at], cross.mask)
+            hidden, pair = self._layer(layer, hidden, past, mask, cross, at)
             present.append(pair)
         assert self.head is not None, "an encoder has no head"
         logits: Tensor = self.head(hidden[:, -1:] if last_only else hidden)
@@ -123,8 +157,8 @@ class BlipTextStack:
         hidden: Tensor,
         past: KeyValue | None,
         mask: Tensor | None,
-        cross: KeyValue,
-        cross_mask: Tensor | None,
+        cross: CrossAttention | Unprojected,
+        at: int,
     ) -> tuple[Tensor, KeyValue]:
         attention = layer.attention.self
         keys, values = self._split(attention.key(hidden)), self._split(attention.value(hidden))
@@ -132,16 +166,20 @@ class BlipTextStack:
             keys, values = torch.cat([past[0], keys], dim=2), torch.cat([past[1], values], dim=2)
         attended = _attend(self._split(attention.query(hidden)), keys, values, mask)
         hidden = _residual(layer.attention.output, attended.transpose(1, 2).flatten(2), hidden)
-        attended = self._cross_attend(layer.crossattention.self.query(hidden), cross, cross_mask)
+        attended = self._cross_attend(layer.crossattention.self, hidden, cross, at)
         hidden = _residual(layer.crossattention.output, attended, hidden)
         return _residual(layer.output, layer.intermediate(hidden), hidden), (keys, values)
 
-    def _cross_attend(self, queries: Tensor, cross: KeyValue, mask: Tensor | None) -> Tensor:
+    def _cross_attend(self, attention: Any, hidden: Tensor, cross: CrossAttention | Unprojected, at: int) -> Tensor:
         """Attend to the items; the texts of one item are one long row of queries."""
+        queries = attention.query(hidden)
         rows, length, width = queries.shape
-        items = len(cross[0])
+        items = len(cross)
         folded = self._split(queries.view(items, rows // items * length, width))
-        attended = _attend(folded, *cross, mask)
+        if isinstance(cross, Unprojected):
+            attended = _attend_unprojected(attention, folded, cross.hidden)
+        else:
+            attended = _attend(folded, *cross.layers[at], cross.mask)
         return attended.transpose(1, 2).reshape(rows, length, width)
 
     def _split(self, hidden: Tensor) -> Tensor:
@@ -163,6 +201,34 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) 
     return attended
 
 
+def _attend_unprojected(attention: Any, queries: Tensor, hidden: Tensor) -> Tensor:
+    """Attend to states without projecting them: q · (K h) is (Kᵀ q) · h, and weights that sum to 1 pass V.
+
+    The bias of the keys moves all scores of a query alike, so it is left out.
+
+    Args:
+        attention: has the maps `key` and `value`.
+        queries: (m, heads, k, size).
+        hidden: (m, length, width).
+
+    Returns:
+        (m, heads, k, size).
+    """
+    items, heads, count, size = queries.shape
+    keys, values = (each.weight.view(heads, size, -1) for each in (attention.key, attention.value))
+    sought = _by_head(queries * size**-0.5) @ keys
+    sought = sought.view(heads, items, count, -1).transpose(0, 1).reshape(items, heads * count, -1)
+    shares = (sought @ hidden.transpose(1, 2)).softmax(dim=-1)
+    found = _by_head((shares @ hidden).view(items, heads, count, -1)) @ values.transpose(1, 2)
+    attended: Tensor = found.view(heads, items, count, size) + attention.value.bias.view(heads, 1, 1, size)
+    return attended.transpose(0, 1)
+
+
+def _by_head(rows: Tensor) -> Tensor:
+    """(m, heads, k, width) → (heads, m * k, width)."""
+    return rows.transpose(0, 1).reshape(rows.shape[1], -1, rows.shape[3])
+
+
 def _residual(output: Any, update: Tensor, hidden: Tensor) -> Tensor:
     """Project an update, add it to the hidden states, and normalise: BERT's post-norm residual."""
     normed: Tensor = output.LayerNorm(output.dense(update) + hidden)
@@ -174,12 +240,12 @@ class BlipState:
 
     Args:
         stack: the decoder.
-        cross: of m items.
+        cross: of m items; they are projected once many texts attend to each.
         past_key_values: of m * r rows; None before the first token.
     """
 
     def __init__(
-        self, stack: BlipTextStack, cross: CrossAttention, past_key_values: list[KeyValue] | None = None
+        self, stack: BlipTextStack, cross: CrossAttention | Unprojected, past_key_values: list[KeyValue] | None = None
     ) -> None:
         self._stack, self._cross, self._past = stack, cross, past_key_values
 
@@ -194,7 +260,10 @@ class BlipState:
         pairs = [
             (keys.repeat_interleave(times, 0), values.repeat_interleave(times, 0)) for keys, values in self._past or []
         ]
-        return BlipState(self._stack, self._cross, pairs)
+        cross = self._cross
+        if isinstance(cross, Unprojected) and times > _FEW_TEXTS:
+            cross = self._stack.project(cross.hidden)
+        return BlipState(self._stack, cross, pairs)
 
     def reorder(self, rows: Tensor) -> None:
         """Let rows continue others of the same item; see `DecoderState`."""
