@@ -24,7 +24,12 @@ except KeyboardInterrupt:
 interrupts.postpone()
 interrupts.deliver()
 print("nothing waits", flush=True)
+interrupts.postpone()
+interrupts.postpone()
 signal.raise_signal(signal.SIGINT)
+interrupts.deliver()
+print("another thread imports", flush=True)
+interrupts.deliver()
 """
 
 
@@ -37,5 +42,5 @@ def test_an_interrupt_waits_until_a_library_is_imported() -> None:
         check=False,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background has it ignored
     )
-    assert ran.stdout.splitlines() == ["imported", "interrupted", "nothing waits"]
+    assert ran.stdout.splitlines() == ["imported", "interrupted", "nothing waits", "another thread imports"]
     assert (ran.returncode, ran.stderr) == (130, "interrupted\n")

@@ -104,6 +104,44 @@ raise KeyboardInterrupt
     assert ran.stderr.endswith("KeyboardInterrupt\n")
 
 
+def test_an_interrupt_while_a_worker_is_started_is_one_line():
+    program = """
+import os, signal, threading, time
+from multiprocessing import resource_tracker, util
+from catalens.core.process import interrupts
+from catalens.pipelines.session import SessionConfig
+from catalens.serving.worker import WorkerConfig, WorkerProcess
+
+resource_tracker.ensure_running()  # a child of multiprocessing's own
+spawn = util.spawnv_passfds
+
+def spawn_and_interrupt(*arguments):
+    pid = spawn(*arguments)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.3)  # before the child gets its task
+    os.kill(pid, signal.SIGINT)  # a terminal interrupts both
+    return pid
+
+util.spawnv_passfds = spawn_and_interrupt
+interrupts.install()
+worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake")))
+thread = threading.Thread(target=worker.launch)
+thread.start()
+thread.join()
+time.sleep(10)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background has it ignored
+    )
+    assert (ran.returncode, ran.stderr) == (130, "interrupted\n")
+
+
 def test_worker_that_hangs_is_killed():
     worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake"), warm=(Deed(),), batch_timeout_s=0.2))
     worker.start()

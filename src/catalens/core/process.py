@@ -5,6 +5,7 @@ It is imported before everything else, so it imports next to nothing.
 
 from __future__ import annotations
 
+import _thread  # threading takes longer to import
 import atexit
 import io
 import os
@@ -29,8 +30,8 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.seen = False
-        self._may_raise = False
-        self._postponed = self._waiting = False
+        self._may_raise = self._waiting = False
+        self._postponed, self._counting = 0, _thread.allocate_lock()
 
     def install(self) -> None:
         """Handle SIGINT from now on, unless it is ignored, as it is for jobs in the background."""
@@ -44,14 +45,22 @@ class Interrupts:
         self._may_raise = raising
 
     def postpone(self) -> None:
-        """Let Ctrl-C wait until `deliver`: a library of C++ whose import was cut short cannot be imported again."""
-        self._postponed = True
+        """Let Ctrl-C wait until `deliver`, of each thread that postpones it.
+
+        A library of C++ whose import was cut short cannot be imported again, and a child process whose parent ended
+        while it was started shows a traceback.
+        """
+        with self._counting:
+            self._postponed += 1
 
     def deliver(self) -> None:
         """End `postpone`, with what came meanwhile."""
-        self._postponed = False
-        if self._waiting:
-            self._waiting = False
+        with self._counting:
+            self._postponed -= 1
+            due = self._waiting and not self._postponed
+            if due:
+                self._waiting = False
+        if due:
             signal.raise_signal(signal.SIGINT)  # the main thread handles it, whichever this is
 
     def _handle(self, _signal: int, _frame: FrameType | None) -> None:

@@ -12,13 +12,14 @@ import gc
 import multiprocessing
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from catalens.core.errors import CatalensError, ModelError
+from catalens.core.process import interrupts
 from catalens.pipelines.session import SessionConfig
 from catalens.pipelines.stages import Picture, Stage, Values
 from catalens.serving.pipe import PixelMemory, receive, send
@@ -177,15 +178,20 @@ class WorkerProcess:
         self._pixels = PixelMemory.create()
         arguments = (theirs, self._pixels, self._config)
         process = context.Process(target=_serve, args=arguments, name=_NAME, daemon=True)
+        interrupts.postpone()
         try:
-            process.start()
+            try:
+                with _interrupts_blocked():
+                    process.start()
+            finally:
+                theirs.close()
+                if self._pixels is not None:
+                    self._pixels.passed_on()
+            self._process = process
+            if self._stopped:  # meanwhile; nobody would stop this one
+                process.kill()
         finally:
-            theirs.close()
-            if self._pixels is not None:
-                self._pixels.passed_on()
-        self._process = process
-        if self._stopped:  # meanwhile; nobody would stop this one
-            process.kill()
+            interrupts.deliver()
 
     def _receive(self, timeout_s: float, late: str) -> Any:  # noqa: ANN401 - whatever the child returned
         pipe = self._pipe
@@ -214,6 +220,19 @@ class WorkerProcess:
             self._pixels.close()
         self._process = self._pipe = self._pixels = None
         self._warm = False
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block SIGINT in this thread and in a child that it starts, which could not ignore it yet."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class LocalRunner:
@@ -276,16 +295,15 @@ def _serve(pipe: Connection, pixels: PixelMemory | None, config: WorkerConfig) -
     """Run jobs until the parent goes away. The child's main function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent drains and then stops us
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    steps = Steps(WorkerSession(config.session))
+    steps, failure = Steps(WorkerSession(config.session)), None
     try:
         warm_up(steps, config.warm)
     except CatalensError as error:
-        send(pipe, _portable(error))
-        return
+        failure = _portable(error)
     gc.freeze()  # models stay: to walk them again would hold up a batch
-    send(pipe, None)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
-        while True:
+        send(pipe, failure)
+        while failure is None:
             method, arguments = receive(pipe, pixels)
             try:
                 answer: Any = steps.needs(*arguments) if method == "needs" else steps.run(*arguments)
