@@ -96,8 +96,8 @@ async def _measured(url: str, requests: Sequence[bytes], seconds: float, clients
     ordered = sorted(latencies) or [0.0]
     return {
         "per_s": round(each * len(latencies) / taken_s, 1),
-        "p50_ms": round(1000 * ordered[len(ordered) // 2], 1),
-        "p99_ms": round(1000 * ordered[int(len(ordered) * 0.99)], 1),
+        "p50_ms": round(1000 * ordered[len(ordered) // 2], 3),
+        "p99_ms": round(1000 * ordered[int(len(ordered) * 0.99)], 3),
         "client_ms_of_processor": round(1000 * worked_s / max(1, statuses.total()), 3),
         "differ": differ,
         "statuses": dict(statuses),
