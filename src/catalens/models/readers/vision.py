@@ -75,7 +75,9 @@ class VisionTower:
         size = sum(each.nbytes for each in self._module.parameters())
         if size > _LARGEST_BYTES:
             return None
-        kinds: tuple[Precision, ...] = ("float32",) if self._exact or size < LEAST_BYTES else ("float32", "int8")
+        kinds: list[Precision] = ["float32"]
+        if not self._exact and size >= LEAST_BYTES and choose_runtime() == "openvino":  # others unpack 8 bits again
+            kinds.append("int8")
         chosen: Graph | None = None
         try:
             expected, least_s = _timed(lambda: self._module(pixel_values=pixels).last_hidden_state)
