@@ -86,7 +86,7 @@ def test_bfloat16_is_not_taken_where_float32_is_faster(
 
         ms = {("openvino", True): 0.2 if chosen else 0.4, ("openvino", False): 0.3, ("onnxruntime", False): 0.5}
         monkeypatch.setattr(fastest, "load_graph", load)
-        monkeypatch.setattr(fastest, "measure", lambda graphs, _, ms=ms: {way: ms[way] for way in graphs})
+        monkeypatch.setattr(fastest, "measure", lambda graphs, _, ms=ms: {each: ms[each] for each in graphs})
         for _ in range(2):
             fastest.load_fastest(
                 folder / "image.onnx",
@@ -128,7 +128,7 @@ def test_a_run_that_was_disturbed_does_not_count() -> None:
         return Graph(Path("x.onnx"), {"x": (1,)}, ("x",), compute)
 
     disturbed = chain([0.0, 0.03, 0.03, 0.001, 0.03], repeat(0.03))
-    taken_s = fastest.measure(
+    times_s = fastest.measure(
         {"openvino": graph(disturbed), "onnxruntime": graph(repeat(0.01))}, lambda _: {"x": np.zeros(1)}
     )
-    assert taken_s["openvino"] < taken_s["onnxruntime"]
+    assert times_s["openvino"] < times_s["onnxruntime"]
