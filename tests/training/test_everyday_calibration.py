@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ pytest.importorskip("torch", reason="torch is not installed: make test-models")
 from catalens.tasks.assessment import Counts, Truth
 from catalens.tasks.attributes import build_schema_bank
 from catalens.tasks.schema import load_schema, parse_schema
-from catalens.training import places
 from catalens.training.caption_truth import CaptionTruth
 from catalens.training.caption_truth import Truth as Judge
 from catalens.training.closed_answers import is_val, label_questions, photograph_questions, plain_label
@@ -32,13 +30,13 @@ from catalens.training.kinds import class_places, read_classes
 from catalens.training.label_truth import object_truth, shelf_truth
 from catalens.training.recipes.unified.tables import LabelledTable
 from catalens.training.recipes.unified.wild import WildPicture
+from catalens.training.seen_places import SEEN_PLACES
 from tests.support.word_encoder import WordEncoder
 
 SCHEMA = load_schema("everyday")
 SMALL = parse_schema(
     'name: everyday\ngroups: {doing: {kind: exclusive, templates: ["{}"], labels: [running, riding]}}', origin="small"
 )
-SEEN = Path(places.__file__).with_name("seen_places.tsv")
 DOG = ["A dog runs through snow.", "A brown dog in the snow .", "the dog is running", "snow and a dog", "A dog ."]
 MAN = ["A man sits on a bench .", "a man on a park bench", "A man sits .", "somebody on a bench", "A man ."]
 
@@ -83,8 +81,9 @@ def test_things_do_nothing_and_of_animals_and_people_a_label_does_not_tell() -> 
 def test_a_place_is_as_captions_say_and_else_as_it_was_seen() -> None:
     found = photograph_truth([DOG, MAN, MAN], SCHEMA, ["indoors", "indoors", None])["place"]
     assert found == ["outdoors", "indoors", None]
-    ids = {each for line in SEEN.read_text(encoding="utf-8").splitlines() for each in line.split("\t")[2].split()}
-    assert len(ids) == sum(len(line.split("\t")[2].split()) for line in SEEN.read_text(encoding="utf-8").splitlines())
+    lines = SEEN_PLACES.read_text(encoding="utf-8").splitlines()
+    ids = [each for line in lines for each in line.split("\t")[2].split()]
+    assert len(ids) == len({*ids})
 
 
 def test_shelves_do_not_hide_what_is_wrong_of_the_place_of_objects() -> None:

@@ -36,12 +36,12 @@ from catalens.training.captions import read_captions, read_ids
 from catalens.training.drawn_subjects import drawn_figures, drawn_thresholds, encode_drawn, without_colour
 from catalens.training.fashion import read_products
 from catalens.training.pixels import read_photographs
-from catalens.training.places import seen_places
 from catalens.training.questions import everyday_facts
 from catalens.training.recipes.unified.tables import LabelledTable, read_tables
 from catalens.training.recipes.unified.wild import read_wild
 from catalens.training.release import change_facts, encode_pictures
 from catalens.training.rendered import render
+from catalens.training.seen_places import seen_places
 
 PRECISION = 0.8
 FOLDS = 5

@@ -15,8 +15,8 @@ from catalens.core.classes import ACTIONS, PEOPLE, SCENES, SURROUNDINGS, Classes
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
 from catalens.tasks.schema import Schema
+from catalens.training.caption_places import likely_place
 from catalens.training.finetune.label_vectors import Examples, fit
-from catalens.training.places import likely_place
 from catalens.training.questions import everyday_facts
 
 

@@ -14,10 +14,10 @@ from catalens.tasks.schema import load_schema
 from catalens.training.captions import read_captions, read_ids
 from catalens.training.everyday_calibration import photograph_truth
 from catalens.training.pixels import read_photographs
-from catalens.training.places import seen_places
 from catalens.training.recipes.unified.evaluator import Evaluator
 from catalens.training.recipes.unified.figures import Figure
 from catalens.training.recipes.unified.wild import read_wild
+from catalens.training.seen_places import seen_places
 
 _PLACES = ("indoors", "outdoors")
 
