@@ -153,6 +153,11 @@ class TestCsv:
         (outcome,) = errors(open_source(path))
         assert "'https://example.com/1.jpg': pictures are not fetched; download" in str(outcome.error)
 
+    def test_the_address_of_a_file_has_its_path_in_the_message(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path, "id,image\n1,file:///data/a%20cup.jpg\n")
+        (outcome,) = errors(open_source(path))
+        assert str(outcome.error).endswith("give its path, '/data/a cup.jpg'")
+
     @pytest.mark.parametrize("id", ["id,", ""])
     def test_pictures_may_stand_in_the_table_as_data_addresses(self, tmp_path: Path, id: str) -> None:
         rows = [

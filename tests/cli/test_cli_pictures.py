@@ -146,7 +146,8 @@ def test_a_missing_file_is_answered_with_the_nearest_names(run: Run, photos: lis
     ("name", "said"),
     [
         ("", "is a variable of the shell empty?"),
-        ("https://a.com/b.jpg", "is an address, and files are not fetched"),
+        ("https://a.com/b.jpg", "https://a.com/b.jpg is an address; files are not downloaded"),
+        ("file:///photos/a%20b.jpg", "is an address; give the path: /photos/a b.jpg"),
     ],
 )
 def test_an_empty_name_is_not_the_folder_at_hand_nor_an_address_a_folder(run: Run, name: str, said: str) -> None:

@@ -89,6 +89,29 @@ def test_large_weights_are_loaded_as_such(blip: Path, monkeypatch: pytest.Monkey
     assert loading.load(blip, "blip", "BlipForConditionalGeneration", wanted).dtype is torch.bfloat16
 
 
+def test_variants_and_other_formats_beside_the_weights_do_not_make_a_model_large(
+    blip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(blip, tmp_path / "blip")
+    size = (folder / "model.safetensors").stat().st_size
+    for name in ("model.fp16.safetensors", "pytorch_model.bin", "model-00001-of-00002.safetensors"):
+        (folder / name).write_bytes(bytes(size + 1))
+    monkeypatch.setattr(device, "cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(device, "_bfloat16_is_faster", lambda: False)
+    wanted = loading.Wanted(device="cpu")
+    for largest, expected in ((size, torch.float32), (size - 1, torch.bfloat16)):
+        monkeypatch.setattr(loading, "LARGE_BYTES", largest)
+        assert loading.load(folder, "blip", "BlipForConditionalGeneration", wanted).dtype is expected
+
+
+def test_shards_count_together(tmp_path: Path) -> None:
+    for name, size in (("model.safetensors.index.json", 2), ("model-00001-of-00002.safetensors", 30)):
+        (tmp_path / name).write_bytes(bytes(size))
+    (tmp_path / "model-00002-of-00002.safetensors").write_bytes(bytes(40))
+    (tmp_path / "pytorch_model.bin").write_bytes(bytes(500))
+    assert loading._weights_bytes(tmp_path) == 72
+
+
 def test_the_revision_follows_the_weights(blip: Path, tmp_path: Path) -> None:
     other = BUILD["blip-vqa"](tmp_path / "tiny-blip")
     names = {load_reader(str(each), device="cpu").name for each in (blip, blip, other)}

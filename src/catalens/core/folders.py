@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import unquote
 
 from catalens.core.errors import InputError
 
@@ -31,6 +32,7 @@ _CODECS = {".jxl": "jxl", ".jp2": "jpeg2000", ".j2k": "jpeg2000", ".jpx": "jpeg2
 _ODD_ENDING = re.compile(r"\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|hei[cf])[^a-z].*$|\.[^a-z.]*$", re.IGNORECASE)
 """From the first dot of an image's ending on: `.jpg_large`, `.jpg.1`, `.jpg?width=200`; or `.2` of a name like v1.2."""
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_FILE_ADDRESS = re.compile(r"file://(?:localhost)?(/.+)", re.IGNORECASE)
 _SNIFFED = 16
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _BOXED = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
@@ -182,6 +184,16 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def path_of_address(address: str) -> str | None:
+    """Return the path in a `file://` address of this machine; None for any other text.
+
+    >>> path_of_address("file:///photos/a%20cup.jpg")
+    '/photos/a cup.jpg'
+    """
+    found = _FILE_ADDRESS.match(address)
+    return unquote(found[1]) if found else None
+
+
 def existing(name: str | Path) -> Path:
     """Return the path of a file or folder that exists.
 
@@ -191,7 +203,9 @@ def existing(name: str | Path) -> Path:
     if name == "":  # which a path takes for the folder at hand
         raise InputError("an empty name was given for a file or folder; is a variable of the shell empty?")
     if isinstance(name, str) and _ADDRESS.match(name):
-        raise InputError(f"{name[:200]} is an address, and files are not fetched: download it, and give its path")
+        path_there = path_of_address(name)
+        cure = f"give the path: {path_there[:200]}" if path_there else "files are not downloaded: download it yourself"
+        raise InputError(f"{name[:200]} is an address; {cure}")
     path = Path(name)
     try:
         if path.exists():

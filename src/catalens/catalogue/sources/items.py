@@ -16,7 +16,7 @@ from pathlib import Path, PureWindowsPath
 
 from catalens.core.confinement import check_allowed
 from catalens.core.errors import InputError
-from catalens.core.folders import Missed
+from catalens.core.folders import Missed, path_of_address
 from catalens.core.images import Source as ImageSource
 from catalens.core.types import FieldValue, Outcome
 
@@ -142,6 +142,8 @@ def local_file(text: str, folder: Path) -> Path:
     Raises:
         InputError: an address, nothing of that name, or not a plain file.
     """
+    if path_there := path_of_address(text):
+        raise InputError(f"the picture is at the address {text[:80]!r}: give its path, {path_there[:80]!r}")
     if "://" in text:
         raise InputError(
             f"the picture is at the address {text[:80]!r}: pictures are not fetched; "

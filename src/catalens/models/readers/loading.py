@@ -26,6 +26,7 @@ from catalens.models.hub.files import (
     unsafe_pickle,
     why_unloadable,
 )
+from catalens.models.hub.layout import choose_weights
 from catalens.models.own_code import without_own_code
 
 if TYPE_CHECKING:
@@ -169,10 +170,9 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
 
 
 def _weights_bytes(folder: Path) -> int:
-    """Return the size of a model's weights on disk."""
-    return max(
-        sum(each.stat().st_size for each in folder.glob(pattern)) for pattern in ("*.safetensors", "pytorch_model*.bin")
-    )
+    """Return the size on disk of the weights that transformers loads; other formats and variants do not count."""
+    names = choose_weights([each.name for each in folder.iterdir()], open_clip=False)
+    return sum((folder / name).stat().st_size for name in names)
 
 
 def save_model(loaded: Loaded, folder: Path) -> None:
