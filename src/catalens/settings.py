@@ -15,7 +15,7 @@ from catalens.core.errors import InputError
 KNOWN = {
     "CATALENS_MODEL": "the encoder that commands use when --model is not given",
     "CATALENS_READER": "the reader that caption and ask use when --model is not given",
-    "CATALENS_CACHE": "the folder for things that can be made again, such as encoded labels",
+    "CATALENS_CACHE": "cache folder, for encoded labels, compiled graphs and the like",
     "CATALENS_RUNTIME": "what runs the encoder: auto, onnxruntime or openvino",
     "CATALENS_MAX_PIXELS": "the largest picture that is decoded, in pixels (width times height)",
     "CATALENS_ROOT": "the only folder that pictures, tables and sources are read from; see --root",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from PIL import Image
+from rich.markup import render
 
 import catalens.cli
 from catalens.cli import app
@@ -104,3 +107,17 @@ def test_what_help_pages_do_without_is_still_there_for_others() -> None:
         "assert typer.rich_utils.Traceback.from_exception.__self__.__module__ == 'rich.traceback'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _leaves(command: Any) -> Iterator[Any]:
+    inner = getattr(command, "commands", None)
+    for each in inner.values() if inner else ():
+        yield from _leaves(each)
+    yield command
+
+
+def test_help_pages_show_what_is_in_brackets() -> None:
+    """Rich takes [word] for markup and drops it, unless the bracket is escaped."""
+    texts = [(each.name, one.help) for each in _leaves(ROOT) for one in each.params if getattr(one, "help", None)]
+    assert len(texts) > 300
+    assert [text for text in texts if render(text[1]).plain != text[1].replace("\\[", "[")] == []

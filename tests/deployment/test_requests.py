@@ -94,7 +94,7 @@ def test_autoscaling_is_what_the_service_accepts() -> None:
         check([*calls, deregister_call("shop")])
         assert calls[0].request["ResourceId"] == "endpoint/shop/variant/AllTraffic"
     for text, target in (("4:1", 1.0), ("1", 1.0), ("1:0", 1.0), ("a:b", 1.0), ("1:4", 0.0)):
-        with pytest.raises(InputError, match="give LEAST:MOST"):
+        with pytest.raises(InputError, match="give MIN:MAX"):
             Scaling.of(text, target)
     with pytest.raises(InputError, match="keeps at least 1"):
         scaling_calls("shop", "real-time", Scaling.of("0:2", 60))

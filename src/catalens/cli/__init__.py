@@ -168,12 +168,12 @@ def every_command(
         None,
         "--root",
         metavar="FOLDER",
-        help="Read pictures, tables and sources inside this folder only, whatever a table names; "
-        "also behind a command.",
+        help="Read pictures, tables and sources only inside this folder, whatever a table names; "
+        "also accepted after a command.",
         show_default=False,
     ),
 ) -> None:
-    """Pictures into words that can be used: tags, captions, answers, prompts, descriptions, a catalogue to search."""
+    """Turn pictures into usable words: tags, captions, answers, prompts, descriptions and a searchable catalogue."""
     restrict_reading(root or Settings.from_env(os.environ).root)
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from catalens.deployment.waiting import Watched
 
 Name = Annotated[str, Argument(metavar="NAME", help="Name of the endpoint, its configuration and its model.")]
-Region = Annotated[str | None, Option(help="AWS region; the configured one by itself.")]
-DryRun = Annotated[bool, Option("--dry-run", help="Print the requests as JSON; call nothing.")]
-Wait = Annotated[bool, Option("--wait", help="Wait until it is done, or has failed.")]
+Region = Annotated[str | None, Option(help="AWS region. \\[the configured one]")]
+DryRun = Annotated[bool, Option("--dry-run", help="Print the requests as JSON and call nothing.")]
+Wait = Annotated[bool, Option("--wait", help="Wait until it succeeds or fails.")]
 Variables = Annotated[
     list[str] | None, Option("--env", metavar="NAME=VALUE", help="Variable of the container; may be repeated.")
 ]

@@ -47,15 +47,17 @@ def deploy(
     instances: Annotated[int, Option(min=1, help="Number of instances.")] = 1,
     memory_mb: Annotated[int, Option(help="Memory of a serverless container.")] = 4096,
     max_concurrency: Annotated[int, Option(min=1, help="Requests at a time; serverless and async.")] = 5,
-    answers: Annotated[str | None, Option("--output", metavar="S3", help="Where async answers go.")] = None,
+    answers: Annotated[
+        str | None, Option("--output", metavar="S3", help="s3:// prefix of asynchronous answers.")
+    ] = None,
     autoscale: Annotated[
-        str | None, Option(metavar="LEAST:MOST", help="Scale between numbers of instances; needs --wait.")
+        str | None, Option(metavar="MIN:MAX", help="Minimum and maximum number of instances; needs --wait.")
     ] = None,
     target: Annotated[
-        float, Option(help="Requests per instance and minute (async: waiting requests) that it scales to.")
+        float, Option(help="Autoscaling target per instance: requests per minute; with async, waiting requests.")
     ] = 60.0,
     startup_timeout: Annotated[
-        int | None, Option(help="Seconds that download and start may take. \\[SageMaker's]")
+        int | None, Option(help="Timeout of the download and of the start-up, in seconds each. \\[SageMaker's]")
     ] = None,
     kms_key: KmsKey = None,
     subnet: Subnets = None,
@@ -65,7 +67,7 @@ def deploy(
     dry_run: DryRun = False,
     wait: Wait = False,
 ) -> None:
-    """Make a SageMaker endpoint that serves a bundle."""
+    """Create a SageMaker endpoint that serves a bundle."""
     from catalens.deployment import requests
     from catalens.deployment.autoscaling import Scaling, scaling_calls
 
@@ -113,7 +115,7 @@ def deploy(
 def undeploy(name: Name, region: Region = None, dry_run: DryRun = False) -> None:
     """Remove an endpoint, its configuration, its uploaded archive and its model; safe to repeat.
 
-    What `catalens deploy` did not make is left, and named.
+    Anything that `catalens deploy` did not create is left in place and named.
     """
     from catalens.deployment.requests import undeploy_calls
 
@@ -130,7 +132,7 @@ def undeploy(name: Name, region: Region = None, dry_run: DryRun = False) -> None
 
 @command("catalens deployments --json")
 def deployments(region: Region = None, json: Json = False) -> None:
-    """List what Catalens made and is still there: endpoints, models without one, and jobs that run."""
+    """List the endpoints, unattached models and running jobs that Catalens created."""
     from catalens.deployment import aws
     from catalens.deployment.removal import deployments as listed
 

@@ -27,8 +27,8 @@ def doctor(
 ) -> None:
     """Check the installation: versions, processor, accelerators, extras, caches and the bundled models' checksums.
 
-    Says what is broken, what is missing for what, what makes this machine slow, and the cure.
-    Ends with code 3 where the bundled models cannot run. Put the JSON into a report of a fault.
+    Reports what is broken, what the extras lack and what makes this machine slow, each with its cure. The exit code is
+    3 if the bundled models cannot run. Attach the output of --json to a bug report.
     """
     from catalens.pipelines.doctor import diagnose
 

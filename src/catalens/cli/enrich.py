@@ -90,10 +90,10 @@ class HowFlags:
             help="Such as 4GB: one model at a time if needed; refused if one is too large.",
         ),
     ] = None
-    reader: Annotated[str | None, _how(metavar="NAME", help="What captions and answers.")] = None
+    reader: Annotated[str | None, _how(metavar="NAME", help="Reader, which captions and answers.")] = None
     device: Annotated[str | None, _how(help="Torch device, such as cuda:0.")] = None
-    engine: Annotated[Literal["local", "ray"] | None, _how(help="Where the work is done. \\[local]")] = None
-    address: Annotated[str | None, _how(help="Ray cluster, such as auto; without it one starts here.")] = None
+    engine: Annotated[Literal["local", "ray"] | None, _how(help="Execution engine. \\[local]")] = None
+    address: Annotated[str | None, _how(help="Ray cluster, such as auto. \\[a new local one]")] = None
     workers: Annotated[int | None, _how(min=1, help="Ray: processes with models. Local: threads that decode.")] = None
 
 
@@ -131,7 +131,7 @@ def enrich(
     ] = None,
     where: WhereFlags,
     which: WhichFlags,
-    config: Annotated[Path | None, Option(metavar="YAML", help="Plan; flags go before it.")] = None,
+    config: Annotated[Path | None, Option(metavar="YAML", help="YAML plan; flags override it.")] = None,
     print_config: Annotated[bool, Option("--print-config", help="Print the plan, and do nothing.")] = False,
     dry_run: Annotated[bool, Option("--dry-run", help="Try a few pictures, and estimate the time.")] = False,
     model: Model = None,

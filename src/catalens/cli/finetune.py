@@ -7,7 +7,7 @@ from catalens.cli.commands import command_group
 from catalens.cli.finetune_job import JobGroup
 
 group = command_group(
-    "Fine-tune a model on your own catalogue. A SageMaker training job gives its hyperparameters as options.",
+    "Fine-tune a model on your own catalogue. In a SageMaker training job, hyperparameters are the options.",
     "catalens finetune starter products.csv --labels category --out shop",
     commands=(finetune_starter.starter, finetune_prepare.prepare, finetune_answers.answers, finetune_encoder.encoder),
     kind=JobGroup,

@@ -58,26 +58,30 @@ def answers(
         float | None, Option(min=0.0, help="Learning rate. [5e-4; 3e-4 for the reader of a bundle]")
     ] = None,
     rank: Annotated[int, Option(min=1, help="Rank of the adapter.")] = 8,
-    alpha: Annotated[int, Option(min=1, help="Scale of the adapter, times its rank.")] = 32,
+    alpha: Annotated[int, Option(min=1, help="LoRA alpha: the adapter's scale times its rank.")] = 32,
     dropout: Annotated[
         float | None, Option(min=0.0, max=0.9, help="Dropout. [0.05 of the adapter; 0.1 of the reader of a bundle]")
     ] = None,
     target_modules: Annotated[
-        str | None, Option(help="Comma-separated layers that get adapters. [query and value]")
+        str | None, Option(help="Comma-separated layers that get adapters. \\[query and value]")
     ] = None,
     dora: Annotated[bool, Option("--dora", help="Use DoRA.")] = False,
     rslora: Annotated[bool, Option("--rslora", help="Use rank-stabilised LoRA.")] = False,
     checkpoint_activations: Annotated[
-        bool, Option("--checkpoint-activations", help="Trade a forward pass for memory (not BLIP VQA).")
+        bool,
+        Option(
+            "--checkpoint-activations",
+            help="Recompute activations to save memory, at the price of a forward pass (not BLIP VQA).",
+        ),
     ] = False,
     quantise: Quantise = None,
     tensorboard: Annotated[
         bool, Option("--tensorboard", help="Also write the metrics for TensorBoard, into OUT/tensorboard.")
     ] = False,
-    patience: Annotated[int, Option(min=1, help="Epochs without a better val loss before it stops.")] = 2,
+    patience: Annotated[int, Option(min=1, help="Epochs without a better val loss before training stops.")] = 2,
     limit: Annotated[int | None, Option(min=1, help="Maximum rows per split.")] = None,
     seed: Annotated[int, Option(help="Random seed.")] = 0,
-    device: Annotated[str | None, Option(help="Torch device; else the fastest.")] = None,
+    device: Annotated[str | None, Option(help="Torch device. \\[the fastest]")] = None,
     dtype: Annotated[str, Option(help="float32, bfloat16, float16, or auto.")] = "auto",
     json: Json = False,
 ) -> None:

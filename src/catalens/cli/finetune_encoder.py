@@ -29,7 +29,7 @@ def encoder(
     table: Annotated[Path, Argument(metavar="TABLE", help="Table or folder with a picture and its text in each row.")],
     model: Annotated[str, Option("--model", "-m", metavar="NAME", help="Encoder: a name, hub id, folder or bundle.")],
     out: Annotated[Path, Option(help="Folder to write; the same command continues in it.")],
-    text: Annotated[str | None, Option(metavar="COLUMN", help="Column with the texts. [title]")] = None,
+    text: Annotated[str | None, Option(metavar="COLUMN", help="Column with the texts. \\[title]")] = None,
     train: Annotated[
         Literal["both", "image", "text"], Option(help="Towers to train; the other one is cached.")
     ] = "both",
@@ -37,24 +37,24 @@ def encoder(
     hard_negatives: Annotated[
         str | None, Option(metavar="COLUMN", help="Fill batches with rows of the same value, such as a category.")
     ] = None,
-    val: Annotated[Path | None, Option(help="Table to choose by; else a part of TABLE.")] = None,
-    test: Annotated[Path | None, Option(help="Table to report on; else a part of TABLE.")] = None,
+    val: Annotated[Path | None, Option(help="Validation table. \\[a part of TABLE]")] = None,
+    test: Annotated[Path | None, Option(help="Test table. \\[a part of TABLE]")] = None,
     epochs: Annotated[int, Option(min=1, help="Maximum passes over the rows.")] = 3,
-    batch_size: Annotated[int, Option(min=2, help="Rows that are told apart at a time.")] = 64,
+    batch_size: Annotated[int, Option(min=2, help="Batch size: the rows contrasted with each other.")] = 64,
     chunk: Annotated[
         int | None, Option(min=1, help="Rows held in memory at a time; slower by a forward pass, same gradient.")
     ] = None,
     rate: Annotated[float, Option(min=0.0, help="Learning rate; try 1e-5 with --whole.")] = 5e-4,
     rank: Annotated[int, Option(min=1, help="Rank of the adapters.")] = 8,
-    alpha: Annotated[int, Option(min=1, help="Scale of the adapters, times their rank.")] = 32,
+    alpha: Annotated[int, Option(min=1, help="LoRA alpha: the adapters' scale times their rank.")] = 32,
     dropout: Annotated[float, Option(min=0.0, max=0.9, help="Dropout of the adapters.")] = 0.05,
     tensorboard: Annotated[
         bool, Option("--tensorboard", help="Also write the metrics for TensorBoard, into OUT/tensorboard.")
     ] = False,
-    patience: Annotated[int, Option(min=1, help="Epochs without a better val loss before it stops.")] = 2,
+    patience: Annotated[int, Option(min=1, help="Epochs without a better val loss before training stops.")] = 2,
     limit: Annotated[int | None, Option(min=1, help="Maximum rows of TABLE.")] = None,
     seed: Annotated[int, Option(help="Random seed.")] = 0,
-    device: Annotated[str | None, Option(help="Torch device; else the fastest.")] = None,
+    device: Annotated[str | None, Option(help="Torch device. \\[the fastest]")] = None,
     json: Json = False,
 ) -> None:
     """Fine-tune an encoder so that texts find their images, and write it as a model that every command takes by path.

@@ -34,11 +34,11 @@ def prepare(
     ],
     out: Annotated[Path, Option(help="Parquet file to write.")] = Path("pairs.parquet"),
     questions: Annotated[
-        Path | None, Option(help="Questions about the columns of a catalogue, as YAML; else those of Catalens.")
+        Path | None, Option(help="YAML file of question templates for the columns of a catalogue. \\[the bundled ones]")
     ] = None,
     images: Annotated[Path | None, Option(help="Folder of the images that question rows name.")] = None,
-    val: Annotated[Path | None, Option(help="Table to choose by; else a part of SOURCE.")] = None,
-    test: Annotated[Path | None, Option(help="Table to report on; else a part of SOURCE.")] = None,
+    val: Annotated[Path | None, Option(help="Validation table. \\[a part of SOURCE]")] = None,
+    test: Annotated[Path | None, Option(help="Test table. \\[a part of SOURCE]")] = None,
     seed: Annotated[int, Option(help="Random seed of the split.")] = 0,
     json: Json = False,
 ) -> None:

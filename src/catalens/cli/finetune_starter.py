@@ -33,14 +33,14 @@ def starter(
     labels: Annotated[str | None, Option(metavar="COLUMN", help="Column whose values are the labels.")] = None,
     schema: Annotated[str | None, Option(help="Labels as a schema: a bundled name or a .yaml file.")] = None,
     column: Columns = None,
-    val: Annotated[Path | None, Option(help="Table to choose by; else a part of TABLE.")] = None,
-    test: Annotated[Path | None, Option(help="Table to report on; else a part of TABLE.")] = None,
+    val: Annotated[Path | None, Option(help="Validation table. \\[a part of TABLE]")] = None,
+    test: Annotated[Path | None, Option(help="Test table. \\[a part of TABLE]")] = None,
     limit: Annotated[int | None, Option(min=1, help="Maximum rows of TABLE.")] = None,
     seed: Annotated[int, Option(help="Random seed of the split.")] = 0,
     model: Model = None,
     json: Json = False,
 ) -> None:
-    """Adapt a bundled encoder to your own labels, and write it as a bundle that every command takes by path.
+    """Adapt a bundled encoder to your own labels and write it as a bundle, which every command takes by path.
 
     Images are encoded once; only vectors of labels are learned, so search and other labels stay as they are. Products
     with the same image or title are never on two sides of the split. Labels that learning does not help keep their old

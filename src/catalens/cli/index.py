@@ -40,7 +40,7 @@ def info(catalogue: Catalogue, json: Json = False) -> None:
 def list_records(
     catalogue: Catalogue,
     where: Where = None,
-    limit: Annotated[int | None, Option("--limit", "-k", min=1, help="Maximum number of records. [all]")] = None,
+    limit: Annotated[int | None, Option("--limit", "-k", min=1, help="Maximum number of records. \\[all]")] = None,
     json: Json = False,
 ) -> None:
     """List records with their fields, in the order in which they were added."""

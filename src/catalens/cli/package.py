@@ -33,9 +33,9 @@ def package(
     model_address: Annotated[
         str | None, Option(metavar="S3", help="s3:// prefix of the weights, which DJL Serving fetches.")
     ] = None,
-    batch_size: Annotated[int, Option(min=1, help="Requests that DJL Serving joins at most.")] = 8,
+    batch_size: Annotated[int, Option(min=1, help="Maximum batch size of DJL Serving.")] = 8,
     batch_delay: Annotated[
-        int, Option(min=0, help="Milliseconds that DJL Serving waits for more; a lone request waits them all.")
+        int, Option(min=0, help="Milliseconds that DJL Serving waits to fill a batch; a lone request waits that long.")
     ] = 10,
     json: Json = False,
 ) -> None:

@@ -54,12 +54,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "serve:serve",
         "Serve tags, attributes, captions, answers, prompts, descriptions, embeddings and search over HTTP.",
     ),
-    "ui": ("ui:ui", "Open a page to work in: pictures, search and comparison, in any browser and without the network."),
+    "ui": ("ui:ui", "Open a web page for tagging, search, review and comparison; it works without a network."),
     "package": (
         "package:package",
         "Write a model, the code that serves it and its pinned requirements as one archive.",
     ),
-    "deploy": ("deploy:deploy", "Make a SageMaker endpoint that serves a bundle."),
+    "deploy": ("deploy:deploy", "Create a SageMaker endpoint that serves a bundle."),
     "invoke": ("invoke:invoke", "Ask a SageMaker endpoint about pictures, or for the vectors of texts."),
     "transform": (
         "transform:transform",
@@ -72,7 +72,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "deployments": (
         "deploy:deployments",
-        "List what Catalens made and is still there: endpoints, models without one, and jobs that run.",
+        "List the endpoints, unattached models and running jobs that Catalens created.",
     ),
     "doctor": (
         "doctor:doctor",
@@ -90,7 +90,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "models": ("models:group", "List known models and models on this machine, including those in the hub's cache."),
     "finetune": (
         "finetune:group",
-        "Fine-tune a model on your own catalogue. A SageMaker training job gives its hyperparameters as options.",
+        "Fine-tune a model on your own catalogue. In a SageMaker training job, hyperparameters are the options.",
     ),
 }
 """Name → the function or group in a module of this package, and the first paragraph of its help page.

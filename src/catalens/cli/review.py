@@ -40,8 +40,8 @@ class WantedFlags:
         int, Option(min=0, help="Questions in which tags, the record's field and the reader's answer differ.")
     ] = 50
     sample: Annotated[int, Option(min=0, help="Questions drawn at random.")] = 20
-    look_at: Annotated[int, Option(min=1, help="Records to look at, drawn at random.")] = 1000
-    answers: Annotated[bool, Option("--answers/--no-answers", help="Ask the reader too, which takes longer.")] = True
+    look_at: Annotated[int, Option(min=1, help="Records to examine, drawn at random.")] = 1000
+    answers: Annotated[bool, Option("--answers/--no-answers", help="Also ask the reader, which takes longer.")] = True
     seed: Annotated[int, Option(help="Random seed.")] = 0
     where: Where = None
 
@@ -56,7 +56,7 @@ def fill(
     asked: WantedFlags,
     json: Json = False,
 ) -> None:
-    """Put questions about a catalogue's records into its review. What was asked before is not asked again."""
+    """Add questions about a catalogue's records to its review; what was asked before is not asked again."""
     from catalens.pipelines.reviewing import Wanted, fill_review
 
     groups = tuple(inputs.words(asked.groups)) if asked.groups else ()
@@ -75,7 +75,7 @@ def fill(
 
 @command("catalens review decide shop.catalens", "catalens review decide shop.catalens --reviewer ana")
 def decide(catalogue: CatalogueFile, reviewer: Reviewer = None) -> None:
-    """Decide one question after the other: one line each, from the terminal or from standard input."""
+    """Answer the questions of a review one by one: one line each, from the terminal or standard input."""
     from catalens.catalogue.review import Review, ReviewConflictError
 
     name = reviewer or getpass.getuser()
@@ -159,7 +159,7 @@ def _typed() -> Iterator[str]:
 
 @command("catalens review status shop.catalens", "catalens review status shop.catalens --json")
 def status(catalogue: CatalogueFile, json: Json = False) -> None:
-    """Say how far a review is: by question, how often the value before was right; and by reviewer."""
+    """Show the progress of a review: how often the value before was right, per group, and decisions per reviewer."""
     from catalens.catalogue.review import Review
 
     with Review(_file(catalogue)) as review:
@@ -186,7 +186,7 @@ def export(
         Path | None, Option(metavar="FILE", help="Questions with answers as JSON lines, for `finetune prepare`.")
     ] = None,
 ) -> None:
-    """Write what was decided: labelled rows, training pairs, or, without a file, every decision as JSON lines."""
+    """Export the decisions: labelled rows, training pairs or, without a file, every decision as JSON lines."""
     from catalens.catalogue.review import Review
     from catalens.pipelines.review_export import read_reviewed
 

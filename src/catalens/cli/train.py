@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "--output s3://bucket/models --image OWN-IMAGE --role ROLE-ARN --instance-type ml.m5.xlarge --dry-run",
 )
 def train(
-    name: Annotated[str, Argument(metavar="JOB", help="Name of the job; SageMaker takes each name once.")],
+    name: Annotated[str, Argument(metavar="JOB", help="Name of the job; SageMaker accepts each name only once.")],
     task: Annotated[TrainingCommand, Argument(help="Command of `catalens finetune` that the job runs.")],
     channel: Annotated[
         list[str], Option(metavar="NAME=S3", help="Data: training, and val, test or model; may be repeated.")
@@ -36,7 +36,9 @@ def train(
     instance_type: Annotated[str, Option(help="Such as ml.g5.xlarge.")],
     upload: Annotated[
         str | None,
-        Option(metavar="S3", help="Prefix for Catalens' source, for an image with SageMaker's toolkit only."),
+        Option(
+            metavar="S3", help="s3:// prefix for Catalens' source; only for images with SageMaker's training toolkit."
+        ),
     ] = None,
     hyperparameter: Annotated[
         list[str] | None, Option(metavar="NAME=VALUE", help="Option of the command; may be repeated.")
@@ -46,7 +48,7 @@ def train(
     max_hours: Annotated[float, Option(help="Hours after which the job is stopped.")] = 24.0,
     spot: Annotated[bool, Option("--spot", help="Use spot instances; needs --checkpoints.")] = False,
     checkpoints: Annotated[
-        str | None, Option(metavar="S3", help="Prefix that the work is kept in, to continue from.")
+        str | None, Option(metavar="S3", help="s3:// prefix of the checkpoints that an interrupted job continues from.")
     ] = None,
     kms_key: KmsKey = None,
     subnet: Subnets = None,
@@ -57,8 +59,8 @@ def train(
 ) -> None:
     """Fine-tune in a SageMaker training job: `catalens finetune` with channels as its files.
 
-    An image with SageMaker's training toolkit gets Catalens as a source archive (--upload); any other image has it
-    already. The metrics of the job are those that the log prints.
+    An image with SageMaker's training toolkit gets Catalens as a source archive (--upload); any other image must
+    contain it. The metrics of the job are read from its log.
     """
     from catalens.deployment import training_requests as jobs
     from catalens.deployment.requests import archive_address

@@ -24,21 +24,23 @@ if TYPE_CHECKING:
     "catalens transform shop s3://bucket/photos/ s3://bucket/out/ --collect --output attributes.csv",
 )
 def transform(
-    model: Annotated[str, Argument(metavar="NAME", help="Name that was deployed.")],
+    model: Annotated[str, Argument(metavar="NAME", help="Name of the deployment.")],
     source: Annotated[str, Argument(metavar="S3", help="s3:// prefix of the images.")],
     answers: Annotated[str, Argument(metavar="OUT", help="s3:// prefix of the answers.")],
     instance_type: Annotated[str | None, Option(help="Such as ml.m5.xlarge.")] = None,
     job: Annotated[str | None, Option(help="Name of the job. \\[with the time]")] = None,
     instances: Annotated[int, Option(min=1, help="Number of instances.")] = 1,
-    content_type: Annotated[str, Option(help="Of each object.")] = "application/x-image",
-    max_payload_mb: Annotated[int, Option(min=1, help="Largest object.")] = 6,
+    content_type: Annotated[str, Option(help="Content type of each object.")] = "application/x-image",
+    max_payload_mb: Annotated[int, Option(min=1, help="Maximum size of an object, in MB.")] = 6,
     max_concurrent: Annotated[int, Option(min=1, help="Requests at a time per instance.")] = 4,
     table: Annotated[
         Path | None,
         Option("--output", "-o", metavar="TABLE", help="Write the answers: .csv, .tsv, .jsonl, .json, .parquet."),
     ] = None,
     catalogue: Annotated[str | None, Option(metavar="CATALOGUE", help="Add the answers to a catalogue, by id.")] = None,
-    collect: Annotated[bool, Option("--collect", help="Start no job; read the answers of one that has ended.")] = False,
+    collect: Annotated[
+        bool, Option("--collect", help="Start no job, but read the answers of one that has ended.")
+    ] = False,
     env: Variables = None,
     region: Region = None,
     dry_run: DryRun = False,

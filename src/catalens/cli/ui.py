@@ -45,10 +45,10 @@ def ui(
     ] = None,
     reader: Annotated[str | None, Option(help="Reader, which captions and answers.")] = None,
 ) -> None:
-    """Open a page to work in: pictures, search and comparison, in any browser and without the network.
+    """Open a web page for tagging, search, review and comparison; it works without a network.
 
-    The page is served by this machine alone, and loads nothing from elsewhere. What a user looks at stays in that
-    user's browser.
+    The page is served from this machine and loads nothing from other hosts. What a user looks at stays
+    in that user's browser.
     """
     try:
         from catalens.serving.config import load_config

@@ -30,14 +30,14 @@ class Scaling:
 
     @classmethod
     def of(cls, text: str, target: float) -> Scaling:
-        """Read LEAST:MOST.
+        """Read MIN:MAX.
 
         Raises:
             InputError: it is not of that form, or the numbers make no sense.
         """
         least, _, most = text.partition(":")
         if not (least.isdecimal() and most.isdecimal() and int(least) <= int(most) and int(most) >= 1 and target > 0):
-            raise InputError(f"--autoscale {text}: give LEAST:MOST instances, such as 1:4, and a target above 0")
+            raise InputError(f"--autoscale {text}: give MIN:MAX instances, such as 1:4, and a target above 0")
         return cls(least=int(least), most=int(most), target=target)
 
 
