@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from catalens.catalogue.opensearch import address as opensearch
-from catalens.catalogue.opensearch.elsewhere import layout_of
+from catalens.catalogue.opensearch.foreign import layout_of
 from catalens.catalogue.postgres import address as postgres
 from catalens.core.errors import CatalensError
 

@@ -61,7 +61,7 @@ def test_compiling_brings_no_torch_into_the_process(tiny: Tiny, tmp_path: Path) 
 def test_a_model_that_cannot_be_compiled_runs_on_torch(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("catalens.models.apart.sys.executable", "/bin/false")
+    monkeypatch.setattr("catalens.models.child_process.sys.executable", "/bin/false")
     encoder = load_encoder(str(tiny("clip")), runtime="onnxruntime", device="cpu", cache=tmp_path)
     assert isinstance(encoder, TorchEncoder)
     [notice] = caplog.messages

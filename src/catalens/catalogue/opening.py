@@ -118,11 +118,11 @@ def _open_memory(uri: str, request: _Request) -> Index:
 
 def _open_opensearch(uri: str, request: _Request) -> Index:
     from catalens.catalogue.opensearch.address import parse_address
-    from catalens.catalogue.opensearch.elsewhere import ElsewhereIndex
+    from catalens.catalogue.opensearch.foreign import ForeignIndex
     from catalens.catalogue.opensearch.index import OpenSearchIndex
 
     if parse_address(uri).encoder is not None:
-        return ElsewhereIndex.open(uri, encoder_name=request.encoder_name, dim=request.dim)
+        return ForeignIndex.open(uri, encoder_name=request.encoder_name, dim=request.dim)
 
     return OpenSearchIndex.open(uri, encoder_name=request.encoder_name, dim=request.dim, read_only=request.read_only)
 

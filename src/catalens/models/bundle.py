@@ -40,11 +40,11 @@ from catalens.core.vectors import unit_rows
 from catalens.models.class_files import load_classes
 from catalens.models.facts import FACTS, FILES, GRAPHS, LABELS, BundleFacts, read_facts
 from catalens.models.fastest import load_fastest
-from catalens.models.fitting import fit_all
 from catalens.models.once import Once
 from catalens.models.onnx_file import OnnxFile, read_onnx
 from catalens.models.packing import Pack
 from catalens.models.prefix import PrefixTower
+from catalens.models.resizing import fit_all
 from catalens.models.runtime import Arrays, Graph, choose_runtime
 from catalens.models.tokens import Tokens, group_by_key, stack_ids
 

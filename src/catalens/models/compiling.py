@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from catalens.core.caching import try_to_keep
 from catalens.core.errors import CatalensError, ModelError
-from catalens.models.apart import ApartError, answer_with, run_apart
+from catalens.models.child_process import ChildError, answer_with, run_in_child
 
 if TYPE_CHECKING:
     from catalens.models.hub.loading import Files
@@ -61,8 +61,8 @@ class _NotCompiledError(Exception):
 def _run(task: tuple[Files, Path, str, int | None]) -> Failure | None:
     """Do a task in a process of its own and return how it failed, if it did."""
     try:
-        failure: Failure | None = run_apart(__name__, task)
-    except ApartError as error:
+        failure: Failure | None = run_in_child(__name__, task)
+    except ChildError as error:
         return "compiling", ModelError(f"its compiler {error}")
     return failure
 

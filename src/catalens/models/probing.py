@@ -15,7 +15,7 @@ from pathlib import Path
 
 from catalens.core.caching import keep_file
 from catalens.core.errors import CatalensError, ModelError
-from catalens.models.apart import ApartError, answer_with, run_apart
+from catalens.models.child_process import ChildError, answer_with, run_in_child
 from catalens.models.facts import FACTS
 from catalens.models.runtime import RUNTIMES, choose_runtime
 
@@ -62,8 +62,8 @@ def _key(folder: Path, runtime: str) -> str:
 def _trial(folder: Path, runtime: str, limit_bytes: int) -> str | None:
     """Return why a bundle does not pass, or None."""
     try:
-        reason: str | None = run_apart(__name__, (folder, runtime, limit_bytes), timeout_s=TIME_S)
-    except ApartError as error:
+        reason: str | None = run_in_child(__name__, (folder, runtime, limit_bytes), timeout_s=TIME_S)
+    except ChildError as error:
         return f"the process {error}"
     return reason
 

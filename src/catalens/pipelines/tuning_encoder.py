@@ -18,8 +18,8 @@ from catalens.core.files import save_image_atomically, write_text_atomically
 from catalens.core.images import read_image
 from catalens.models.bundle import BundleEncoder
 from catalens.models.facts import GRAPHS
-from catalens.models.fitting import fit_all
 from catalens.models.registry import SHIPPED, find_place, shipped
+from catalens.models.resizing import fit_all
 from catalens.models.tokens import Tokens
 from catalens.pipelines.finetuning import EncodedTable, product_keys, sides_of, title_of
 from catalens.render.loss_plot import loss_plot

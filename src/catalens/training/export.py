@@ -18,8 +18,8 @@ from catalens.models.facts import FACTS, FILES, FORMAT
 from catalens.models.readers import bundled
 from catalens.models.readers.rerank import RerankConfig
 from catalens.training.loop import CHECKPOINT
+from catalens.training.onnx_graphs import write_graph
 from catalens.training.reader import Reader, Shape
-from catalens.training.storing import write_graph
 from catalens.training.towers import ImageTower, PackedTower, TextTower
 
 

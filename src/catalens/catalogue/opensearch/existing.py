@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from catalens.catalogue.opensearch.address import Address, Space
-from catalens.catalogue.opensearch.elsewhere import layout_of
+from catalens.catalogue.opensearch.foreign import layout_of
 from catalens.catalogue.opensearch.mapping import FORMAT, VECTOR, known_parts, new_index
 from catalens.core.errors import CatalogueError
 

@@ -14,8 +14,8 @@ from catalens.core.errors import ModelError
 from catalens.core.types import Vectors
 from catalens.core.vectors import unit_rows
 from catalens.models.device import choose_device, choose_dtype
-from catalens.models.fitting import fit_all
 from catalens.models.parts import EncoderParts, Preprocess
+from catalens.models.resizing import fit_all
 from catalens.models.tokens import Tokens, group_by_key, stack_ids
 
 

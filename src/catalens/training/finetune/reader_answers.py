@@ -34,7 +34,7 @@ from catalens.models.readers.bundled import (
 )
 from catalens.models.readers.generate_numpy import Floats
 from catalens.tasks.captions import clean_answer
-from catalens.training.choosing import Asked, choose_by
+from catalens.training.answer_calibration import Asked, choose_by
 from catalens.training.export import Looking, change_reader, write_reader
 from catalens.training.finetune.answers import Row, Score, scores_of
 from catalens.training.finetune.loop import Recipe, State, StepNote, train

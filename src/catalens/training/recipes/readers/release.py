@@ -27,8 +27,8 @@ from catalens.models.registry import shipped
 from catalens.tasks.caption_metrics import bleu, cider
 from catalens.tasks.captions import clean_caption
 from catalens.tasks.schema import Schema, load_schema
+from catalens.training.answer_calibration import Asked, ask_all, choose_by
 from catalens.training.captions import read_captions
-from catalens.training.choosing import Asked, ask_all, choose_by
 from catalens.training.export import change_reader, load_reader, write_reader
 from catalens.training.facts import Fact
 from catalens.training.fashion import Product, read_products

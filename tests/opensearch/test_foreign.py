@@ -12,7 +12,7 @@ from catalens.catalogue.filters import parse_filter
 from catalens.catalogue.fusion import hybrid
 from catalens.catalogue.migrating import migrate
 from catalens.catalogue.opening import open_index
-from catalens.catalogue.opensearch import elsewhere, paging
+from catalens.catalogue.opensearch import foreign, paging
 from catalens.core.errors import CatalogueError
 from catalens.core.types import Record
 from tests.support.indexes import DIM, ask, name_of, vectors_of
@@ -93,7 +93,7 @@ def test_vectors_indexed_by_nmslib_are_not_searched_but_can_be_copied(
 
 def test_a_filter_sees_every_record_with_the_words(article: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with more than 10,000 of them, which one request does not give."""
-    monkeypatch.setattr(elsewhere, "_MAX_K", 1)
+    monkeypatch.setattr(foreign, "_MAX_K", 1)
     monkeypatch.setattr(paging, "_PAGE", 1)
     with open_index(f"{article.partition('?')[0]}?encoder=fake-16") as index:
         for price in (0, 10):

@@ -95,7 +95,7 @@ def _engine(field: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     return str(named or ("nmslib" if by_settings or old else ""))
 
 
-class ElsewhereIndex:
+class ForeignIndex:
     """Records of another program's index; use it as a context manager, or `close` it.
 
     Vectors are brought to unit length, and scores are cosines whatever the index's own distance is. Filters are
@@ -103,7 +103,7 @@ class ElsewhereIndex:
     """
 
     def __init__(self, client: OpenSearch, address: Address, layout: Layout, encoder_name: str) -> None:
-        """Use `ElsewhereIndex.open`."""
+        """Use `ForeignIndex.open`."""
         self.shown, self.encoder_name, self.dim = address.shown, encoder_name, layout.dim
         self._client, self._name, self._layout = client, address.index, layout
         self._picture = address.picture_field

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from catalens.training.choosing import COSINES, Asked, choose_by
+from catalens.training.answer_calibration import COSINES, Asked, choose_by
 
 
 def asked(n: int, *, told_by_reader: float, told_by_encoder: float, seed: int) -> Asked:

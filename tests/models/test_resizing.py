@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from catalens.core.errors import InputError
-from catalens.models.fitting import fit
 from catalens.models.parts import Preprocess, Resize
+from catalens.models.resizing import fit
 from tests.support.drawings import drawn
 
 
