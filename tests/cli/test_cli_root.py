@@ -135,7 +135,7 @@ def test_the_variable_does_the_same(run: Run, uploads: Path, monkeypatch: pytest
 def test_a_root_that_is_not_there_is_named(run: Run, uploads: Path) -> None:
     ran = run("tag", uploads / "good.png", "--labels", "a,b", "--root", uploads / "none")
     assert (ran.code, ran.out) == (2, "")
-    assert f"{uploads / 'none'} is no folder" in ran.err
+    assert f"{uploads / 'none'} is not a folder" in ran.err
 
 
 def test_a_session_in_another_process_is_restricted_too(uploads: Path) -> None:

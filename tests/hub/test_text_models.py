@@ -114,7 +114,7 @@ def test_a_text_model_alone_names_the_cure(texts: Path, tmp_path: Path) -> None:
 
 
 def test_what_does_not_belong_together_is_refused(tiny: Tiny, texts: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"what stands after the \+ is no text model"):
+    with pytest.raises(ModelError, match=r"what follows the \+ is not a text model"):
         load_encoder(f"{texts}+{tiny('clip')}", cache=tmp_path)
     with pytest.raises(ModelError, match=r"its texts are vectors of 24 numbers and the pictures of .* of 32"):
         load_encoder(f"{tiny('siglip')}+{texts}", runtime="torch", device="cpu", cache=tmp_path)

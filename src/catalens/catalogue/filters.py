@@ -117,7 +117,7 @@ class _Parser:
         return token
 
     def _take_if(self, *words: str) -> bool:
-        """Step over a keyword or a mark if it comes next."""
+        """Consume a keyword or a mark if it comes next; return whether it did."""
         token = self._next
         found = token.word in words or (token.kind == "mark" and token.text in words)
         self._at += found

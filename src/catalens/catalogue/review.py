@@ -28,7 +28,7 @@ _MOST_NAME = 100
 
 
 class ReviewConflictError(InputError):
-    """Somebody else decided, or has the question now."""
+    """Another reviewer decided, or has the question now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Review:
         return {name: Question(name, words, tuple(json.loads(labels))) for name, words, labels in rows}
 
     def take(self, reviewer: str, *, lease_s: float = LEASE_S) -> Item | None:
-        """Return the question of most doubt that nobody has, and keep it for a reviewer; None where none is left.
+        """Reserve the most doubtful open question for a reviewer and return it; None where none is left.
 
         A reviewer who has one already gets the same again, so nothing is lost by reloading a page. Questions that
         this reviewer skipped, and those about records that are gone, are left out.
@@ -295,7 +295,7 @@ class Review:
 
 
 def check_reviewable(catalogue: str | Path) -> None:
-    """Refuse a catalogue that is in no file: on a server there is no place for a review that locks it as a file does.
+    """Refuse a catalogue that is not a file: a review needs the locks of one, which a server does not have.
 
     Raises:
         InputError: it is on a server or in memory; the message says how to review a copy.
@@ -308,7 +308,7 @@ def check_reviewable(catalogue: str | Path) -> None:
 
 
 def check_reviewer(name: str) -> None:
-    """Refuse what is no name of a reviewer.
+    """Refuse an invalid name of a reviewer.
 
     Raises:
         InputError: it is empty, too long, or no plain text.

@@ -165,7 +165,7 @@ def answers(
 
 
 def _say_where(tuned: Tuned, out: Path, quantise: str | None) -> None:
-    """Say how good the model is, and how it is used."""
+    """Print how good the model is, and how to use it."""
     loss, proof = f"best validation loss {tuned.state.best:.4g}", tuned.proof
     if proof is None:
         output.say(loss)

@@ -189,7 +189,7 @@ def progress(what: str, total: int | None = None, *, quiet: bool = False) -> Ite
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Let an interrupt say that the same command continues."""
+    """Say after an interrupt that the same command continues."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -244,7 +244,7 @@ def reason_of(error: OSError) -> str:
 
 
 def discard_output() -> None:
-    """Let the null device take what Python still flushes at exit, which would fail again."""
+    """Redirect what Python still flushes at exit, which would fail again, to the null device."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

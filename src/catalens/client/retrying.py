@@ -1,4 +1,4 @@
-"""When a request is sent again: on 429 and 503 and lost connections, after a growing, random delay."""
+"""When a request is sent again: after 429, 502, 503, 504 or a lost connection, with a growing, random delay."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def restrict_reading(root: str | os.PathLike[str] | None) -> None:
         _root = None
         return
     if not Path(root).is_dir():
-        raise InputError(f"{os.fspath(root)} is no folder, and pictures are to be read from it alone; make it first")
+        raise InputError(f"{os.fspath(root)} is not a folder, but pictures may be read only from it; create it first")
     _root = Path(root).resolve()
 
 

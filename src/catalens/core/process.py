@@ -41,7 +41,7 @@ class Interrupts:
             atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
     def allow(self, *, raising: bool) -> None:
-        """Say whether an exception would reach code that tidies up."""
+        """Return whether an exception would reach code that tidies up."""
         self._may_raise = raising
 
     def postpone(self) -> None:

@@ -58,7 +58,7 @@ def undeploy(name: str, clients: Clients) -> Removed:
 
 
 def deployments(clients: Clients) -> Iterator[dict[str, Any]]:
-    """List what Catalens made: endpoints, models without one, and jobs that run.
+    """List what Catalens created: endpoints, unattached models and running jobs.
 
     Raises:
         ModelError: AWS refuses a call.

@@ -40,9 +40,7 @@ def run_in_child(module: str, task: tuple[Any, ...], *, timeout_s: float | None 
         raise ChildError("did not end") from error
     if ran.returncode != 0:
         lines = ran.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise ChildError(
-            f"ended with {ran.returncode}{f': {lines[-1][:200]}' if lines else ', perhaps for want of memory'}"
-        )
+        raise ChildError(f"ended with {ran.returncode}{f': {lines[-1][:200]}' if lines else ', perhaps out of memory'}")
     return pickle.loads(ran.stdout)
 
 

@@ -59,7 +59,7 @@ class _NotCompiledError(Exception):
 
 
 def _run(task: tuple[Files, Path, str, int | None]) -> Failure | None:
-    """Do a task in a process of its own and return how it failed, if it did."""
+    """Run a task in a child process and return why it failed, or None."""
     try:
         failure: Failure | None = run_in_child(__name__, task)
     except ChildError as error:

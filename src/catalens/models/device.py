@@ -67,7 +67,7 @@ def choose_dtype(asked: str, device: torch.device, *, large: bool = False) -> to
 
 
 def cpu_has_bfloat16() -> bool:
-    """Say whether the processor multiplies bfloat16 itself; without, it is emulated and slower than float32."""
+    """Return whether the processor multiplies bfloat16 itself; without, it is emulated and slower than float32."""
     return _cpu_has("avx512_bf16", "amx_bf16", "bf16")
 
 
@@ -94,7 +94,7 @@ def _bfloat16_is_faster() -> bool:
 
 
 def cpu_has_bytes() -> bool:
-    """Say whether the processor has instructions for products of 8-bit integers; without, torch emulates them."""
+    """Return whether the processor has instructions for products of 8-bit integers; without, torch emulates them."""
     return _cpu_has("avx512_vnni", "amx_int8", "avx_vnni", "i8mm", "dot")
 
 

@@ -131,7 +131,7 @@ def _size(value: object, most: int) -> bool:
 
 
 def _file_name(value: object) -> bool:
-    """Say whether a text names a file of the bundle's own folder, on any system."""
+    """Return whether a text names a file of the bundle's own folder, on any system."""
     return _text(value) and isinstance(value, str) and not {*"/\\:\0"} & {*value} and value not in (".", "..")
 
 

@@ -46,7 +46,7 @@ class XmpInFiles:
         """Return whether the picture has words of an earlier run.
 
         Raises:
-            InputError: the picture is no file of its own.
+            InputError: the picture is not a file of its own.
         """
         return not self._overwrite and is_ours(_path(record).read_bytes())
 
@@ -54,7 +54,7 @@ class XmpInFiles:
         """Write into each picture.
 
         Raises:
-            InputError: a picture is no file of its own, or exiftool cannot write it.
+            InputError: a picture is not a file of its own, or exiftool cannot write it.
         """
         with TemporaryDirectory(prefix="catalens-") as folder:
             packet = Path(folder, "words.xmp")
@@ -161,5 +161,5 @@ def _packet(content: bytes) -> bytes:
 
 def _path(record: Record) -> Path:
     if not os.path.isfile(record.source):  # noqa: PTH113 - never raises, whatever the source says
-        raise InputError("the picture is no file of its own, so nothing can be written into it")
+        raise InputError("the picture is not a file of its own, so nothing can be written into it")
     return Path(record.source)

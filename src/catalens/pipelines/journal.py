@@ -117,7 +117,7 @@ class Journal:
             self._file = None
 
     def delete(self) -> None:
-        """Forget everything: the job is complete."""
+        """Close and delete the file: the job is complete."""
         self.close()
         self.path.unlink(missing_ok=True)
 

@@ -97,7 +97,7 @@ class Table:
         self._order.update(dict.fromkeys(columns))
 
     def holds(self, record: Record) -> bool:
-        """Say whether the picture's row has a text that is to stay."""
+        """Return whether the picture's row has a text that is to stay."""
         rows = self._rows_of(record, self._key(self._row(record, {})))
         return self._if_exists == "skip" and bool(rows) and all(row.get(self._texts[0]) for row in rows)
 

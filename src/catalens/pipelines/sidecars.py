@@ -91,7 +91,7 @@ class Sidecars:
         return path
 
     def holds(self, record: Record) -> bool:
-        """Say whether the file is there and is to stay."""
+        """Return whether the file is there and is to stay."""
         return self.path(record).exists() and self._if_exists == "skip"
 
     def write(self, results: Sequence[OutputRow]) -> None:

@@ -68,7 +68,7 @@ def tune_bundle(
     """
     reader = load_reader(str(plan.bundle), cache=cache.parent)
     if not isinstance(reader, BundleReader):
-        raise ModelError(f"{plan.bundle} is no bundle with a reader")
+        raise ModelError(f"{plan.bundle} is not a bundle with a reader")
     rows = {name: fitting(side, plan.bundle) for name, side in table.rows.items()}
     if too_long := sum(map(len, table.rows.values())) - sum(map(len, rows.values())):
         say(f"{too_long} pairs are too long for {reader.name}, which reads short questions and answers, and left out")

@@ -94,7 +94,7 @@ class Pass:
                 self.steps[number] = self.stages[number].load(self._session)
 
     def close(self) -> None:
-        """Let the steps send their final notices."""
+        """Have the steps send their final notices."""
         for step in self.steps.values():
             if step.finish is not None:
                 step.finish()

@@ -57,7 +57,7 @@ def choose(
     unknown_below: float = 0.0,
     history: Sequence[Turn] = (),
 ) -> list[ClosedAnswer]:
-    """Let a reader choose among allowed answers, for each picture.
+    """Have a reader choose among allowed answers, for each picture.
 
     The probability of an answer is the softmax of the log-likelihoods of the whole answers, ends included: what the
     model itself would say, given that it says one of these. The sums are not divided by the answers' lengths. Divided,

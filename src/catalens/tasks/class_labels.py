@@ -97,7 +97,7 @@ def classes_of(encoder: Encoder, name: str) -> Classes | None:
 
 
 def class_rows(classes: Classes, wordings: Sequence[Sequence[str]]) -> ClassRows:
-    """Give each class to the label with the most particular word for it, the first of several.
+    """Assign each class to the label with the most specific word for it; of several, to the first.
 
     Args:
         classes: of the encoder.
@@ -114,7 +114,7 @@ def class_rows(classes: Classes, wordings: Sequence[Sequence[str]]) -> ClassRows
 
 
 def label_rows(classes: Classes | None, wordings: Sequence[Sequence[str]]) -> ClassRows | None:
-    """Give classes to labels of any kind, of which some may be no word for a class: "golden hour", "my brand".
+    """Assign classes to labels of any kind; some, such as "golden hour" or a brand, may have none.
 
     Labels with the most particular word for a class share it, also those that are only a kind of what it is: "kitten"
     and "cat". Before looking, the labels' classes together are four times as likely as all others. A picture of these

@@ -85,7 +85,7 @@ class Collection:
 
 
 def is_val(identifier: str) -> bool:
-    """Tell whether a row of a wild table is kept for validation: a quarter is, by a hash of its id."""
+    """Return whether a row of a wild table is kept for validation: a quarter is, by a hash of its id."""
     return hashlib.sha256(identifier.encode()).digest()[0] % 16 < _VAL_BUCKETS
 
 

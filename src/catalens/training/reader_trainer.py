@@ -76,7 +76,7 @@ class ReaderTrainer:
         self.optimiser = Optimiser(adamw(self.model.parameters(), decay=recipe.decay), clip=1.0)
 
     def start_from(self, reader: Reader) -> None:
-        """Take the weights of a trained reader of the same shape."""
+        """Load the weights of a trained reader of the same shape."""
         self.model.load_state_dict(reader.state_dict())
         self.average = WeightAverage(self.model, self.average.decay, warm_up=True)
 

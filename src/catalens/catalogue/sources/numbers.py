@@ -37,7 +37,7 @@ class _Column:
     shapes: Counter[str] = field(default_factory=Counter)
 
     def is_text(self) -> bool:
-        """Say whether looking on is idle: a column of titles need not be read to its end."""
+        """Whether the column is text for certain, so that it need not be read to its end."""
         return self.shapes["text"] > _ENOUGH and 2 * self.shapes["text"] > self.shapes.total()
 
     def notation(self) -> Notation | None:

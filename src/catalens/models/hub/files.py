@@ -44,7 +44,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def is_file_name(name: str) -> bool:
-    """Say whether a text names something directly in a folder, on any system."""
+    """Return whether a text names something directly in a folder, on any system."""
     return bool(name) and not {*"/\\:\0"} & {*name} and name not in (".", "..")
 
 
@@ -208,7 +208,7 @@ def _is_damaged(file: Path) -> bool:
 
 
 def is_unsafe_pickle(error: BaseException) -> bool:
-    """Say whether loading failed because pickled weights hold more than numbers, by torch's message."""
+    """Return whether loading failed because pickled weights hold more than numbers, by torch's message."""
     text = str(error)
     return any(mark in text for mark in ("weights_only", "Weights only load failed", "WeightsUnpickler"))
 

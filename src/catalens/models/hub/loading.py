@@ -112,7 +112,7 @@ def _with_pictures(files: Files, find: Callable[[Place], Files | None]) -> Files
     place, pictures = files.place, files.place.pictures
     if files.layout is None or files.layout.modules is None:
         if "+" in place.name and pictures is not None:
-            raise ModelError(f"{place.name}: what stands after the + is no text model of sentence-transformers")
+            raise ModelError(f"{place.name}: what follows the + is not a text model of sentence-transformers")
         return files
     if pictures is None:
         raise ModelError(

@@ -85,7 +85,7 @@ def read_modules(folder: Path) -> list[Module]:
 
 
 def is_text_model(modules: Sequence[Module]) -> bool:
-    """Say whether modules encode texts and no pictures."""
+    """Return whether modules encode texts and no pictures."""
     kinds = [kind for kind, _ in modules]
     return kinds[:2] == ["Transformer", "Pooling"] and set(kinds[2:]) <= {"Dense", "Normalize"}
 

@@ -22,4 +22,4 @@ class FakePainter:
         return Image.blend(request.image, colour, request.strength)
 
     def close(self) -> None:
-        """Hold nothing, so free nothing."""
+        """Do nothing: there is nothing to free."""

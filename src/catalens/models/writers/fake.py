@@ -27,7 +27,7 @@ class FakeWriter:
         return text
 
     def close(self) -> None:
-        """Hold nothing, so free nothing."""
+        """Do nothing: there is nothing to free."""
 
 
 def _facts(instruction: str) -> Iterator[tuple[str, str]]:

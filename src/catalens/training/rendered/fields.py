@@ -66,7 +66,7 @@ def stretched(field: Field) -> Field:
 
 
 def blurred(field: Field, size: float) -> Field:
-    """Blur values from 0 to 1 by so many pixels."""
+    """Blur values in [0, 1] by a radius in pixels."""
     levels = Image.fromarray((np.clip(field, 0, 1) * 255).astype(np.uint8))
     out: Field = np.asarray(levels.filter(ImageFilter.BoxBlur(size)), np.float32) / np.float32(255)
     return out

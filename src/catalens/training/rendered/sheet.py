@@ -88,7 +88,7 @@ class Sheet:
         return red, green, blue
 
     def vivid(self) -> Colour:
-        """Return a colour that is no grey."""
+        """Return a colour other than grey."""
         parts = [self.chance.randrange(150, 256), self.chance.randrange(30, 200), self.chance.randrange(0, 110)]
         self.chance.shuffle(parts)
         return parts[0], parts[1], parts[2]

@@ -88,7 +88,7 @@ def _batches(pictures: Sequence[bytes], views: int, seed: int) -> Iterator[NDArr
 
 
 def features(file: Path, pictures: Sequence[bytes], weights: Path, *, views: int = 1, seed: int = 0) -> Features:
-    """Look at the pictures once and keep what was seen in `file`.maps.npy and `file`.means.npy."""
+    """Encode the pictures once and store the features in `file`.maps.npy and `file`.means.npy."""
     maps_file, means_file = file.with_suffix(".maps.npy"), file.with_suffix(".means.npy")
     if not means_file.exists():
         import openvino
@@ -128,7 +128,7 @@ def pooled(file: Path, features: Features, weights: Path) -> NDArray[np.float16]
 
 
 def main() -> None:
-    """Look at every picture that the everyday models are trained and judged on."""
+    """Encode every picture that the everyday models are trained and evaluated on."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/everyday"))

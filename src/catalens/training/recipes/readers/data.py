@@ -79,14 +79,14 @@ class Seeing(nn.Module):
         self.tower = tower
 
     def forward(self, pixels_nchw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Look at pictures in [-1, 1]."""
+        """Encode pictures with values in [-1, 1]."""
         return self.tower.seen(pixels_nchw)
 
 
 def _seen(
     run: Path, split: str, pixels: NDArray[np.uint8], *, views: int
 ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-    """Look at the pictures, and at their mirror images for a second view, and keep what was seen beside the run."""
+    """Encode the pictures, and their mirror images as a second view, and store the features beside the run."""
     files = [run / f"{split}.cells.npy", run / f"{split}.sums.npy"]
     if not files[1].exists():
         import openvino
