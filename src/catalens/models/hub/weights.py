@@ -26,7 +26,7 @@ def load_transformers(kind: Any, layout: Layout) -> Any:
         ModelError: weights are missing or do not fit: random weights would go unnoticed.
     """
     try:
-        with _quiet(), without_own_code():
+        with quiet_transformers(), without_own_code():
             model, info = kind.from_pretrained(
                 str(layout.folder),
                 local_files_only=True,
@@ -60,13 +60,13 @@ def save_transformers(model: Any, layout: Layout, folder: Path) -> None:
     for name in DECIDING_FILES:
         if (layout.folder / name).is_file():
             shutil.copy2(layout.folder / name, folder / name)
-    with _quiet():
+    with quiet_transformers():
         model.save_pretrained(str(folder))
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence progress bars, notes about unused weights and warnings about later versions."""
+def quiet_transformers() -> Iterator[None]:
+    """Silence transformers while it loads: progress bars, notes about unused weights, warnings about later versions."""
     from transformers.utils import logging
 
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

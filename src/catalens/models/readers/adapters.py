@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalens.core.errors import ModelError
-from catalens.models.hub.files import ADAPTER
+from catalens.models.hub.files import ADAPTER, first_line
 from catalens.models.json_files import load_json
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def with_adapter(loaded: Loaded, folder: Path) -> Loaded:
         missing = [name for name, each in tuned.named_parameters() if "lora_" in name and each.is_meta]
         model = tuned.get_base_model() if loaded.quantise else tuned.merge_and_unload()
     except Exception as error:  # peft, torch and safetensors raise many kinds for files that do not fit
-        raise ModelError(f"the adapter {folder} does not fit {loaded.name}: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"the adapter {folder} does not fit {loaded.name}: {first_line(error)}") from error
     if missing:
         raise ModelError(f"the adapter {folder} lacks weights, {missing[0]} among them")
     digest = hashlib.sha256((folder / _WEIGHTS).read_bytes()).hexdigest()[:12]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -27,6 +26,7 @@ from catalens.models.hub.files import (
     why_unloadable,
 )
 from catalens.models.hub.layout import choose_weights
+from catalens.models.hub.weights import quiet_transformers
 from catalens.models.own_code import without_own_code
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def load(folder: Path, name: str, model_class: str, wanted: Wanted) -> Loaded:
     if wanted.quantise:
         settings |= {"quantization_config": _bits(wanted.quantise, dtype), "device_map": {"": str(device)}}
     try:
-        with _quiet(transformers), without_own_code():
+        with quiet_transformers(), without_own_code():
             model, info = getattr(transformers, model_class).from_pretrained(str(folder), **settings)
             processor = transformers.AutoProcessor.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=False
@@ -244,18 +244,3 @@ def _bits(quantise: Quantise, dtype: torch.dtype) -> Any:
     if quantise == "8bit":
         return settings(load_in_8bit=True)
     return settings(load_in_4bit=True, bnb_4bit_compute_dtype=dtype, bnb_4bit_quant_type="nf4")
-
-
-@contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
-    """Silence the library's progress bars and warnings while it loads."""
-    its = transformers.utils.logging
-    level, bars = its.get_verbosity(), its.is_progress_bar_enabled()
-    its.set_verbosity_error()
-    its.disable_progress_bar()
-    try:
-        yield
-    finally:
-        its.set_verbosity(level)
-        if bars:
-            its.enable_progress_bar()
