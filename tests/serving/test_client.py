@@ -5,6 +5,8 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +164,31 @@ def test_delays_grow_have_jitter_and_keep_to_what_the_server_asks():
     assert [retries.delay_s(each) for each in (1, 2, 3, 4)] == [0.5, 1.0, 2.0, 2.5]
     assert retries.delay_s(1, "2") == 2.5
     assert retries.delay_s(1, "60") == 5.0
-    assert retries.delay_s(1, "soon") == 0.5
+    assert retries.delay_s(1, "soon") == retries.delay_s(1, "²") == 0.5
+    soon = datetime.now(UTC) + timedelta(seconds=3)
+    assert 2.0 < retries.delay_s(1, format_datetime(soon, usegmt=True)) <= 3.5
+    assert retries.delay_s(1, "Wed, 21 Oct 2015 07:28:00 GMT") == 0.5
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h:abc", "http://h:99999", "http://[::1", "h:80", "http://", "http://h?a=b", ""]
+)
+def test_what_is_no_address_of_a_server_is_refused_at_once(url: str):
+    with pytest.raises(InputError, match="not the address of a server"):
+        Client(url)
+
+
+def test_an_address_may_be_the_one_that_openais_client_takes(server: str):
+    for url in (f"{server}/v1", f"{server}/v1/", f" {server}/", server.replace("http", "HTTP")):
+        with Client(url, retries=QUICK) as client:
+            assert client.caption(RED).text == "a picture that is mostly red"
+
+
+def test_a_password_in_an_address_is_in_no_message():
+    with Client("http://me:s3cret@nowhere.invalid", retries=Retries(attempts=1)) as client:  # noqa: SIM117
+        with pytest.raises(ServerError, match="cannot be reached") as caught:
+            client.caption(RED)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_large_pictures_are_shrunk_upright_and_small_ones_sent_as_they_are():

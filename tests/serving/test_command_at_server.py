@@ -102,6 +102,11 @@ def test_key_is_no_part_of_what_a_journal_keeps():
 def test_wrong_key_and_wrong_address_end_the_command(
     run: Run, photo: Path, server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
 ):
-    assert run("embed", photo, "--server", "host:8080").code == 2
+    for url in ("host:8080", "http://host:port", "http://[::1", "http://"):
+        ran = run("embed", photo, "--server", url)
+        assert (ran.code, ran.err) == (
+            2,
+            f"error: --server: {url!r} is not the address of a server, such as http://host:8080\n",
+        )
     monkeypatch.setenv("CATALENS_SERVER_KEY", "other")
     assert run("embed", photo, "--server", server[0]).code == 3

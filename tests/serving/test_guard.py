@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from catalens.core.errors import InputError
 from catalens.core.images import Limits
+from catalens.serving import remote
 from catalens.serving.app import create_app
 from catalens.serving.config import ModelConfig, ServeConfig, load_config
 from catalens.serving.guard import Guard
@@ -106,6 +108,9 @@ def test_cors_is_off_unless_configured():
     with serving(cors_origins="https://shop.example", api_key="k") as client:
         response = client.options("/v1/tags", headers=asked)
         assert response.headers["access-control-allow-origin"] == "https://shop.example"
+        refused = client.post("/v1/tags", json={}, headers={"origin": "https://shop.example"})
+        assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "https://shop.example")
+        assert "X-Request-Id" in refused.headers["access-control-expose-headers"]
 
 
 def test_logs_hold_no_pictures_texts_or_keys(caplog: pytest.LogCaptureFixture):
@@ -143,12 +148,21 @@ def test_full_service_answers_429_with_retry_after():
         "fe80::1",
         "fd00:ec2::254",
         "::ffff:127.0.0.1",
+        "64:ff9b::a00:1",
+        "2002:7f00:1::",
+        "::127.0.0.1",
+        "fec0::1",
         "100.64.0.1",
         "224.0.0.1",
     ],
 )
 def test_private_addresses_are_not_public(address: str):
     assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+def test_public_addresses_are_public_also_inside_others(address: str):
+    assert is_public(ipaddress.ip_address(address))
 
 
 def test_only_listed_hosts_are_fetched_and_only_from_public_addresses(monkeypatch: pytest.MonkeyPatch):
@@ -167,6 +181,27 @@ def test_only_listed_hosts_are_fetched_and_only_from_public_addresses(monkeypatc
     with pytest.raises(InputError, match="private address"):
         asyncio.run(fetch("http://pictures.example/a.jpg", config))
     assert looked_up == ["pictures.example"]
+    public = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: public)
+    for address in ("http://pictures.example/\x00", "http://pictures.example/" + "a" * 70_000):
+        with pytest.raises(InputError, match="cannot be read"):
+            asyncio.run(fetch(address, config))
+
+
+def test_a_host_that_does_not_answer_is_the_picture_s_fault(monkeypatch: pytest.MonkeyPatch):
+    async def never(*_: Any) -> str:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    monkeypatch.setattr(remote, "_public_address", never)
+    monkeypatch.setattr(remote, "_TIMEOUT_S", 0.01)
+    with serving(allowed_hosts="pictures.example") as client:
+        for path in ("/invocations", "/v1/captions"):
+            response = client.post(path, json={"image": "http://pictures.example/a.jpg"})
+            assert (response.status_code, response.json()["detail"]) == (
+                422,
+                "the picture's host did not answer within 0.01 s",
+            )
 
 
 def test_large_request_does_not_fill_the_queue_by_itself():
@@ -208,6 +243,38 @@ def test_file_variables_and_flags_in_rising_precedence(tmp_path: Path):
     for wrong in ({"prot": "1"}, {"port": "x"}, {"models": "{}"}, {"models": '{"a/b": {}}'}):
         with pytest.raises(InputError):
             load_config(variables=wrong)
+
+
+def test_a_misspelt_setting_is_told_what_it_may_mean():
+    for wrong, said in (
+        ({"prot": 1}, "prot is not a setting; did you mean port?"),
+        ({"models": {"a": {"reeder": "x"}}}, "models.a.reeder is not a setting; did you mean reader?"),
+        ({"zzz": 1}, "zzz is not a setting; docs/serve.md lists them"),
+        ({"catalogues": {"a b": "x"}}, "configuration: 'a b' is not a name; use letters"),
+    ):
+        with pytest.raises(InputError, match=re.escape(said)):
+            load_config(flags=wrong)
+
+
+def test_flags_of_a_model_change_the_first_one_and_defaults_change_nothing_that_is_given(tmp_path: Path):
+    path = tmp_path / "serve.yaml"
+    path.write_text("cache: here\nmodels: {shop: {reader: fake, load: lazy}, other: {}}\n", encoding="utf-8")
+    config = load_config(path, first_model={"encoder": "fake", "reader": None}, defaults={"cache": "x", "port": 7})
+    assert config.models["shop"] == ModelConfig(encoder="fake", reader="fake", load="lazy")
+    assert config.models["other"] == ModelConfig()
+    assert (config.cache, config.port) == (Path("here"), 7)
+    assert load_config(first_model={"encoder": "fake"}).models == {"default": ModelConfig(encoder="fake")}
+    with pytest.raises(InputError, match="models: not JSON"):
+        load_config(variables={"models": "{"}, first_model={"encoder": "fake"})
+
+
+def test_a_file_that_is_no_yaml_is_one_line(tmp_path: Path):
+    (tmp_path / "serve.yaml").write_text("port: [1\n", encoding="utf-8")
+    with pytest.raises(InputError, match="line 1, column 7") as caught:
+        load_config(tmp_path / "serve.yaml")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r"none\.yaml cannot be read: No such file or directory"):
+        load_config(tmp_path / "none.yaml")
 
 
 def test_key_is_not_shown():

@@ -60,6 +60,11 @@ def checked_address(url: str) -> str:
     Raises:
         InputError: it is none.
     """
-    if not url.startswith(("http://", "https://")):
-        raise InputError(f"--server is {url!r}; it is an address such as http://host:8080")
-    return url
+    try:
+        from catalens.client.calls import server_address
+    except ModuleNotFoundError as error:
+        raise InputError(_INSTALL) from error
+    try:
+        return server_address(url)
+    except InputError as error:
+        raise InputError(f"--server: {error}") from None

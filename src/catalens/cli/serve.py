@@ -28,10 +28,10 @@ def serve(
     api_key_file: Annotated[
         Path | None, Option(metavar="FILE", help="File with the key that callers must send.")
     ] = None,
-    model: Annotated[str | None, Option("--model", "-m", help="Encoder of the served model.")] = None,
-    reader: Annotated[str | None, Option(help="Reader of the served model.")] = None,
+    model: Annotated[str | None, Option("--model", "-m", help="Encoder of the (first) served model.")] = None,
+    reader: Annotated[str | None, Option(help="Reader of the (first) served model.")] = None,
     task: Annotated[
-        Literal["caption", "prompt", "tags", "attributes"] | None,
+        Literal["caption", "prompt", "tags", "attributes", "embedding", "description"] | None,
         Option(help="What /invocations does with a picture alone. \\[caption]"),
     ] = None,
     catalogue: Annotated[
@@ -48,7 +48,7 @@ def serve(
     which override the file. See docs/serve.md.
     """
     try:
-        from catalens.serving.config import load_config
+        from catalens.serving.config import DEFAULT_MODEL, load_config
         from catalens.serving.server import serve as run
     except ModuleNotFoundError as error:
         raise InputError(_WHERE.format("catalens serve")) from error
@@ -63,16 +63,15 @@ def serve(
         "pictures": pictures or None,
         "reviews": reviews or None,
         "log_json": log_json or None,
-        "cache": None if "cache" in now.serve else now.cache,
-        "max_pixels": None if "max_pixels" in now.serve else now.max_pixels,
-        "models": _model(model or now.model, reader, config is not None or "models" in now.serve),
     }
-    run(load_config(config, now.serve, flags))
-
-
-def _model(encoder: str | None, reader: str | None, configured: bool) -> dict[str, dict[str, str]] | None:
-    given = {name: value for name, value in (("encoder", encoder), ("reader", reader)) if value is not None}
-    return {"default": given} if given and not configured else None
+    usual = {"encoder": now.model, "reader": now.reader, "runtime": now.runtime}
+    defaults = {
+        "cache": now.cache,
+        "max_pixels": now.max_pixels,
+        "models": {DEFAULT_MODEL: {name: value for name, value in usual.items() if value is not None}},
+    }
+    first = {"encoder": model, "reader": reader}
+    run(load_config(config, now.serve, flags, first_model=first, defaults=defaults))
 
 
 def key_from(path: Path | None) -> str | None:

@@ -8,7 +8,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
@@ -17,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from catalens.core.content import read_content
 from catalens.core.errors import CatalensError, ImageError, InputError
 from catalens.core.images import Limits, Source, read_image
+from catalens.core.redaction import redact
 from catalens.core.types import Decoding, Hit, Record, Tag, Turn, Vectors
 from catalens.pipelines.results import Answer, Caption, FoundPrompt, PictureAttributes, ProductDescription
 from catalens.serving import schemas
@@ -51,6 +54,28 @@ class Call(Generic[T]):
     def as_row(self) -> Call[dict[str, Any]]:
         """Return the call whose value is the response itself."""
         return Call(self.path, self.body, dict)
+
+
+def server_address(url: str) -> str:
+    """Return the address of a server as clients take it.
+
+    `/v1`, with which OpenAI's clients end it, is left off, since the routes begin with it.
+
+    Raises:
+        InputError: it is none.
+
+    >>> server_address("HTTP://localhost:8080/v1/")
+    'http://localhost:8080'
+    """
+    try:
+        parts = urlsplit(url.strip())
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        httpx.URL(url.strip())
+    except (ValueError, httpx.InvalidURL):
+        is_one = False
+    if not is_one or parts.query or parts.fragment or " " in parts.netloc:
+        raise InputError(f"{redact(url)!r} is not the address of a server, such as http://host:8080")
+    return urlunsplit(parts).rstrip("/").removesuffix("/v1")
 
 
 def picture_field(picture: Source, shrink_to: int | None) -> str:

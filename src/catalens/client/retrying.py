@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 RETRIED = frozenset({429, 502, 503, 504})
 
@@ -35,8 +37,18 @@ class Retries:
         (0.25, 3.0)
         """
         bound = min(self.longest_s, self.first_s * 2.0 ** (attempt - 1))
-        least = float(retry_after) if retry_after and retry_after.isdigit() else 0.0
-        return min(self.longest_s, least + self.chance() * bound)
+        return min(self.longest_s, _asked_s(retry_after or "") + self.chance() * bound)
+
+
+def _asked_s(retry_after: str) -> float:
+    """Return the seconds that a server asks for, as a number or as a date; 0 where it says nothing of use."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        until = parsedate_to_datetime(retry_after)
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):  # TypeError: a date without a time zone
+        return 0.0
 
 
 DEFAULT_RETRIES = Retries()

@@ -12,6 +12,7 @@ from catalens.client import calls
 from catalens.client.calls import Call, ServerError
 from catalens.client.retrying import DEFAULT_RETRIES, RETRIED, Retries
 from catalens.core.images import Source
+from catalens.core.redaction import redact
 from catalens.core.types import Decoding, Hit, Tag, Turn, Vectors
 from catalens.pipelines.results import Answer, Caption, FoundPrompt, PictureAttributes, ProductDescription
 
@@ -47,9 +48,14 @@ class Client:
             retries: how often, and how soon, a refused request is sent again.
             shrink_to: pictures are sent with a shorter side of at most as many pixels; None sends them as they are.
             transport: of httpx, for tests.
+
+        Raises:
+            InputError: the address is none.
         """
         headers = {} if api_key is None else {"authorization": f"Bearer {api_key}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_s, transport=transport)
+        self._http = httpx.Client(
+            base_url=calls.server_address(url), headers=headers, timeout=timeout_s, transport=transport
+        )
         self._model, self._retries, self._shrink_to = model, retries, shrink_to
 
     def __enter__(self) -> Self:
@@ -190,7 +196,7 @@ class Client:
                 response = self._http.post(call.path, json=call.body)
             except httpx.TransportError as error:
                 if last:
-                    raise ServerError(f"{self._http.base_url} cannot be reached: {error}") from error
+                    raise ServerError(redact(f"{self._http.base_url} cannot be reached: {error}")) from error
             else:
                 if last or response.status_code not in RETRIED:
                     return self._made(call, response)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.routing import APIRoute
@@ -24,8 +25,8 @@ from catalens.serving.guard import Guard
 from catalens.serving.invocations import Invocation, invoke, invoke_picture
 from catalens.serving.lane import Content
 from catalens.serving.metrics import CONTENT_TYPE
-from catalens.serving.payloads import JSON_LINES, is_picture_type, json_ask, media_type, read_ask, unsupported
-from catalens.serving.problems import PROBLEM_JSON, ProblemError, as_problem, document
+from catalens.serving.payloads import JSON, JSON_LINES, is_picture_type, json_ask, media_type, read_ask, unsupported
+from catalens.serving.problems import PROBLEM_JSON, ProblemError, as_problem, document, of_fields
 from catalens.serving.replies import answer_lines, one_or_many
 from catalens.serving.service import Service
 from catalens.serving.worker import Runner, WorkerConfig, WorkerProcess
@@ -70,7 +71,6 @@ def create_app(config: ServeConfig, runner: Callable[[WorkerConfig], Runner] = W
 
 def app_of(service: Service) -> Guard:
     """Return the ASGI application of a service that is not started yet; it is started and stopped with the app."""
-    config = service.config
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -83,7 +83,7 @@ def app_of(service: Service) -> Guard:
     # FastAPI's own page of the routes would load its scripts from a CDN.
     app = FastAPIOffline(title="Catalens", version=__version__, lifespan=lifespan, docs_url="/docs", redoc_url=None)
     app.state.service = service
-    for kind in (CatalensError, ProblemError, ValidationError, HTTPException, Exception):
+    for kind in (CatalensError, ProblemError, ValidationError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _problem)
     bodies: dict[str, type[BaseModel]] = {}
     direct = APIRouter(route_class=_DirectRoute)
@@ -94,12 +94,6 @@ def app_of(service: Service) -> Guard:
     _add_operations(app, service)
     add_catalogue_routes(app, bodies, service, _PROBLEMS)
     app.openapi = lambda: _openapi(app, bodies)  # type: ignore[method-assign]
-    if config.cors_origins:
-        from starlette.middleware.cors import CORSMiddleware
-
-        app.add_middleware(
-            CORSMiddleware, allow_origins=list(config.cors_origins), allow_methods=["GET", "POST"], allow_headers=["*"]
-        )
     return Guard(app, service)
 
 
@@ -169,10 +163,10 @@ def _add_texts(router: APIRouter, bodies: dict[str, type[BaseModel]], service: S
             response: Response = await answer_lines(request, service.config, lambda line: invoke(line, service))
         elif is_picture_type(kind):
             response = JSONResponse(await invoke_picture(Content(await request.body()), service))
-        elif kind in {"application/json", "text/json"}:
+        elif kind in JSON:
             response = JSONResponse(await invoke(await request.body(), service))
         else:
-            raise unsupported(kind)
+            raise unsupported(kind, "application/json, application/jsonlines or image/*")
         given = request.headers.get(_INVOCATION_HEADER)
         if given is not None and len(given) <= 1024 and given.isascii() and given.isprintable():
             response.headers[_INVOCATION_HEADER] = given
@@ -239,10 +233,22 @@ def _add_operations(app: FastAPI, service: Service) -> None:
 
 async def _problem(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        error = ProblemError(error.status_code, str(error.detail), error.headers)
+        error = ProblemError(error.status_code, _why(error), error.headers)
+    elif isinstance(error, RequestValidationError):
+        # A query's or a path's: `loc` begins with which of them it is.
+        error = of_fields([(tuple(each["loc"][1:]), each["type"], each["msg"]) for each in error.errors()])
     problem = as_problem(error)
     body = document(problem, request.state.request_id)
     return JSONResponse(body, problem.status, problem.headers, media_type=PROBLEM_JSON)
+
+
+def _why(error: HTTPException) -> str:
+    """Return a sentence where the framework has only the status's own words."""
+    if error.status_code == 404:
+        return "there is no such route; /docs lists all of them"
+    if error.status_code == 405:
+        return f"this route takes {(error.headers or {}).get('Allow', 'another method')}"
+    return str(error.detail)
 
 
 def _openapi(app: FastAPI, bodies: dict[str, type[BaseModel]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
+from catalens.core.errors import CatalensError
 from catalens.serving.browsing import Id, Name, add_browsing_routes, count_records
 from catalens.serving.payloads import Ask, read_ask
 from catalens.serving.problems import ProblemError
@@ -34,9 +35,8 @@ def add_catalogue_routes(
     async def catalogues() -> dict[str, Any]:
         """List the catalogues, with their numbers of records."""
         names = service.config.catalogues
-        counts = [await service.in_thread(partial(count_records, service.catalogue_path(name))) for name in names]
         return {
-            "catalogues": [{"name": name, "records": count} for name, count in zip(names, counts, strict=True)],
+            "catalogues": [{"name": name, **await _counted(name, service)} for name in names],
             "pictures": service.config.pictures,
             "reviews": service.config.reviews,
         }
@@ -54,6 +54,14 @@ def add_catalogue_routes(
         add_review_routes(app, bodies, service, problems)
     if service.config.writable:
         _add_writing(app, bodies, service, problems)
+
+
+async def _counted(name: str, service: Service) -> dict[str, Any]:
+    """Return the number of records; of a catalogue that cannot be opened why, since the others are still there."""
+    try:
+        return {"records": await service.in_thread(partial(count_records, service.catalogue_path(name)))}
+    except CatalensError as error:
+        return {"records": None, "error": str(error)}
 
 
 def _add_writing(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from catalens.core.errors import InputError
 from catalens.core.images import Limits
@@ -131,6 +133,9 @@ def load_config(
     path: Path | None = None,
     variables: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
+    *,
+    first_model: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> ServeConfig:
     """Read a configuration; flags override variables, which override the file.
 
@@ -138,23 +143,46 @@ def load_config(
         path: YAML file.
         variables: field → text, from `CATALENS_SERVE_<FIELD>`.
         flags: field → value; None is not given.
+        first_model: flags for the first model: setting → value; None is not given.
+        defaults: field → value where nothing else gives one; None is not given.
 
     Raises:
         InputError: the file cannot be read, or a value is not accepted.
     """
-    given: dict[str, Any] = {}
+    given = _given(defaults)
     if path is not None:
         given |= _read(path)
     given |= dict(variables or {})
-    given |= {name: value for name, value in (flags or {}).items() if value is not None}
+    given |= _given(flags)
     try:
+        if of_first := _given(first_model):
+            given["models"] = _with_first(_parsed(given.get("models", {DEFAULT_MODEL: {}})), of_first)
         return ServeConfig.model_validate(given)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'configuration'}: {each['msg']}"
-            for each in error.errors(include_input=False, include_url=False)
-        )
+        problems = "; ".join(map(_sentence, error.errors(include_input=False, include_url=False)))
         raise InputError(f"the service cannot be configured so: {problems}") from None
+    except ValueError as error:
+        raise InputError(f"the service cannot be configured so: models: {error}") from None
+
+
+def _given(values: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (values or {}).items() if value is not None}
+
+
+def _with_first(models: Any, changes: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what a file says; checked later
+    if not isinstance(models, dict) or not models or not isinstance(first := next(iter(models.values())), dict):
+        return models
+    return {**models, next(iter(models)): {**first, **changes}}
+
+
+def _sentence(error: ErrorDetails) -> str:
+    """Return what is wrong with a setting; of an unknown one, which it may have been meant to be."""
+    *place, name = (str(part) for part in error["loc"]) if error["loc"] else ("configuration",)
+    where = ".".join((*place, name))
+    if error["type"] != "extra_forbidden":
+        return f"{where}: {error['msg'].removeprefix('Value error, ')}"
+    near = get_close_matches(name, (ModelConfig if place else ServeConfig).model_fields, n=1)
+    return f"{where} is not a setting" + (f"; did you mean {near[0]}?" if near else "; docs/serve.md lists them")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -163,7 +191,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"the configuration {path} cannot be read: {error}") from error
+        reason = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
+        raise InputError(f"the configuration {path} cannot be read: {reason}") from error
     if content is not None and not isinstance(content, dict):
         raise InputError(f"the configuration {path} is not a mapping of settings")
     return content or {}

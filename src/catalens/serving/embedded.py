@@ -104,7 +104,7 @@ class Endpoint:
         if kind == "text/plain":
             text = json.dumps({"inputs": body.decode("utf-8", "replace")})
             return await invoke(text.encode(), self._service)
-        raise unsupported(kind)
+        raise unsupported(kind, "application/json, application/jsonlines, text/plain or image/*")
 
     async def _records(self, requests: Sequence[tuple[bytes, str]]) -> list[Any]:
         async def one(request: tuple[bytes, str]) -> Any:  # noqa: ANN401 - JSON values

@@ -17,7 +17,7 @@ from catalens.pipelines.encoding import ENCODER, VECTOR, EmbedStage
 from catalens.serving.config import ServeConfig
 from catalens.serving.gathering import every
 from catalens.serving.lane import Content
-from catalens.serving.payloads import decode_base64, picture_of
+from catalens.serving.payloads import decode_base64, is_data_address, picture_of
 from catalens.serving.remote import is_address
 from catalens.serving.schemas import EmbeddingsRequest
 from catalens.serving.service import Service
@@ -86,7 +86,7 @@ async def vectors_of(inputs: Sequence[str], service: Service, model: str | None 
 
 
 def _count_words(text: str) -> int:
-    return 1 if text[:5].lower() == "data:" else len(text.split())  # the megabytes of a picture are not searched
+    return 1 if is_data_address(text) else len(text.split())  # the megabytes of a picture are not searched
 
 
 def _check_text(text: str, name: str, config: ServeConfig) -> None:
@@ -101,7 +101,7 @@ async def picture_in(text: str, name: str, config: ServeConfig) -> Content | Non
 
     A `data:` address and an address on an allowed host are pictures; base64 is one if its first bytes are.
     """
-    if text[:5].lower() == "data:":
+    if is_data_address(text):
         return await picture_of(text, name, config)
     if is_address(text) and config.allowed_hosts:
         return await picture_of(text, name, config)

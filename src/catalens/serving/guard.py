@@ -10,7 +10,7 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from catalens.serving.problems import PROBLEM_JSON, ProblemError, as_problem, document
 from catalens.serving.service import Service
@@ -33,12 +33,31 @@ class Guard:
     def __init__(self, app: App, service: Service) -> None:
         self._app, self.service = app, service
         self._running = 0
+        self._entry: App = self._guarded
+        if origins := service.config.cors_origins:  # outermost: a browser must also be able to read a refusal
+            from starlette.middleware.cors import CORSMiddleware
+
+            self._entry = cast(
+                App,
+                CORSMiddleware(
+                    self._guarded,  # type: ignore[arg-type] # starlette's types of the same
+                    allow_origins=list(origins),
+                    allow_methods=["GET", "POST", "DELETE"],
+                    allow_headers=["*"],
+                    expose_headers=["Retry-After", "X-Request-Id"],
+                ),
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        await self._entry(scope, receive, send)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # as GET; the server sends no body, since its own scope says HEAD
+            scope = {**scope, "method": "GET"}
         exchange = _Exchange(scope, receive, send, self.service)
         self._running += 1
         self.service.metrics.running.set(self._running)
@@ -72,11 +91,14 @@ class Guard:
             return
         if self._running > config.max_concurrency:
             raise ProblemError(429, "too many requests at a time; try again later", {"Retry-After": "1"})
-        if config.api_key is not None and exchange.method != "OPTIONS":
+        if config.api_key is not None:
             given = exchange.headers.get(b"authorization", b"")
             wanted = b"Bearer " + config.api_key.get_secret_value().encode()
             if not hmac.compare_digest(given, wanted):
                 raise ProblemError(401, "send the key as `Authorization: Bearer KEY`", {"WWW-Authenticate": "Bearer"})
+        coding = exchange.headers.get(b"content-encoding", b"").lower()
+        if coding not in {b"", b"identity"}:
+            raise ProblemError(415, f"the body is compressed as {coding[:40].decode('latin-1')!r}; send it as it is")
         length = exchange.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > config.max_body_bytes:
             raise too_large(config.max_body_bytes)

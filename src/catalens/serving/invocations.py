@@ -15,9 +15,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from catalens.core.errors import InputError
 from catalens.pipelines.answering import AnswerStage
@@ -25,7 +25,7 @@ from catalens.serving import capabilities as can
 from catalens.serving import schemas
 from catalens.serving.embeddings import as_json, picture_in, vectors_of
 from catalens.serving.lane import Content
-from catalens.serving.payloads import Ask, picture_of
+from catalens.serving.payloads import Ask, picture_of, without_bom
 from catalens.serving.service import Service
 from catalens.serving.stages import PROBABILITIES, LabelStage
 from catalens.tasks.schema import Group, load_schema
@@ -45,12 +45,12 @@ class Parameters(BaseModel):
     format: Literal["mapping", "list", "text"] = "mapping"
 
 
-class PictureQuestion(BaseModel):
-    """Hugging Face's input of visual question answering."""
+class PictureInput(BaseModel):
+    """Hugging Face's input of visual question answering; without a question, a picture like any other."""
 
     model_config = ConfigDict(extra="ignore")
     image: str
-    question: str = Field(min_length=1)
+    question: str | None = Field(default=None, min_length=1)
 
 
 class Invocation(BaseModel):
@@ -64,8 +64,8 @@ class Invocation(BaseModel):
     )
     image: str | None = None
     prompt: str | list[str] | None = None
-    inputs: str | list[str] | PictureQuestion | None = None
-    parameters: Parameters = Parameters()
+    inputs: str | list[str] | PictureInput | None = None
+    parameters: Annotated[Parameters, BeforeValidator(lambda value: {} if value is None else value)] = Parameters()
 
 
 async def invoke(body: bytes, service: Service) -> Any:  # noqa: ANN401 - JSON values of several shapes
@@ -75,13 +75,15 @@ async def invoke(body: bytes, service: Service) -> Any:  # noqa: ANN401 - JSON v
         InputError: it is none of the payloads that are known.
         ValidationError: it is not JSON, or a field has another type.
     """
-    asked = Invocation.model_validate_json(body)
+    asked = Invocation.model_validate_json(without_bom(body))
     _check(asked, service)
     if asked.image is not None:
         content = await picture_of(asked.image, "the picture", service.config)
         return await _of_image(content, asked, service)
-    if isinstance(asked.inputs, PictureQuestion):
+    if isinstance(asked.inputs, PictureInput):
         content = await picture_of(asked.inputs.image, "the picture", service.config)
+        if asked.inputs.question is None:
+            return await _of_picture(content, asked, service)
         return [{"answer": (await _answer(content, asked.inputs.question, asked, service))["answer"]}]
     if isinstance(asked.inputs, list):
         found = await vectors_of(asked.inputs, service)
@@ -136,6 +138,11 @@ async def _of_input(text: str, asked: Invocation, service: Service) -> Any:  # n
     if content is None:
         ((vector, _),) = await vectors_of([text], service)
         return as_json(vector)
+    return await _of_picture(content, asked, service)
+
+
+async def _of_picture(content: Content, asked: Invocation, service: Service) -> Any:  # noqa: ANN401
+    """Answer `inputs` that are a picture: with the scores of candidate labels, or by the task."""
     labels = asked.parameters.candidate_labels
     if labels is not None:
         named = [each.strip() for each in labels.split(",")] if isinstance(labels, str) else labels

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from pydantic import BaseModel
 from starlette.datastructures import QueryParams, UploadFile
@@ -33,8 +34,10 @@ JSON_LINES = frozenset(
         "application/json-lines",
     }
 )
-_ONLY_JSON = frozenset({"decoding", "history"})
+_ONLY_JSON = frozenset({"attributes", "decoding", "fields", "history"})
 """Fields that are no texts, numbers or lists of them: a query or a form cannot hold them."""
+JSON = frozenset({"application/json", "text/json", ""})
+_PICTURES_TOO = "application/json, multipart/form-data or image/*"
 _TO_STANDARD = str.maketrans("-_", "+/")
 _WHITE_SPACE = str.maketrans("", "", " \t\r\n")
 
@@ -73,25 +76,34 @@ async def read_ask(request: Request, schema: type[S], config: ServeConfig) -> As
         InputError: a limit is exceeded.
     """
     kind = media_type(request)
-    if kind in {"application/json", "text/json", ""}:
+    takes_pictures = "image" in schema.model_fields
+    if kind in JSON:
+        for name in request.query_params:
+            if name in schema.model_fields:
+                raise InputError(f"{name} is in the query; beside a body of JSON it belongs into the body")
         return await json_ask(await request.body(), schema, config)
-    if kind == "multipart/form-data":
+    if kind == "multipart/form-data" and takes_pictures:
         return await _form_ask(request, schema, config)
-    if is_picture_type(kind) and "image" in schema.model_fields:
+    if is_picture_type(kind) and takes_pictures:
         options = schema.model_validate(options_of(request.query_params, schema))
         check_sizes(options, config)
         return Ask(options, [Content(await request.body())])
-    raise unsupported(kind)
+    raise unsupported(kind, _PICTURES_TOO if takes_pictures else "application/json")
 
 
-def unsupported(kind: str) -> ProblemError:
-    """Return the refusal of a media type."""
-    return ProblemError(415, f"{kind[:100]!r} is not supported; send application/json, multipart/form-data or image/*")
+def unsupported(kind: str, accepted: str) -> ProblemError:
+    """Return the refusal of a media type, with what is accepted instead."""
+    return ProblemError(415, f"{kind[:100]!r} is not supported; send {accepted}")
+
+
+def without_bom(body: bytes) -> bytes:
+    """Return JSON without the byte order mark that some editors write before it."""
+    return body.removeprefix(codecs.BOM_UTF8)
 
 
 async def json_ask(body: bytes, schema: type[S], config: ServeConfig) -> Ask[S]:
     """Read one request of JSON."""
-    asked = schema.model_validate_json(body)
+    asked = schema.model_validate_json(without_bom(body))
     check_sizes(asked, config)
     one, many = getattr(asked, "image", None), getattr(asked, "images", None)
     if "images" not in schema.model_fields:
@@ -116,18 +128,24 @@ async def picture_of(text: str, name: str, config: ServeConfig) -> Content:
     return Content(decode_base64(text, name), name)
 
 
+def is_data_address(text: str) -> bool:
+    """Return whether a text is a `data:` address, which may have white space before it."""
+    return text[:32].lstrip()[:5].lower() == "data:"
+
+
 def decode_base64(text: str, name: str = "the picture") -> bytes:
     """Return the bytes of base64, in either alphabet, or of a `data:` address.
 
     Raises:
         ImageError: it is neither.
     """
-    if text[:5].lower() == "data:":
+    if is_data_address(text):
         head, comma, text = text.partition(",")
         if not comma:
             raise ImageError(f"{name}: the data: address has no comma")
-        if not head.lower().endswith(";base64"):
+        if head.rpartition(";")[2].strip().lower() != "base64":
             return unquote_to_bytes(text)
+        text = unquote(text) if "%" in text else text
     try:
         content = _strict(text)
     except ValueError:  # the usual case, which needs no copies of the text, is tried first
@@ -200,8 +218,8 @@ def _check_count(count: int, config: ServeConfig) -> None:
 async def _outcome(text: str, name: str, config: ServeConfig) -> Content | Exception:
     try:
         return await picture_of(text, name, config)
-    except (InputError, TimeoutError) as error:
-        return error if isinstance(error, InputError) else ImageError(f"{name} could not be fetched in time")
+    except InputError as error:
+        return error
 
 
 async def _form_ask(request: Request, schema: type[S], config: ServeConfig) -> Ask[S]:
@@ -224,7 +242,8 @@ async def _form_ask(request: Request, schema: type[S], config: ServeConfig) -> A
     check_sizes(asked, config)
     if not pictures and getattr(asked, "image", None) is not None:
         pictures.append(await _outcome(asked.image, "the picture", config))  # type: ignore[attr-defined]
-    _check_count(len(pictures), config)
+    if pictures or "images" in schema.model_fields:
+        _check_count(len(pictures), config)
     return Ask(asked, pictures, are_many=len(pictures) > 1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -25,6 +25,15 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (CatalensError, 503),
 )
 _MAX_DETAIL = 2000
+_KINDS = {
+    "str": "a text",
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+    "list[str]": "a list of texts",
+    "PictureInput": "an object with an image",
+}
+"""What pydantic calls the alternatives of a field, in words."""
 
 
 class ProblemError(Exception):
@@ -66,8 +75,27 @@ def document(problem: ProblemError, request_id: str) -> dict[str, Any]:
 def _of_validation(error: ValidationError) -> ProblemError:
     """Name the fields and what they should be, never what was sent."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
-    status = 400 if any(each["type"] == "json_invalid" for each in found) else 422
-    parts = [
-        f"{'.'.join(str(part)[:50] for part in each['loc']) or 'body'}: {each['msg'][:300]}" for each in found[:10]
-    ]
-    return ProblemError(status, "; ".join(parts)[:_MAX_DETAIL])
+    return of_fields([(each["loc"], each["type"], each["msg"]) for each in found])
+
+
+def of_fields(found: Iterable[tuple[tuple[int | str, ...], str, str]]) -> ProblemError:
+    """Return the problem of fields that are not accepted: each its place, pydantic's type of error, and its message.
+
+    A field with alternatives has an error for each of them; together they are one sentence.
+
+    >>> of_fields([(("k", "str"), "string_type", "…"), (("k", "list[str]", 0), "string_type", "…")]).detail
+    'k: send a text or a list of texts'
+    """
+    status, parts, kinds = 422, [], dict[str, list[str]]()
+    for loc, kind, message in found:
+        status = 400 if kind == "json_invalid" else status
+        branch = next((at for at, part in enumerate(loc) if at and part in _KINDS), len(loc))
+        name = ".".join(str(part)[:50] for part in loc[:branch]) or "body"
+        if branch < len(loc):
+            kinds.setdefault(name, []).append(_KINDS[str(loc[branch])])
+        elif kind == "extra_forbidden":
+            parts.append(f"{name} is not known here; /docs lists the fields")
+        else:
+            parts.append(f"{name}: {message[:300]}")
+    parts += [f"{name}: send {' or '.join(dict.fromkeys(each))}" for name, each in kinds.items()]
+    return ProblemError(status, "; ".join(parts[:10])[:_MAX_DETAIL])

@@ -12,6 +12,9 @@ from catalens.core.errors import ImageError, InputError
 from catalens.serving.config import ServeConfig
 
 _TIMEOUT_S = 10.0
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All IPv6 addresses of the public internet; Python also calls some outside of it global."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def is_address(text: str) -> bool:
@@ -36,9 +39,12 @@ async def fetch(address: str, config: ServeConfig) -> bytes:
     allowed = {each.lower() for each in config.allowed_hosts}
     if host.lower() not in allowed or parts.username is not None:
         raise InputError("pictures are not fetched from that host; send the picture itself, as base64")
-    resolved = await _public_address(host, port)
-    async with asyncio.timeout(_TIMEOUT_S):
-        return await _get(address, host, resolved, config.max_body_bytes)
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            resolved = await _public_address(host, port)
+            return await _get(address, host, resolved, config.max_body_bytes)
+    except TimeoutError as error:
+        raise ImageError(f"the picture's host did not answer within {_TIMEOUT_S:g} s") from error
 
 
 async def _public_address(host: str, port: int) -> str:
@@ -56,18 +62,28 @@ async def _public_address(host: str, port: int) -> str:
 def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """Return whether an address is on the public internet: not private, loopback, link-local or metadata.
 
+    An IPv4 address inside an IPv6 one (mapped, 6to4, NAT64) is what counts, since packets go there.
+
     >>> [is_public(ipaddress.ip_address(each)) for each in ("93.184.216.34", "169.254.169.254", "::ffff:10.0.0.1")]
     [True, False, False]
     """
-    mapped = getattr(address, "ipv4_mapped", None)
-    found = mapped or address
-    return found.is_global and not found.is_multicast
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is None:
+            return address in _UNICAST and address.is_global
+        address = inner
+    return address.is_global and not address.is_multicast
 
 
 async def _get(address: str, host: str, resolved: str, max_bytes: int) -> bytes:
     import httpx
 
-    url = httpx.URL(address)
+    try:
+        url = httpx.URL(address)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise InputError("an address cannot be read") from error
     target = url.copy_with(host=resolved)
     extensions = {"sni_hostname": host} if url.scheme == "https" else {}
     try:

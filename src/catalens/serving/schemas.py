@@ -198,8 +198,13 @@ class RecordRequest(Schema):
     """A record to add to a catalogue, or to replace there."""
 
     model_config: ClassVar[ConfigDict] = _example(id="p1", fields={"colour": "Red", "price": 100})
-    id: str = Field(min_length=1, max_length=500, description="Unique in its catalogue.")
-    image: str = Field(description="Base64, a `data:` address, or an address on an allowed host.")
+    id: str = Field(
+        min_length=1,
+        max_length=500,
+        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f.][^\x00-\x1f\x7f]*$",  # a part of an address names it later
+        description="Unique in its catalogue: no control characters, and not only dots and spaces.",
+    )
+    image: str | None = Field(default=None, description="Base64, a `data:` address, or an address on an allowed host.")
     fields: dict[str, str | int | float | bool] = Field(default={}, max_length=100, description="What else is known.")
 
 

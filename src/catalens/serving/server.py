@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from catalens.core.errors import CatalensError
+from catalens.core.errors import CatalensError, InputError
 from catalens.core.printing import printable
 from catalens.core.redaction import redact
 from catalens.serving.config import ServeConfig
@@ -22,15 +23,19 @@ from catalens.serving.guard import App
 from catalens.serving.service import Service
 
 _HEADER_TIMEOUT_S = 10.0
+_MAX_HEADER_BYTES = 64 * 1024
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _log = logging.getLogger("catalens.serving")
 _Result = TypeVar("_Result")
 
 
 class TimedProtocol(HttpToolsProtocol):
-    """Closes connections whose request line and headers do not arrive in time."""
+    """Closes connections whose request line and headers do not arrive in time, or never end."""
 
     header_timeout_s = _HEADER_TIMEOUT_S
+    _header_bytes = 0
+    _steps = 0
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's transport
@@ -38,8 +43,31 @@ class TimedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._arm()
 
+    def data_received(self, data: bytes) -> None:
+        """Parse, and count what belongs to no body: a header of megabytes takes quadratic time."""
+        steps = self._steps
+        super().data_received(data)
+        self._header_bytes = self._header_bytes + len(data) if steps == self._steps else 0
+        if self._header_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+            else:  # what follows a body
+                self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """Note that something has begun or ended."""
+        self._steps += 1
+        super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        """Note that something has begun or ended."""
+        self._steps += 1
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """Stop the clock."""
+        self._steps += 1
         self._disarm()
         super().on_headers_complete()
 
@@ -109,10 +137,36 @@ def serve(config: ServeConfig, around: Callable[[App], App] = lambda app: app) -
 
 
 def prepare(config: ServeConfig) -> None:
-    """Begin to log, and warn where strangers may call."""
+    """Begin to log, and warn where strangers may call.
+
+    Raises:
+        InputError: the address is taken, or is none of this machine.
+    """
     _log_to_stderr(as_json=config.log_json)
+    _check_address(config)
     if config.host not in LOOPBACK and config.api_key is None:
         _log.warning("listening on %s without a key: whoever reaches this port can use it", config.host)
+
+
+def _check_address(config: ServeConfig) -> None:
+    """Refuse an address that cannot be listened on, before any model is loaded; uvicorn would only say the errno."""
+    refusals: list[str] = []
+    try:
+        found = socket.getaddrinfo(config.host or None, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise InputError(f"{config.host!r} is no address of this machine: {error.strerror}") from error
+    for family, kind, protocol, _, address in found:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                refusals.append(error.strerror)
+    if len(refusals) == len(found):
+        raise InputError(
+            f"cannot listen on port {config.port} of {config.host}: {refusals[0].lower()}; "
+            "name another --port, or 0 for any that is free"
+        )
 
 
 class Server(uvicorn.Server):
