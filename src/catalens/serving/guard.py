@@ -40,7 +40,7 @@ class Guard:
             self._entry = cast(
                 App,
                 CORSMiddleware(
-                    self._guarded,  # type: ignore[arg-type] # starlette's types of the same
+                    self._guarded,
                     allow_origins=list(origins),
                     allow_methods=["GET", "POST", "DELETE"],
                     allow_headers=["*"],

@@ -161,7 +161,7 @@ def _check_address(config: ServeConfig) -> None:
             try:
                 probe.bind(address)
             except OSError as error:
-                refusals.append(error.strerror)
+                refusals.append(error.strerror or str(error))
     if len(refusals) == len(found):
         raise InputError(
             f"cannot listen on port {config.port} of {config.host}: {refusals[0].lower()}; "
