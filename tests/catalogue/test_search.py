@@ -187,6 +187,15 @@ def test_fusion_adds_reciprocal_ranks() -> None:
     assert fuse([[], []]) == []
 
 
+@pytest.mark.parametrize(("rank", "first"), [(61, "both"), (63, "one")])
+def test_a_middling_rank_in_both_counts_as_much_as_the_top_of_one(rank: int, first: str) -> None:
+    """2 / (60 + rank) against 1 / 61: they are equal at rank 62, with the constant of the source."""
+    one, both = (Hit(Record(name, ""), 0.5) for name in ("one", "both"))
+    others = [[Hit(Record(f"{ranking}-{n}", ""), 0.5) for n in range(rank)] for ranking in "ab"]
+    found = fuse([[one, *others[0][: rank - 2], both], [*others[1][: rank - 1], both]])
+    assert next(hit.record.id for hit in found if hit.record.id in ("one", "both")) == first
+
+
 @pytest.mark.parametrize("mode", ["vector", "keyword", "hybrid"])
 def test_nonsense_finds_nothing_under_a_cutoff(encoder: FakeEncoder, mode: Mode) -> None:
     index = MemoryIndex(encoder.name, encoder.dim)

@@ -18,6 +18,7 @@ from catalens.deployment.invocation import (
     IMAGE,
     JSON,
     LINES,
+    MAX_LINES,
     Asked,
     Request,
     fit,
@@ -93,6 +94,23 @@ def test_pictures_over_the_limit_are_sent_smaller_with_a_notice(tmp_path: Path, 
     with Image.open(io.BytesIO(sent)) as image:
         assert image.format == "JPEG"
         assert 100 < image.width == image.height < 400
+
+
+def test_a_picture_that_fits_by_itself_but_not_in_base64_is_sent_smaller(tmp_path: Path) -> None:
+    content = noise(100)
+    (tmp_path / "a.png").write_bytes(content)
+    most = len(content) * 6 // 5
+    for format, is_changed in (("image", False), ("json", True), ("jsonl", True)):
+        (found,) = requests_of(items([tmp_path / "a.png"]), Asked(), format=format, most=most)  # type: ignore[arg-type]
+        assert isinstance(found, Request)
+        assert len(found.body) <= most
+        assert bool(found.notices) is is_changed
+
+
+def test_a_body_has_no_more_lines_than_a_service_takes(photos: list[Path]) -> None:
+    many = [Item(str(n), photos[0], "a.png") for n in range(MAX_LINES + 1)]
+    found = requests_of(many, Asked(), format="jsonl", most=1 << 40)
+    assert [len(each.items) for each in found if isinstance(each, Request)] == [MAX_LINES, 1]
 
 
 def test_picture_that_cannot_fit_is_a_failure_of_its_own(tmp_path: Path, photos: list[Path]) -> None:
