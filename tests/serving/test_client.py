@@ -136,10 +136,11 @@ def answering(*statuses: int) -> tuple[httpx.MockTransport, list[Any]]:
 
 
 def test_refusals_are_retried_and_faults_of_the_caller_are_not():
-    transport, seen = answering(429, 503, 200)
-    with Client("http://test", transport=transport, retries=QUICK) as client:
-        assert client.caption(RED).text == "red"
-    assert len(seen) == 3
+    for busy in ((429, 503), (502, 504)):
+        transport, seen = answering(*busy, 200)
+        with Client("http://test", transport=transport, retries=QUICK) as client:
+            assert client.caption(RED).text == "red"
+        assert len(seen) == 3
     transport, seen = answering(422)
     with Client("http://test", transport=transport, retries=QUICK) as client, pytest.raises(InputError):
         client.caption(RED)
