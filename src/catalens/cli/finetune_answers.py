@@ -87,13 +87,13 @@ def answers(
 ) -> None:
     """Fine-tune the answers of a reader.
 
-    The reader of a bundle (starter, everyday) is trained whole, on a processor, and written as a bundle into OUT/model.
-    Image vectors, and so indexes, stay as they are. How much of the change is kept is chosen on val; an attribute that
-    is answered no better is named, and if none gains, the old reader is kept.
-    BLIP-2, BLIP VQA and chat models are trained with LoRA; OUT has the adapter and the merged model.
-    The loss counts the answer's tokens alone. Chat models are asked by their own chat templates. What the frozen vision
-    part makes of an image is computed once and kept on disk. Killed, the same command continues with the same next
-    batch.
+    The reader of a bundle (starter, everyday) is trained whole, on the CPU, and written as a bundle to OUT/model. Image
+    vectors, and so indexes, stay as they are. The share of the change that is kept is chosen on val; attributes that
+    gain nothing are named, and if none gains, the old reader is kept.
+    BLIP-2, BLIP VQA and chat models are trained with LoRA; OUT gets the adapter and the merged model.
+    The loss counts only the answer's tokens. Chat models are prompted with their own chat templates. The output of the
+    frozen vision part is computed once per image and cached on disk. After a kill, the same command continues with the
+    next batch.
     On several GPUs: accelerate launch --multi_gpu -m catalens finetune answers ...
     """
     from catalens.models.readers.loading import Wanted, need_libraries
