@@ -22,7 +22,7 @@ from scripts.site.tutorials import run_tutorial  # noqa: E402 - needs both
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-MARKED = ("index.md", "howto", "migrate", "explanation")
+MARKED = (*(each.name for each in DOCS.glob("*.md")), "howto", "migrate", "explanation")
 """Pages whose blocks of code all say whether they are run."""
 
 
