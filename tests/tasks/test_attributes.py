@@ -116,6 +116,16 @@ def test_thresholds_of_label_group_and_default_in_this_order() -> None:
     assert dress["details"].value == "unknown", "a group that was not learned keeps the default"
 
 
+def test_a_score_that_equals_its_threshold_passes() -> None:
+    """A learned threshold is one of the scores it was learned from, which has to count."""
+    encoder = WordEncoder(WORDS)
+    shirt, bank = encoder.picture(shirt=0.8, dress=0.6), bank_of(encoder)
+    score = read_attributes(shirt, bank)[0]["type"].confidence
+    for threshold, value in ((score, "shirt"), (float(np.nextafter(np.float32(score), np.float32(1))), "unknown")):
+        learned = calibrated(type=GroupCalibration(threshold=threshold))
+        assert read_attributes(shirt, bank, calibration=learned)[0]["type"].value == value
+
+
 def test_a_temperature_makes_unsure() -> None:
     encoder = WordEncoder(WORDS)
     picture, bank = encoder.picture(shirt=0.8, dress=0.6), bank_of(encoder)
