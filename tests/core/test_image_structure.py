@@ -10,7 +10,13 @@ import pytest
 from PIL import Image
 
 from catalens.core.errors import ImageError
-from catalens.core.image_structure import bounded_structure, jpeg_coefficients, orientation_in
+from catalens.core.image_structure import (
+    MAX_QUICK_BYTES,
+    bounded_structure,
+    is_quick,
+    jpeg_coefficients,
+    orientation_in,
+)
 from catalens.core.images import read_image
 from tests.support.hostile_images import (
     encoded,
@@ -120,6 +126,19 @@ def test_the_coefficients_of_a_progressive_jpeg_are_counted() -> None:
     assert jpeg_coefficients(encoded(scene(), "JPEG")) == 0
     assert jpeg_coefficients(encoded(scene(), "JPEG", progressive=True)) == 96 * 64 * 3
     assert jpeg_coefficients(b"\xff\xd8\xff") == 0
+
+
+def test_only_a_small_jpeg_of_one_scan_is_quick() -> None:
+    quick = encoded(scene(), "JPEG")
+    assert is_quick(quick)
+    assert is_quick(quick + b"\0" * (MAX_QUICK_BYTES - len(quick)))
+    assert not is_quick(quick + b"\0" * (MAX_QUICK_BYTES - len(quick) + 1))
+    assert not is_quick(encoded(scene(), "JPEG", progressive=True))
+    assert not is_quick(encoded(scene(), "PNG"))
+    assert is_quick(encoded(Image.new("L", (2048, 2048)), "JPEG"))
+    assert not is_quick(encoded(Image.new("L", (2048, 2049)), "JPEG"))
+    for broken in (b"", b"\xff\xd8\xff", quick[:30], jpeg_of_segments(6000)):
+        assert not is_quick(broken)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "JPEG", "TIFF"])

@@ -194,3 +194,25 @@ def test_requests_of_openvino_are_made_by_one_thread_at_a_time(file: Path, monke
         rows = list(pool.map(lambda _: graph.run({"pixels": pixels})["vectors"], range(12)))
     assert max(most) == 1
     assert all(np.array_equal(each, rows[0]) for each in rows)
+
+
+def test_a_request_of_openvino_is_used_again_unless_it_failed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino = pytest.importorskip("openvino", reason="openvino is not installed")
+    graph, made = load_graph(file, "openvino", threads=1), []
+    make = openvino.CompiledModel.create_infer_request
+
+    def counted(compiled: Any) -> Any:
+        made.append(make(compiled))
+        return made[-1]
+
+    monkeypatch.setattr(openvino.CompiledModel, "create_infer_request", counted)
+    rng = np.random.default_rng(0)
+    for n in (3, 1, 2):
+        pixels = rng.integers(0, 256, (n, HEIGHT, WIDTH, 3), dtype=np.uint8)
+        assert (graph.run({"pixels": pixels})["vectors"] * image_rows(pixels)).sum(axis=1).min() > 0.999
+    assert len(made) == 1
+    monkeypatch.setattr(openvino.InferRequest, "infer", lambda *_: 1 / 0)
+    for _ in range(2):
+        with pytest.raises(ModelError):
+            graph.run({"pixels": pixels})
+    assert len(made) == 2

@@ -27,6 +27,8 @@ MAX_TILES = 300_000
 """Strips or tiles of a TIFF: 50 megapixels in tiles of 16 × 16 are 195,000."""
 MAX_TEXT_BYTES = 2**20
 """Decompressed size of PNG text that may hold an orientation."""
+MAX_QUICK_BYTES, MAX_QUICK_PIXELS = 2**18, 2**22
+"""Size and pixels up to which a JPEG of one scan takes some milliseconds to decode."""
 
 _JUNK_BYTES = 2**16
 _PNG_KEPT = frozenset({b"tRNS", b"eXIf"})
@@ -70,6 +72,17 @@ def jpeg_coefficients(content: bytes) -> int:
     except (ImageError, struct.error, IndexError):
         return 0
     return size_wh[0] * size_wh[1] * components if several else 0
+
+
+def is_quick(content: bytes) -> bool:
+    """Return whether decoding is sure to take some milliseconds at most: for a small JPEG of one scan."""
+    if len(content) > MAX_QUICK_BYTES or not content.startswith(b"\xff\xd8\xff"):
+        return False
+    try:
+        (width, height), _, several, _ = _jpeg_frame(content, "")
+    except (ImageError, struct.error, IndexError):
+        return False
+    return not several and 0 < width * height <= MAX_QUICK_PIXELS
 
 
 def _trimmed_png(content: bytes, name: str) -> bytes:

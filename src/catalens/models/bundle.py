@@ -279,7 +279,7 @@ def load_bundle(
     encoder = (CausalBundleEncoder if causal else BundleEncoder)(
         facts,
         lambda: _load_tokenizer(folder / "tokenizer.json", facts),
-        lambda: load(image_file, partial(_example_images, facts), exact=exact),
+        lambda: load(image_file, partial(_example_images, facts), exact=exact, rows=True),
         # Texts share rows, and rounding would make a vector depend on its batch-mates: always float32.
         lambda: load(text_file, partial(_example_texts, facts), exact=True),
         lambda: load_classes(folder, f"{facts.name}@{facts.revision}", facts.dim),

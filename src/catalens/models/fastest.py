@@ -22,6 +22,7 @@ from catalens.core.caching import keep_file, try_to_keep
 from catalens.models.cache import RUNTIMES_FOLDER
 from catalens.models.json_files import load_json
 from catalens.models.processor import instruction_sets, processor_lines
+from catalens.models.rows import load_in_rows
 from catalens.models.runtime import RUNTIMES, Arrays, Graph, Runtime, choose_runtime, load_graph
 
 Example: TypeAlias = Callable[[Graph], Arrays]
@@ -50,7 +51,14 @@ CandidateT = TypeVar("CandidateT")
 
 
 def load_fastest(
-    file: Path, example: Example, *, runtime: str, threads: int | None, exact: bool, cache: Path | None
+    file: Path,
+    example: Example,
+    *,
+    runtime: str,
+    threads: int | None,
+    exact: bool,
+    cache: Path | None,
+    rows: bool = False,
 ) -> Graph:
     """Load an ONNX file with the runtime asked for, or with the fastest.
 
@@ -62,12 +70,15 @@ def load_fastest(
         exact: as for `load_graph`; if not, OpenVINO's float32 is measured too where it would compute in bfloat16.
         cache: folder for the measurements and for OpenVINO's compiled graphs; if it is None or cannot be written,
             nothing is measured, and OpenVINO is taken where it is installed.
+        rows: whether the rows of a batch do not depend on each other, so that `load_in_rows` may load it.
 
     Raises:
         InputError: the runtime is unknown.
         ModelError: the file is damaged, or not an ONNX graph.
     """
     load = partial(load_graph, file, threads=threads, cache=cache)
+    if rows:
+        load = partial(load_in_rows, load, file, threads=threads)
     installed = [name for name in RUNTIMES if find_spec(name)]
     if runtime != "auto" or len(installed) == 1 or cache is None:
         return load(choose_runtime(runtime), exact=exact)

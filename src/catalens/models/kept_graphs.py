@@ -18,8 +18,8 @@ from catalens.models.processor import processor_lines
 
 GRAPHS_FOLDER = "graphs"
 """Folder of the cache."""
-MOST_FILES = 16
-"""The graphs that are kept: those of both bundles and their readers, for two numbers of threads."""
+MOST_FILES = 20
+"""The graphs that are kept: those of both bundles (their image graphs twice) and readers, for two counts of threads."""
 _MOST_BYTES = 64 << 20
 """Of an ONNX file; a kept graph is up to twice as large."""
 _DIGEST_BYTES = hashlib.sha256().digest_size

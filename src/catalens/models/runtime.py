@@ -105,7 +105,13 @@ def choose_runtime(asked: str = "auto") -> Runtime:
 
 
 def load_graph(
-    file: Path, runtime: Runtime, *, threads: int | None = None, exact: bool = False, cache: Path | None = None
+    file: Path,
+    runtime: Runtime,
+    *,
+    threads: int | None = None,
+    exact: bool = False,
+    cache: Path | None = None,
+    one_thread_each: bool = False,
 ) -> Graph:
     """Load an ONNX file.
 
@@ -116,6 +122,7 @@ def load_graph(
         exact: compute in float32; otherwise OpenVINO takes the fastest type the processor has, such as bfloat16, and
             bytes where weights are bytes.
         cache: the folder for things that can be made again, where OpenVINO's compiled graph is kept; None keeps none.
+        one_thread_each: use one thread for each run, so that as many callers as there are threads run it at a time.
 
     Raises:
         ModelError: the file is damaged, or not an ONNX graph.
@@ -123,8 +130,8 @@ def load_graph(
     count = threads or usable_cores()
     try:
         if runtime == "openvino":
-            return _openvino(file, count, exact=exact, cache=cache)
-        return _onnxruntime(file, count)
+            return _openvino(file, count, exact=exact, cache=cache, one_thread_each=one_thread_each)
+        return _onnxruntime(file, 1 if one_thread_each else count)
     except Exception as error:
         raise ModelError(f"{file} cannot be loaded as an ONNX graph: {_reason(error)}") from error
 
@@ -186,12 +193,12 @@ def _import_openvino() -> ModuleType:
     return import_module("openvino")
 
 
-def _openvino(file: Path, threads: int, *, exact: bool, cache: Path | None) -> Graph:
+def _openvino(file: Path, threads: int, *, exact: bool, cache: Path | None, one_thread_each: bool) -> Graph:
     openvino = _import_openvino()
     core = openvino.Core()
     settings: dict[str, Any] = {
         "INFERENCE_NUM_THREADS": threads,
-        "PERFORMANCE_HINT": "LATENCY",
+        **({"NUM_STREAMS": threads} if one_thread_each else {"PERFORMANCE_HINT": "LATENCY"}),
         # Pinned threads are a tenth faster alone, but every process begins at the first core: two of one thread each
         # would share it and leave the second idle (docs/decisions/112-ray.md).
         "ENABLE_CPU_PINNING": threads >= usable_cores(),
@@ -212,6 +219,8 @@ def _openvino(file: Path, threads: int, *, exact: bool, cache: Path | None) -> G
         for name, (shape, _) in takes.items()
     }
 
+    idle: list[Any] = []
+
     def compute(arrays: Arrays, outputs: Sequence[str]) -> list[NDArray[Any]]:
         for name, (shape, kind) in takes.items():
             # OpenVINO reinterprets an array of another shape or type without an error.
@@ -219,16 +228,22 @@ def _openvino(file: Path, threads: int, *, exact: bool, cache: Path | None) -> G
                 arrays[name].dtype
             ):
                 raise ModelError(f"the graph takes an array {shape} of {kind.get_type_name()}")
-        # One request per call: a shared one rejects a second caller while it is busy.
+        # A request serves one caller at a time. It is used again: making one holds up the other callers.
+        try:
+            request = idle.pop()
+        except IndexError:
+            with _requests:
+                request = compiled.create_infer_request()
         found: Any = None
-        with _requests:
-            request = compiled.create_infer_request()
         try:
             found = request.infer(dict(arrays))
-            return [np.array(found[name]) for name in outputs]
-        finally:
+            copies = [np.array(found[name]) for name in outputs]
+        except Exception:
             with _requests:
                 del found, request
+            raise
+        idle.append(request)
+        return copies
 
     return Graph(file, inputs, tuple(_name(each, file_has.outputs) for each in compiled.outputs), compute)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -14,6 +15,7 @@ from time import perf_counter
 from typing import Any, Literal
 
 from catalens.core.errors import CatalensError, ImageError
+from catalens.core.image_structure import is_quick
 from catalens.core.images import Limits, read_image
 from catalens.core.types import Record
 from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Values
@@ -24,6 +26,9 @@ from catalens.serving.worker import Runner, WorkerLostError
 
 State = Literal["idle", "starting", "ready", "failed", "stopped"]
 _MAX_NEEDS = 256
+_HANDOVER_S = 0.0002
+"""How long the event loop leaves Python's lock to the thread that sends a batch to the worker. Without it the worker
+waits until every caller of the last batch was answered."""
 _log = logging.getLogger("catalens.serving")
 
 
@@ -41,7 +46,7 @@ class Content:
 
 
 class Lane:
-    """Decodes in threads, queues, batches, and runs one worker in a thread of its own."""
+    """Decodes what is not quick in threads, queues, batches, and runs one worker in a thread of its own."""
 
     def __init__(
         self,
@@ -155,6 +160,8 @@ class Lane:
             return EncodedPicture(record, None, values, {}, content=b"" if content is None else content.data)
         if not content.data:
             raise ImageError(f"{content.name} is empty")
+        if is_quick(content.data):  # the worker decodes it; what may take long must not hold up a batch
+            return EncodedPicture(record, None, values, {}, content=content.data)
         started_s = perf_counter()
         loop = asyncio.get_running_loop()
         read = partial(read_image, at_least=needs.size_wh, limits=self._limits, name=content.name)
@@ -178,8 +185,10 @@ class Lane:
             raise
 
     async def _run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | Exception]:
+        running = asyncio.get_running_loop().run_in_executor(self._thread, self._runner.run, stage, pictures)
+        time.sleep(_HANDOVER_S)
         try:
-            return await self._in_thread(self._runner.run, stage, pictures)  # type: ignore[no-any-return]
+            return await running
         except WorkerLostError:
             self._replaced()
             self._starting = asyncio.create_task(self._start())

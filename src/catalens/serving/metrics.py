@@ -23,7 +23,7 @@ class Metrics:
         )
         self.stage = Histogram(
             "catalens_stage_seconds",
-            "Latency by stage: decode, wait (in the queue) and model (a batch).",
+            "Latency by stage: decode (not small JPEGs), wait (in the queue), model (a batch).",
             ["worker", "stage"],
             buckets=_SECONDS,
             registry=self.registry,

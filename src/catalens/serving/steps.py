@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from catalens.core.blas import one_blas_thread
 from catalens.core.errors import CatalensError, ModelError
+from catalens.core.images import Limits, read_image
 from catalens.pipelines.halving import each_half
 from catalens.pipelines.loaded_steps import LoadedSteps
 from catalens.pipelines.session import Session
-from catalens.pipelines.stages import Picture, Stage, Step, Values
+from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Step, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Steps:
     def __init__(self, session: WorkerSession) -> None:
         self._session = session
         self._loaded = LoadedSteps(session)
+        self._decoders = ThreadPoolExecutor(session.workers or 1, thread_name_prefix="decode")
 
     def needs(self, stage: Stage) -> StepNeeds:
         """Load a stage, and return what its pictures must look like.
@@ -65,12 +69,32 @@ class Steps:
         step = self._step(stage)
         results: list[Values | CatalensError] = []
         for start in range(0, len(pictures), step.batch_size):
-            results += _run(step, pictures[start : start + step.batch_size])
+            results += self._decoded_and_run(step, pictures[start : start + step.batch_size])
         return results
+
+    def _decoded_and_run(self, step: Step, pictures: Sequence[Picture]) -> list[Values | CatalensError]:
+        if not step.reads_images:
+            return _run(step, pictures)
+        read = partial(_decoded, size_wh=step.size_wh, limits=self._session.config.limits)
+        run = map if len(pictures) == 1 else self._decoders.map
+        decoded = list(run(read, pictures))
+        found = iter(_run(step, [each for each in decoded if isinstance(each, Picture)]))
+        return [next(found) if isinstance(each, Picture) else each for each in decoded]
 
     def _step(self, stage: Stage) -> Step:
         self._session.keeps_labels = not getattr(stage, "labels", ())
         return self._loaded.step(stage)
+
+
+def _decoded(picture: Picture, *, size_wh: tuple[int, int] | None, limits: Limits) -> Picture | CatalensError:
+    """Return a picture with its image, or why it cannot be read."""
+    if not isinstance(picture, EncodedPicture):
+        return picture
+    try:
+        image = read_image(picture.content, at_least=size_wh, limits=limits, name=picture.record.source)
+    except Exception as error:  # noqa: BLE001 - a decoder's bug or a full memory costs one picture
+        return _as_error(error)
+    return Picture(picture.record, image, picture.values)
 
 
 def _run(step: Step, pictures: Sequence[Picture]) -> list[Values | CatalensError]:
@@ -87,8 +111,12 @@ def _run(step: Step, pictures: Sequence[Picture]) -> list[Values | CatalensError
         return list(places)
 
     def fail(at: int, error: Exception) -> None:
-        results[at] = error if isinstance(error, CatalensError) else ModelError(f"{type(error).__name__}: {error}")
+        results[at] = _as_error(error)
 
     # A worker must outlive whatever one picture does to a model.
     each_half(run, range(len(pictures)), Exception, fail)
     return results
+
+
+def _as_error(error: Exception) -> CatalensError:
+    return error if isinstance(error, CatalensError) else ModelError(f"{type(error).__name__}: {error}")
