@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from catalens.core.confinement import check_allowed
 from catalens.core.content import read_content
 from catalens.core.errors import ImageError, InputError
 from catalens.core.files import write_atomically
+from catalens.core.images import picture_format
 from catalens.pipelines.finetuning import SHARES_LEFT, TITLES
 from catalens.training.finetune.pairs import (
     Fields,
@@ -127,6 +130,8 @@ def prepare(
     Raises:
         InputError: there is nothing to read, no pair came of it, or the file cannot be written.
     """
+    if out.suffix.lower() != ".parquet":
+        raise InputError(f"{out} would hold parquet; name a file that ends in .parquet")
     report = PrepareReport()
     apart = {name: _read(each, images, templates, report) for name, each in (given or {}).items()}
     taken = {key for side in apart.values() for each in side for key in _keys(each) if key}
@@ -190,38 +195,56 @@ def _from_questions(
             report.refuse(row.place, row.error)
             continue
         try:
-            name = image_of(row.values)
-            pairs = _pairs_of(row.values, str(name), templates, report)
+            name = image_of(row.values) or ""
+            pairs = _pairs_of(row.values, name, templates, report)
         except InputError as error:
             report.refuse(row.place, str(error))
             continue
         try:
-            file = _find(folder, name or "")
-            encoded = read_content(file, max_bytes=_MAX_BYTES)[0]
+            file = None if name[:5].lower() == "data:" else _find(folder, name)
+            encoded = _encoded(name if file is None else file)
         except InputError as error:
             report.refuse(row.place, str(error), image=True)
             continue
         title = next((str(row.values[each]) for each in TITLES if row.values.get(each)), "")
         content = hashlib.blake2b(encoded, digest_size=16).hexdigest()
+        product, path = (name, str(file)) if file else (content, "")
         for pair in pairs:
-            yield Prepared(str(name), title, None, str(file), content, pair)
+            yield Prepared(product, title, None if file else encoded, path, content, pair)
 
 
 def _pairs_of(row: Fields, product: str, templates: Sequence[Template], report: PrepareReport) -> list[Pair]:
     if not is_decision(row):
-        return pairs_from_row(row) or []
+        pairs = pairs_from_row(row)
+        if pairs is None:
+            raise InputError("the row has no question")
+        return pairs
     pair = pair_from_decision(row, product, templates)
     report.rejected += pair is None
     return [] if pair is None else [pair]
 
 
 def _find(folder: Path, name: str) -> Path:
-    tries = (place / f"{name}{ending}" for place in (folder, folder / "images") for ending in _ENDINGS if name)
-    for file in tries:
+    named = [name, name.replace("\\", "/")] if "\\" in name else [name] * bool(name)  # a table made on Windows
+    for place, each, ending in itertools.product(("", "images"), named, _ENDINGS):
+        file = folder / place / f"{each}{ending}"
         check_allowed(file)
-        if file.is_file():
-            return file.absolute()
-    raise InputError(f"there is no image {name!r} in {folder}")
+        with suppress(OSError):  # a name may be too long for a file
+            if file.is_file():
+                return file.absolute()
+    raise InputError(f"there is no image {name[:200]!r} in {folder}")
+
+
+def _encoded(picture: object) -> bytes:
+    """Return the bytes of an image.
+
+    Raises:
+        ImageError: there is none.
+    """
+    content, name = read_content(picture, max_bytes=_MAX_BYTES)  # type: ignore[arg-type]
+    if picture_format(content[:64]) is None:
+        raise ImageError(f"{name[:200]} is not a picture")
+    return content
 
 
 def _from_catalogue(path: Path, templates: Sequence[Template], report: PrepareReport) -> Iterator[Prepared]:
@@ -231,7 +254,7 @@ def _from_catalogue(path: Path, templates: Sequence[Template], report: PrepareRe
             continue
         pairs = pairs_from_fields(entry.fields, entry.id, templates)
         try:
-            content, _ = read_content(entry.picture, max_bytes=_MAX_BYTES)
+            content = _encoded(entry.picture)
         except ImageError as error:
             report.refuse(entry.id, str(error), image=True)
             continue

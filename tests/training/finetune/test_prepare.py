@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from pathlib import Path
@@ -31,6 +32,34 @@ ROWS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_every_format_gives_the_same_pair(row: dict[str, Any]) -> None:
     assert pairs_from_row(row) == [Pair("What colour is it?", "red")]
+
+
+def test_a_chat_s_list_of_parts_is_its_texts() -> None:
+    asked = [{"type": "image"}, {"type": "text", "text": "What colour is it?"}]
+    said = [{"type": "text", "text": "red"}]
+    row = {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]}
+    assert pairs_from_row(row) == [Pair("What colour is it?", "red")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [(0, "0"), (False, "no"), (True, "yes"), (1.5, "1.5"), (["Cotton", "Wool"], "Cotton; Wool")]
+)
+def test_an_answer_may_be_a_number_a_truth_or_a_list(answer: object, said: str) -> None:
+    assert pairs_from_row({"question": "How many?", "answer": answer}) == [Pair("How many?", said)]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"question": "What?", "answer": {"main": "red"}}, "a text is needed"),
+        ({"question": "What?", "answer": []}, "has no answer"),
+        ({"question": "\ud800", "answer": "x"}, "half a character"),
+        ({"instruction": None, "input": None, "output": "x"}, "no question"),
+    ],
+)
+def test_what_is_no_text_is_refused(row: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        pairs_from_row(row)
 
 
 def test_the_articles_questions_ship() -> None:
@@ -84,6 +113,41 @@ def test_bad_rows_are_listed_and_stop_nothing(run: Run, shop: Path, tmp_path: Pa
     bad = [json.loads(line) for line in (tmp_path / "pairs.bad.jsonl").read_text().splitlines()]
     assert [row["row"] for row in bad] == ["line 10", "line 11", "line 12"]
     assert "nowhere" in bad[0]["error"]
+
+
+def test_no_row_is_lost_whatever_it_names(run: Run, shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    photos = [photo.read_bytes() for photo in sorted((shop / "photos").iterdir())]
+    (tmp_path / "images" / "0.png").write_bytes(photos[0])
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    data = "data:image/png;base64," + base64.b64encode(photos[1]).decode()
+    asked = {"question": "What?", "answer": "a shirt"}
+    rows: list[dict[str, Any]] = [
+        {"image": "images\\0.png"} | asked,
+        {"image": data} | asked,
+        {"image": "images/0.png"},
+        {"image": "broken.png"} | asked,
+        {"image": "x" * 5000} | asked,
+        {"images": []} | asked,
+        {"image": "\ud800"} | asked,
+    ]
+    (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    out = tmp_path / "p.parquet"
+    ran = run("finetune", "prepare", tmp_path / "q.jsonl", "--out", out, "--json")
+    assert (ran.code, ran.rows[0]["bad_rows"]) == (1, 5)
+    kept = parquet.read_table(out).to_pylist()
+    assert [row["image"]["bytes"] for row in kept] == [None, photos[1]]
+    assert kept[0]["image"]["path"].endswith("images/0.png")
+    bad = [json.loads(line) for line in (tmp_path / "p.bad.jsonl").read_text().splitlines()]
+    assert [row["row"] for row in bad] == [f"line {at}" for at in (3, 4, 5, 6, 7)]
+    assert ("no question" in bad[0]["error"], "is not a picture" in bad[1]["error"]) == (True, True)
+    assert all(len(row["error"]) < 500 for row in bad)
+
+
+def test_what_is_written_is_parquet_by_its_name(run: Run, shop: Path, tmp_path: Path) -> None:
+    ran = run("finetune", "prepare", shop / "products.csv", "--out", tmp_path / "pairs.csv")
+    assert ran.code == 2
+    assert "ends in .parquet" in " ".join(ran.err.split())
 
 
 def test_one_picture_under_two_ids_stays_on_one_side(run: Run, shop: Path, tmp_path: Path) -> None:

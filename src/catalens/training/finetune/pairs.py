@@ -14,6 +14,7 @@ from catalens.tasks.yaml_files import parse_yaml
 
 Fields = Mapping[str, Any]
 _IMAGE_MARK = "<image>"
+_PICTURE_PARTS = frozenset({"image", "image_url"})
 _ASKING, _ANSWERING = ("user", "human"), ("assistant", "gpt", "model")
 
 
@@ -116,8 +117,8 @@ def pairs_from_row(row: Fields) -> list[Pair] | None:
     elif "messages" in named or "conversations" in named:
         pairs = _from_turns(named.get("messages") or named.get("conversations"))
     elif "instruction" in named:
-        asked = f"{named['instruction']} {named.get('input') or ''}"
-        pairs = [_pair(asked, named.get("output"), None)]
+        asked = [text_of(named[name]) for name in ("instruction", "input") if name in named]
+        pairs = [_pair(" ".join(asked), named.get("output"), None)]
     else:
         return None
     return pairs
@@ -168,8 +169,32 @@ def _from_turns(turns: object) -> list[Pair]:
     return pairs
 
 
+def text_of(value: object) -> str:
+    """Return what a cell says: a text, a number, truth as an answer, a list of these, or a chat's list of parts.
+
+    >>> text_of(0), text_of(True), text_of(["Cotton", "Wool"]), text_of([{"type": "text", "text": "Hi"}]), text_of(None)
+    ('0', 'yes', 'Cotton; Wool', 'Hi', '')
+
+    Raises:
+        InputError: it says something else.
+    """
+    if isinstance(value, list):
+        parts = [each for each in value if not (isinstance(each, dict) and each.get("type") in _PICTURE_PARTS)]
+        return "; ".join(filter(None, map(text_of, parts)))
+    if isinstance(value, dict) and isinstance(value.get("text"), str):
+        value = value["text"]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is not None and not isinstance(value, str | int | float):
+        raise InputError(f"a text is needed, or a number, not {str(value)[:100]}")
+    text = " ".join(("" if value is None else str(value)).replace(_IMAGE_MARK, " ").split())
+    if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InputError(f"the text {text[:100]!r} holds half a character; write the row in UTF-8")
+    return text
+
+
 def _pair(question: object, answer: object, attribute: object) -> Pair:
-    asked, answered = (" ".join(str(each or "").replace(_IMAGE_MARK, " ").split()) for each in (question, answer))
+    asked, answered = text_of(question), text_of(answer)
     if not asked:
         raise InputError("the row has no question")
     if not answered:
@@ -182,7 +207,7 @@ def image_of(row: Fields) -> str | None:
     named = {str(name).casefold(): value for name, value in row.items()}
     for name in ("image", "images", "image_path", "id"):
         value = named.get(name)
-        first = value[0] if isinstance(value, list) and value else value
+        first = next(iter(value), None) if isinstance(value, list) else value
         if isinstance(first, dict):
             first = first.get("path")
         if first not in (None, ""):
