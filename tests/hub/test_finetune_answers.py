@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from catalens.training.finetune.answer_models import (
 )
 from catalens.training.finetune.answers import Features, Plan, Row, tune
 from catalens.training.finetune.frozen_outputs import cached_features, open_cache, uncached_features
-from catalens.training.finetune.loop import Recipe, plan_batches, train, trained_weights
+from catalens.training.finetune.loop import Recipe, State, plan_batches, train, trained_weights
 from catalens.training.finetune.lora import Lora, attach
 from catalens.training.finetune.tracking import tensorboard
 from tests.support.tiny_readers import BUILD, CHATS, FAMILY, tiny
@@ -219,6 +220,63 @@ def test_a_loss_that_is_not_finite_names_its_batch(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"batch with .*\b7\b.* is not finite"):
         train(tuned, loss_of, {"train": ROWS[:8], "val": []}, Recipe(batch_size=8), tmp_path)
     assert all(torch.equal(before[name], each) for name, each in trained_weights(tuned).items())
+
+
+def test_the_weights_before_a_loss_that_is_not_finite_are_gone_on_from(tmp_path: Path) -> None:
+    """Also with a lower rate, which the message advises; only a step that never was has nothing to keep."""
+    base = torch.nn.Linear(1, 1).requires_grad_(requires_grad=False)
+    model = torch.nn.Sequential(base, torch.nn.Linear(1, 1))
+    poisoned = True
+
+    def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
+        bad = poisoned and any(row.id == ROWS[3].id for row in batch)
+        return model(torch.ones(len(batch), 1)).square().sum() * (float("nan") if bad else 1.0), len(batch)
+
+    sides = {"train": ROWS[:4], "val": []}
+    one = Recipe(batch_size=1, epochs=1, rate=0.1)
+    before = list(plan_batches(sides["train"], 1, seed=0)).index([ROWS[3]])
+    assert before > 0
+    with pytest.raises(ModelError, match=r"last good weights are kept in checkpoint\.pt"):
+        train(model, loss_of, sides, one, tmp_path)
+    good = trained_weights(model)
+    poisoned = False
+    with torch.no_grad():
+        model[1].weight.zero_()
+    state = train(model, loss_of, sides, replace(one, rate=0.0), tmp_path)
+    assert (state.step, len(state.losses)) == (4, 4)
+    assert all(torch.equal(good[name], each) for name, each in trained_weights(model).items())
+    poisoned = True
+    with pytest.raises(ModelError, match="nothing is learned yet"):
+        train(model, loss_of, sides, replace(one, batch_size=4), tmp_path / "other")
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(1, 1).requires_grad_(requires_grad=False), torch.nn.Linear(1, 1))
+
+    def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
+        return model(torch.ones(len(batch), 1)).square().sum(), len(batch)
+
+    def run(rows: Sequence[Row] = ROWS[:4], base: float = 1.0, **changes: Any) -> State:
+        torch.nn.init.constant_(model[0].weight, base)
+        sides = {"train": rows, "val": ROWS[4:6]}
+        return train(model, loss_of, sides, Recipe(batch_size=2, epochs=1, **changes), tmp_path)
+
+    assert run().step == run(rate=1e-5).step == 2
+    others: list[dict[str, Any]] = [{"rows": ROWS[1:5]}, {"base": 2.0}, {"seed": 1}, {"accumulate": 2}]
+    for other in others:
+        with pytest.raises(ModelError, match="is of other rows, or of another model"):
+            run(**other)
+
+
+def test_a_val_loss_that_is_not_finite_is_said(tmp_path: Path) -> None:
+    model = torch.nn.Linear(1, 1)
+
+    def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
+        total = model(torch.ones(len(batch), 1)).square().sum()
+        return total if model.training else total * float("nan"), len(batch)
+
+    with pytest.raises(ModelError, match="loss on the val rows"):
+        train(model, loss_of, {"train": ROWS[:4], "val": ROWS[4:6]}, Recipe(batch_size=2), tmp_path)
 
 
 def test_batches_hold_every_row_once_and_rows_of_like_length() -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 from catalens.core.errors import ModelError
 from catalens.core.files import write_atomically
 from catalens.training.finetune.processes import ALONE, Processes
+from catalens.training.finetune.run_mark import run_mark
 
 CHECKPOINT = "checkpoint.pt"
 _BUCKET = 50
@@ -144,27 +145,28 @@ def train(
         processes: that train together, each with the same rows.
 
     Raises:
-        ModelError: a loss or gradient is not finite; the message names the batch, and the best weights so far are in
-            the checkpoint.
+        ModelError: a loss or gradient is not finite; the message names the batch, and the last good weights are in the
+            checkpoint. Or the checkpoint is of another run.
     """
-    run = _Run(model, loss_of, recipe, processes)
+    mark = run_mark(model, rows, (recipe.batch_size, recipe.accumulate, recipe.seed))
+    run = _Run(model, loss_of, recipe, processes, folder / CHECKPOINT, mark)
     per_step = recipe.batch_size * recipe.accumulate * processes.count
     per_epoch = math.ceil(len(rows["train"]) / per_step)
     steps = per_epoch * recipe.epochs
     torch.manual_seed(recipe.seed + processes.rank)
-    state = run.load(folder / CHECKPOINT, State(grouped=recipe.grouped))
+    state = run.load(State(grouped=recipe.grouped))
     started_s, first = time.perf_counter(), state.step
     while state.step < steps and not state.stopped:
         epoch, at = divmod(state.step, per_epoch)
         for batch in plan_batches(rows["train"], per_step, seed=recipe.seed + epoch, grouped=state.grouped)[at:]:
             run.set_rate(state.step, steps)
-            state.losses.append(run.step(batch, grouped=state.grouped))
+            state.losses.append(run.step(batch, state))
             state.step += 1
             ends = state.step % per_epoch == 0
             if ends:
                 run.judge(rows["val"], state)
             if ends or state.step % recipe.checkpoint_steps == 0:
-                run.save(state, folder / CHECKPOINT)
+                run.save(state)
             elapsed_s, done = time.perf_counter() - started_s, state.step - first
             left_s = (steps - state.step) * elapsed_s / done
             speed = done * per_step / max(elapsed_s, 1e-9)
@@ -240,17 +242,18 @@ def mean_loss(
 class _Run:
     """A model, its optimiser, and the steps of training."""
 
-    def __init__(self, model: Any, loss_of: Loss, recipe: Recipe, processes: Processes) -> None:
+    def __init__(self, model: Any, loss_of: Loss, recipe: Recipe, processes: Processes, file: Path, mark: str) -> None:
         self._model, self._loss_of, self._recipe, self._processes = model, loss_of, recipe, processes
+        self._file, self._mark = file, mark
         self._parameters = [each for each in model.parameters() if each.requires_grad]
         self._optimiser = torch.optim.AdamW(self._parameters, lr=recipe.rate, weight_decay=recipe.weight_decay)
 
-    def step(self, batch: Sequence[Example], *, grouped: bool = False) -> float:
-        """Descend one step, and return the mean loss of the batch."""
+    def step(self, batch: Sequence[Example], state: State) -> float:
+        """Descend one step, and return the mean loss of the batch; all processes see alike whether it is finite."""
         self._model.train()
         self._optimiser.zero_grad(set_to_none=True)
         total, tokens = 0.0, 0
-        mine = self._processes.piece(batch) if grouped else self._processes.share(batch)
+        mine = self._processes.piece(batch) if state.grouped else self._processes.share(batch)
         for start in range(0, len(mine), self._recipe.batch_size):
             loss, count = self._loss_of(mine[start : start + self._recipe.batch_size])
             loss.backward()
@@ -259,9 +262,12 @@ class _Run:
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip)
         if not (math.isfinite(total) and bool(torch.isfinite(norm))):
             ids = ", ".join(each.id for each in batch[:4])
+            if state.step:
+                self.save(state)
+            kept = f"the last good weights are kept in {CHECKPOINT}" if state.step else "nothing is learned yet"
             raise ModelError(
-                f"the loss ({total}) or the gradient ({float(norm)}) of the batch with {ids} is not finite; the last "
-                f"good weights are kept in {CHECKPOINT}; look at these rows, or lower the learning rate"
+                f"the loss ({total}) or the gradient ({float(norm)}) of the batch with {ids} is not finite; {kept}; "
+                "look at these rows, or lower the learning rate"
             )
         self._optimiser.step()
         return total / max(tokens, 1)
@@ -294,31 +300,40 @@ class _Run:
         found = state.losses[-1]
         if val:
             found = mean_loss(self._model, self._loss_of, val, batch_size, self._processes, grouped=state.grouped)
+        if not math.isfinite(found):
+            raise ModelError(f"the loss on the val rows ({found}) is not finite; look at them, or try --dtype float32")
         losses.append(found)
         if found < state.best:
             state.best, state.best_weights = found, trained_weights(self._model)
         state.stopped = len(losses) - 1 - losses.index(state.best) >= self._recipe.patience
 
-    def save(self, state: State, file: Path) -> None:
+    def save(self, state: State) -> None:
         """Write the checkpoint whole or not at all, in the first process."""
         random_states = self._processes.gather([torch.get_rng_state()])
         if self._processes.first:
             content = {
+                "of": self._mark,
                 "weights": trained_weights(self._model),
                 "optimiser": self._optimiser.state_dict(),
                 "random": random_states,
                 "state": {name: getattr(state, name) for name in State.__slots__},
             }
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, lambda part: torch.save(content, part))
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._file, lambda part: torch.save(content, part))
         self._processes.wait()
 
-    def load(self, file: Path, new: State) -> State:
+    def load(self, new: State) -> State:
         """Return the state of a checkpoint, or the new one where there is none."""
+        file = self._file
         if not file.is_file():
             return new
         try:
             content = torch.load(file, weights_only=True, map_location="cpu")
+            if content["of"] != self._mark:
+                raise ModelError(
+                    f"the checkpoint {file} is of other rows, or of another model, adapter, batch size or seed; name "
+                    "another folder to write, or delete the checkpoint to start anew"
+                )
             set_trained_weights(self._model, content["weights"])
             self._optimiser.load_state_dict(content["optimiser"])
             torch.set_rng_state(content["random"][self._processes.rank])
