@@ -222,6 +222,13 @@ def test_a_loss_that_is_not_finite_names_its_batch(tmp_path: Path) -> None:
     assert all(torch.equal(before[name], each) for name, each in trained_weights(tuned).items())
 
 
+def test_a_misspelt_layer_beside_a_right_one_is_named() -> None:
+    loaded, family = fresh("blip-vqa")
+    side = answer_model(loaded, family)
+    with pytest.raises(ModelError, match="'qury'; did you mean 'query'"):
+        attach(loaded.model, Lora(targets=("qury", "value")), side.targets, frozen=side.frozen)
+
+
 def test_the_weights_before_a_loss_that_is_not_finite_are_gone_on_from(tmp_path: Path) -> None:
     """Also with a lower rate, which the message advises; only a step that never was has nothing to keep."""
     base = torch.nn.Linear(1, 1).requires_grad_(requires_grad=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +44,10 @@ def attach(model: Any, lora: Lora, targets: Sequence[str], *, frozen: str | None
         frozen: expression of modules that get no adapter; None for none.
 
     Raises:
-        ModelError: PEFT is missing, or no layer has such a name.
+        ModelError: PEFT is missing, or no layer has one of the names.
     """
     peft = need_peft()
+    _check_names(model, lora.targets, frozen)
     config = peft.LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
@@ -63,6 +66,16 @@ def attach(model: Any, lora: Lora, targets: Sequence[str], *, frozen: str | None
         raise ModelError(
             f"no adapter can be attached to {names}: {error}; name linear layers with --target-modules"
         ) from error
+
+
+def _check_names(model: Any, names: Sequence[str], frozen: str | None) -> None:
+    """Refuse names without a layer: PEFT is content if one of several has any."""
+    there = [name for name, _ in model.named_modules() if not (frozen and re.fullmatch(frozen, name))]
+    for wanted in names:
+        if not any(name == wanted or name.endswith(f".{wanted}") for name in there):
+            near = get_close_matches(wanted, {name.rpartition(".")[2] for name in there}, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise ModelError(f"--target-modules: no layer that can have an adapter is called {wanted!r}{meant}")
 
 
 def need_peft() -> Any:
