@@ -231,8 +231,8 @@ def test_a_misspelt_layer_beside_a_right_one_is_named() -> None:
 
 def test_the_weights_before_a_loss_that_is_not_finite_are_gone_on_from(tmp_path: Path) -> None:
     """Also with a lower rate, which the message advises; only a step that never was has nothing to keep."""
-    base = torch.nn.Linear(1, 1).requires_grad_(requires_grad=False)
-    model = torch.nn.Sequential(base, torch.nn.Linear(1, 1))
+    base, trained = torch.nn.Linear(1, 1).requires_grad_(requires_grad=False), torch.nn.Linear(1, 1)
+    model = torch.nn.Sequential(base, trained)
     poisoned = True
 
     def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
@@ -248,7 +248,7 @@ def test_the_weights_before_a_loss_that_is_not_finite_are_gone_on_from(tmp_path:
     good = trained_weights(model)
     poisoned = False
     with torch.no_grad():
-        model[1].weight.zero_()
+        trained.weight.zero_()
     state = train(model, loss_of, sides, replace(one, rate=0.0), tmp_path)
     assert (state.step, len(state.losses)) == (4, 4)
     assert all(torch.equal(good[name], each) for name, each in trained_weights(model).items())
@@ -258,13 +258,14 @@ def test_the_weights_before_a_loss_that_is_not_finite_are_gone_on_from(tmp_path:
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
-    model = torch.nn.Sequential(torch.nn.Linear(1, 1).requires_grad_(requires_grad=False), torch.nn.Linear(1, 1))
+    frozen = torch.nn.Linear(1, 1).requires_grad_(requires_grad=False)
+    model = torch.nn.Sequential(frozen, torch.nn.Linear(1, 1))
 
     def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
         return model(torch.ones(len(batch), 1)).square().sum(), len(batch)
 
     def run(rows: Sequence[Row] = ROWS[:4], base: float = 1.0, **changes: Any) -> State:
-        torch.nn.init.constant_(model[0].weight, base)
+        torch.nn.init.constant_(frozen.weight, base)
         sides = {"train": rows, "val": ROWS[4:6]}
         return train(model, loss_of, sides, Recipe(batch_size=2, epochs=1, **changes), tmp_path)
 

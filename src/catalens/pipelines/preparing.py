@@ -241,7 +241,7 @@ def _encoded(picture: object) -> bytes:
     Raises:
         ImageError: there is none.
     """
-    content, name = read_content(picture, max_bytes=_MAX_BYTES)  # type: ignore[arg-type]
+    content, name = read_content(picture, max_bytes=_MAX_BYTES)
     if picture_format(content[:64]) is None:
         raise ImageError(f"{name[:200]} is not a picture")
     return content
