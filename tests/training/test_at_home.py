@@ -21,8 +21,8 @@ from catalens.models.registry import shipped
 from catalens.tasks.attributes import build_schema_bank, group_probabilities
 from catalens.tasks.calibration import GroupCalibration
 from catalens.tasks.schema import load_schema
-from catalens.training.recipes.starter.at_home import Recipe, Trainer
-from catalens.training.recipes.starter.at_home_release import write_at_home
+from catalens.training.recipes.starter.at_home import Recipe, make_stage
+from catalens.training.recipes.starter.late_release import STAGES, write_late
 from catalens.training.recipes.starter.release import raised
 from tests.support.small_tables import write_small_tables
 
@@ -39,27 +39,39 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
-    Trainer(RECIPE, data, out, threads=1).run()
+    make_stage(RECIPE, data, out, threads=1).run()
     return out
 
 
 def test_clothes_at_home_are_learned_and_products_stay_what_they_were(trained: Path) -> None:
-    first, last = (json.loads(line) for line in (trained / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    first, last, *_ = (json.loads(line) for line in (trained / "log.jsonl").read_text(encoding="utf-8").splitlines())
     assert last["val"]["type"] >= first["val"]["type"]
     assert last["garment"] < 1.0 < 2.9  # the logarithm of the eighteen answers there are
     assert last["products"] < 0.5  # the weighted distance of one picture's old and new vectors
 
 
 def test_a_stopped_run_goes_on_where_it_was(trained: Path, data: Path) -> None:
-    trainer = Trainer(RECIPE, data, trained, threads=1)
+    trainer = make_stage(RECIPE, data, trained, threads=1)
     assert trainer.resume()
     assert trainer.step == 12
+
+
+def test_what_lies_between_is_measured_and_what_was_learned_stays(trained: Path, data: Path) -> None:
+    logged = [json.loads(line) for line in (trained / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["share"] for line in logged if "share" in line] == [0.2, 0.3, 0.4, 0.5, 0.6, 0.8]
+    trainer = make_stage(RECIPE, data, trained, threads=1)
+    trainer.resume()
+    weight = trainer.student.project.weight
+    learned, before = weight.detach().clone(), trainer.teacher.project.weight
+    with trainer.between(0.5) as student:
+        np.testing.assert_allclose(student.project.weight.detach(), (learned + before) / 2, atol=1e-6)
+    np.testing.assert_array_equal(weight.detach(), learned)
 
 
 def test_the_bundle_keeps_its_texts_and_reads_a_drawn_product_as_before(trained: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "starter"
     shutil.copytree(shipped("starter"), bundle)
-    write_at_home(trained, bundle, "test")
+    write_late(STAGES["at-home"], trained, bundle, "test")
     before, after = (load_bundle(each, runtime="onnxruntime", threads=1) for each in (shipped("starter"), bundle))
     assert after.name == "starter@test"
     picture = next(iter(draw_catalogue(1))).picture
@@ -71,7 +83,7 @@ def test_the_bundle_keeps_its_texts_and_reads_a_drawn_product_as_before(trained:
 
 def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint"):
-        write_at_home(tmp_path, shipped("starter"))
+        write_late(STAGES["at-home"], tmp_path, shipped("starter"))
 
 
 def test_a_type_that_is_often_wrong_at_home_needs_a_higher_probability() -> None:

@@ -1,4 +1,4 @@
-"""What the frozen lower half of the starter's image tower makes of every training picture, in several views.
+"""What the frozen layers of the starter's image tower make of every training picture, in several views.
 
 The views are computed once and kept beside the run; a stopped run goes on with the first that is missing.
 """
@@ -24,6 +24,8 @@ from catalens.training.towers import ImageTower
 from catalens.training.tracing import to_openvino
 
 Rng = np.random.Generator
+View = tuple[NDArray[np.float16], ...]
+"""What the frozen layers give of n pictures, an array for each of their outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,18 @@ class LowFeatures:
         """Put batches one after the other."""
         fine = torch.cat([each.fine for each in parts]).contiguous(memory_format=torch.channels_last)
         return LowFeatures(torch.cat([each.low for each in parts]), fine)
+
+
+class Trunk(nn.Module):
+    """Bytes (n, height, width, 3) to the normalised pooled layers that the last projection looks at."""
+
+    def __init__(self, tower: ImageTower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor]:
+        """Return (n, 1376)."""
+        return (self.tower.norm(self.tower.trunk(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0)),)
 
 
 class LowerHalf(nn.Module):
@@ -77,23 +91,23 @@ def onto(backgrounds: Sequence[bytes]) -> Callable[[Picture, Rng], Picture]:
     return view
 
 
-class LowerViews:
-    """Computes and keeps the views of sets of pictures."""
+class Views:
+    """Computes what frozen layers make of sets of pictures, and keeps it."""
 
-    def __init__(self, tower: ImageTower, folder: Path, threads: int) -> None:
+    def __init__(self, layers: nn.Module, folder: Path, threads: int) -> None:
         import openvino
 
         core = openvino.Core()
         core.set_property("CPU", {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"})
         height, width = STORED_HW
         example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-        self._run = core.compile_model(to_openvino(LowerHalf(tower), example), "CPU")
+        self._run = core.compile_model(to_openvino(layers, example), "CPU")
         self._folder = folder
 
     def get(
         self, name: str, number: int, pictures: Sequence[bytes], change: Callable[[Picture, Rng], Picture] = plain
-    ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-        """Return a view of a set, computed now if it is not there: pooled (n, 32) and maps (n, 64, 10, 8)."""
+    ) -> View:
+        """Return a view of a set, computed now if it is not there."""
         file = self._folder / f"{name}.{number}.npz"
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -102,16 +116,14 @@ class LowerViews:
             for some in batched(pictures, 32):
                 pixels = np.stack([fitted(change(opened(each), rng), pad=True) for each in some])
                 out: Any = self._run(pixels)
-                found.append([np.asarray(out[at]).astype(np.float16) for at in range(2)])
-            low, fine = (np.concatenate([each[at] for each in found]) for at in range(2))
-            write_atomically(file, lambda stream: np.savez(stream, low=low, fine=fine))
+                found.append([np.asarray(out[at]).astype(np.float16) for at in range(len(out))])
+            arrays = [np.concatenate(parts) for parts in zip(*found, strict=True)]
+            write_atomically(file, lambda stream: np.savez(stream, *arrays))
         stored = np.load(file)
-        return stored["low"], stored["fine"]
+        return tuple(stored[name] for name in stored.files)
 
 
-def taken(
-    views: Sequence[tuple[NDArray[np.float16], NDArray[np.float16]]], rows: NDArray[np.int64], which: NDArray[np.int64]
-) -> LowFeatures:
+def taken(views: Sequence[View], rows: NDArray[np.int64], which: NDArray[np.int64]) -> LowFeatures:
     """Return some rows of a set, each in the view that `which` names."""
     low, fine = (
         np.stack([views[view][at][row] for row, view in zip(rows, which, strict=True)]).astype(np.float32)
