@@ -56,6 +56,7 @@ def test_what_images_show_is_learned_beside_the_teacher_s_classes() -> None:
         [ALONE] * 40 + [PAIR] * 40 + [DOG] * 40,
         wild,
         [("hat", "clothes")] * 20 + [("apple", "fruit")] * 20,
+        wild[:0],
     )
     bank = build_bank(encoder, ["teapot", "apple"], templates=["{}"])
     words, vectors = learn_things(encoder, seen, bank, teacher)
@@ -75,18 +76,23 @@ def test_made_up_images_are_nearer_to_their_class() -> None:
 
 
 def test_facts_of_captions_become_classes() -> None:
-    encoder = WordEncoder("couch beach snow shelf", scale=12.0)
+    encoder = WordEncoder("couch beach snow shelf white", scale=12.0)
     photographs = np.repeat(encoder.pictures([{"couch": 1.0}, {"beach": 1.0}, {"snow": 1.0}]), 10, axis=0)
     captions = [text for text in (ALONE, PAIR, DOG) for _ in range(10)]
-    wild, schema = encoder.picture(shelf=1.0), load_schema("everyday")
-    sets = learn_fact_classes(photographs, captions, wild, schema, encoder.picture(shelf=0.5), scale=12.0)
+    wild, plain, schema = encoder.picture(shelf=1.0), encoder.picture(white=1.0), load_schema("everyday")
+    sets = learn_fact_classes(photographs, captions, wild, plain, schema, encoder.picture(shelf=0.5), scale=12.0)
     people = sets[PEOPLE]
     assert {"one", "two", "none"} <= {*people.named}
     places = {name: at for name, (at,) in people.named.items()}
     assert (photographs @ people.vectors.T).argmax(axis=1)[::10].tolist() == [places[n] for n in ("one", "two", "none")]
     assert (wild @ people.vectors.T).argmax() == places["none"]
     assert {"beach", "snow"} <= {*sets[SCENES].named}
-    assert {*sets[SURROUNDINGS].named} == {"outdoors", "indoors"}
+    surroundings = sets[SURROUNDINGS]
+    assert {*surroundings.named} == {"outdoors", "indoors"}
+    named = {at for (at,) in surroundings.named.values()}
+    assert (plain @ surroundings.vectors.T).argmax() not in named, "a plain background is neither"
+    assert (wild @ surroundings.vectors.T).argmax() == surroundings.named["indoors"][0]
+    assert [len(sets[name].vectors) - len(sets[name].named) for name in (SURROUNDINGS, SCENES, PEOPLE)] == [1, 0, 0]
 
 
 def test_the_shipped_everyday_bundle_has_every_set() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch", reason="torch is not installed: make test-models")
 
@@ -12,8 +16,22 @@ from catalens.tasks.prompts.evidence import Claim
 from catalens.tasks.schema import load_schema
 from catalens.training.caption_truth import CaptionTruth
 from catalens.training.label_truth import LabelTruth
-from catalens.training.prompt_terms import FEWEST, LEAST_SHARE, OTHER_SENSES, area, candidates, measure, threshold
+from catalens.training.pixels import png
+from catalens.training.prompt_images import DETAILS, Judged, details
+from catalens.training.prompt_terms import (
+    FEWEST,
+    LEAST_SHARE,
+    OTHER_SENSES,
+    Measured,
+    area,
+    candidates,
+    kept_off_details,
+    measure,
+    quiet_from,
+    threshold,
+)
 from catalens.training.prompt_truth import ProductTruth, Sayable, schema_terms, term_truth
+from tests.support.word_encoder import WordEncoder
 
 SAID = Sayable.of([["a dog and a student on a sandy beach , red kayak"]], ["dog", "moth", "kayak"])
 DOG = CaptionTruth(["a poodle jumps", "a white dog"])
@@ -101,6 +119,34 @@ def test_terms_that_do_not_rank_their_images_are_cut() -> None:
 
 def test_candidates_are_the_tables_and_names_of_things_in_their_usual_sense() -> None:
     everyday = {term for term, _ in candidates("everyday")}
-    assert {"golden hour light", "espresso", "dog", "snow"} <= everyday
+    assert {"golden hour light", "espresso", "dog", "snow", "person", "people"} <= everyday
     assert not {*OTHER_SENSES} & everyday
     assert ("navy blue", "flavor") in candidates("starter")
+
+
+def test_hardly_any_detail_gets_a_false_term() -> None:
+    encoder = WordEncoder("fur dog", scale=12.0)
+    claims = [Measured(Claim("dog", "flavor", 0.0), 50, 0.9, 0.1), Measured(Claim("fur", "flavor", 0.0), 50, 0.9, None)]
+    vectors = np.concatenate([encoder.pictures([{"fur": 1.0, "dog": at / 100}]) for at in range(100)])
+    truths = [CaptionTruth(["a cat on fur"])] * 100
+    images = Judged(vectors, np.full(100, DETAILS), truths, [b""] * 100, [""] * 100)
+    said = Sayable.of([["a cat on fur", "a dog"]], [])
+    dog, fur = kept_off_details(claims, encoder, images, said)
+    assert dog.least is not None
+    cosines = vectors @ encoder.encode_texts(["dog"])[0]
+    assert (cosines >= dog.least).sum() == 1
+    assert fur.least is None
+    enough = [replace(claims[0], least=0.99)]
+    assert [each.least for each in kept_off_details(enough, encoder, images, said)] == [0.99]
+    assert quiet_from(np.zeros(3, np.float32), np.array([1, 1, -1], np.int8)) < 0
+
+
+def test_details_are_parts_of_their_photographs() -> None:
+    left = np.zeros((40, 60, 3), np.uint8)
+    left[:, :, 1] = 200
+    [one, again], other = details([png(left), png(left)]), details([png(left)], seed=1)
+    pixels = np.asarray(Image.open(io.BytesIO(one)).convert("RGB"))
+    assert pixels.shape == (224, 224, 3)
+    assert (pixels == (0, 200, 0)).all()
+    assert [one, again] == details([png(left), png(left)])
+    assert len(other) == 1

@@ -15,6 +15,7 @@ from catalens.core.protocols import Encoder
 from catalens.core.types import Vectors
 from catalens.models.gate import Gate, load_gate
 from catalens.models.registry import shipped
+from catalens.models.second_look import is_doubtful, shows_goods
 
 Row = TypeVar("Row")
 
@@ -109,7 +110,8 @@ class EncoderRouter:
     """Sends product images to the product encoder and the others to the everyday encoder.
 
     The gate reads the product encoder's vectors, so every image passes through that encoder first; the everyday
-    encoder is loaded when the first image needs it.
+    encoder is loaded when the first image needs it. An image that may be a product, but of no kind that is likely,
+    passes through both.
     """
 
     def __init__(
@@ -126,11 +128,18 @@ class EncoderRouter:
             return RoutedImages([])
         vectors = _part(self.first, np.arange(len(images)), images).vectors
         sold = self._gate.products(vectors)
-        own, others = np.flatnonzero(sold), np.flatnonzero(~sold)
-        parts = [RoutedPart(self.first, own, vectors[own])] if len(own) else []
+        again = sold & is_doubtful(self.first, vectors)
+        parts = []
+        others = np.flatnonzero(~sold | again)
         if len(others):
-            everyday = self._load_everyday()
-            parts.append(_part(everyday, others, [images[int(at)] for at in others]))
+            seen = _part(self._load_everyday(), others, [images[int(at)] for at in others])
+            sold[others] = again[others] & shows_goods(seen.encoder, seen.vectors)
+            left = ~sold[others]
+            if left.any():
+                parts.append(RoutedPart(seen.encoder, others[left], seen.vectors[left]))
+        own = np.flatnonzero(sold)
+        if len(own):
+            parts.insert(0, RoutedPart(self.first, own, vectors[own]))
         return RoutedImages(parts)
 
 

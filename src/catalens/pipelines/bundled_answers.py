@@ -13,7 +13,6 @@ from catalens.pipelines.session import Session
 from catalens.tasks.answers import AnswerChooser, ClosedAnswer, choose
 from catalens.tasks.captions import clean_answer
 from catalens.tasks.known_answers import checked_answer, checked_product_answer
-from catalens.tasks.question_kinds import asks_what_it_is
 
 
 class BundledAnswers:
@@ -57,8 +56,9 @@ class BundledAnswers:
     ) -> list[list[str]]:
         """Answer questions about each image.
 
-        Of everyday pictures, what the encoder recognises is answered first; what a thing is, is never guessed. A reader
-        that was fine-tuned has learned what its questions mean, and answers all of them.
+        Of everyday pictures, what the encoder recognises is answered first; what a thing is, and of products whatever
+        the reader was not taught, is never guessed. A reader that was fine-tuned has learned what its questions mean,
+        and answers all of them.
         """
 
         def rows(part: ReaderPart) -> list[list[str]]:
@@ -70,10 +70,9 @@ class BundledAnswers:
 
     def _checked(self, part: ReaderPart, questions: Sequence[str], written: list[list[str]]) -> list[list[str]]:
         name = part.reader.name.partition("@")[0]
-        is_product = name == PRODUCT and any(map(asks_what_it_is, questions))
-        if name != EVERYDAY and not is_product:
+        if name not in (EVERYDAY, PRODUCT):
             return written
-        check = checked_product_answer if is_product else checked_answer
+        check = checked_product_answer if name == PRODUCT else checked_answer
         checked: list[list[str]] = []
         for attributes, answers in zip(self._known.read(part), written, strict=True):
             checked.append([check(*pair, attributes) for pair in zip(questions, answers, strict=True)])

@@ -43,6 +43,9 @@ _PEOPLE = frozenset({"people", "persons", "person"})
 _SEVERAL = frozenset({"two", "many"})
 _DRAWN = frozenset({"drawing", "document or screenshot"})
 """Subjects that say what a picture is: whatever else is said of it is only drawn or written there."""
+_UNTAUGHT = frozenset({"presence", "inside", "place", "count", "action"})
+"""Kinds of questions that a small reader of products was never asked: it would answer "is there a person?" with a
+material."""
 _NOT_GUESSED = frozenset({"thing", "other"})
 """Kinds of questions that a small everyday reader cannot answer: it was trained on people, places and actions."""
 
@@ -115,14 +118,18 @@ def checked_answer(question: str, written: str, attributes: Attributes) -> str:
 
 
 def checked_product_answer(question: str, written: str, attributes: Attributes) -> str:
-    """Return the type of a product where it is asked for, and otherwise what a small reader of products wrote.
+    """Return what is known where a small reader of products would guess, and otherwise what it wrote.
 
-    The reader names a product in every picture; the type is known only where it reached its threshold.
+    The reader names a product in every picture; the type is known only where it reached its threshold. Whether
+    something is there, how many, where and what is done, it was not taught to say.
 
     >>> checked_product_answer("What is it?", "caps", {}), checked_product_answer("What fit is it?", "slim", {})
     ('unknown', 'slim')
+    >>> checked_product_answer("Is there a person?", "round neck", {})
+    'unknown'
     """
-    return answer_from_attributes(question, attributes).value if asks_what_it_is(question) else written
+    is_guessed = asks_what_it_is(question) or parse_question(question).kind in _UNTAUGHT
+    return answer_from_attributes(question, attributes).value if is_guessed else written
 
 
 def checked_caption(written: str, attributes: Attributes, unknown: str) -> str:

@@ -25,6 +25,7 @@ from catalens.models.facts import read_facts
 from catalens.models.gate import load_gate
 from catalens.models.registry import CALIBRATION, load_encoder, shipped
 from catalens.models.routing import EVERYDAY, PRODUCT
+from catalens.models.second_look import are_products
 from catalens.tasks.assessment import Counts, Truth, assess
 from catalens.tasks.attributes import SchemaBank, build_schema_bank, group_probabilities
 from catalens.tasks.calibration import Calibration, save_calibration
@@ -141,14 +142,15 @@ def join(collections: Sequence[Labelled], schema: Schema) -> tuple[Vectors, dict
 def read_collections(encoder: Encoder, data: Path, bank: SchemaBank) -> list[Labelled]:
     """Encode the validation pictures of every collection, and read what is true of them.
 
-    Pictures that the gate takes for products are left out: nobody gets this encoder's tags for them.
+    Pictures that are read as products are left out: nobody gets this encoder's tags for them.
     """
     product = load_encoder(PRODUCT)
     gate = load_gate(shipped(PRODUCT), product.dim)
     collections = []
     for table in read_tables(data, "val"):
-        own = np.flatnonzero(~gate.products(encode_pictures(product, table.pictures)))
         vectors = encode_pictures(encoder, table.pictures)
+        sold = are_products(gate, product, encoder, encode_pictures(product, table.pictures), vectors)
+        own = np.flatnonzero(~sold)
         is_photographs = table.file == EVERYDAY
         if is_photographs:
             captions, places = read_captions(data, "val"), seen_places(EVERYDAY, read_ids(data, "val"))

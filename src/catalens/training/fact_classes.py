@@ -1,7 +1,8 @@
 """Learns the classes of what captions agree on: indoors or outdoors, where, how many people, and what they do.
 
 Text vectors tell these apart badly, because captions rarely say "indoors"; images of training rows do it well. Of rooms
-with people captions agree seldom, so likely ones are learned from too.
+with people captions agree seldom, so likely ones are learned from too. What stands before a plain background is neither
+indoors nor outdoors: a shop's images are one more class, without a name.
 """
 
 from __future__ import annotations
@@ -29,26 +30,31 @@ class FactSet:
         kind: of fact.
         wild: what shelves and clothes show of it.
         likely: returns the answer that captions without such a fact make likely, or ""; None guesses none.
+        has_none: whether images before a plain background show none of it.
     """
 
     group: str
     kind: str
     wild: str = ""
     likely: Callable[[Sequence[str]], str] | None = None
+    has_none: bool = False
 
 
 FACT_SETS: Mapping[str, FactSet] = {
-    SURROUNDINGS: FactSet("place", "inside", "indoors", likely_place),
+    SURROUNDINGS: FactSet("place", "inside", "indoors", likely_place, has_none=True),
     SCENES: FactSet("scene", "place"),
     PEOPLE: FactSet("people", "people", "none"),
     ACTIONS: FactSet("doing", "doing"),
 }
+_TIMES = 3
+"""How often an image before a plain background counts, which are few beside photographs and shelves."""
 
 
 def learn_fact_classes(
     photographs: Vectors,
     captions: Sequence[Sequence[str]],
     wild: Vectors,
+    plain: Vectors,
     schema: Schema,
     unknown: Vectors,
     *,
@@ -60,6 +66,7 @@ def learn_fact_classes(
         photographs: (n, dim), with captions.
         captions: of each photograph.
         wild: (k, dim), groceries on shelves and clothes at home: indoors, without people, and nobody does anything.
+        plain: (p, dim), products before a plain background.
         schema: the everyday one, whose labels the classes are.
         unknown: (0 or 1, dim), the vector of "none of these".
         scale: of the cosines.
@@ -73,12 +80,14 @@ def learn_fact_classes(
             said = [one or each.likely(texts) for one, texts in zip(said, captions, strict=True)]
         names = [label for label in labels if label in said]
         known = np.flatnonzero([answer in names for answer in said])
-        rows = np.concatenate([photographs[known], wild])
-        truth = np.zeros((len(rows), len(names)), dtype=np.bool_)
+        shown = np.repeat(plain, _TIMES if each.has_none else 0, axis=0)
+        rows = np.concatenate([photographs[known], wild, shown])
+        truth = np.zeros((len(rows), len(names) + each.has_none), dtype=np.bool_)
         truth[np.arange(len(known)), [names.index(str(said[at])) for at in known]] = True
         if each.wild:
-            truth[len(known) :, names.index(each.wild)] = True
-        start = unit_rows(np.stack([rows[truth[:, at]].mean(axis=0) for at in range(len(names))]))
+            truth[len(known) : len(known) + len(wild), names.index(each.wild)] = True
+        truth[len(known) + len(wild) :, len(names) :] = True
+        start = unit_rows(np.stack([rows[column].mean(axis=0) for column in truth.T]))
         rivals = unknown if not each.wild else unknown[:0]
         vectors = fit(Examples(rows, truth), start, unknown=rivals, scale=scale, decay=0.0)
         sets[name] = Classes(vectors, {label: (at,) for at, label in enumerate(names)})

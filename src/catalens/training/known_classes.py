@@ -9,6 +9,8 @@ sets. Of the starter: a shop's types.
 from __future__ import annotations
 
 import argparse
+import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,7 @@ from catalens.training.caption_truth import MANY_PEOPLE, PEOPLE_SAID, words_of
 from catalens.training.captions import read_captions
 from catalens.training.closed_answers import plain_label
 from catalens.training.fact_classes import learn_fact_classes
+from catalens.training.fashion import read_products
 from catalens.training.finetune.label_vectors import Examples, fit
 from catalens.training.kinds import ALIASES, Class, read_classes
 from catalens.training.pixels import read_photographs
@@ -63,6 +66,8 @@ _NOT_SAID = {
 _ALSO_SAID = {"web site": DOCUMENT, "menu": DOCUMENT, "crossword puzzle": DOCUMENT}
 _MADE_UP, _STEP = 3, 0.3
 """Vectors that are made up for each class, and how far they are from images without it."""
+_PLAIN, _OF_A_TYPE = 1200, 40
+"""Products before a plain background, and how many of one type."""
 _SURE = 2
 """Captions that must name a person; where just one does, nothing is learned."""
 
@@ -76,12 +81,14 @@ class TrainingImages:
         captions: of each photograph.
         wild: (k, dim), groceries and clothes at home.
         shown: the class of each of them.
+        plain: (p, dim), products before a plain background, of many types.
     """
 
     photographs: Vectors
     captions: Sequence[Sequence[str]]
     wild: Vectors
     shown: Sequence[Words]
+    plain: Vectors
 
 
 def class_vectors(encoder: Encoder, names: Sequence[Sequence[str]]) -> Vectors:
@@ -123,7 +130,13 @@ def everyday_classes(encoder: Encoder, data: Path) -> ClassSets:
             named[word] = (*named.get(word, ()), at)
     unknown = bank.unknown.astype(np.float32)
     facts = learn_fact_classes(
-        seen.photographs, seen.captions, seen.wild, load_schema(EVERYDAY), unknown, scale=encoder.logit_scale
+        seen.photographs,
+        seen.captions,
+        seen.wild,
+        seen.plain,
+        load_schema(EVERYDAY),
+        unknown,
+        scale=encoder.logit_scale,
     )
     rivals = np.concatenate([vectors, learned, bank.vectors, bank.unknown]).astype(np.float32)
     photographs = np.concatenate([seen.photographs, seen.wild])
@@ -142,11 +155,26 @@ def sold_classes(encoder: Encoder) -> ClassSets:
 
 
 def encode_training_images(encoder: Encoder, data: Path) -> TrainingImages:
-    """Encode the training rows of photographs, groceries and clothes at home."""
+    """Encode the training rows of photographs, groceries and clothes at home, and some products."""
     rows = [row for table in ("grocery", "clothing") for row in read_wild(data, table, "train")]
     photographs = encode_pictures(encoder, read_photographs(data, "train"))
     wild = encode_pictures(encoder, [row.picture for row in rows])
-    return TrainingImages(photographs, read_captions(data, "train"), wild, [class_shown(row) for row in rows])
+    plain = encode_pictures(encoder, plain_pictures(data))
+    return TrainingImages(photographs, read_captions(data, "train"), wild, [class_shown(row) for row in rows], plain)
+
+
+def plain_pictures(data: Path, *, seed: int = 5) -> list[bytes]:
+    """Return training images of products, of each type at most so many that there are many types."""
+    rows = list(read_products(data / "fashion", "train"))
+    random.Random(seed).shuffle(rows)
+    taken: Counter[str] = Counter()
+    found = []
+    for row in rows:
+        kind = row.labels.get("type", "")
+        if taken[kind] < _OF_A_TYPE:
+            taken[kind] += 1
+            found.append(row.picture)
+    return found[:_PLAIN]
 
 
 def learn_things(

@@ -1,7 +1,7 @@
 """The two bundled readers behind one name: each image is read by the one that knows its domain.
 
 The product reader encodes first; images that its gate takes for products stay with it, the others go to the everyday
-reader.
+reader. Where no kind of product is likely, the everyday reader's encoder decides (`catalens.models.second_look`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from catalens.core.types import GREEDY, Decoding, Scores, Turn
 from catalens.models.gate import Gate
 from catalens.models.readers.bundled import BundleImages, BundleReader, ReaderPart
 from catalens.models.readers.checks import FOREIGN
+from catalens.models.second_look import is_doubtful, shows_goods
 
 Row = TypeVar("Row")
 
@@ -49,7 +50,7 @@ class AutoReader:
         self.input_size_wh = (width, height)
 
     def encode_images(self, images: Sequence[Image]) -> RoutedBundleImages:
-        """Run the product tower over n RGB images, and the everyday tower over those that show no product.
+        """Run the product tower over n RGB images, and the everyday tower over those that may show no product.
 
         Raises:
             InputError: an image is not RGB.
@@ -57,8 +58,11 @@ class AutoReader:
         """
         encoded = self.product.encode_images(images)
         is_product = self.gate.products(encoded.vectors)
-        others = [image for image, product in zip(images, is_product, strict=True) if not product]
-        everyday = self.everyday.encode_images(others)
+        again = is_product & is_doubtful(self.product.encoder, encoded.vectors)
+        others = np.flatnonzero(~is_product | again)
+        everyday = self.everyday.encode_images([images[int(at)] for at in others])
+        is_product[others] = again[others] & shows_goods(self.everyday.encoder, everyday.vectors)
+        everyday = everyday.take(np.flatnonzero(~is_product[others]))
         return RoutedBundleImages(is_product, encoded.take(np.flatnonzero(is_product)), everyday)
 
     def parts(self, encoded: EncodedImages) -> list[ReaderPart]:

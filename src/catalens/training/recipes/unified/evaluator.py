@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from catalens.core.images import read_image
 from catalens.core.protocols import Encoder
@@ -16,6 +17,7 @@ from catalens.core.vectors import batched
 from catalens.models.gate import load_gate
 from catalens.models.registry import CALIBRATION, shipped, shipped_calibration
 from catalens.models.routing import PRODUCT
+from catalens.models.second_look import are_products
 from catalens.tasks.attributes import Attributes, SchemaBank, build_schema_bank, read_attributes
 from catalens.tasks.calibration import Calibration, load_calibration
 from catalens.tasks.schema import UNKNOWN, load_schema
@@ -222,7 +224,6 @@ class Evaluator:
         """How many pictures of each table the gate sends to the encoder for products, where there are two encoders."""
         if self.product is self.everyday:
             return []
-        gate = load_gate(shipped(PRODUCT), self.product.dim)
         tables = {
             "products": (f"fashion-{self.split}", lambda: self._sold(self.split)),
             "clothes at home": ("clothing-val", lambda: self._wild("clothing")),
@@ -232,9 +233,17 @@ class Evaluator:
         }
         out = []
         for table, (name, read) in tables.items():
-            sent = gate.products(self.images(self.product, name, read))
+            sent = self.are_products(name, read)
             out.append(Figure(table, "sent to the encoder for products", float(sent.mean()), None, len(sent)))
         return out
+
+    def are_products(self, table: str, read: Callable[[], Sequence[bytes]], *, again: bool = True) -> NDArray[np.bool_]:
+        """Return (n,) which pictures of a table a command reads as products; by the gate alone unless `again`."""
+        gate = load_gate(shipped(PRODUCT), self.product.dim)
+        product = self.images(self.product, table, read)
+        if not again:
+            return gate.products(product)
+        return are_products(gate, self.product, self.everyday, product, self.images(self.everyday, table, read))
 
     def _sold(self, split: str) -> list[bytes]:
         return [row.picture for row in read_products(self.data / "fashion", split)]

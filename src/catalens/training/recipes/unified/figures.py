@@ -16,7 +16,7 @@ KEPT = Path(__file__).with_name("figures.json")
 """Figures of the bundles as they were released."""
 QUOTED = {
     "starter": ("products", "clothes at home"),
-    "everyday": ("photographs", "objects", "groceries", "everywhere", "scientific pictures"),
+    "everyday": ("photographs", "objects", "groceries", "everywhere", "scientific pictures", "details"),
 }
 """Bundle → the tables whose figures its card quotes."""
 _WORDS = (

@@ -7,9 +7,6 @@ from functools import cache
 
 import numpy as np
 
-from catalens.models.gate import load_gate
-from catalens.models.registry import shipped
-from catalens.models.routing import PRODUCT
 from catalens.tasks.attributes import Attribute
 from catalens.training.pixels import read_photographs
 from catalens.training.recipes.unified.evaluator import Evaluator
@@ -28,11 +25,13 @@ def scientific_figures(evaluator: Evaluator) -> list[Figure]:
     def made() -> list[Example]:
         return observe("val", read_photographs(evaluator.data, "val"), each=EACH)
 
+    def pictures() -> list[bytes]:
+        return [each.picture for each in made()]
+
     product, everyday = (
-        evaluator.images(encoder, "scientific-judged", lambda: [each.picture for each in made()])
-        for encoder in (evaluator.product, evaluator.everyday)
+        evaluator.images(encoder, "scientific-judged", pictures) for encoder in (evaluator.product, evaluator.everyday)
     )
-    sold = load_gate(shipped(PRODUCT), evaluator.product.dim).products(product)
+    sold = evaluator.are_products("scientific-judged", pictures)
     types = evaluator.read("fashion", evaluator.product, product)
     subjects = evaluator.read("everyday", evaluator.everyday, everyday)
     return figures_of(

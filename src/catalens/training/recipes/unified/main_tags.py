@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from catalens.models.gate import load_gate
-from catalens.models.registry import shipped
-from catalens.models.routing import PRODUCT
 from catalens.tasks.attributes import Attribute
 from catalens.tasks.schema import load_schema
 from catalens.training.caption_truth import Truth, holds
@@ -44,7 +41,7 @@ def main_tags(evaluator: Evaluator, table: LabelledTable) -> list[Attribute]:
     )
     types = evaluator.read("fashion", evaluator.product, product)
     subjects = evaluator.read("everyday", evaluator.everyday, everyday)
-    sold = load_gate(shipped(PRODUCT), evaluator.product.dim).products(product)
+    sold = evaluator.are_products(name, lambda: table.pictures)
     return [a["type"] if is_sold else b["subject"] for is_sold, a, b in zip(sold, types, subjects, strict=True)]
 
 

@@ -10,7 +10,7 @@ from catalens.core.protocols import Encoder
 from catalens.models.registry import bundled_prompt_terms
 from catalens.models.routing import EVERYDAY, PRODUCT
 from catalens.tasks.interrogation import Plan, Vocabulary, build_vocabulary, interrogate, load_evidence
-from catalens.training.prompt_images import COMPLETE, Judged, judged_images, sayable
+from catalens.training.prompt_images import COMPLETE, DETAILS, Judged, detail_images, judged_images, sayable
 from catalens.training.prompt_truth import term_truth
 from catalens.training.recipes.unified.evaluator import Evaluator
 from catalens.training.recipes.unified.figures import Figure
@@ -33,7 +33,19 @@ def prompt_figures(evaluator: Evaluator, mistakes: Mistakes) -> list[Figure]:
             wrong = ", ".join(term for term, is_true in zip(terms, right, strict=True) if is_true is False)
             if wrong:
                 mistakes.add(f"prompts: {table}", [Mistake(images.pictures[at], wrong, images.told[at])])
-    return [figure for table, rows in said.items() for figure in term_figures(table, rows)]
+    out = [figure for table, rows in said.items() for figure in term_figures(table, rows)]
+    return [*out, detail_figure(evaluator)]
+
+
+def detail_figure(evaluator: Evaluator) -> Figure:
+    """Return the share of enlarged details that get a term which nobody says of the whole photograph."""
+    images, known = detail_images(evaluator), sayable(evaluator.data)
+    terms = said_terms(evaluator.everyday, bundled_vocabulary(evaluator.everyday), images)
+    wrong = [
+        any(term_truth(term, truth, known) is False for term in some)
+        for some, truth in zip(terms, images.truths, strict=True)
+    ]
+    return Figure(DETAILS, "prompts: with a false term", float(np.mean(wrong)), None, len(wrong))
 
 
 def bundled_vocabulary(encoder: Encoder) -> Vocabulary:

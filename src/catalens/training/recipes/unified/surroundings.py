@@ -7,9 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from catalens.models.gate import load_gate
-from catalens.models.registry import shipped
-from catalens.models.routing import EVERYDAY, PRODUCT
+from catalens.models.routing import EVERYDAY
 from catalens.tasks.schema import load_schema
 from catalens.training.captions import read_captions, read_ids
 from catalens.training.everyday_calibration import photograph_truth
@@ -37,13 +35,10 @@ def place_figures(evaluator: Evaluator) -> list[Figure]:
         ),
         "objects": ("objects", seen_places("objects", [row.id for row in objects]), [row.picture for row in objects]),
     }
-    gate, out = load_gate(shipped(PRODUCT), evaluator.product.dim), []
+    out = []
     for table, (name, places, pictures) in shown.items():
-        sold, vectors = (
-            evaluator.images(encoder, name, partial(list, pictures))
-            for encoder in (evaluator.product, evaluator.everyday)
-        )
-        own = np.flatnonzero(~gate.products(sold))
+        vectors = evaluator.images(evaluator.everyday, name, partial(list, pictures))
+        own = np.flatnonzero(~evaluator.are_products(name, partial(list, pictures)))
         read = evaluator.read(EVERYDAY, evaluator.everyday, vectors[own])
         out += wrong_places(table, [places[at] for at in own], [each["place"].value for each in read])
     return out
