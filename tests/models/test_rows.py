@@ -11,9 +11,11 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from catalens.core.errors import ModelError
 from catalens.models import rows
+from catalens.models.registry import load_encoder
 from catalens.models.rows import load_in_rows
 from catalens.models.runtime import RUNTIMES, Arrays, Graph, Runtime, load_graph
 from tests.support.tiny import HEIGHT, WIDTH, image_graph, image_rows
@@ -61,7 +63,33 @@ def test_only_a_batch_that_keeps_every_thread_busy_is_taken_apart(file: Path) ->
     graph.run({"pixels": pictures(3)})
     assert (loaded.whole, loaded.single) == ([3], [])
     graph.run({"pixels": pictures(5)})
-    assert (loaded.whole, loaded.single) == ([3], [1] * 5)
+    # One row is computed both ways first, to see whether they agree.
+    assert (loaded.whole, loaded.single) == ([3, 1], [1] * 6)
+    graph.run({"pixels": pictures(4)})
+    assert (loaded.whole, loaded.single) == ([3, 1], [1] * 10)
+
+
+def test_rows_that_come_out_differently_are_computed_in_one_piece(file: Path) -> None:
+    def load(runtime: Runtime, *, exact: bool, one_thread_each: bool = False) -> Graph:
+        graph = load_graph(file, runtime, threads=2, exact=exact, one_thread_each=one_thread_each)
+
+        def compute(arrays: Arrays, outputs: Sequence[str]) -> list[NDArray[Any]]:
+            return [each * (-1 if one_thread_each else 1) for each in graph.compute(arrays, outputs)]
+
+        return Graph(graph.file, graph.inputs, graph.outputs, compute)
+
+    graph = load_in_rows(load, file, "onnxruntime", threads=2, exact=True)
+    for n in (4, 9):
+        assert np.allclose(graph.run({"pixels": pictures(n)})["vectors"], image_rows(pictures(n)), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["starter", "everyday"])
+def test_the_shipped_encoders_do_not_depend_on_the_size_of_the_batch(name: str) -> None:
+    chance = np.random.default_rng(0)
+    images = [Image.fromarray(chance.integers(0, 256, (60, 60, 3), dtype=np.uint8)) for _ in range(16)]
+    encoder = load_encoder(name)
+    alone = np.concatenate([encoder.encode_images([image]) for image in images])
+    assert ((alone * encoder.encode_images(images)).sum(axis=1) > 0.999).all()
 
 
 def test_a_graph_that_is_large_or_has_one_thread_is_left_as_it_is(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
