@@ -76,9 +76,8 @@ def load_fastest(
         InputError: the runtime is unknown.
         ModelError: the file is damaged, or not an ONNX graph.
     """
-    load = partial(load_graph, file, threads=threads, cache=cache)
-    if rows:
-        load = partial(load_in_rows, load, file, threads=threads)
+    one = partial(load_graph, file, cache=cache)
+    load = partial(load_in_rows, one, file, threads=threads) if rows else partial(one, threads=threads)
     installed = [name for name in RUNTIMES if find_spec(name)]
     if runtime != "auto" or len(installed) == 1 or cache is None:
         return load(choose_runtime(runtime), exact=exact)

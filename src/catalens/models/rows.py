@@ -6,6 +6,7 @@ above all where another process has a core (docs/decisions/283-shared-pixels.md)
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,19 +21,16 @@ from catalens.models.onnx_file import read_onnx
 from catalens.models.processor import usable_cores
 from catalens.models.runtime import Arrays, Graph, Runtime
 
-MAX_BYTES = 32 << 20
-"""Size of an ONNX file up to which its graph is small; it is loaded twice."""
+MAX_BYTES, MAX_THREADS = 32 << 20, 8
+"""Size of an ONNX file up to which its graph is small, and threads up to which each has a copy of it."""
 ROWS_PER_THREAD = 2
 """Rows for each thread from which on they are computed side by side: with fewer, threads would be idle in the end."""
-
-_TOLERANCE = 0.05
-"""Distance of two results that are the same, as a share of their length: 8 bits and bfloat16 differ by less."""
 
 
 class Load(Protocol):
     """`load_graph` of one file."""
 
-    def __call__(self, runtime: Runtime, *, exact: bool, one_thread_each: bool = False) -> Graph:
+    def __call__(self, runtime: Runtime, *, threads: int, exact: bool) -> Graph:
         """Load the graph."""
 
 
@@ -49,36 +47,27 @@ def load_in_rows(load: Load, file: Path, runtime: Runtime, *, threads: int | Non
     Raises:
         ModelError: the file is damaged, or not an ONNX graph.
     """
-    whole, count = load(runtime, exact=exact), threads or usable_cores()
-    if count == 1 or file.stat().st_size > MAX_BYTES or read_onnx(file).external:
+    count = threads or usable_cores()
+    whole = load(runtime, threads=count, exact=exact)
+    if not 1 < count <= MAX_THREADS or file.stat().st_size > MAX_BYTES or read_onnx(file).external:
         return whole
-    single = Once(lambda: load(runtime, exact=exact, one_thread_each=True))
     pool = Once(lambda: ThreadPoolExecutor(count, thread_name_prefix="rows"))
-
-    # OpenVINO computes the everyday encoder's graph wrongly in several streams, and says nothing.
-    agrees: list[bool] = []
+    # Each thread has a graph of its own: OpenVINO's streams, which would share one, mix up the weights of some graphs
+    # without an error.
+    own, loading = threading.local(), threading.Lock()
 
     def compute(arrays: Arrays, outputs: Sequence[str]) -> list[NDArray[Any]]:
         rows = len(next(iter(arrays.values())))
         if rows < count * ROWS_PER_THREAD:
             return whole.compute(arrays, outputs)
-        graph = single()
-        if not agrees:
-            first = {name: each[:1] for name, each in arrays.items()}
-            pairs = zip(whole.compute(first, outputs), graph.compute(first, outputs), strict=True)
-            agrees.append(all(_agree(*pair) for pair in pairs))
-        if not agrees[0]:
-            return whole.compute(arrays, outputs)
 
         def row(at: int) -> list[NDArray[Any]]:
+            if not hasattr(own, "graph"):
+                with loading:
+                    own.graph = load(runtime, threads=1, exact=exact)
+            graph: Graph = own.graph
             return graph.compute({name: each[at : at + 1] for name, each in arrays.items()}, outputs)
 
         return [np.concatenate(each) for each in zip(*pool().map(row, range(rows)), strict=True)]
 
     return replace(whole, compute=compute)
-
-
-def _agree(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Return whether two results are the same but for rounding."""
-    a, b = (np.asarray(each, dtype=np.float64).ravel() for each in (one, other))
-    return a.shape == b.shape and float(np.linalg.norm(a - b)) <= _TOLERANCE * float(np.linalg.norm(a))

@@ -105,13 +105,7 @@ def choose_runtime(asked: str = "auto") -> Runtime:
 
 
 def load_graph(
-    file: Path,
-    runtime: Runtime,
-    *,
-    threads: int | None = None,
-    exact: bool = False,
-    cache: Path | None = None,
-    one_thread_each: bool = False,
+    file: Path, runtime: Runtime, *, threads: int | None = None, exact: bool = False, cache: Path | None = None
 ) -> Graph:
     """Load an ONNX file.
 
@@ -122,7 +116,6 @@ def load_graph(
         exact: compute in float32; otherwise OpenVINO takes the fastest type the processor has, such as bfloat16, and
             bytes where weights are bytes.
         cache: the folder for things that can be made again, where OpenVINO's compiled graph is kept; None keeps none.
-        one_thread_each: use one thread for each run, so that as many callers as there are threads run it at a time.
 
     Raises:
         ModelError: the file is damaged, or not an ONNX graph.
@@ -130,8 +123,8 @@ def load_graph(
     count = threads or usable_cores()
     try:
         if runtime == "openvino":
-            return _openvino(file, count, exact=exact, cache=cache, one_thread_each=one_thread_each)
-        return _onnxruntime(file, 1 if one_thread_each else count)
+            return _openvino(file, count, exact=exact, cache=cache)
+        return _onnxruntime(file, count)
     except Exception as error:
         raise ModelError(f"{file} cannot be loaded as an ONNX graph: {_reason(error)}") from error
 
@@ -193,12 +186,12 @@ def _import_openvino() -> ModuleType:
     return import_module("openvino")
 
 
-def _openvino(file: Path, threads: int, *, exact: bool, cache: Path | None, one_thread_each: bool) -> Graph:
+def _openvino(file: Path, threads: int, *, exact: bool, cache: Path | None) -> Graph:
     openvino = _import_openvino()
     core = openvino.Core()
     settings: dict[str, Any] = {
         "INFERENCE_NUM_THREADS": threads,
-        **({"NUM_STREAMS": threads} if one_thread_each else {"PERFORMANCE_HINT": "LATENCY"}),
+        "PERFORMANCE_HINT": "LATENCY",
         # Pinned threads are a tenth faster alone, but every process begins at the first core: two of one thread each
         # would share it and leave the second idle (docs/decisions/112-ray.md).
         "ENABLE_CPU_PINNING": threads >= usable_cores(),

@@ -329,7 +329,7 @@ class _Run:
             return new
         try:
             content = torch.load(file, weights_only=True, map_location="cpu")
-            if content["of"] != self._mark:
+            if content.get("of") != self._mark:
                 raise ModelError(
                     f"the checkpoint {file} is of other rows, or of another model, adapter, batch size or seed; name "
                     "another folder to write, or delete the checkpoint to start anew"
