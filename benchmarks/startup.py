@@ -1,22 +1,32 @@
 """What a person waits for and what the machine gives: time and most memory of whole commands in fresh processes.
 
-Imports nothing heavy: a process that is started from a large one would seem as large.
+A bare interpreter starts each command and waits for it: what `wait4` says was held is at least what the process that
+starts another one holds.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.plan import Figures, Plan
 from benchmarks.timing import in_fresh_process, in_mb
 
+_STARTER = """
+import json, os, subprocess, sys, time
+started_s = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+taken_s = time.perf_counter() - started_s
+cpu_s = usage.ru_utime + usage.ru_stime
+print(json.dumps([os.waitstatus_to_exitcode(status), taken_s, cpu_s, usage.ru_maxrss]))
+"""
 BASE = "python -c 'import onnxruntime'"
 """What short commands are compared with: the least that a command with a model can take."""
 
@@ -68,16 +78,9 @@ def _in_turns(commands: dict[str, list[str]], rounds: int, environment: dict[str
 
 def _run(arguments: Sequence[str], environment: dict[str, str]) -> Figures:
     """Run Python with some arguments and give its time, its processor time and its peak memory."""
-    with tempfile.TemporaryFile() as messages:
-        started_s = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=messages, env=environment
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        taken_s = time.perf_counter() - started_s
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            messages.seek(0)
-            raise RuntimeError(f"python {' '.join(arguments)} failed: {messages.read().decode(errors='replace')}")
-    cpu_s = usage.ru_utime + usage.ru_stime
-    return {"ms": taken_s * 1e3, "cpu_ms": cpu_s * 1e3, "peak_mb": in_mb(usage.ru_maxrss)}
+    starter = [sys.executable, "-I", "-S", "-c", _STARTER]
+    ran = subprocess.run([*starter, sys.executable, *arguments], capture_output=True, env=environment, check=True)
+    code, taken_s, cpu_s, max_rss = json.loads(ran.stdout)
+    if code:
+        raise RuntimeError(f"python {' '.join(arguments)} failed: {ran.stderr.decode(errors='replace')}")
+    return {"ms": taken_s * 1e3, "cpu_ms": cpu_s * 1e3, "peak_mb": in_mb(max_rss)}

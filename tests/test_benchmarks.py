@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
 import platform
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import images, labels, peers
+from benchmarks import images, labels, peers, startup
 from benchmarks.__main__ import main, rounded, show
 from benchmarks.machine import machine_facts
 from benchmarks.plan import QUICK
@@ -119,3 +121,12 @@ def test_an_unknown_subject_is_refused_with_the_known_ones(capsys: pytest.Captur
     with pytest.raises(SystemExit):
         main(["--only", "images,nonsense"])
     assert "'nonsense'; there are: startup, images" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere a process starts with nothing held")
+def test_a_command_does_not_seem_as_large_as_what_measures_it() -> None:
+    held = bytearray(200_000_000)
+    held[::4096] = b"x" * len(held[::4096])
+    assert 1 < startup._run(["-c", "pass"], dict(os.environ))["peak_mb"] < 100
+    with pytest.raises(RuntimeError, match="failed: no such thing"):
+        startup._run(["-c", "raise SystemExit('no such thing')"], dict(os.environ))

@@ -75,3 +75,33 @@ def test_without_proc_the_peak_is_what_getrusage_says(monkeypatch: pytest.Monkey
     pytest.importorskip("resource", reason="Windows does not say what a process has held")
     monkeypatch.setattr(memory, "STATUS", tmp_path / "status")
     assert (peak_bytes() or 0) > 1_000_000
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux is asked to forget pages")
+def test_pages_of_a_file_are_forgotten_and_read_again(tmp_path: Path) -> None:
+    """Neither the file's bytes nor the peak are lost, and memory that is no file's stays as it was."""
+    code = """
+import mmap, re, sys
+from pathlib import Path
+from catalens.core.memory import drop_mapped_pages, peak_bytes
+import ctypes
+def held(): return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+with open(sys.argv[1], "rb") as file:
+    mapped = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+own = mmap.mmap(-1, 1 << 20)
+own[:5] = b"mine!"
+before = held()
+assert sum(mapped[at] for at in range(0, len(mapped), 4096)) == 70_000
+read = held()
+for each in (mapped, own):
+    drop_mapped_pages(ctypes.addressof(ctypes.c_char.from_buffer(each)), len(each))
+print(read - before, held() - before, peak_bytes() - read, mapped[8192], own[:5].decode())
+"""
+    file = tmp_path / "file"
+    file.write_bytes(b"\x07" * 40_960_000)
+    ran = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
+    read, kept, above, byte, own = ran.stdout.split()
+    assert int(read) > 35_000_000
+    assert int(kept) < 5_000_000
+    assert int(above) > -1_000_000  # the system counts in batches
+    assert (byte, own) == ("7", "mine!")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import re
 import sys
 import threading
@@ -11,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")
+_MADV_PAGEOUT = 21
+"""Of `madvise(2)`; it gives up pages without losing what they hold."""
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 
@@ -46,16 +49,22 @@ def peak_bytes() -> int | None:
 
     On Linux that is `VmHWM`: the peak of `getrusage` is kept across fork and exec, and so counts what the parent held.
     """
-    with suppress(OSError):
-        found = _PEAK.search(STATUS.read_text(encoding="ascii", errors="replace"))
-        if found:
-            return int(found[1]) * 1024
+    if (held := most_held_bytes(STATUS)) is not None:
+        return held
     try:
         import resource
     except ImportError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def most_held_bytes(status: Path) -> int | None:
+    """Return the most memory that a process has held, from its `/proc/PID/status`; None where that does not say."""
+    with suppress(OSError):
+        if found := _PEAK.search(status.read_text(encoding="ascii", errors="replace")):
+            return int(found[1]) * 1024
+    return None
 
 
 def return_freed_memory() -> None:
@@ -67,3 +76,17 @@ def return_freed_memory() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
+
+
+def drop_mapped_pages(address: int, size_bytes: int) -> None:
+    """Let the system forget what it has read of a mapped file, which is read again when it is next used.
+
+    Memory that is no file's, or was written to, stays. Does nothing but on Linux.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    page = mmap.PAGESIZE
+    start, end = -(-address // page) * page, (address + size_bytes) // page * page
+    if start < end:
+        mmap.mmap(-1, page).close()  # `VmHWM` is only brought up to date where a range is unmapped
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_PAGEOUT)
