@@ -3,7 +3,8 @@
 The scaled models of `finetune_models` have Flan-T5, as in the article, and OPT, where questions about an image share
 its tokens. The article's loop runs all of a model on every step, batches of 16, in float32, and enlarges every
 photograph to 1800 × 2400 before the processor shrinks it; a second plain loop leaves that out. Rows, their order,
-optimiser and learning rates are the same for all over one model. Where the processor multiplies bfloat16 itself,
+optimiser and learning rates are the same for all over one model. OPT comes twice more: with weights that only float32
+holds, and with twice the depths, where libraries weigh less. Where the processor multiplies bfloat16 itself,
 Catalens runs once more in that, its default there; a curve of another precision is another one.
 """
 
@@ -31,7 +32,7 @@ from catalens.models.readers.loading import Wanted
 from catalens.models.readers.registry import load_family
 from catalens.training.finetune.answer_labels import IGNORED
 from catalens.training.finetune.answer_models import answer_model
-from catalens.training.finetune.answers import Row, loss_of_rows
+from catalens.training.finetune.answers import Row, attach_narrow, loss_of_rows
 from catalens.training.finetune.frozen_outputs import cached_features, open_cache
 from catalens.training.finetune.loop import Recipe, StepNote, plan_batches, train
 from catalens.training.finetune.lora import Lora, attach, need_peft
@@ -61,8 +62,10 @@ def measure(*names: str) -> Figures:
         _draw(folder)
         write_t5(folder / "flan-t5", _ANSWERS)
         write_opt(folder / "opt", _ANSWERS)
+        write_opt(folder / "opt-float32", _ANSWERS, dtype=torch.float32)
+        write_opt(folder / "opt-deep", _ANSWERS, depth=2)
         return {"batch": _RECIPE.batch_size, "questions_per_image": len(load_templates())} | {
-            name: _compare(folder, name) for name in names or ("flan-t5", "opt")
+            name: _compare(folder, name) for name in names or ("flan-t5", "opt", "opt-float32", "opt-deep")
         }
 
 
@@ -75,7 +78,7 @@ def _compare(folder: Path, base: str) -> dict[str, Any]:
     if base == "opt":
         runs["catalens_rows_apart"] = in_fresh_process(_cached, folder, base, shares=False)
     runs["catalens"] = in_fresh_process(_cached, folder, base)
-    if cpu_has_bfloat16():
+    if cpu_has_bfloat16() and base in ("flan-t5", "opt"):
         runs["catalens_bfloat16"] = in_fresh_process(_cached, folder, base, dtype="bfloat16")
     article, plain = runs["article"], runs["plain"]
     for name, mine in runs.items():
@@ -118,7 +121,7 @@ def _plain(folder: Path, base: str, *, enlarged: bool) -> dict[str, Any]:
     parameters = [each for each in tuned.parameters() if each.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=_RECIPE.rate, weight_decay=0.0)
     batches: Any = plan_batches(_rows(), _RECIPE.batch_size, seed=_RECIPE.seed, grouped=side.shares_images)
-    inputs_of = _opt_inputs if base == "opt" else _t5_inputs
+    inputs_of = _t5_inputs if base == "flan-t5" else _opt_inputs
     losses, taken = [], []
     tuned.train()
     for step, batch in enumerate(batches):
@@ -170,7 +173,7 @@ def _cached(folder: Path, base: str, *, dtype: str = "float32", shares: bool = T
     recipe = replace(_RECIPE, grouped=side.shares_images)
     side.shares_images = side.shares_images and shares
     torch.manual_seed(_RECIPE.seed)
-    tuned = attach(loaded.model, _LORA, side.targets, frozen=side.frozen)
+    tuned = attach_narrow(loaded, side, _LORA)
     taken, clock = [], _Clock()
 
     def on_step(_: StepNote) -> None:

@@ -1,7 +1,8 @@
 """BLIP-2 with random weights in the proportions of the published models: widths a quarter, depths about a quarter.
 
 ViT-g 39 × 1408 → 10 × 352, 257 patches; Q-Former 12 × 768 → 3 × 192, 32 queries; Flan-T5-XL 2 × 24 × 2048 →
-2 × 6 × 512; OPT-2.7B 32 × 2560 → 8 × 640; vocabularies a quarter, too. Dropout is off.
+2 × 6 × 512; OPT-2.7B 32 × 2560 → 8 × 640; vocabularies a quarter, too. Dropout is off. Files are float32, and language
+models have values that 16 bits hold, as those that BLIP-2 was trained around have: OPT float16, Flan-T5 bfloat16.
 """
 
 from __future__ import annotations
@@ -39,11 +40,18 @@ def write_t5(folder: Path, answers: Sequence[str]) -> None:
         feed_forward_proj="gated-gelu",
         dropout_rate=0.0,
     )
-    _write(folder, text, _pieces(answers))
+    _write(folder, text, _pieces(answers), torch.bfloat16)
 
 
-def write_opt(folder: Path, answers: Sequence[str]) -> None:
-    """Write a scaled BLIP-2 OPT-2.7B whose tokenizer knows the questions that ship, and some answers."""
+def write_opt(folder: Path, answers: Sequence[str], *, depth: int = 1, dtype: torch.dtype = torch.float16) -> None:
+    """Write a scaled BLIP-2 OPT-2.7B whose tokenizer knows the questions that ship, and some answers.
+
+    Args:
+        folder: to write.
+        answers: that the tokenizer knows.
+        depth: 2 for half the published depths.
+        dtype: that holds the values of the language model.
+    """
     torch.manual_seed(0)
     tokenizer = _byte_pairs(answers)
     text = transformers.OPTConfig(
@@ -51,7 +59,7 @@ def write_opt(folder: Path, answers: Sequence[str]) -> None:
         hidden_size=640,
         word_embed_proj_dim=640,
         ffn_dim=2560,
-        num_hidden_layers=8,
+        num_hidden_layers=8 * depth,
         num_attention_heads=8,
         max_position_embeddings=2048,
         bos_token_id=tokenizer.convert_tokens_to_ids("</s>"),
@@ -59,12 +67,12 @@ def write_opt(folder: Path, answers: Sequence[str]) -> None:
         pad_token_id=tokenizer.pad_token_id,
         dropout=0.0,
     )
-    _write(folder, text, tokenizer)
+    _write(folder, text, tokenizer, dtype, depth=depth)
 
 
-def _write(folder: Path, text: OfHub, tokenizer: OfHub) -> None:
-    vision = {"hidden_size": 352, "intermediate_size": 1536, "num_hidden_layers": 10, "num_attention_heads": 4}
-    bridge = {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 3, "num_attention_heads": 3}
+def _write(folder: Path, text: OfHub, tokenizer: OfHub, dtype: torch.dtype, *, depth: int = 1) -> None:
+    vision = {"hidden_size": 352, "intermediate_size": 1536, "num_hidden_layers": 10 * depth, "num_attention_heads": 4}
+    bridge = {"hidden_size": 192, "intermediate_size": 768, "num_hidden_layers": 3 * depth, "num_attention_heads": 3}
     still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     config = transformers.Blip2Config(
         vision_config={**vision, "image_size": 224, "patch_size": 14},
@@ -73,7 +81,11 @@ def _write(folder: Path, text: OfHub, tokenizer: OfHub) -> None:
         num_query_tokens=32,
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
     )
-    transformers.Blip2ForConditionalGeneration(config).save_pretrained(folder)
+    model = transformers.Blip2ForConditionalGeneration(config)
+    with torch.no_grad():
+        for each in model.language_model.parameters():
+            each.copy_(each.to(dtype))
+    model.save_pretrained(folder)
     images = transformers.BlipImageProcessor(size={"height": 224, "width": 224})
     transformers.Blip2Processor(images, tokenizer, num_query_tokens=32).save_pretrained(folder)
 

@@ -27,6 +27,7 @@ from catalens.training.finetune.answer_models import (
 )
 from catalens.training.finetune.loop import Recipe, State, StepNote, train
 from catalens.training.finetune.lora import Lora, attach, save_adapter
+from catalens.training.finetune.narrow import narrow, widen
 from catalens.training.finetune.processes import ALONE, Processes
 
 ADAPTER, MERGED = "adapter", "merged"
@@ -170,11 +171,12 @@ def tune(
 
     side = answer_model(loaded, family)
     features = features_of(side)
-    before = answers()
     if plan.checkpoint_activations:
         checkpoint_activations(side, loaded.name)
     torch.manual_seed(plan.recipe.seed)
-    tuned = attach(loaded.model, plan.lora, side.targets, frozen=side.frozen)
+    tuned = attach_narrow(loaded, side, plan.lora)
+    with tuned.disable_adapter():
+        before = answers()
 
     recipe = replace(plan.recipe, grouped=side.shares_images)
     state = train(tuned, loss_of_rows(side, features), rows, recipe, plan.out, on_step, processes=processes)
@@ -191,6 +193,14 @@ def tune(
             _save(loaded, plan.out / MERGED, text)
     processes.wait()
     return Tuned(state, scores, proof)
+
+
+def attach_narrow(loaded: Loaded, side: AnswerModel, lora: Lora) -> Any:
+    """Return a model with adapters, the rest of its language model in half the memory where that changes nothing."""
+    tuned = attach(loaded.model, lora, side.targets, frozen=side.frozen)
+    if side.language is not None and loaded.device.type == "cpu" and not loaded.quantise:
+        narrow(side.language)
+    return tuned
 
 
 def loss_of_rows(side: AnswerModel, features: Features) -> Callable[[Sequence[Row]], tuple[Tensor, int]]:
@@ -293,6 +303,7 @@ def _merge(
     some = rows[:_PROVED]
     tuned.eval()
     adapted, said = _logits(side, features, some, size), _answers(family, loaded, features, some)
+    widen(tuned)
     tuned.merge_and_unload()
     difference = float((adapted - _logits(side, features, some, size)).abs().max())
     same = said == _answers(family, loaded, features, some)

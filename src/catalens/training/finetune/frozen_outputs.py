@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors.torch import load, save
 
+from catalens.core.memory import drop_mapped_pages
 from catalens.core.vectors import batched
 from catalens.models.readers.loading import Loaded
 from catalens.training.finetune.answer_models import AnswerModel
@@ -22,7 +23,8 @@ UNCACHED = (
 )
 TOGETHER = "questions about an image are trained side by side, and what they share of it is computed once a step"
 APART = "each question is computed on its own: {name} shares nothing of an image among questions"
-_ENCODED_AT_ONCE = 16
+_ENCODED_AT_ONCE, _ON_PROCESSORS = 16, 4
+"""Images of a forward pass; on a processor more are no faster, and take more memory than a training step."""
 
 
 def uncached_features(model: AnswerModel, images: Images) -> Features:
@@ -35,18 +37,23 @@ def cached_features(
 ) -> Features:
     """Compute the features of all images that the cache lacks, and return what reads them from it.
 
-    The frozen part leaves the accelerator's memory; on a processor it stays, where weights are mapped from their file.
+    The frozen part leaves the memory of the accelerator; on a processor, what was read of its file does.
     """
+    weights = [each for part in model.frozen_parts for each in part.parameters()]
+    at_once = _ON_PROCESSORS if any(each.device.type == "cpu" for each in weights) else _ENCODED_AT_ONCE
     known = cache.known(list({row.content for row in rows}))
     processes.wait()
     missing = list({row.content: row for row in rows if row.content not in known}.values())
-    for some in batched(processes.share(missing), _ENCODED_AT_ONCE):
+    for some in batched(processes.share(missing), at_once):
         packed = model.pack(model.features(images(some)))
         blobs = (save({name: value.contiguous().cpu() for name, value in each.items()}) for each in packed)
         cache.put({row.content: blob for row, blob in zip(some, blobs, strict=True)})
     processes.wait()
     for part in model.frozen_parts:
         part.to("cpu")
+    for each in weights:
+        if each.device.type == "cpu":
+            drop_mapped_pages(each.data_ptr(), each.nbytes)
 
     def features(rows: Sequence[Row]) -> Any:
         return model.unpack([load(blob) for blob in cache.get([row.content for row in rows])])
