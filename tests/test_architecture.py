@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -61,3 +62,10 @@ def test_no_file_is_too_long() -> None:
     assert len(files) > 100
     long = {file.relative_to(ROOT).as_posix() for file in files if len(file.read_bytes().splitlines()) > MAX_LINES}
     assert long - LONG_ALLOWED == set()
+
+
+def test_modules_of_tests_have_names_of_their_own() -> None:
+    # pytest imports those in folders that are no packages by their names alone, and refuses the second of a name.
+    alone = [each for each in (ROOT / "tests").rglob("test_*.py") if not (each.parent / "__init__.py").is_file()]
+    named = Counter(file.name for file in alone)
+    assert [name for name, count in named.items() if count > 1] == []
