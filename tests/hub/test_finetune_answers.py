@@ -287,6 +287,21 @@ def test_a_val_loss_that_is_not_finite_is_said(tmp_path: Path) -> None:
         train(model, loss_of, {"train": ROWS[:4], "val": ROWS[4:6]}, Recipe(batch_size=2), tmp_path)
 
 
+def test_without_val_rows_a_run_goes_to_its_end_and_keeps_the_last_weights(tmp_path: Path) -> None:
+    model, seen = torch.nn.Linear(1, 1), list[Tensor]()
+
+    def loss_of(batch: Sequence[Row]) -> tuple[Tensor, int]:
+        return (model(torch.ones(len(batch), 1)) * (1 + len(seen))).square().sum(), len(batch)  # rises by itself
+
+    recipe = Recipe(batch_size=2, epochs=4, patience=1)
+    sides: dict[str, list[Row]] = {"train": ROWS[:4], "val": []}
+    state = train(model, loss_of, sides, recipe, tmp_path, lambda _: seen.append(model.weight.detach().clone()))
+    assert (state.step, state.val) == (8, [])
+    assert state.losses[-1] > state.losses[0]
+    assert torch.equal(model.weight, seen[-1])
+    assert "last weights" in state.chosen
+
+
 def test_batches_hold_every_row_once_and_rows_of_like_length() -> None:
     rows = [Row(str(at), "", "q" * (at % 40), "a") for at in range(300)]
     batches = plan_batches(rows, 8, seed=1)

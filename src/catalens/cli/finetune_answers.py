@@ -166,7 +166,7 @@ def answers(
 
 def _say_where(tuned: Tuned, out: Path, quantise: str | None) -> None:
     """Print how good the model is, and how to use it."""
-    loss, proof = f"best validation loss {tuned.state.best:.4g}", tuned.proof
+    loss, proof = tuned.state.chosen, tuned.proof
     if proof is None:
         output.say(loss)
         output.say(
@@ -176,7 +176,6 @@ def _say_where(tuned: Tuned, out: Path, quantise: str | None) -> None:
         return
     same = "identical" if proof.same_answers else "not identical"
     output.say(
-        f"{loss}; merged and adapter: logits within {proof.largest_difference:.2g} on {proof.rows} val rows, "
-        f"answers {same}"
+        f"{loss}; merged and adapter: logits within {proof.largest_difference:.2g} on {proof.rows} rows, answers {same}"
     )
     output.say(f"written: {out}; use it with --model {out / 'merged'}, or --model {out / 'adapter'} beside its base")

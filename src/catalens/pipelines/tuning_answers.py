@@ -133,7 +133,7 @@ def tune_answers(
     if processes.first:
         numbers = [
             ("steps", str(tuned.state.step)),
-            ("best validation loss", f"{tuned.state.best:.4f}"),
+            ("weights", tuned.state.chosen),
             ("questions about an image", "side by side" if tuned.state.grouped else "in any order"),
         ]
         write_text_atomically(plan.out / REPORT, scores_page(plan.base, tuned.scores, numbers))

@@ -274,7 +274,7 @@ def _card(opened: OpenEncoder, tuned: TunedEncoder, plan: EncoderPlan) -> str:
         [
             f"---\nbase_model: {base.rpartition('@')[0]}\n---",
             f"# {base}, fine-tuned by `catalens finetune encoder`",
-            f"- {tuned.state.step} steps of {plan.recipe.batch_size} rows, best validation loss {tuned.state.best:.4f}",
+            f"- {tuned.state.step} steps of {plan.recipe.batch_size} rows, {tuned.state.chosen}",
             f"- adapters: {plan.lora or 'none, whole towers'}; loss: {'softmax' if plan.bias is None else 'sigmoids'}",
             "\nText to image on test rows, recall at 1, 5 and 10:\n\n| weights | @1 | @5 | @10 |\n|---|---|---|---|",
             *lines,

@@ -243,7 +243,7 @@ def card(
             f"- data: {counts} rows, SHA-256 `{data_hash(rows)}`",
             f"- adapter: `{json.dumps(asdict(plan.lora))}`",
             f"- questions about an image: {'side by side in a batch' if state.grouped else 'in any order'}",
-            f"- recipe: `{json.dumps(asdict(plan.recipe))}`, {state.step} steps, best validation loss {state.best:.4f}",
+            f"- recipe: `{json.dumps(asdict(plan.recipe))}`, {state.step} steps, {state.chosen}",
             "\n" + score_lines(scores),
         ]
     )

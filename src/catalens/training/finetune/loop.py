@@ -82,7 +82,7 @@ class State:
     Attributes:
         step: optimiser steps done.
         losses: mean loss of each step, per token or whatever a loss counts.
-        val: mean loss on validation rows after each epoch.
+        val: mean loss on validation rows after each epoch; empty where there are no such rows.
         best: the least of them.
         best_weights: the trained weights that had it; None before the first.
         stopped: whether training has ended early.
@@ -96,6 +96,11 @@ class State:
     best_weights: dict[str, Tensor] | None = None
     stopped: bool = False
     grouped: bool = False
+
+    @property
+    def chosen(self) -> str:
+        """Which weights a run ends with, for people."""
+        return f"best validation loss {self.best:.4g}" if self.val else "no validation rows, so the last weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +175,8 @@ def train(
             elapsed_s, done = time.perf_counter() - started_s, state.step - first
             left_s = (steps - state.step) * elapsed_s / done
             speed = done * per_step / max(elapsed_s, 1e-9)
-            note = StepNote(state.step, steps, state.losses[-1], speed, left_s, state.val[-1] if ends else None)
+            judged = state.val[-1] if ends and state.val else None
+            note = StepNote(state.step, steps, state.losses[-1], speed, left_s, judged)
             if processes.first:
                 on_step(note)
     if state.best_weights is not None:
@@ -295,11 +301,10 @@ class _Run:
 
     def judge(self, val: Sequence[Example], state: State) -> None:
         """Note the validation loss of an epoch, keep the weights if it is the best, and stop if it has not been."""
-        losses = state.val
-        batch_size = self._recipe.batch_size
-        found = state.losses[-1]
-        if val:
-            found = mean_loss(self._model, self._loss_of, val, batch_size, self._processes, grouped=state.grouped)
+        if not val:  # the last weights are kept: the loss of one training step says little of any
+            return
+        losses, batch_size = state.val, self._recipe.batch_size
+        found = mean_loss(self._model, self._loss_of, val, batch_size, self._processes, grouped=state.grouped)
         if not math.isfinite(found):
             raise ModelError(f"the loss on the val rows ({found}) is not finite; look at them, or try --dtype float32")
         losses.append(found)
