@@ -12,6 +12,9 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --d
 # Extras that constraints.txt pins: what the other extras need is in these.
 LOCKED := dev-models docs bench bench-models
 
+# Images of containers set this; then every process of every run would compile the tests and Catalens again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help demo check fix lint types layers test test-slow test-models test-hostile test-hostile-full test-opensearch test-deploy test-ui bench bench-models bench-serve bench-finetune fuzz-serve docs dist dist-check lock starter everyday eval-bundled clean
 
