@@ -127,3 +127,11 @@ def test_schemas_made_in_code_are_checked_too() -> None:
     second = Group("c", "exclusive", (Label("y", ("y",)),), when={"b": ("x",)})
     with pytest.raises(InputError, match="put 'c' first"):
         Schema("a cycle", (first, second))
+
+
+def test_a_bundled_schema_is_parsed_once_and_a_file_each_time(tmp_path: Path) -> None:
+    assert load_schema("fashion") is load_schema("fashion")
+    file = tmp_path / "mine.yaml"
+    for labels in (["red"], ["red", "blue"]):
+        file.write_text(f"groups: {{colour: {{labels: [{', '.join(labels)}]}}}}", encoding="utf-8")
+        assert list(load_schema(file).group("colour").label_names) == labels

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from PIL.Image import Image
@@ -46,6 +47,10 @@ class FakeEncoder:
     def _rows(self, contents: Sequence[bytes]) -> Vectors:
         rows = np.zeros((len(contents), self.dim), dtype=np.float32)
         for row, content in zip(rows, contents, strict=True):
-            seed = int.from_bytes(hashlib.sha256(content).digest()[:8], "little")
-            row[:] = np.random.default_rng(seed).standard_normal(self.dim)
+            row[:] = _row(int.from_bytes(hashlib.sha256(content).digest()[:8], "little"), self.dim)
         return unit_rows(rows)
+
+
+@lru_cache(maxsize=50_000)
+def _row(seed: int, dim: int) -> tuple[float, ...]:
+    return tuple(np.random.default_rng(seed).standard_normal(dim))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -193,13 +194,20 @@ def load_schema(name_or_path: str | Path = "fashion") -> Schema:
             with path.open(encoding="utf-8-sig") as file:
                 text = file.read(MOST_CHARACTERS + 1)
         elif str(name_or_path) in schema_names():
-            text = (resources.files("catalens.tasks") / "data" / f"{name_or_path}.yaml").read_text(encoding="utf-8")
+            return _bundled(str(name_or_path))
         else:
             known = ", ".join(schema_names())
             raise InputError(f"unknown schema {str(name_or_path)!r}; name one of {known}, or a .yaml file")
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the schema {str(path)!r}: {error}") from error
     return parse_schema(text, origin=str(name_or_path))
+
+
+@cache
+def _bundled(name: str) -> Schema:
+    """Return a bundled schema, which is parsed once: `catalens caption` asks for it four times."""
+    text = (resources.files("catalens.tasks") / "data" / f"{name}.yaml").read_text(encoding="utf-8")
+    return parse_schema(text, origin=name)
 
 
 def parse_schema(text: str, *, origin: str) -> Schema:
