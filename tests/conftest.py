@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import os
 import random
 import socket
@@ -18,7 +19,7 @@ from hypothesis import settings
 from typer.testing import CliRunner
 
 from catalens.cli import app
-from catalens.models import registry
+from catalens.models import fastest, registry
 from tests.support.drawings import drawn
 from tests.support.ran import Ran, Run
 from tests.support.servers import Server, opensearch_server, postgres_folder, postgres_server
@@ -59,20 +60,34 @@ def pytest_configure() -> None:
     socket.getaddrinfo = getaddrinfo
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave out of every later garbage collection what is loaded by now, which stays: a session ends with one."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - for libraries that use the old global generator
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of the whole run: the workers of pytest-xdist share compiled graphs and label vectors."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+
+
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _own_environment(monkeypatch: pytest.MonkeyPatch, kept: Path) -> None:
     """Keep the developer's own settings and cache out of the tests."""
     for name in ("CATALENS_MODEL", "CATALENS_READER", "CATALENS_DEBUG", "CATALENS_WEIGHTS"):
         monkeypatch.delenv(name, raising=False)
-    cache = tmp_path_factory.getbasetemp() / "cache"
-    monkeypatch.setenv("CATALENS_CACHE", str(cache))
-    monkeypatch.setattr(registry, "default_cache", lambda: cache)
+    monkeypatch.setenv("CATALENS_CACHE", str(kept))
+    monkeypatch.setattr(registry, "default_cache", lambda: kept)
+    monkeypatch.setattr(fastest, "BUDGET_S", 0.2)  # any runtime will do here
 
 
 @pytest.fixture

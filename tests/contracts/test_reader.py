@@ -37,11 +37,11 @@ def test_an_unknown_name_gets_the_nearest_known_ones(name: str, near: str) -> No
         load_reader(name)
 
 
-def test_a_bundle_s_folder_is_its_reader(tmp_path: Path) -> None:
+def test_a_bundle_s_folder_is_its_reader(kept: Path, tmp_path: Path) -> None:
     picture = Image.new("RGB", (9, 9), (190, 20, 20))
     with (
-        load_reader(str(shipped("everyday") / "bundle.json"), threads=1) as given,
-        load_reader("everyday", threads=1) as named,
+        load_reader(str(shipped("everyday") / "bundle.json"), cache=kept) as given,
+        load_reader("everyday", cache=kept) as named,
     ):
         assert given.name == named.name
         assert given.caption(given.encode_images([picture])) == named.caption(named.encode_images([picture]))

@@ -13,7 +13,7 @@ from PIL import Image
 from catalens.core.errors import InputError
 from catalens.demo.drawn import ARTICLE_TYPES, DrawnProduct, draw_catalogue
 from catalens.demo.drawn.fabrics import COLOURS
-from tests.support.drawings import drawn
+from tests.support.drawings import drawn, drawn_at
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def products() -> list[DrawnProduct]:
 @pytest.fixture(scope="module")
 def t_shirts() -> list[DrawnProduct]:
     assert ARTICLE_TYPES[0] == "Tshirts"
-    return [drawn(1, seed)[0] for seed in range(15)]
+    return [drawn_at(0, seed) for seed in range(15)]
 
 
 def pixels_of_product(image: Image.Image) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_a_negative_number_is_refused_at_the_call() -> None:
 
 def test_black_jeans_are_not_blue() -> None:
     place = ARTICLE_TYPES.index("Jeans")
-    jeans = [drawn(place + 1, seed)[place] for seed in range(6)]
+    jeans = [drawn_at(place, seed) for seed in range(6)]
     shown = {product.colour: np.median(pixels_of_product(product.picture), axis=0) for product in jeans}
     assert shown["Black"].max() < 80
     assert np.ptp(shown["Black"]) < 12, "no tint"

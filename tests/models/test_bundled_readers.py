@@ -42,8 +42,8 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def reader() -> AutoReader:
-    made = load_reader("starter", threads=1)
+def reader(kept: Path) -> AutoReader:
+    made = load_reader("starter", cache=kept)
     assert isinstance(made, AutoReader)
     return made
 
@@ -205,16 +205,16 @@ def test_a_conversation_is_refused_and_known_to_be(reader: AutoReader, white: Im
 
 
 def test_a_temperature_makes_chosen_answers_less_sure_and_changes_none(
-    reader: AutoReader, products: list[DrawnProduct], tmp_path: Path
+    products: list[DrawnProduct], kept: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(shipped("starter") / "reader", tmp_path / "reader")
     facts = tmp_path / "reader" / "reader.json"
     whole = {name: value for name, value in json.loads(facts.read_text()).items() if name != "temperature"}
-    encoder = load_bundle(shipped("starter"), threads=1)
+    encoder = load_bundle(shipped("starter"), cache=kept)
 
     def chosen(**changed: object) -> list[tuple[str, float]]:
         facts.write_text(json.dumps(whole | changed))
-        made = load_bundle_reader(tmp_path, encoder, threads=1)
+        made = load_bundle_reader(tmp_path, encoder, cache=kept)
         encoded = made.encode_images([product.picture for product in islice(products, 4)])
         told = choose(made, encoded, "what colour is it?", ["red", "blue", "black"])
         return [(each.value, each.probability) for each in told]
@@ -232,17 +232,17 @@ def test_a_temperature_makes_chosen_answers_less_sure_and_changes_none(
 
 
 def test_the_encoder_s_cosine_counts_among_closed_answers_as_much_as_the_bundle_says(
-    products: list[DrawnProduct], tmp_path: Path
+    products: list[DrawnProduct], kept: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(shipped("starter") / "reader", tmp_path / "reader")
     facts = tmp_path / "reader" / "reader.json"
     whole = json.loads(facts.read_text())
-    encoder = load_bundle(shipped("starter"), threads=1)
+    encoder = load_bundle(shipped("starter"), cache=kept)
     pictures, answers = [product.picture for product in islice(products, 4)], ["a t-shirt", "a wristwatch", "jeans"]
 
     def scored(**changed: object) -> Scores:
         facts.write_text(json.dumps(whole | {"temperature": 1.0} | changed))
-        made = load_bundle_reader(tmp_path, encoder, threads=1)
+        made = load_bundle_reader(tmp_path, encoder, cache=kept)
         return made.score(made.encode_images(pictures), "what is it?", answers)
 
     near = encoder.encode_images(pictures) @ encoder.encode_texts(answers).T

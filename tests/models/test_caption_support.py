@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from catalens.core.errors import ModelError
 from catalens.core.images import read_image
 from catalens.core.types import Vectors
 from catalens.models.readers.phrases import stem
-from catalens.models.readers.registry import load_reader
+from catalens.models.readers.registry import Reader, load_reader
 from catalens.models.readers.support import (
     LEAST,
     SEVERAL,
@@ -139,6 +140,12 @@ def test_a_support_is_kept_beside_its_reader(tmp_path: Path) -> None:
             load_support(tmp_path, "everyday@3", known)
 
 
+@pytest.fixture(scope="module")
+def starter(kept: Path) -> Iterator[Reader]:
+    with load_reader("starter", cache=kept) as reader:
+        yield reader
+
+
 @pytest.mark.parametrize(
     ("name", "right"),
     [
@@ -150,11 +157,10 @@ def test_a_support_is_kept_beside_its_reader(tmp_path: Path) -> None:
         ("camera.png", ("a person", "a man", "a tripod", "something unknown")),
     ],
 )
-def test_nothing_false_is_said_of_a_stranger_s_photograph(name: str, right: tuple[str, ...]) -> None:
+def test_nothing_false_is_said_of_a_stranger_s_photograph(starter: Reader, name: str, right: tuple[str, ...]) -> None:
     skimage = pytest.importorskip("skimage", reason="scikit-image, whose wheel has photographs, is not installed")
-    reader = load_reader("starter", threads=1)
-    encoded = reader.encode_images([read_image(Path(skimage.__file__).parent / "data" / name)])
-    [[caption]] = reader.caption(encoded)
+    encoded = starter.encode_images([read_image(Path(skimage.__file__).parent / "data" / name)])
+    [[caption]] = starter.caption(encoded)
     assert clean_caption(caption).startswith(right), caption
     assert "football" not in caption
     assert "riding" not in caption

@@ -95,12 +95,12 @@ def test_goods_stay_with_the_product_encoder(product: Colours, everyday: Colours
 
 
 @pytest.mark.skipif(not (DATA / "wild").is_dir(), reason="the wild tables are not here (CATALENS_DATA)")
-def test_encoders_and_readers_read_the_same_objects_as_products() -> None:
+def test_encoders_and_readers_read_the_same_objects_as_products(kept: Path) -> None:
     pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     wanted = ("fig", "leopard", "viaduct", "cowboy boot", "purse", "table lamp")
     rows = [row for row in read_wild(DATA, "objects") if row.label in wanted]
     images = [read_image(row.picture) for row in rows]
-    router, reader = bundled_router(load_encoder), load_reader(PRODUCT)
+    router, reader = bundled_router(load_encoder), load_reader(PRODUCT, cache=kept)
     assert isinstance(reader, AutoReader)
     names = {
         row.label: encoder.name.partition("@")[0]

@@ -18,8 +18,10 @@ READS = [("starter", "fashion"), ("everyday", "everyday")]
 
 
 @pytest.mark.parametrize(("name", "schema"), READS)
-def test_no_text_is_encoded_for_a_bundled_schema(name: str, schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = load_bundle(shipped(name))
+def test_no_text_is_encoded_for_a_bundled_schema(
+    name: str, schema: str, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = load_bundle(shipped(name), cache=kept)
 
     def refuse(texts: list[str]) -> Vectors:
         raise AssertionError(f"{name} has no vectors for {texts[:3]}; run scripts/write_label_vectors.py")
@@ -29,8 +31,8 @@ def test_no_text_is_encoded_for_a_bundled_schema(name: str, schema: str, monkeyp
 
 
 @pytest.mark.parametrize(("name", "schema"), READS)
-def test_they_are_what_the_encoder_gives(name: str, schema: str) -> None:
-    encoder = load_bundle(shipped(name))
+def test_they_are_what_the_encoder_gives(name: str, schema: str, kept: Path) -> None:
+    encoder = load_bundle(shipped(name), cache=kept)
     stored = build_schema_bank(encoder, load_schema(schema))
     encoder.label_folder = None
     made = build_schema_bank(encoder, load_schema(schema))
@@ -38,8 +40,8 @@ def test_they_are_what_the_encoder_gives(name: str, schema: str) -> None:
         np.testing.assert_allclose(bank.vectors, made.banks[group].vectors, atol=2e-3)
 
 
-def test_damaged_vectors_are_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = load_bundle(shipped("starter"))
+def test_damaged_vectors_are_encoded_again(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = load_bundle(shipped("starter"), cache=kept)
     expected = build_schema_bank(encoder, load_schema("fashion"))
     encoder.label_folder = tmp_path
     for file in (shipped("starter") / "labels").iterdir():

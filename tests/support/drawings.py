@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-from itertools import islice
+from functools import cache
 
-from catalens.demo.drawn import DrawnProduct, draw_catalogue
+from catalens.demo.drawn import DrawnProduct, draw_product
 
-_MOST = 100
-_drawn: defaultdict[int, list[DrawnProduct]] = defaultdict(list)
-_rest: dict[int, Iterator[DrawnProduct]] = {}
+
+@cache
+def drawn_at(place: int, seed: int = 0) -> DrawnProduct:
+    """Return one product of a drawn catalogue. It is shared: do not change its picture."""
+    return draw_product(place, seed)
 
 
 def drawn(n: int, seed: int = 0) -> list[DrawnProduct]:
     """Return the first n products of a drawn catalogue. They are shared: do not change their pictures."""
-    assert n <= _MOST
-    rest = _rest.setdefault(seed, draw_catalogue(_MOST, seed))
-    _drawn[seed] += islice(rest, max(0, n - len(_drawn[seed])))
-    return _drawn[seed][:n]
+    return [drawn_at(place, seed) for place in range(n)]

@@ -126,10 +126,11 @@ def draw_catalogue(n: int, seed: int = 0) -> Iterator[DrawnProduct]:
     """
     if n < 0:
         raise InputError(f"a catalogue of {n} products cannot be drawn; give 0 or more")
-    return (_draw(place, seed) for place in range(n))
+    return (draw_product(place, seed) for place in range(n))
 
 
-def _draw(place: int, seed: int) -> DrawnProduct:
+def draw_product(place: int, seed: int = 0) -> DrawnProduct:
+    """Draw the product that comes at a place, counted from 0, of the catalogue of a seed."""
     article_type = ARTICLE_TYPES[place % len(ARTICLE_TYPES)]
     kind = _PRODUCTS[article_type]
     rng = random.Random(f"{seed}/{place}")
