@@ -7,8 +7,10 @@ import gc
 import os
 import random
 import socket
+import ssl
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,8 @@ def pytest_configure() -> None:
 
     socket.socket.connect = connect  # type: ignore[assignment,method-assign]
     socket.getaddrinfo = getaddrinfo
+    # No test speaks TLS, and each of some two hundred HTTP clients would read all certificates, which takes 40 ms.
+    ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
 
 
 @pytest.hookimpl(trylast=True)

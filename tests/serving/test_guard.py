@@ -5,7 +5,10 @@ import ipaddress
 import logging
 import re
 import socket
+import ssl
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -85,7 +88,7 @@ def test_caller_who_leaves_ends_only_what_is_not_yet_answered(*, begun: bool):
 
     async def exchange() -> float | None:
         scope = {"type": "http", "path": "/v1/tags", "method": "POST", "headers": []}
-        await asyncio.wait_for(Guard(slow, service)(scope, receive, send), 10)
+        await asyncio.wait_for(Guard(slow, service)(scope, receive, send), 120)
         await asyncio.sleep(0)
         return service.metrics.registry.get_sample_value(
             "catalens_requests_total", {"route": "other", "status": "200" if begun else "499"}
@@ -186,6 +189,41 @@ def test_only_listed_hosts_are_fetched_and_only_from_public_addresses(monkeypatc
     for address in ("http://pictures.example/\x00", "http://pictures.example/" + "a" * 70_000):
         with pytest.raises(InputError, match="cannot be read"):
             asyncio.run(fetch(address, config))
+
+
+def test_certificates_are_read_once_for_all_pictures_that_are_fetched(monkeypatch: pytest.MonkeyPatch):
+    async def here(*_: Any) -> str:
+        return "127.0.0.1"
+
+    class Pictures(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.headers["host"].encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    create, read = ssl.create_default_context, 0
+
+    def counted(*given: Any, **named: Any) -> ssl.SSLContext:
+        nonlocal read
+        read += 1
+        return create(*given, **named)
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    monkeypatch.setattr(remote, "_public_address", here)
+    remote._tls.cache_clear()
+    config = load_config(flags={"allowed_hosts": "pictures.example"})
+    with HTTPServer(("127.0.0.1", 0), Pictures) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        try:
+            address = f"http://pictures.example:{server.server_port}/a.jpg"
+            found = [asyncio.run(fetch(address, config)) for _ in range(2)]
+        finally:
+            server.shutdown()
+    assert found == [f"pictures.example:{server.server_port}".encode()] * 2
+    assert read == 1
 
 
 def test_a_host_that_does_not_answer_is_the_picture_s_fault(monkeypatch: pytest.MonkeyPatch):
