@@ -382,7 +382,7 @@ class TestFlow:
 
         results = map_ahead(work, range(10), workers=2, ahead=lambda: 4)
         assert next(results) == 0
-        assert third_done.wait(5)
+        assert third_done.wait(60)
         assert list(results) == list(range(1, 10))
 
     def test_without_workers_items_are_worked_on_in_the_callers_thread_when_their_turn_comes(self) -> None:

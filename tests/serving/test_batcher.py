@@ -28,7 +28,7 @@ class Model:
 
 def run(test: Callable[[Model], Awaitable[None]]) -> None:
     async def started() -> None:
-        async with asyncio.timeout(20):  # a caller who is never released fails the test
+        async with asyncio.timeout(120):  # a caller who is never released fails the test
             await test(Model())
 
     asyncio.run(started())

@@ -14,7 +14,7 @@ from tests.support.serving import listening
 def answer(address: str, *parts: bytes) -> bytes:
     """Return what a server answers to bytes, until it closes the connection."""
     found = b""
-    with socket.create_connection((urlsplit(address).hostname, urlsplit(address).port), timeout=20) as connection:
+    with socket.create_connection((urlsplit(address).hostname, urlsplit(address).port), timeout=120) as connection:
         try:
             for part in parts:
                 connection.sendall(part)

@@ -78,7 +78,7 @@ def test_callers_who_disconnect_leave_the_service_idle():
             head = f"POST /v1/tags HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
             gone.sendall(head + body)
             gone.close()
-        deadline_s = time.monotonic() + 20
+        deadline_s = time.monotonic() + 120
         while time.monotonic() < deadline_s:
             text = httpx.get(f"{address}/metrics").text
             if "catalens_requests_running 1.0" in text and 'queue_length{worker="default-encoder"} 0.0' in text:

@@ -68,7 +68,7 @@ def serving(**settings: Any) -> Iterator[TestClient]:
     app = create_app(load_config(flags=settings), LocalRunner)
     with TestClient(app, base_url="http://test", raise_server_exceptions=False) as client:
         # Not by asking /health/ready, which would take the loading thread's time.
-        deadline_s = time.monotonic() + 5
+        deadline_s = time.monotonic() + 240
         while not app.service.is_ready and app.service.failure is None and time.monotonic() < deadline_s:
             time.sleep(0.002)
         yield client
