@@ -27,7 +27,7 @@ function welcome(open) {
   return h(
     "div",
     { class: "start" },
-    dropPlace({ say: "Drop a picture here, or paste one, and see what is on it.", onfiles: ([file]) => open(file) }),
+    dropPlace({ say: "Drop a picture here, or paste one, and see what is in it.", onfiles: ([file]) => open(file) }),
     h("div", { class: "column" }, h("p", { class: "small samples" }, "Or try one of these:"), h("div", { class: "samples" }, samples)),
   );
 }
