@@ -24,24 +24,24 @@ def bundle(folder: Path, runtime: str) -> Encoder:
     return load_bundle(tiny_bundle(folder, logit_bias=-5.0), runtime=runtime, threads=1)
 
 
-def shipped_bundle(name: str, runtime: str) -> Encoder:
+def shipped_bundle(name: str, runtime: str, kept: Path | None = None) -> Encoder:
     pytest.importorskip(runtime, reason=f"{runtime} is not installed")
     folder = shipped(name)
     missing = [file for file in (*FILES, FACTS) if not (folder / file).is_file()]
     if missing:
         pytest.skip(f"{folder} has no {', '.join(missing)}")
-    return load_bundle(folder, runtime=runtime, threads=1)
+    return load_bundle(folder, runtime=runtime, threads=1, cache=kept)
 
 
-ENCODERS: dict[str, Callable[[Path], Encoder]] = {
-    "fake": lambda _: FakeEncoder(),
-    "fake with a bias": lambda _: FakeEncoder(24, logit_bias=-5.0),
-    "bundle on ONNX Runtime": lambda folder: bundle(folder, "onnxruntime"),
-    "bundle on OpenVINO": lambda folder: bundle(folder, "openvino"),
-    "the shipped starter": lambda _: shipped_bundle("starter", "onnxruntime"),
-    "the shipped everyday one": lambda _: shipped_bundle("everyday", "onnxruntime"),
-    "the shipped starter on OpenVINO": lambda _: shipped_bundle("starter", "openvino"),
-    "the shipped everyday one on OpenVINO": lambda _: shipped_bundle("everyday", "openvino"),
+ENCODERS: dict[str, Callable[[Path, Path], Encoder]] = {
+    "fake": lambda *_: FakeEncoder(),
+    "fake with a bias": lambda *_: FakeEncoder(24, logit_bias=-5.0),
+    "bundle on ONNX Runtime": lambda folder, _: bundle(folder, "onnxruntime"),
+    "bundle on OpenVINO": lambda folder, _: bundle(folder, "openvino"),
+    "the shipped starter": lambda _, kept: shipped_bundle("starter", "onnxruntime", kept),
+    "the shipped everyday one": lambda _, kept: shipped_bundle("everyday", "onnxruntime", kept),
+    "the shipped starter on OpenVINO": lambda _, kept: shipped_bundle("starter", "openvino", kept),
+    "the shipped everyday one on OpenVINO": lambda _, kept: shipped_bundle("everyday", "openvino", kept),
 }
 WITHIN = 1e-5
 """How far a row may be from the same item's row in other company."""
@@ -49,8 +49,8 @@ TEXTS = ["a red shirt", "shoe", "a long text about a handbag with two straps, a 
 
 
 @pytest.fixture(params=list(ENCODERS), scope="module")
-def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    return ENCODERS[request.param](tmp_path_factory.mktemp("bundle"))
+def encoder(request: pytest.FixtureRequest, kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return ENCODERS[request.param](tmp_path_factory.mktemp("bundle"), kept)
 
 
 def pictures(n: int) -> list[Image.Image]:

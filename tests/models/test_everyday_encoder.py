@@ -29,9 +29,9 @@ def test_a_cat_is_told_from_a_dog(right: str, wrong: str) -> None:
     assert 1 / (1 + np.exp(encoder.logit_scale * (cosines[1] - cosines[0]))) > 0.9
 
 
-def test_nobody_does_anything_where_nobody_is() -> None:
+def test_nobody_does_anything_where_nobody_is(kept: Path) -> None:
     skimage = pytest.importorskip("skimage", reason="scikit-image, whose wheel has photographs, is not installed")
     photo = Path(skimage.__file__).parent / "data" / "motorcycle_left.png"
-    read = catalens.load(encoder="everyday", cache=None).attributes(photo, schema="everyday")
+    read = catalens.load(encoder="everyday", cache=kept).attributes(photo, schema="everyday")
     assert read["subject"].value == "motorcycle"
     assert read["doing"].value == "unknown"

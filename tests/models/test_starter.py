@@ -147,9 +147,11 @@ def test_cosines_are_not_saturated(pictures: Vectors, types: tuple[list[str], Ve
     assert cosines.std() > 0.05
 
 
-def test_both_runtimes_mean_the_same(encoder: BundleEncoder, products: list[DrawnProduct], pictures: Vectors) -> None:
+def test_both_runtimes_mean_the_same(
+    encoder: BundleEncoder, products: list[DrawnProduct], pictures: Vectors, kept: Path
+) -> None:
     pytest.importorskip("openvino", reason="openvino is not installed")
-    other = load_bundle(STARTER, runtime="openvino", threads=1)
+    other = load_bundle(STARTER, runtime="openvino", threads=1, cache=kept)
     some = slice(0, 17)
     rows = other.encode_images([product.picture for product in products[some]])
     # bfloat16 has three digits; over some sixty layers that is a cosine of 0.999.

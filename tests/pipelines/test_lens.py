@@ -27,9 +27,9 @@ from catalens.pipelines.stages import Stage
 from tests.support.ran import Run
 
 
-@pytest.fixture
-def lens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lens]:
-    with cl.load(cache=tmp_path_factory.getbasetemp() / "cache") as made:
+@pytest.fixture(scope="module")
+def lens(kept: Path) -> Iterator[Lens]:
+    with cl.load(cache=kept) as made:
         yield made
 
 
