@@ -94,10 +94,3 @@ def test_what_a_product_is_comes_from_its_type_and_is_never_guessed(
 ) -> None:
     assert checked_product_answer(question, "caps", PRODUCT) == answer
     assert checked_product_answer(question, "caps", known(type="")) == of_nothing
-
-
-def test_a_measured_colour_answers_for_the_whole_thing_only() -> None:
-    colours = [("navy blue", 0.7), ("white", 0.2)]
-    assert answer_from_attributes("What colour is it?", {}, colours).value == "navy blue"
-    assert answer_from_attributes("What colour is it?", PRODUCT, colours).value == "Red"
-    assert answer_from_attributes("What colour is the hat?", {}, colours).value == "unknown"

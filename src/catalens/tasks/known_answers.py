@@ -1,4 +1,4 @@
-"""Open questions answered, and captions checked, by what is known of a picture: its attributes, its measured colours.
+"""Open questions answered, and captions checked, by what is known of a picture: its attributes.
 
 A small reader answers every open question with one of the few words that it was taught. What is known of a picture says
 less, and only what reached its threshold; the rest is "unknown".
@@ -6,7 +6,7 @@ less, and only what reached its threshold; the rest is "unknown".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from catalens.tasks.attributes import Attribute, Attributes
@@ -57,7 +57,7 @@ class KnownAnswer:
     Attributes:
         value: the answer, or "unknown".
         probability: of the answer; 0 where it is unknown.
-        source: the group of the schema that it is from, or "measured colour"; empty where it is unknown.
+        source: the group of the schema that it is from; empty where it is unknown.
         hint: how to learn more; empty where the answer is known.
     """
 
@@ -67,16 +67,12 @@ class KnownAnswer:
     hint: str = ""
 
 
-def answer_from_attributes(
-    question: str, attributes: Attributes, colours: Sequence[tuple[str, float]] = ()
-) -> KnownAnswer:
+def answer_from_attributes(question: str, attributes: Attributes) -> KnownAnswer:
     """Answer an open question from what is known of a picture.
 
     Args:
         question: what is asked.
         attributes: as `read_attributes` returned them for the picture.
-        colours: names of colours measured in the picture's main thing, each with its share of it, the largest first;
-            they answer what colour something is where no attribute does.
 
     Returns:
         A value that reached its threshold, or "unknown" with a hint.
@@ -102,8 +98,6 @@ def answer_from_attributes(
         attribute = attributes.get(name)
         if attribute is not None and attribute.values:
             return _value(attribute, attributes)
-    if asked.kind == "colour" and colours and not asked.about:
-        return KnownAnswer(colours[0][0], colours[0][1], "measured colour")
     return _unknown()
 
 
