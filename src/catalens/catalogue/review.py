@@ -114,7 +114,7 @@ class Review:
             rows = file.execute("SELECT name, words, labels FROM review_question").fetchall() if file else []
         return {name: Question(name, words, tuple(json.loads(labels))) for name, words, labels in rows}
 
-    def take(self, reviewer: str, *, lease_s: float = LEASE_S) -> Item | None:
+    def take(self, reviewer: str) -> Item | None:
         """Reserve the most doubtful open question for a reviewer and return it; None where none is left.
 
         A reviewer who has one already gets the same again, so nothing is lost by reloading a page. Questions that
@@ -134,7 +134,7 @@ class Review:
             ).fetchone()
             if row is None:
                 return None
-            self._lease(file, row[0], reviewer, now + lease_s)
+            self._lease(file, row[0], reviewer, now + LEASE_S)
             return tables.item_from(row)
 
     def decide(self, reviewer: str, number: int, verdict: Verdict, value: str | None, *, token: str) -> Decision:
@@ -178,7 +178,7 @@ class Review:
             assert found is not None
             return found
 
-    def undo(self, reviewer: str, *, lease_s: float = LEASE_S) -> Item | None:
+    def undo(self, reviewer: str) -> Item | None:
         """Withdraw a reviewer's last decision that stands, and give the question back to the reviewer.
 
         Returns:
@@ -204,7 +204,7 @@ class Review:
             item, holder, until, is_open = self._item(file, number)
             if not is_open or (holder not in (None, reviewer) and until > now):
                 return item  # what was skipped is somebody else's by now
-            self._lease(file, number, reviewer, now + lease_s)
+            self._lease(file, number, reviewer, now + LEASE_S)
             return item
 
     def progress(self) -> Progress:

@@ -56,10 +56,10 @@ def is_safe(name: str) -> bool:
     return all(_SAFE.fullmatch(part) and part not in {".", ".."} for part in name.split("/"))
 
 
-def files_below(folder: Path, prefix: str, *, ending: str = "") -> dict[str, Path]:
+def files_below(folder: Path, prefix: str) -> dict[str, Path]:
     """Return the files below a folder as members; links are followed, hidden and compiled files are left out."""
     found = {}
-    for path in folder.rglob(f"*{ending}"):
+    for path in folder.rglob("*"):
         parts = path.relative_to(folder).parts
         hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
         if path.is_file() and not hidden and path.suffix != ".pyc":

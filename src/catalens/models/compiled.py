@@ -126,12 +126,12 @@ def _try_bytes(parts: EncoderParts, folder: Path, runtime: str, threads: int | N
     seal(folder, {**facts, "precision": "int8"})
 
 
-def _made_up(size_wh: tuple[int, int], n: int = 4) -> NDArray[np.uint8]:
-    """Return synthetic images with large shapes and fine grain, as photographs have: (n, height, width, 3)."""
+def _made_up(size_wh: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return synthetic images with large shapes and fine grain, as photographs have: (4, height, width, 3)."""
     width, height = size_wh
     rng = np.random.default_rng(0)
-    coarse = rng.random((n, 4, 4, 3)).repeat(-(-height // 4), axis=1).repeat(-(-width // 4), axis=2)
-    pixels = coarse[:, :height, :width] * 200 + rng.random((n, height, width, 3)) * 55
+    coarse = rng.random((4, 4, 4, 3)).repeat(-(-height // 4), axis=1).repeat(-(-width // 4), axis=2)
+    pixels = coarse[:, :height, :width] * 200 + rng.random((4, height, width, 3)) * 55
     return pixels.astype(np.uint8)
 
 

@@ -70,10 +70,10 @@ class AnswerWeights:
     default: KindWeights = KindWeights()
 
     @classmethod
-    def encoder_only(cls, encoder_name: str, logit_scale: float, reader_name: str = "") -> Self:
+    def encoder_only(cls, encoder_name: str, logit_scale: float) -> Self:
         """Return weights that ask no reader: of an encoder for which none were learned."""
         default = KindWeights(encoder=logit_scale, reader=0.0)
-        return cls(encoder_name=encoder_name, reader_name=reader_name, default=default)
+        return cls(encoder_name=encoder_name, reader_name="", default=default)
 
     def of(self, kind: QuestionKind) -> KindWeights:
         """Return the weights for a kind of question."""

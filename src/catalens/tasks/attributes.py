@@ -25,6 +25,8 @@ Mask = NDArray[np.bool_]
 
 MIN_SCORE = 0.35
 """The probability that a label needs where no threshold was learned."""
+_RUNNERS_UP = 2
+"""Next best labels kept for each group."""
 
 Source = Literal["tags", "answers"]
 """Source of a value: an encoder's similarity to labels, or a reader's answer to a question."""
@@ -106,7 +108,6 @@ def read_attributes(
     *,
     calibration: Calibration | None = None,
     min_score: float = MIN_SCORE,
-    runners_up: int = 2,
     answered: Mapping[str, Scores] | None = None,
 ) -> list[Attributes]:
     """Read every group of a schema from each picture.
@@ -121,7 +122,6 @@ def read_attributes(
         bank: the encoded schema.
         calibration: learned with the same encoder; None: temperature 1.
         min_score: the probability that a label needs where no threshold was learned.
-        runners_up: how many of the next best labels are kept for each group.
         answered: group name → (n, m) probabilities of its labels, as a reader answers; they stand in for the encoder's,
             and need `min_score`.
 
@@ -151,11 +151,7 @@ def read_attributes(
         )
     best = {name: top_k(reading.scores, len(reading.group.labels)) for name, reading in readings.items()}
     return [
-        {
-            name: _attribute(reading, row, best[name][row], runners_up)
-            for name, reading in readings.items()
-            if reading.applies[row]
-        }
+        {name: _attribute(reading, row, best[name][row]) for name, reading in readings.items() if reading.applies[row]}
         for row in range(len(vectors))
     ]
 
@@ -213,10 +209,10 @@ def _applies(group: Group, readings: Mapping[str, _Reading], n: int) -> Mask:
     return applies
 
 
-def _attribute(reading: _Reading, row: int, best: NDArray[np.int64], runners_up: int) -> Attribute:
+def _attribute(reading: _Reading, row: int, best: NDArray[np.int64]) -> Attribute:
     names, scores, holds = reading.names, reading.scores[row].tolist(), reading.holds[row].tolist()
     order = best.tolist()
     values = tuple(Tag(names[at], scores[at]) for at in order if holds[at])
-    others = islice((at for at in order if not holds[at]), runners_up)
+    others = islice((at for at in order if not holds[at]), _RUNNERS_UP)
     runners = tuple(Tag(names[at], scores[at]) for at in others)
     return Attribute(reading.group.name, values, scores[order[0]], runners, reading.source)

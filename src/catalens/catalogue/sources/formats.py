@@ -79,7 +79,7 @@ def table_kind(path: Path) -> Kind:
     return kind
 
 
-def table_rows(path: Path, encoding: str | None = None) -> Iterator[Row]:
+def table_rows(path: Path) -> Iterator[Row]:
     """Return the rows of a table, lazily; a bad row has an error.
 
     Raises:
@@ -87,14 +87,14 @@ def table_rows(path: Path, encoding: str | None = None) -> Iterator[Row]:
     """
     match table_kind(path):
         case "csv":
-            return csv_rows(path, encoding)
+            return csv_rows(path)
         case "jsonl":
-            return json_rows(path, encoding)
+            return json_rows(path)
         case "parquet":
             return parquet_rows(path)
 
 
-def table_columns(path: Path, encoding: str | None = None) -> list[str]:
+def table_columns(path: Path) -> list[str]:
     """Return the names of a table's columns; of JSON, all that any row has.
 
     A column `attributes` that holds a map, as `catalens attributes` writes, stands for the names in it.
@@ -104,11 +104,11 @@ def table_columns(path: Path, encoding: str | None = None) -> list[str]:
     """
     match table_kind(path):
         case "csv":
-            return csv_header(path, encoding)[0]
+            return csv_header(path)[0]
         case "parquet":
             return [name for column in open_parquet(path).schema_arrow for name in _names_in(column)]
         case "jsonl":
-            cells = (pair for row in json_rows(path, encoding) for pair in row.values.items())
+            cells = (pair for row in json_rows(path) for pair in row.values.items())
             names = (
                 name
                 for column, cell in cells

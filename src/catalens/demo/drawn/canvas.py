@@ -18,6 +18,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 WIDTH, HEIGHT = 300, 400
 SCALE = 2
+_STEPS = 10
+"""Straight pieces between two points of a curve."""
 
 Point: TypeAlias = tuple[float, float]
 Colour: TypeAlias = tuple[int, int, int]
@@ -27,7 +29,7 @@ Fabric: TypeAlias = Callable[[Plane, Plane], Plane]
 """Colour, 0 … 255, (height, width, 3), of every point x, y given as (height, width) planes."""
 
 
-def curve(points: Sequence[Point], *, closed: bool = True, steps: int = 10) -> list[Point]:
+def curve(points: Sequence[Point], *, closed: bool = True) -> list[Point]:
     """Lead a smooth line through all points; a point given twice is a corner.
 
     Source:
@@ -38,8 +40,8 @@ def curve(points: Sequence[Point], *, closed: bool = True, steps: int = 10) -> l
     for p0, p1, p2, p3 in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
         if p1 == p2:
             continue
-        for step in range(steps):
-            t = step / steps
+        for step in range(_STEPS):
+            t = step / _STEPS
             line.append((_along(t, p0[0], p1[0], p2[0], p3[0]), _along(t, p0[1], p1[1], p2[1], p3[1])))
     return line if closed else [*line, points[-1]]
 

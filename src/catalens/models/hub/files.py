@@ -84,18 +84,15 @@ def refuse_pointers(files: Iterable[Path]) -> None:
             raise ModelError(f"{file} {IS_POINTER} in {file.parent}")
 
 
-def check_files(folder: Path, *, base: str = "the model it was made from") -> None:
+def check_files(folder: Path) -> None:
     """Check that a transformers model has a tokenizer and the preparation of images beside its weights.
-
-    Args:
-        folder: of the model.
-        base: the model whose processor fits, for the message.
 
     Raises:
         ModelError: a file is missing, as after `model.save_pretrained` alone, or damaged; the message names it and the
             cure.
     """
-    cure = f"copy it from {base}, or save it: AutoProcessor.from_pretrained(…).save_pretrained({str(folder)!r})"
+    save = f"AutoProcessor.from_pretrained(…).save_pretrained({str(folder)!r})"
+    cure = f"copy it from the model it was made from, or save it: {save}"
     check_tokenizer(folder, cure)
     if not any((folder / name).is_file() for name in PREPROCESSOR_FILES):
         raise ModelError(

@@ -43,20 +43,17 @@ class Files:
     pictures: Files | None = None
 
 
-def files_here(place: Place, *, cache: Path, revision: str | None = None) -> Files | None:
+def files_here(place: Place, *, cache: Path) -> Files | None:
     """Return a model's files if they are on this machine, without network access.
 
     Args:
         place: of the model.
         cache: cache folder; models from S3 are stored there.
-        revision: a commit, branch or tag of the hub; None is the name's own, or else the branch `main`, as it was when
-            it was fetched last.
 
     Raises:
-        InputError: the name asks for another revision.
         ModelError: a folder does not contain a model.
     """
-    files = _own_files_here(place.at(revision), cache)
+    files = _own_files_here(place, cache)
     return None if files is None else _with_pictures(files, lambda pictures: files_here(pictures, cache=cache))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalens.core.errors import ModelError
-from catalens.models.hub.names import NO_REVISIONS, Place, split_revision
+from catalens.models.hub.names import NO_REVISIONS, split_revision
 
 if TYPE_CHECKING:
     from catalens.core.protocols import Painter
@@ -21,7 +21,6 @@ ACCEPTED = (
 def load_painter(
     name: str,
     *,
-    revision: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
     region: str | None = None,
@@ -31,14 +30,13 @@ def load_painter(
     Args:
         name: a folder or a hub id (optionally with @REVISION) of an image-to-image diffusers model, such as SDXL or
             Stable Diffusion 3.5; `bedrock:MODEL-ID`; or "fake".
-        revision: of a hub model: commit, branch or tag; None for the name's own, or else the branch `main`.
         device: for diffusers: "auto", "cpu", "cuda", "cuda:1" or "mps".
         dtype: for diffusers: "auto" (float32 on a processor, half precision on a GPU), "float32", "float16" or
             "bfloat16".
         region: for Bedrock; None for the environment's.
 
     Raises:
-        InputError: the name asks for another revision, or the device or dtype does not exist.
+        InputError: the device or dtype does not exist.
         ModelError: the name is unknown or has no revisions, a library is missing, or the model cannot be loaded.
     """
     if name == "fake":
@@ -57,5 +55,4 @@ def load_painter(
         raise ModelError(f"there is no painter {name!r}; accepted are {ACCEPTED}")
     from catalens.models.painters.diffusion import load_diffusion_painter
 
-    wanted = revision if local else Place(bare, "hub", bare, revision=named).at(revision).revision
-    return load_diffusion_painter(bare, revision=wanted, device=device, dtype=dtype)
+    return load_diffusion_painter(bare, revision=named, device=device, dtype=dtype)
