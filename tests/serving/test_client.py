@@ -214,5 +214,8 @@ def test_openais_own_client_reads_the_embeddings(server: str, lens: catalens.Len
             found = client.embeddings.create(model="default", input=inputs, **encoding)
             np.testing.assert_allclose([row.embedding for row in found.data], lens.encode(["a shirt", RED]), atol=1e-6)
         assert [model.id for model in client.models.list()] == ["default"]
+        assert client.models.retrieve("default").id == "default"
+        with pytest.raises(openai.NotFoundError):
+            client.models.retrieve("gpt")
         with pytest.raises(openai.NotFoundError):
             client.embeddings.create(model="gpt", input="a")

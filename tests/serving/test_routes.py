@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from catalens.core.types import Turn
 from catalens.models.readers.fake import FakeReader
 from catalens.models.readers.registry import SHIPPED
 from catalens.serving.schemas import EXAMPLE_IMAGE
-from tests.support.serving import b64, picture, serving
+from tests.support.serving import FAKE, b64, picture, serving
 
 RED = picture("red")
 
@@ -225,7 +226,9 @@ def test_operations(client: TestClient):
     assert client.get("/ping").status_code == 200
     assert client.get("/health/ready").json()["workers"] == {"default-encoder": "ready", "default-reader": "ready"}
     assert client.get("/execution-parameters").json()["BatchStrategy"] == "MULTI_RECORD"
-    assert client.get("/v1/models").json()["data"][0]["id"] == "default"
+    assert client.get("/v1/models").json()["data"] == [client.get("/v1/models/default").json()]
+    assert client.get("/v1/models/default").json()["id"] == "default"
+    assert client.get("/v1/models/other").json()["detail"] == "there is no model 'other'; there is: default"
     client.post("/v1/tags", json={"image": b64(RED), "labels": ["a", "b"]})
     text = client.get("/metrics").text
     for name in ("batch_size_count", "queue_length", "stage_seconds_count"):
@@ -248,3 +251,25 @@ def test_examples_of_the_document_run(client: TestClient):
             ran += 1
     assert ran >= 8
     assert base64.b64decode(EXAMPLE_IMAGE)
+
+
+def test_a_model_that_can_never_be_loaded_is_not_asked_for_again(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    missing = tmp_path / "nowhere"
+    with serving(models={"default": FAKE, "lost": {"encoder": str(missing), "load": "lazy"}}) as client:
+        found = client.post("/v1/tags", json={"image": b64(RED), "labels": ["a", "b"], "model": "lost"})
+    assert found.status_code == 500
+    assert "retry-after" not in found.headers
+    assert found.json()["detail"] == "lost-encoder cannot be loaded; the log of the service says why"
+    assert str(missing) in caplog.text
+
+
+@pytest.mark.parametrize("route", ["/v1/catalogues/shop/records/1", "/v1/catalogues/shop/fields"])
+def test_a_problem_names_a_catalogue_and_not_where_it_is(tmp_path: Path, route: str):
+    path = tmp_path / "private" / "shop.catalens"
+    path.parent.mkdir()
+    path.write_bytes(b"no catalogue" * 100)
+    with serving(catalogues={"shop": str(path)}) as client:
+        found = client.get(route)
+    assert found.status_code >= 400
+    assert "private" not in found.text
+    assert "shop" in found.json()["detail"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Path, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -92,6 +92,7 @@ def app_of(service: Service) -> Guard:
     _add_texts(direct, bodies, service)
     app.include_router(direct)
     _add_operations(app, service)
+    _add_models(app, service)
     add_catalogue_routes(app, bodies, service, _PROBLEMS)
     app.openapi = lambda: _openapi(app, bodies)  # type: ignore[method-assign]
     return Guard(app, service)
@@ -204,31 +205,32 @@ def _add_operations(app: FastAPI, service: Service) -> None:
             "MaxPayloadInMB": max(1, config.max_body_bytes // 2**20),
         }
 
-    @app.get("/v1/models", tags=["operations"])
-    async def models() -> dict[str, Any]:
-        """Return the models that are served, in OpenAI's shape."""
-        rows = [
-            {
-                "id": name,
-                "object": "model",
-                "created": 0,
-                "owned_by": "catalens",
-                "encoder": model.encoder,
-                "reader": model.reader,
-                "state": {
-                    lane.removeprefix(f"{name}-"): state
-                    for lane, state in service.states().items()
-                    if lane.startswith(f"{name}-")
-                },
-            }
-            for name, model in config.models.items()
-        ]
-        return {"object": "list", "data": rows}
-
     @app.get("/metrics", tags=["operations"], response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Return Prometheus metrics."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE)
+
+
+def _add_models(app: FastAPI, service: Service) -> None:
+    def model(name: str) -> dict[str, Any]:
+        found = service.config.models[name]
+        states = {
+            lane.removeprefix(f"{name}-"): state
+            for lane, state in service.states().items()
+            if lane.startswith(f"{name}-")
+        }
+        about = {"encoder": found.encoder, "reader": found.reader, "state": states}
+        return {"id": name, "object": "model", "created": 0, "owned_by": "catalens", **about}
+
+    @app.get("/v1/models", tags=["operations"])
+    async def models() -> dict[str, Any]:
+        """Return the models that are served, in OpenAI's shape."""
+        return {"object": "list", "data": [model(name) for name in service.config.models]}
+
+    @app.get("/v1/models/{name}", tags=["operations"], responses=_PROBLEMS)
+    async def one_model(name: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
+        """Return one of the models that are served, in OpenAI's shape."""
+        return model(service.model_name(name))
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -238,6 +240,8 @@ async def _problem(request: Request, error: Exception) -> Response:
         # A query's or a path's: `loc` begins with which of them it is.
         error = of_fields([(tuple(each["loc"][1:]), each["type"], each["msg"]) for each in error.errors()])
     problem = as_problem(error)
+    service: Service = request.app.state.service
+    problem.detail = service.without_paths(problem.detail)
     body = document(problem, request.state.request_id)
     return JSONResponse(body, problem.status, problem.headers, media_type=PROBLEM_JSON)
 

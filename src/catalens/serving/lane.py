@@ -32,6 +32,10 @@ waits until every caller of the last batch was answered."""
 _log = logging.getLogger("catalens.serving")
 
 
+class UnloadableError(CatalensError):
+    """A model that cannot be had, now or later: its name is wrong, or its files are missing or damaged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """A picture as it came in.
@@ -122,11 +126,17 @@ class Lane:
         """Return what a stage adds to one picture.
 
         Raises:
+            UnloadableError: there is no model.
             CatalensError: the picture, the stage or the worker failed, or the queue is full.
         """
         self._batcher.check_room(1 + self._batcher.expected)
         self.last_used_s = perf_counter()
-        await self.start()
+        try:
+            await self.start()
+        except WorkerLostError:
+            raise
+        except CatalensError as error:  # it names files, which are not the caller's business
+            raise UnloadableError(f"{self.name} cannot be loaded; the log of the service says why") from error
         needs = await self._needs_of(stage)
         with self._batcher.expecting():
             picture = await self._prepare(needs, content, values)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from catalens.core.errors import AnswerError, CatalensError, CatalogueError, InputError, ModelError
 from catalens.serving.batcher import OverloadedError, StoppingError
+from catalens.serving.lane import UnloadableError
 from catalens.serving.service import UnknownNameError
 
 PROBLEM_JSON = "application/problem+json"
@@ -20,6 +21,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (OverloadedError, 429),
     (StoppingError, 503),
     (AnswerError, 502),
+    (UnloadableError, 500),
     (ModelError, 503),
     (CatalogueError, 503),
     (CatalensError, 503),
@@ -51,7 +53,7 @@ def as_problem(error: Exception) -> ProblemError:
     if isinstance(error, ValidationError):
         return _of_validation(error)
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    if status == 500:
+    if status == 500 and not isinstance(error, UnloadableError):
         return ProblemError(500, "the service failed; its log says more under this request's id")
     headers = {}
     if isinstance(error, OverloadedError):

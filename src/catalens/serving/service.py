@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,6 +93,16 @@ class Service:
         """Whether every eager model is warm and the service is not shutting down."""
         return not self.is_stopping and all(lane.state == "ready" for lane in self._eager)
 
+    def model_name(self, name: str) -> str:
+        """Return the name of a configured model.
+
+        Raises:
+            UnknownNameError: there is no such model.
+        """
+        if name not in self.config.models:
+            raise UnknownNameError(f"there is no model {name[:100]!r}; there is: {', '.join(self.config.models)}")
+        return name
+
     def states(self) -> dict[str, str]:
         """Return the state of each worker by name."""
         return {lane.name: lane.state for lane in self._lanes.values()}
@@ -140,6 +151,13 @@ class Service:
             raise UnknownNameError(f"there is no catalogue {name[:100]!r}; there is: {known}")
         return path
 
+    def without_paths(self, text: str) -> str:
+        """Return a text that names catalogues as callers know them, not by where they are."""
+        for name, path in self.config.catalogues.items():
+            places = "|".join(re.escape(each) for each in (str(Path(path).absolute()), path))
+            text = re.sub(rf"(?<![\w/])(?:{places})(?!\w)", name, text)
+        return text
+
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run work on a catalogue that needs no model, beside the threads that decode."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
@@ -157,9 +175,7 @@ class Service:
         )
 
     def _lane_of(self, stage: Stage, model: str | None) -> Lane:
-        name = model or self.config.default_model
-        if name not in self.config.models:
-            raise UnknownNameError(f"there is no model {name[:100]!r}; there is: {', '.join(self.config.models)}")
+        name = self.model_name(model or self.config.default_model)
         kind: Kind = "encoder"
         if isinstance(stage, CaptionStage | FirstCaptionStage | AnswerStage):
             kind = "reader"
