@@ -107,7 +107,7 @@ starter: $(VENV)/.train  ## train the starter again from its seed (six hours; ne
 	$(BIN)/python -m catalens.training.recipes.readers.train starter --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.recipes.readers.release starter --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.recipes.starter.at_home --data $(CATALENS_DATA) --out runs/at-home
-	$(BIN)/python -m catalens.training.recipes.starter.late_release at-home --data $(CATALENS_DATA)
+	$(BIN)/python -m catalens.training.recipes.starter.late_release --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.known_classes starter --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.caption_support starter --data $(CATALENS_DATA)
 	$(BIN)/python -m catalens.training.closed_answers --bundle starter --data $(CATALENS_DATA)

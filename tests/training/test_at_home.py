@@ -22,7 +22,7 @@ from catalens.tasks.attributes import build_schema_bank, group_probabilities
 from catalens.tasks.calibration import GroupCalibration
 from catalens.tasks.schema import load_schema
 from catalens.training.recipes.starter.at_home import Recipe, make_stage
-from catalens.training.recipes.starter.late_release import STAGES, write_late
+from catalens.training.recipes.starter.late_release import write_late
 from catalens.training.recipes.starter.release import raised
 from tests.support.small_tables import write_small_tables
 
@@ -71,7 +71,7 @@ def test_what_lies_between_is_measured_and_what_was_learned_stays(trained: Path,
 def test_the_bundle_keeps_its_texts_and_reads_a_drawn_product_as_before(trained: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "starter"
     shutil.copytree(shipped("starter"), bundle)
-    write_late(STAGES["at-home"], trained, bundle, "test")
+    write_late(trained, bundle, "test")
     before, after = (load_bundle(each, runtime="onnxruntime", threads=1) for each in (shipped("starter"), bundle))
     assert after.name == "starter@test"
     picture = next(iter(draw_catalogue(1))).picture
@@ -83,7 +83,7 @@ def test_the_bundle_keeps_its_texts_and_reads_a_drawn_product_as_before(trained:
 
 def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint"):
-        write_late(STAGES["at-home"], tmp_path, shipped("starter"))
+        write_late(tmp_path, shipped("starter"))
 
 
 def test_a_type_that_is_often_wrong_at_home_needs_a_higher_probability() -> None:

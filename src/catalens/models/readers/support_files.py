@@ -20,7 +20,7 @@ from catalens.models.class_files import CLASS_FILES, as_bytes, check_origin
 from catalens.models.json_files import load_json
 from catalens.models.readers.support import LEAST, Support, SupportConfig, Thing
 
-_FILES = ("support.json", "support.npz")
+SUPPORT_FILES = ("support.json", "support.npz")
 
 
 def save_support(
@@ -38,7 +38,7 @@ def save_support(
     stored = io.BytesIO()
     words, word_scales = as_bytes(weights.T)
     np.savez_compressed(stored, words=words, word_scales=word_scales)
-    (folder / _FILES[1]).write_bytes(stored.getvalue())
+    (folder / SUPPORT_FILES[1]).write_bytes(stored.getvalue())
     body = {
         "encoder": encoder_name,
         "sha256": hashlib.sha256(stored.getvalue()).hexdigest(),
@@ -49,7 +49,7 @@ def save_support(
         "rivals": sorted(config.rivals),
         "things": {thing.name: list(thing.classes) for thing in config.things},
     }
-    write_text_atomically(folder / _FILES[0], json.dumps(body) + "\n")
+    write_text_atomically(folder / SUPPORT_FILES[0], json.dumps(body) + "\n")
 
 
 def load_support(folder: Path, encoder_name: str, sets: ClassSets) -> Support | None:
@@ -63,7 +63,7 @@ def load_support(folder: Path, encoder_name: str, sets: ClassSets) -> Support | 
     Raises:
         ModelError: a file is damaged, or was learned with another encoder.
     """
-    facts, arrays = (folder / name for name in _FILES)
+    facts, arrays = (folder / name for name in SUPPORT_FILES)
     if not facts.is_file():
         return None
     try:

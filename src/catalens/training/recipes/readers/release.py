@@ -38,6 +38,7 @@ from catalens.training.questions import everyday_facts
 from catalens.training.recipes.everyday.release import write_card
 from catalens.training.recipes.readers.recipe import EVERYDAY_KINDS, PRODUCT_KINDS
 from catalens.training.recipes.starter.release import card
+from catalens.training.recipes.unified.figures import KEPT, quote, read_figures
 
 AS_A_USER = Decoding(max_tokens=24)
 Scores = dict[str, Any]
@@ -151,6 +152,7 @@ def refit(folder: Path, data: Path, *, everyday: bool) -> Scores:
         write_card(folder)
     else:
         (folder / "README.md").write_text(card(encoder.facts.scores, folder), encoding="utf-8")
+        quote(folder / "README.md", "starter", read_figures(KEPT))
     return scores
 
 

@@ -186,10 +186,10 @@ class HeldOut:
         return {name: round(value.float().mean().item(), 4) for name, value in found.items()}
 
 
-def make_stage(recipe: Recipe, data: Path, out: Path, threads: int) -> Stage[UpperHalf]:
+def make_stage(recipe: Recipe, data: Path, out: Path, threads: int) -> Stage:
     """Return the stage."""
     lower = Views(LowerHalf(read_image_tower(shipped("starter"))), out / "views", threads)
-    return Stage(recipe, AtHome(recipe, data, Banks(threads), lower), UpperHalf, out)
+    return Stage(recipe, AtHome(recipe, data, Banks(threads), lower), out)
 
 
 if __name__ == "__main__":

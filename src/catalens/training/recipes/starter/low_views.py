@@ -50,18 +50,6 @@ class LowFeatures:
         return LowFeatures(torch.cat([each.low for each in parts]), fine)
 
 
-class Trunk(nn.Module):
-    """Bytes (n, height, width, 3) to the normalised pooled layers that the last projection looks at."""
-
-    def __init__(self, tower: ImageTower) -> None:
-        super().__init__()
-        self.tower = tower
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor]:
-        """Return (n, 1376)."""
-        return (self.tower.norm(self.tower.trunk(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0)),)
-
-
 class LowerHalf(nn.Module):
     """Bytes (n, height, width, 3) to the lower features."""
 

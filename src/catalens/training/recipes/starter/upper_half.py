@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import Field, asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -65,18 +65,6 @@ class UpperHalf(nn.Module):
         """Return unit rows of all pictures of a view."""
         pieces = (np.array(some) for some in batched(range(len(view[0])), 256))
         return torch.cat([self(taken([view], some, np.zeros_like(some)))[0] for some in pieces])
-
-
-class Projection(nn.Module):
-    """The last layer of the image tower alone."""
-
-    def __init__(self, tower: ImageTower) -> None:
-        super().__init__()
-        self.project = tower.project
-
-    def forward(self, pooled: Tensor) -> Tensor:
-        """Return unit rows (n, dim) of normalised pooled layers (n, 1376)."""
-        return functional.normalize(self.project(pooled), dim=-1)
 
 
 class Banks:
@@ -165,37 +153,34 @@ class Pace(Protocol):
 
 
 P = TypeVar("P", bound=Pace)
-M = TypeVar("M", bound=nn.Module)
-M_contra = TypeVar("M_contra", bound=nn.Module, contravariant=True)
 
 
-class Lesson(Protocol[M_contra]):
+class Lesson(Protocol):
     """What is learned, and what is kept."""
 
-    def losses(self, student: M_contra, teacher: M_contra, rng: np.random.Generator) -> dict[str, Tensor]:
+    def losses(self, student: UpperHalf, teacher: UpperHalf, rng: np.random.Generator) -> dict[str, Tensor]:
         """Run one batch through the losses."""
 
-    def evaluate(self, student: M_contra) -> Mapping[str, float]:
+    def evaluate(self, student: UpperHalf) -> Mapping[str, float]:
         """Return shares of right labels on validation rows."""
 
 
-class Stage(Generic[M]):
-    """Trains some layers by a lesson.
+class Stage:
+    """Trains the upper half of the shipped image tower by a lesson.
 
     Args:
         pace: how long and how fast.
         lesson: what is learned.
-        layers: makes those that are trained from the shipped image tower.
         out: folder of the run.
     """
 
-    def __init__(self, pace: Pace, lesson: Lesson[M], layers: Callable[[ImageTower], M], out: Path) -> None:
+    def __init__(self, pace: Pace, lesson: Lesson, out: Path) -> None:
         self.pace, self.lesson, self.out, self.log = pace, lesson, out, RunLog(out)
         torch.manual_seed(pace.seed)
         self.rng = np.random.default_rng(pace.seed)
         tower = read_image_tower(shipped("starter"))
-        self.teacher = layers(copy.deepcopy(tower)).requires_grad_(requires_grad=False)
-        self.student = layers(tower).requires_grad_()
+        self.teacher = UpperHalf(copy.deepcopy(tower)).requires_grad_(requires_grad=False)
+        self.student = UpperHalf(tower).requires_grad_()
         self.optimiser = Optimiser(adamw(self.student.parameters(), decay=pace.decay), clip=2.0)
         self.step = 0
 
@@ -216,7 +201,7 @@ class Stage(Generic[M]):
                 self.log.write(step=self.step, share=share, val=self.lesson.evaluate(student))
 
     @contextmanager
-    def between(self, share: float) -> Iterator[M]:
+    def between(self, share: float) -> Iterator[UpperHalf]:
         """Lend the student with only a share of what it learned."""
         learned = {name: value.clone() for name, value in self.student.state_dict().items()}
         self.student.load_state_dict(interpolated(self.teacher.state_dict(), learned, share))
@@ -259,7 +244,7 @@ def interpolated(old: Mapping[str, Tensor], new: Mapping[str, Tensor], share: fl
     return {name: torch.lerp(a, b, share) if a.is_floating_point() else b for name, (a, b) in pairs.items()}
 
 
-def run_stage(about: str | None, out: Path, recipe: P, make: Callable[[P, Path, Path, int], Stage[Any]]) -> None:
+def run_stage(about: str | None, out: Path, recipe: P, make: Callable[[P, Path, Path, int], Stage]) -> None:
     """Train a stage by the command line's options to its end, or go on with a stopped run.
 
     Args:
