@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 from catalens.catalogue.sources import Item, open_source
 from catalens.core.errors import InputError
 from catalens.core.files import write_atomically
-from catalens.core.types import Record
+from catalens.core.types import Outcome, Record
 from catalens.pipelines.destination import Destination
+from catalens.pipelines.events import Callbacks, Event
 from catalens.pipelines.output import OutputRow
+from catalens.pipelines.ray_engine import _RayJob
 from catalens.pipelines.result_table import Table
 from catalens.pipelines.sidecars import IfExists
 
@@ -30,6 +33,13 @@ def picture(tmp_path: Path) -> Record:
     path.parent.mkdir()
     path.write_bytes(b"")
     return Record("shirt.front.jpg", str(path))
+
+
+def caused(number: int) -> InputError:
+    """Return what an output makes of a system's error."""
+    error = InputError("cannot be written")
+    error.__cause__ = OSError(number, "as the system says")
+    return error
 
 
 def caption(text: str) -> Mapping[str, Any]:
@@ -269,3 +279,38 @@ def test_a_picture_in_a_cell_is_found_by_its_place(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": cells}), path)
     in_place(path, {"products[1]": "second", "products[0]": "first"})
     assert rows_of(path) == [{"image": cells[0], "caption": "first"}, {"image": cells[1], "caption": "second"}]
+
+
+class Refusing:
+    """An output that refuses one record."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error, self.taken = error, list[str]()
+
+    def holds(self, _: Record) -> bool:
+        return False
+
+    def write(self, results: Sequence[OutputRow]) -> None:
+        if any(each.record.id == "b" for each in results):
+            raise self.error
+        self.taken += [each.record.id for each in results]
+
+    def finish(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "error", [InputError("no place"), FileNotFoundError(errno.ENOENT, "gone"), caused(errno.ENOENT)]
+)
+def test_a_result_that_is_refused_costs_itself_on_a_cluster_as_here(error: Exception) -> None:
+    refusing, failures = Refusing(error), list[Outcome]()
+    job = _RayJob([refusing], Callbacks(on_failure=failures.append))
+    job.take([(0, [Event(at, Record(id, id), {"caption": id}) for at, id in enumerate("abc")])], 1)
+    assert refusing.taken == ["a", "c"]
+    assert [(each.id, each.error) for each in failures] == [("b", str(error))]
+    assert job.report().done == 2
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), caused(errno.ENOSPC), caused(errno.EROFS)])
+def test_a_full_disk_ends_a_job_on_a_cluster_as_here(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        _RayJob([Refusing(error)], Callbacks()).take([(0, [Event(0, Record("b", "b"), {"caption": "b"})])], 1)

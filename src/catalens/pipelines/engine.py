@@ -17,7 +17,6 @@ results, failures and progress go to callbacks, in the caller's thread.
 
 from __future__ import annotations
 
-import errno
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +31,7 @@ from catalens.core.vectors import batched
 from catalens.pipelines.events import SILENT, Callbacks, Event, JobReport, Progress, Tally, in_order
 from catalens.pipelines.halving import each_half
 from catalens.pipelines.journal import Journal, Key, Note
-from catalens.pipelines.output import ContentOutput, Output, OutputRow
+from catalens.pipelines.output import ContentOutput, Output, OutputRow, write_each
 from catalens.pipelines.prefetch import map_ahead
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Stage, Values, record_of
@@ -45,7 +44,6 @@ _CHUNK = 4
 """Pictures given to a thread at once, where many of them may need no decoding."""
 _SMALL_AHEAD, _WHOLE_AHEAD = 64, 8
 """Pictures decoded before their turn: small ones, and whole ones of tens of megabytes each."""
-_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
 def run_job(
@@ -295,19 +293,11 @@ class _Job:
     def _written(self, output: Output, works: Sequence[Work]) -> Sequence[Work]:
         """Pass results to an output, and return those that it accepted."""
 
-        def write(works: Sequence[Work]) -> Sequence[Work]:
-            output.write([OutputRow(record_of(work.item), work.values, work.content_hash) for work in works])
-            return works
-
-        def fail(work: Work, error: Exception) -> None:
-            # A disk that is full, read-only or broken fails every later picture too.
-            cause = error if isinstance(error, OSError) else error.__cause__
-            if isinstance(cause, OSError) and cause.errno in _DISK_ERRORS:
-                raise error
-            self._fail(work, error)
+        def row(work: Work) -> OutputRow:
+            return OutputRow(record_of(work.item), work.values, work.content_hash)
 
         with self.timed(WRITING):
-            return each_half(write, works, (InputError, OSError), fail) if works else works
+            return write_each(output, works, row, self._fail)
 
     def _fail(self, work: Work, error: Exception) -> None:
         self._fail_with(work, str(error) or type(error).__name__)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
+from catalens.core.errors import InputError
 from catalens.core.types import Record
+from catalens.pipelines.halving import each_half
 from catalens.pipelines.stages import Values
+
+T = TypeVar("T")
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +61,31 @@ class ContentOutput(Output, Protocol):
 
     def stored(self, ids: Sequence[str]) -> Mapping[str, Values]:
         """Return the values held of some ids, for items whose picture has not changed."""
+
+
+def write_each(
+    output: Output, results: Sequence[T], row: Callable[[T], OutputRow], fail: Callable[[T, Exception], None]
+) -> Sequence[T]:
+    """Pass results to an output, and return those that it accepted.
+
+    Args:
+        output: takes them together, or one by one where it refuses some.
+        results: of pictures.
+        row: returns what the output takes of a result.
+        fail: called with each result that the output refused.
+
+    Raises:
+        InputError, OSError: a disk is full, read-only or broken, which fails every later picture too.
+    """
+
+    def write(some: Sequence[T]) -> Sequence[T]:
+        output.write([row(each) for each in some])
+        return some
+
+    def refused(result: T, error: Exception) -> None:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if isinstance(cause, OSError) and cause.errno in _DISK_ERRORS:
+            raise error
+        fail(result, error)
+
+    return each_half(write, results, (InputError, OSError), refused) if results else results

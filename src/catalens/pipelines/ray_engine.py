@@ -20,11 +20,10 @@ from catalens.catalogue.sources import Entry, Item
 from catalens.core.errors import InputError, ModelError
 from catalens.core.types import Outcome
 from catalens.core.vectors import batched
-from catalens.pipelines.engine import stream
+from catalens.pipelines.engine import WRITING, stream
 from catalens.pipelines.events import Callbacks, Event, JobReport, Progress
-from catalens.pipelines.halving import each_half
 from catalens.pipelines.loaded_steps import LoadedSteps
-from catalens.pipelines.output import Output, OutputRow
+from catalens.pipelines.output import Output, OutputRow, write_each
 from catalens.pipelines.session import Session, SessionConfig
 from catalens.pipelines.stages import Stage, record_of
 
@@ -95,7 +94,7 @@ class _RayJob:
         self._started_s = time.perf_counter()
         self._done = self._skipped = 0
         self._failures: list[Outcome] = []
-        self._seconds = {"workers": 0.0, "writing": 0.0}
+        self._seconds = {"workers": 0.0, WRITING: 0.0}
 
     def wanted(self, entries: Iterable[Entry]) -> Iterator[Item]:
         """Return the items that the outputs do not hold."""
@@ -144,22 +143,19 @@ class _RayJob:
             self._done += 1
             if self._callbacks.on_result is not None and event.values is not None:
                 self._callbacks.on_result(event.record, event.values)
-        self._seconds["writing"] += time.perf_counter() - started_s
+        self._seconds[WRITING] += time.perf_counter() - started_s
         self._tell()
 
     def _written(self, output: Output, events: Sequence[Event]) -> Sequence[Event]:
         """Pass results to an output, and return those that it accepted."""
 
-        def write(events: Sequence[Event]) -> Sequence[Event]:
-            output.write([OutputRow(event.record, event.values or {}) for event in events])
-            return events
+        def row(event: Event) -> OutputRow:
+            return OutputRow(event.record, event.values or {})
 
         def fail(event: Event, error: Exception) -> None:
-            if isinstance(error.__cause__, OSError):  # a disk that is full fails every later picture too
-                raise error
-            self._fail(event.record.id, str(error))
+            self._fail(event.record.id, str(error) or type(error).__name__)
 
-        return each_half(write, events, InputError, fail) if events else events
+        return write_each(output, events, row, fail)
 
     def _fail(self, id: str, reason: str) -> None:
         self._failures.append(Outcome(id, reason))
