@@ -5,21 +5,27 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from catalens.core.errors import InputError, ModelError
+from catalens.core.errors import CatalensError, InputError, ModelError
 from catalens.core.images import Limits
+from catalens.pipelines.prompting import PromptStage
 from catalens.pipelines.session import SessionConfig
+from catalens.pipelines.stages import Picture, Stage, Values
+from catalens.pipelines.tagging import TagStage
 from catalens.serving.batcher import BatchRules
+from catalens.serving.config import load_config
 from catalens.serving.lane import Content, Lane
 from catalens.serving.metrics import Metrics
-from catalens.serving.steps import Steps, WorkerSession
+from catalens.serving.service import Service
+from catalens.serving.steps import StepNeeds, Steps, WorkerSession
 from catalens.serving.worker import LocalRunner, WorkerConfig, WorkerLostError, WorkerProcess
 from tests.support.deeds import Deed, DeedByValue, Unloadable, deed
 from tests.support.serving import picture
@@ -263,3 +269,48 @@ def test_local_runner_does_the_same():
     runner = LocalRunner(WorkerConfig(SessionConfig(encoder="fake"), warm=(Deed(),)))
     runner.start()
     assert runner.run(Deed(), [deed("a")]) == [{"found": "a"}]
+
+
+def test_prompts_of_a_bundled_encoder_have_a_worker_of_their_own_which_starts_with_the_first():
+    for encoder, lanes in ((None, {"m-encoder", "m-reader", "m-prompter"}), ("fake", {"m-encoder", "m-reader"})):
+        config = load_config(flags={"models": {"m": {"encoder": encoder, "reader": "fake"}}})
+        assert set(Service(config, LocalRunner).states()) == lanes
+
+
+class SlowPrompts:
+    """A runner whose prompts wait until they are let go."""
+
+    released = threading.Event()
+    pid, is_alive = None, True
+
+    def __init__(self, _: WorkerConfig) -> None: ...
+    def launch(self) -> None: ...
+    def start(self) -> None: ...
+    def unload(self) -> None: ...
+    def stop(self) -> None: ...
+
+    def run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
+        if isinstance(stage, PromptStage):
+            assert self.released.wait(60)
+        return [{"done": stage.name} for _ in pictures]
+
+    def needs(self, stage: Stage) -> StepNeeds:
+        return StepNeeds(None, 8, reads_images=False)
+
+
+def test_nobody_waits_for_the_first_prompt():
+    """Its worker takes its time; meanwhile the encoder's answers."""
+
+    async def run() -> None:
+        config = load_config(flags={"models": {"m": {"reader": "fake"}}})
+        service = Service(config, SlowPrompts)
+        async with asyncio.timeout(60):
+            prompt = asyncio.create_task(service.run([PromptStage()], None))
+            await asyncio.sleep(0.05)
+            assert (await service.run([TagStage(labels=("a", "b"))], None))["done"] == "tags"
+            assert not prompt.done()
+            SlowPrompts.released.set()
+            await prompt
+        await service.stop()
+
+    asyncio.run(run())

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from catalens.core.errors import CatalensError, InputError, ModelError
+from catalens.models.routing import EVERYDAY, PRODUCT
 from catalens.pipelines.answering import AnswerStage
 from catalens.pipelines.captioning import CaptionStage
 from catalens.pipelines.describing import DescribeStage
 from catalens.pipelines.encoding import EmbedStage
-from catalens.pipelines.prompting import FirstCaptionStage
+from catalens.pipelines.prompting import FirstCaptionStage, PromptStage
 from catalens.pipelines.stages import Stage
 from catalens.pipelines.tagging import TagStage
 from catalens.serving.config import ServeConfig
@@ -27,14 +28,18 @@ from catalens.serving.worker import Runner, WorkerConfig, WorkerProcess
 
 T = TypeVar("T")
 
-Kind = Literal["encoder", "reader", "writer"]
+Kind = Literal["encoder", "reader", "writer", "prompter"]
 _WATCH_S = 0.25
 _CATALOGUE_THREADS = 4
 _WARM: Mapping[Kind, tuple[Stage, ...]] = {
     "encoder": (TagStage(schema="fashion"), TagStage(), EmbedStage()),
     "reader": (CaptionStage(),),
     "writer": (),
+    "prompter": (),
 }
+_BUNDLED = (None, PRODUCT, EVERYDAY)
+"""Encoders that are small enough to be loaded a second time, so that nobody waits while one encodes the vocabulary of
+prompts."""
 _log = logging.getLogger("catalens.serving")
 
 
@@ -60,14 +65,11 @@ class Service:
         self._readers = ThreadPoolExecutor(_CATALOGUE_THREADS, thread_name_prefix="catalogue")
         self._tasks: list[asyncio.Task[None]] = []
         self._make = runner
-        kinds: tuple[Kind, ...] = (
-            ("encoder", "reader") if config.writer == "template" else ("encoder", "reader", "writer")
-        )
-        self._lanes = {(name, kind): self._lane(name, kind) for name in config.models for kind in kinds}
+        self._lanes = {(name, kind): self._lane(name, kind) for name in config.models for kind in self._kinds(name)}
         self._eager = [
             lane
             for (name, kind), lane in self._lanes.items()
-            if config.models[name].load == "eager" and kind != "writer"
+            if config.models[name].load == "eager" and kind in ("encoder", "reader")
         ]
 
     def launch(self) -> None:
@@ -162,6 +164,12 @@ class Service:
         """Run work on a catalogue that needs no model, beside the threads that decode."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
+    def _kinds(self, name: str) -> tuple[Kind, ...]:
+        """Return what a model has workers for."""
+        writers: tuple[Kind, ...] = () if self.config.writer == "template" else ("writer",)
+        prompters: tuple[Kind, ...] = ("prompter",) if self.config.models[name].encoder in _BUNDLED else ()
+        return ("encoder", "reader", *writers, *prompters)
+
     def _lane(self, name: str, kind: Kind) -> Lane:
         model = self.config.models[name]
         worker = WorkerConfig(model.session(self.config), _WARM[kind], batch_timeout_s=self.config.batch_timeout_s)
@@ -181,6 +189,8 @@ class Service:
             kind = "reader"
         elif isinstance(stage, DescribeStage) and stage.writer != "template":
             kind = "writer"
+        elif isinstance(stage, PromptStage) and (name, "prompter") in self._lanes:
+            kind = "prompter"
         return self._lanes[name, kind]
 
     async def _load(self, lane: Lane) -> None:
