@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from catalens.serving.payloads import decode_base64, is_data_address, picture_of
 from catalens.serving.remote import is_address
 from catalens.serving.schemas import EmbeddingsRequest
 from catalens.serving.service import Service
-from catalens.serving.stages import TEXTS, VECTORS, TextStage
+from catalens.serving.stages import TEXTS, TOKENS, VECTORS, TextStage
 
 _SHORTEST_PICTURE = 48
 """Characters of base64: a GIF of one pixel has as many."""
@@ -39,37 +40,55 @@ async def embeddings(asked: EmbeddingsRequest, service: Service) -> dict[str, An
     config = service.config
     if not 1 <= len(inputs) <= config.max_texts:
         raise InputError(f"input has {len(inputs)} entries; send 1 to {config.max_texts}")
-    found = await vectors_of(inputs, service, asked.model)
-    width = len(found[0][0])
+    found = await encoded(inputs, service, asked.model)
+    width = len(found.vectors[0])
     if asked.dimensions is not None and asked.dimensions != width:
         raise InputError(f"dimensions is {asked.dimensions}; this encoder has {width}")
     return {
         "object": "list",
         "data": [
             {"object": "embedding", "index": at, "embedding": as_json(vector, asked.encoding_format)}
-            for at, (vector, _) in enumerate(found)
+            for at, vector in enumerate(found.vectors)
         ],
-        "model": found[0][1],
-        # Words, roughly: tokens of a picture mean nothing, and nothing is charged.
-        "usage": {"prompt_tokens": sum(map(_count_words, inputs)), "total_tokens": 0},
+        "model": found.encoder,
+        "usage": {"prompt_tokens": found.tokens, "total_tokens": found.tokens},
     }
 
 
-async def vectors_of(inputs: Sequence[str], service: Service, model: str | None = None) -> list[tuple[Vectors, str]]:
-    """Return the vector (dim,) of each text or picture, and the encoder's name.
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What became of texts and pictures.
+
+    Attributes:
+        vectors: one (dim,) for each.
+        encoder: its name.
+        tokens: how many the encoder read of all texts; a picture has none.
+    """
+
+    vectors: Sequence[Vectors]
+    encoder: str
+    tokens: int
+
+
+async def encoded(inputs: Sequence[str], service: Service, model: str | None = None) -> Encoded:
+    """Encode texts and pictures, at least one.
 
     Raises:
         InputError: one of them is empty, too long, or not a picture although it looks like one.
     """
-    found: dict[int, tuple[Vectors, str]] = {}
+    found: dict[int, Vectors] = {}
+    encoder, tokens = "", 0
 
     async def read_picture(at: int, content: Content) -> None:
+        nonlocal encoder
         values = await service.run([EmbedStage()], content, model)
-        found[at] = values[VECTOR], values[ENCODER]
+        found[at], encoder = values[VECTOR], values[ENCODER]
 
     async def read_texts(places: Sequence[int]) -> None:
+        nonlocal encoder, tokens
         values = await service.run([TextStage()], None, model, {TEXTS: [inputs[at] for at in places]})
-        found.update((at, (vector, values[ENCODER])) for at, vector in zip(places, values[VECTORS], strict=True))
+        found.update(zip(places, values[VECTORS], strict=True))
+        encoder, tokens = values[ENCODER], tokens + values[TOKENS]
 
     jobs: list[Callable[[], Awaitable[None]]] = []
     words: list[int] = []
@@ -82,11 +101,7 @@ async def vectors_of(inputs: Sequence[str], service: Service, model: str | None 
             jobs.append(partial(read_picture, at, content))
     jobs += [partial(read_texts, places) for places in batched(words, _TEXTS_PER_ITEM)]
     await every(lambda job: job(), jobs)
-    return [found[at] for at in range(len(inputs))]
-
-
-def _count_words(text: str) -> int:
-    return 1 if is_data_address(text) else len(text.split())  # the megabytes of a picture are not searched
+    return Encoded([found[at] for at in range(len(inputs))], encoder, tokens)
 
 
 def _check_text(text: str, name: str, config: ServeConfig) -> None:

@@ -23,7 +23,7 @@ from catalens.core.errors import InputError
 from catalens.pipelines.answering import AnswerStage
 from catalens.serving import capabilities as can
 from catalens.serving import schemas
-from catalens.serving.embeddings import as_json, picture_in, vectors_of
+from catalens.serving.embeddings import as_json, encoded, picture_in
 from catalens.serving.lane import Content
 from catalens.serving.payloads import Ask, picture_of, without_bom
 from catalens.serving.service import Service
@@ -86,8 +86,8 @@ async def invoke(body: bytes, service: Service) -> Any:  # noqa: ANN401 - JSON v
             return await _of_picture(content, asked, service)
         return [{"answer": (await _answer(content, asked.inputs.question, asked, service))["answer"]}]
     if isinstance(asked.inputs, list):
-        found = await vectors_of(asked.inputs, service)
-        return [as_json(vector) for vector, _ in found]
+        found = await encoded(asked.inputs, service)
+        return [as_json(vector) for vector in found.vectors]
     if asked.inputs is not None:
         return await _of_input(asked.inputs, asked, service)
     raise InputError('send {"image": …}, {"image": …, "prompt": …} or {"inputs": …}')
@@ -136,7 +136,7 @@ async def _of_image(content: Content, asked: Invocation, service: Service) -> An
 async def _of_input(text: str, asked: Invocation, service: Service) -> Any:  # noqa: ANN401
     content = await picture_in(text, "the picture", service.config)
     if content is None:
-        ((vector, _),) = await vectors_of([text], service)
+        (vector,) = (await encoded([text], service)).vectors
         return as_json(vector)
     return await _of_picture(content, asked, service)
 

@@ -18,23 +18,26 @@ from catalens.pipelines.session import Session
 from catalens.pipelines.stages import EncodedPicture, Picture, Step, Values
 from catalens.tasks.class_labels import ClassRows, classes_of, label_rows
 from catalens.tasks.probabilities import exclusive, independent
+from catalens.tasks.prompts.scoring import CountsTokens
 
-TEXTS, VECTORS = "texts", "vectors"
+TEXTS, VECTORS, TOKENS = "texts", "vectors", "tokens"
 
 
 @dataclass(frozen=True, slots=True)
 class TextStage:
-    """Vectors of texts, by the encoder that `EmbedStage` uses for pictures.
+    """Vectors of texts, by the encoder that `EmbedStage` uses for pictures, and how many tokens it read.
 
     An item of the queue carries several texts in `values["texts"]`, since one costs a tenth of a picture.
     """
 
     name = "texts"
-    gives = (VECTORS, ENCODER)
+    gives = (VECTORS, TOKENS, ENCODER)
 
     def load(self, session: Session) -> Step:
         """Load the encoder."""
         encoder = session.encoder()
+        # An encoder of somebody else's need not tell tokens; words are the nearest that is known.
+        count = encoder.count_tokens if isinstance(encoder, CountsTokens) else _words
 
         def run(pictures: Sequence[Picture]) -> list[Values]:
             counts = [len(picture.values[TEXTS]) for picture in pictures]
@@ -44,9 +47,17 @@ class TextStage:
             vectors = np.empty((len(texts), encoder.dim), dtype=np.float32)
             vectors[order] = encode_texts([texts[at] for at in order], encoder, session)
             parts = np.split(vectors, np.cumsum(counts)[:-1])
-            return [{VECTORS: part, ENCODER: encoder.name} for part in parts]
+            tokens = [sum(count(text)[1] for text in picture.values[TEXTS]) for picture in pictures]
+            return [
+                {VECTORS: part, TOKENS: read, ENCODER: encoder.name} for part, read in zip(parts, tokens, strict=True)
+            ]
 
         return Step(run, batch_size=BATCH_SIZE, reads_images=False)
+
+
+def _words(text: str) -> tuple[int, int]:
+    words = len(text.split())
+    return words, words
 
 
 @dataclass(frozen=True, slots=True)
