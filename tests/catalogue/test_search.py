@@ -93,6 +93,9 @@ def test_queries_that_ask_for_nothing_are_refused() -> None:
         Query(images=(Weighted("a.jpg"),), mode="hybrid")
     with pytest.raises(InputError, match="other than zero"):
         Weighted("a", 0.0)
+    for terms in ((Weighted(""),), (Weighted("dress"), Weighted(" \t", -1.0))):
+        with pytest.raises(InputError, match="a text of the query is empty"):
+            Query(texts=terms)
 
 
 def test_a_picture_that_is_none_is_named(index: MemoryIndex, encoder: FakeEncoder) -> None:

@@ -93,6 +93,8 @@ def test_a_folder_that_takes_no_files_is_named_before_the_work(run: Run, catalog
         (["dress", "--cutoff", ""], "an empty name"),
         (["dress", "--image", "nobody.png"], "there is no nobody.png"),
         ([], "no positive term"),
+        ([""], "'' has no term"),
+        (["dress", "--minus", " "], "' ' has no term"),
         (["dress:0"], "weight"),
         (["dress", "--cutoff", "auto"], "no cut-off came with fake-16"),
         (["dress", "--sheet", "hits.doc"], "hits.doc cannot be written"),

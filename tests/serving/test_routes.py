@@ -208,6 +208,25 @@ def test_what_is_wrong_is_a_problem_document_with_an_id(client: TestClient, body
     assert problem["instance"] == response.headers["x-request-id"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/v1/tags", {"labels": ["a", " "]}, "label number 2 is empty"),
+        ("/v1/tags", {"labels": ["a"], "templates": [""]}, "the template ''"),
+        ("/v1/answers", {"question": " "}, "a question is empty"),
+        ("/v1/answers", {"question": "new?", "choices": ["yes", ""]}, "none of them empty"),
+        ("/v1/answers", {"question": "sure?", "history": [{"question": "\t", "answer": "a"}]}, "a question is empty"),
+        ("/v1/product-description", {"keywords": ["red", " "]}, "a keyword is empty"),
+        ("/invocations", {"prompt": "  "}, "a question is empty"),
+        ("/invocations", {"prompt": ["a", " "]}, "not empty"),
+    ],
+)
+def test_texts_of_nothing_are_refused(client: TestClient, path: str, body: dict[str, Any], said: str):
+    response = client.post(path, json=body | {"image": b64(RED)})
+    assert response.status_code == 422, response.text
+    assert said in response.json()["detail"]
+
+
 def test_unknown_paths_methods_and_types_are_problems_too(client: TestClient):
     for response, status in (
         (client.get("/nowhere"), 404),

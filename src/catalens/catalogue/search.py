@@ -46,7 +46,7 @@ class Query:
             have all the words of a negative text; it refuses images and weights, which it cannot use.
 
     Raises:
-        InputError: no positive term, or a term that the mode cannot use.
+        InputError: no positive term, an empty text, or a term that the mode cannot use.
     """
 
     texts: tuple[Weighted[str], ...] = ()
@@ -57,6 +57,8 @@ class Query:
     def __post_init__(self) -> None:
         for term in self.texts:
             check_text(term.value, "the query")
+            if not term.value.strip():
+                raise InputError("a text of the query is empty; say what is looked for, or leave the text out")
         if not any(weight > 0 for weight in self.weights):
             raise InputError("the query has no positive term; add a text or an image beside the negative ones")
         if self.mode != "vector" and not self.words:

@@ -35,7 +35,7 @@ class AnswerStage:
         reader: its name; None is the configured one.
 
     Raises:
-        InputError: there is a threshold without choices.
+        InputError: there is a threshold without choices, or a question is empty.
     """
 
     questions: tuple[str, ...]
@@ -49,6 +49,8 @@ class AnswerStage:
     def __post_init__(self) -> None:
         if self.unknown_below is not None and not self.choices:
             raise InputError("--unknown-below goes with --answers: only those have probabilities")
+        if not all(map(str.strip, (*self.questions, *(turn.question for turn in self.history)))):
+            raise InputError("a question is empty; ask in plain words, such as 'What colour is it?'")
 
     @property
     def gives(self) -> tuple[str, ...]:

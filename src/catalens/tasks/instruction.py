@@ -26,6 +26,9 @@ class Style:
         language: the template and the check of added words support English only.
         keywords: search words that the text should contain.
         seed: random seed of the template.
+
+    Raises:
+        InputError: the length is unknown, or a keyword is empty.
     """
 
     tone: str = "plain"
@@ -37,6 +40,8 @@ class Style:
     def __post_init__(self) -> None:
         if self.length not in LENGTHS:
             raise InputError(f"unknown length {self.length!r}; choose one of: {', '.join(LENGTHS)}")
+        if not all(map(str.strip, self.keywords)):
+            raise InputError("a keyword is empty; leave it out")
 
     @property
     def english(self) -> bool:
