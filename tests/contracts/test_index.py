@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalens.catalogue.cutoff import scoring
+from catalens.catalogue.filter_hints import check_can_pass
 from catalens.catalogue.filters import parse_filter
 from catalens.catalogue.fusion import hybrid
 from catalens.catalogue.index import EmbeddedIndex
@@ -205,6 +207,31 @@ def test_ids_that_no_record_can_have_are_unknown(index: Index) -> None:
     assert index.get(ids) == [None, None, None, None, records_of(1)[0]]
     assert index.hashes(ids) == {"r0": "a"}
     assert index.remove(ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ('colr = "Red"', "no record has a field 'colr'; there are: colour, "),
+        ('price > 0 and Colour in ("Red", "Blue")', "no record has a field 'Colour'; there are: colour, "),
+        ('colr like "R%" or size < 5', "'colr'.*; no record has a field 'size'"),
+        ('price = "10"', "'price' holds numbers, such as .*, and is compared with text, which never matches"),
+        ("title > 5", "'title' holds text"),
+        ("mixed = true", "'mixed' holds (text|numbers)"),
+        ("price > 1000", None),
+        ('mixed = "z" or mixed = 7', None),
+        ("discount exists", None),
+        ("discount is missing and price < 0", None),
+        ('not (colr = "Red") and price < 0', None),
+        ('colr = "Red" or price < 0', None),
+    ],
+)
+def test_a_filter_that_nothing_can_pass_is_refused_and_no_other(index: Index, where: str, said: str | None) -> None:
+    check_can_pass(index, parse_filter(where))  # an empty index may get any field
+    mixed = [Record("m1", "", {"mixed": "a"}), Record("m2", "", {"mixed": 1})]
+    index.add([*records_of(20), *mixed], vectors_of(22))
+    with nullcontext() if said is None else pytest.raises(InputError, match=said):
+        check_can_pass(index, parse_filter(where))
 
 
 def test_hashes_are_given_where_known(index: Index) -> None:

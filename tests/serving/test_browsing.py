@@ -42,6 +42,19 @@ def test_what_is_like_a_record_leaves_the_record_out(tmp_path: Path) -> None:
         assert client.get("/v1/catalogues/shop/similar/nobody").status_code == 422
 
 
+def test_a_filter_on_a_field_that_no_record_has_is_refused(tmp_path: Path) -> None:
+    with serving(catalogues={"shop": shop(tmp_path)}) as client:
+        id = ids(client)["Red"]
+        for refused in (
+            client.post("/v1/search", json={"text": ["a"], "where": "colr = 'Red'"}),
+            client.get(f"/v1/catalogues/shop/similar/{id}", params={"where": "colr = 'Red'"}),
+        ):
+            assert refused.status_code == 422
+            assert refused.json()["detail"].startswith("no record has a field 'colr'; there are: ")
+        sound = client.post("/v1/search", json={"text": ["a"], "where": "price > 100"})
+        assert (sound.status_code, sound.json()) == (200, {"hits": []})
+
+
 def test_fields_say_what_can_be_filtered(tmp_path: Path) -> None:
     with serving(catalogues={"shop": shop(tmp_path)}) as client:
         fields = {each["name"]: each for each in client.get("/v1/catalogues/shop/fields").json()["fields"]}

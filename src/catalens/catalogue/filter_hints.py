@@ -6,12 +6,35 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import islice
+
+import numpy as np
 
 from catalens.catalogue.sources.numbers import cell_value
-from catalens.core.filters import Compare, Filter, Kind, Leaf, Like, OneOf, kind_of, leaves_of
+from catalens.core.errors import InputError
+from catalens.core.filters import (
+    And,
+    Compare,
+    Exists,
+    Filter,
+    Kind,
+    Leaf,
+    Like,
+    Not,
+    OneOf,
+    Or,
+    fields_of,
+    kind_of,
+    leaves_of,
+)
+from catalens.core.protocols import Index
 from catalens.core.types import FieldValue, Record
 
 _MOST = 10
+_MOST_FIELDS = 20
+"""Fields of a filter that are looked into for `check_can_pass`; each costs a search or two."""
+_SAMPLE = 2000
+"""Records whose fields are named in the place of one that none has."""
 _DATE = re.compile(r"\d{4}-\d\d")
 _SIGN = r"(?:[^\w\s]{1,2}|[A-Za-z]{1,4})"
 _AMOUNT = re.compile(rf"\s*(?:{_SIGN}\s*\d[\d.,' ]*|\d[\d.,' ]*{_SIGN})\s*")
@@ -47,17 +70,91 @@ def hints(records: Iterable[Record], where: Filter) -> list[str]:
             kinds & fields[leaf.field].examples.keys() for leaf, kinds in wanted
         ):
             return []
-    found = [
-        f"no record has a field {name!r}; there are: {_listed(nearest_first(name, names)) or 'none'}"
-        for name, held in sorted(fields.items())
-        if not held.examples
-    ]
+    found = [_no_field(name, names) for name, held in sorted(fields.items()) if not held.examples]
     mixed = [
         _across(leaf, kinds, fields[leaf.field])
         for leaf, kinds in wanted
         if fields[leaf.field].examples and not kinds & fields[leaf.field].examples.keys()
     ]
     return found + list(dict.fromkeys(mixed))
+
+
+def check_can_pass(index: Index, where: Filter | None) -> None:
+    """Refuse a filter that no record of an index can pass: of a field that none has, or a comparison across kinds.
+
+    For a search that found nothing. It costs a few searches, however many records there are. Whether a field is there
+    may always be asked, and an empty index holds nothing against any filter.
+
+    Raises:
+        InputError: the filter can pass nothing; the message names the fields that there are.
+    """
+    if where is None or len(fields_of(where)) > _MOST_FIELDS or next(index.records(), None) is None:
+        return
+    held = _HeldBy(index)
+    if not _can_pass(where, held):
+        raise InputError("; ".join(dict.fromkeys(held.reasons)))
+
+
+class _HeldBy:
+    """What the records of an index hold in the fields of a filter, asked for as a search with a filter is."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._any = np.eye(1, index.dim, dtype=np.float32)
+        self.reasons: list[str] = []
+        """Why parts of the filter can pass nothing."""
+
+    def can_pass(self, leaf: Leaf) -> bool:
+        if (kinds := _kinds(leaf)) is None:
+            return True
+        held = _Held()
+        for where in (Exists(leaf.field), *(_of_kind(leaf.field, kind) for kind in sorted(kinds))):
+            if (value := self._example(leaf.field, where)) is not None:
+                held.examples.setdefault(kind_of(value), value)
+            if kinds & held.examples.keys():
+                return True
+            if not held.examples:
+                self.reasons.append(self._unknown(leaf.field))
+                return False
+        self.reasons.append(_across(leaf, kinds, held))
+        return False
+
+    def _example(self, name: str, where: Filter) -> FieldValue | None:
+        (hits,) = self._index.query(self._any, 1, where)
+        return hits[0].record.fields.get(name) if hits else None
+
+    def _unknown(self, name: str) -> str:
+        records = list(islice(self._index.records(), _SAMPLE))
+        names = {each for record in records for each in record.fields}
+        return _no_field(name, names)
+
+
+def _can_pass(where: Filter, held: _HeldBy) -> bool:
+    """Return whether records may pass; what is beneath a `Not` may always fail, and then it passes."""
+    match where:
+        case And(parts):
+            return all(_can_pass(part, held) for part in parts)
+        case Or(parts):
+            return any(_can_pass(part, held) for part in parts)
+        case Not():
+            return True
+        case leaf:
+            return held.can_pass(leaf)
+
+
+def _of_kind(name: str, kind: Kind) -> Filter:
+    """Return the filter that every value of a kind passes."""
+    match kind:
+        case "text":
+            return Compare(name, ">=", "")
+        case "number":
+            return Or((Compare(name, "<", 0), Compare(name, ">=", 0)))
+        case "truth":
+            return OneOf(name, (True, False))
+
+
+def _no_field(name: str, names: Iterable[str]) -> str:
+    return f"no record has a field {name!r}; there are: {_listed(nearest_first(name, names)) or 'none'}"
 
 
 def nearest_first(name: str, others: Iterable[str]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from catalens.catalogue.cutoff import Cutoff, Judged, learn_cutoff, scoring
+from catalens.catalogue.filter_hints import check_can_pass
 from catalens.catalogue.filters import parse_filter
 from catalens.catalogue.opening import open_index, scheme_of, shown
 from catalens.catalogue.search import Query, Weighted, search
@@ -108,7 +109,7 @@ class Catalogue:
             min_score: the lowest cosine wanted.
 
         Raises:
-            InputError: nothing is looked for, or the filter cannot be read.
+            InputError: nothing is looked for, or the filter cannot be read, or names a field that no record has.
             CatalogueError: there is no catalogue, it cannot be read, or its encoder is not here.
         """
         query = Query(
@@ -119,16 +120,22 @@ class Catalogue:
         )
         index, encoder = self._open(), self.encoder()
         with self._session.lock(encoder.name):
-            return search(index, encoder, query, k=k, min_score=min_score)
+            hits = search(index, encoder, query, k=k, min_score=min_score)
+        if not hits:
+            check_can_pass(index, query.where)
+        return hits
 
     def like(self, id: str, *, where: str | None = None, k: int = 10) -> list[Hit]:
         """Return the k records whose pictures are most like a record's, best first, without the record itself.
 
         Raises:
-            InputError: there is no record of that id, or the filter cannot be read.
+            InputError: there is no record of that id, or the filter cannot be read, or names a field that no record
+                has.
         """
-        index = self._open()
-        hits = index.query(index.vectors([id]), k + 1, None if where is None else parse_filter(where))[0]
+        index, passing = self._open(), None if where is None else parse_filter(where)
+        hits = index.query(index.vectors([id]), k + 1, passing)[0]
+        if not hits:
+            check_can_pass(index, passing)
         return [hit for hit in hits if hit.record.id != id][:k]
 
     def get(self, id: str) -> Record | None:
