@@ -89,12 +89,11 @@ def test_a_traceback_neither_drives_the_terminal_nor_tells_a_secret(
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_the_log_of_the_service_is_plain(*, as_json: bool) -> None:
-    pytest.importorskip("uvicorn")
-    from catalens.serving.server import _Formatter
+    from catalens.serving.logs import Formatter
 
     record = logging.LogRecord("x", logging.INFO, "", 0, "lost %s", (f"\x1b[31m\u202e https://b:{SECRET}@h",), None)
     record.about = {"id": "\x9b31m"}
-    line = _Formatter(as_json=as_json).format(record)
+    line = Formatter(as_json=as_json).format(record)
     assert not {"\x1b", "\x9b", "\u202e"} & set(line)
     assert SECRET not in line
     if as_json:

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ import pytest
 from starlette.testclient import TestClient
 
 import catalens
+from catalens.core.errors import ModelError
 from catalens.core.types import Turn
 from catalens.models.readers.fake import FakeReader
 from catalens.models.readers.registry import SHIPPED
+from catalens.serving import payloads
 from catalens.serving.schemas import EXAMPLE_IMAGE
 from tests.support.serving import FAKE, b64, picture, serving
 
@@ -280,6 +282,42 @@ def test_a_model_that_can_never_be_loaded_is_not_asked_for_again(tmp_path: Path,
     assert "retry-after" not in found.headers
     assert found.json()["detail"] == "lost-encoder cannot be loaded; the log of the service says why"
     assert str(missing) in caplog.text
+
+
+def test_errors_among_results_tell_no_paths_and_faults_only_to_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    class Damaged(FakeReader):
+        def caption(self, encoded: Any, **_: Any) -> Any:
+            raise ModelError(f"{tmp_path}/caption.onnx is damaged")
+
+    monkeypatch.setitem(SHIPPED, "fake", lambda _threads, _cache: Damaged())
+    monkeypatch.setattr(payloads, "decode_base64", _broken(payloads.decode_base64))
+    body = {"image": b64(RED)}
+    lines = "\n".join([json.dumps(body), json.dumps({"image": "broken"})])
+    with serving(cache=tmp_path) as client:
+        alone = client.post("/v1/captions", json=body).json()
+        among = client.post("/v1/captions", json={"images": [b64(RED)] * 2}).json()["results"]
+        text = client.post("/v1/captions", content=lines, headers={"content-type": "application/jsonlines"}).text
+    in_lines = [json.loads(line)["error"] for line in text.splitlines()]
+    for problem in (alone, *(each["error"] for each in among), in_lines[0]):
+        assert problem["detail"] == "the cache/caption.onnx is damaged"
+    assert in_lines[1]["detail"] == "the service failed; its log says more under this request's id"
+    assert f"request {in_lines[1]['instance']} failed: ZeroDivisionError" in caplog.text
+
+
+def _broken(decode: Callable[..., bytes]) -> Callable[..., bytes]:
+    def decoded(text: str, name: str = "the picture") -> bytes:
+        return decode(text, name) if text != "broken" else bytes(1 // 0)
+
+    return decoded
+
+
+def test_a_model_of_a_folder_is_shown_by_its_name(tmp_path: Path):
+    models = {"default": FAKE, "ours": {"encoder": str(tmp_path / "private"), "load": "lazy"}}
+    with serving(models=models) as client:
+        shown = client.get("/v1/models").json()["data"]
+    assert [each["encoder"] for each in shown] == ["fake", "ours"]
 
 
 @pytest.mark.parametrize("route", ["/v1/catalogues/shop/records/1", "/v1/catalogues/shop/fields"])

@@ -1,7 +1,9 @@
 """Worker processes: answers, crashes and hangs, with real processes over fake models."""
 
 import asyncio
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -48,6 +50,25 @@ def test_worker_answers_each_picture_and_only_the_bad_one_fails(worker: WorkerPr
     assert worker.needs(Deed()).reads_images is False
     with pytest.raises(InputError, match="cannot be loaded"):
         worker.run(Unloadable(), [deed("a")])
+
+
+def test_a_model_s_fault_is_told_in_the_log_and_not_to_the_caller_and_the_log_quotes_no_text(
+    capfd: pytest.CaptureFixture[str],
+):
+    worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake", reader="fake"), log_json=True))
+    worker.start()
+    results = worker.run(Deed(), [deed("talk"), deed("bad"), deed("quote")])
+    worker.unload()
+    lines = capfd.readouterr().err.splitlines()
+    for result, kind, said in zip(results[1:], ("RuntimeError", "KeyError"), (": no such picture", ""), strict=True):
+        found = re.fullmatch(r"the model failed; the log of the service says more at the mark (\w{8})", str(result))
+        assert isinstance(result, ModelError)
+        assert found
+        (logged,) = [json.loads(line) for line in lines if found[1] in line]
+        assert logged["message"] == f"a model failed, mark {found[1]}: {kind}"
+        assert "deeds.py" in logged["traceback"]
+        assert logged["traceback"].endswith(f"{kind}{said}")
+    assert "embarrassing" not in "".join(lines)
 
 
 def test_crash_fails_the_call_at_once_and_the_next_call_has_a_new_worker(worker: WorkerProcess):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -12,6 +13,9 @@ from catalens.core.errors import InputError
 from catalens.core.types import Record
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import Picture, Step, Values
+
+_SECRET = "embarrassing"
+"""What a caller may send, and no log may quote."""
 
 
 def deed(name: str) -> Picture:
@@ -62,6 +66,10 @@ def _do(what: str) -> Values:
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "hang":
         threading.Event().wait()
+    if what == "talk":
+        logging.getLogger("catalens.models.tokens").warning("the text %r is long", _SECRET)
+    if what == "quote":
+        raise KeyError(_SECRET)
     if what == "bad":
         raise RuntimeError("no such picture")
     return {"found": what}

@@ -105,9 +105,9 @@ def _endpoint(capability: capabilities.Capability[Any], service: Service) -> End
             return _single(await capability.answer(ask, service))
 
         if media_type(request) in JSON_LINES:
-            return await answer_lines(request, service.config, line)
+            return await answer_lines(request, service, line)
         ask = await read_ask(request, capability.request, service.config)
-        return one_or_many(await capability.answer(ask, service), request, are_many=ask.are_many)
+        return one_or_many(await capability.answer(ask, service), request, service, are_many=ask.are_many)
 
     return endpoint
 
@@ -161,7 +161,7 @@ def _add_texts(router: APIRouter, bodies: dict[str, type[BaseModel]], service: S
         """Answer any payload of a SageMaker endpoint."""
         kind = media_type(request)
         if kind in JSON_LINES:
-            response: Response = await answer_lines(request, service.config, lambda line: invoke(line, service))
+            response: Response = await answer_lines(request, service, lambda line: invoke(line, service))
         elif is_picture_type(kind):
             response = JSONResponse(await invoke_picture(Content(await request.body()), service))
         elif kind in JSON:
@@ -219,7 +219,8 @@ def _add_models(app: FastAPI, service: Service) -> None:
             for lane, state in service.states().items()
             if lane.startswith(f"{name}-")
         }
-        about = {"encoder": found.encoder, "reader": found.reader, "state": states}
+        encoder = None if found.encoder is None else service.without_paths(found.encoder)
+        about = {"encoder": encoder, "reader": service.without_paths(found.reader), "state": states}
         return {"id": name, "object": "model", "created": 0, "owned_by": "catalens", **about}
 
     @app.get("/v1/models", tags=["operations"])
@@ -239,9 +240,7 @@ async def _problem(request: Request, error: Exception) -> Response:
     elif isinstance(error, RequestValidationError):
         # A query's or a path's: `loc` begins with which of them it is.
         error = of_fields([(tuple(each["loc"][1:]), each["type"], each["msg"]) for each in error.errors()])
-    problem = as_problem(error)
-    service: Service = request.app.state.service
-    problem.detail = service.without_paths(problem.detail)
+    problem = as_problem(error, request.app.state.service)
     body = document(problem, request.state.request_id)
     return JSONResponse(body, problem.status, problem.headers, media_type=PROBLEM_JSON)
 

@@ -21,7 +21,7 @@ from catalens.serving.gathering import each
 from catalens.serving.invocations import invoke, invoke_picture, invoke_task
 from catalens.serving.lane import Content
 from catalens.serving.payloads import JSON_LINES, is_picture_type, unsupported
-from catalens.serving.problems import as_problem, document
+from catalens.serving.problems import error_record
 from catalens.serving.service import Service
 from catalens.serving.worker import LocalRunner
 from catalens.settings import Settings
@@ -46,7 +46,7 @@ class Endpoint:
         Raises:
             CatalensError: a model cannot be had.
         """
-        self._service = Service(config, LocalRunner)
+        self.service = Service(config, LocalRunner)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True)
         self._thread.start()
@@ -73,7 +73,7 @@ class Endpoint:
 
     def close(self) -> None:
         """Release the models."""
-        self._wait_for(self._service.stop())
+        self._wait_for(self.service.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -82,28 +82,28 @@ class Endpoint:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _start(self) -> None:
-        await self._service.start()
-        while not self._service.is_ready:
-            if self._service.failure is not None:
-                raise self._service.failure
+        await self.service.start()
+        while not self.service.is_ready:
+            if self.service.failure is not None:
+                raise self.service.failure
             await asyncio.sleep(_POLL_S)
 
     async def _answer(self, body: bytes, media_type: str) -> Any:  # noqa: ANN401 - JSON values
         kind = media_type.partition(";")[0].strip().lower() or "application/json"
         if kind in JSON_LINES:
             lines = [(line, "application/json") for line in body.split(b"\n") if line.strip()]
-            most = self._service.config.max_pictures
+            most = self.service.config.max_pictures
             if not 1 <= len(lines) <= most:
                 raise InputError(f"{len(lines)} lines; send 1 to {most} in a request")
             return Lines(await self._records(lines))
         if is_picture_type(kind):
-            of_picture = invoke_picture if self._service.config.task == "embedding" else invoke_task
-            return await of_picture(Content(body), self._service)
+            of_picture = invoke_picture if self.service.config.task == "embedding" else invoke_task
+            return await of_picture(Content(body), self.service)
         if kind in {"application/json", "text/json"}:
-            return await invoke(body, self._service)
+            return await invoke(body, self.service)
         if kind == "text/plain":
             text = json.dumps({"inputs": body.decode("utf-8", "replace")})
-            return await invoke(text.encode(), self._service)
+            return await invoke(text.encode(), self.service)
         raise unsupported(kind, "application/json, application/jsonlines, text/plain or image/*")
 
     async def _records(self, requests: Sequence[tuple[bytes, str]]) -> list[Any]:
@@ -111,12 +111,9 @@ class Endpoint:
             return await self._answer(*request)
 
         found = await each(one, list(requests))
-        return [error_record(row) if isinstance(row, Exception) else row for row in found]
-
-
-def error_record(error: Exception) -> dict[str, Any]:
-    """Return what stands in the place of an answer that failed."""
-    return {"error": document(as_problem(error), uuid.uuid4().hex)}
+        return [
+            error_record(row, self.service, uuid.uuid4().hex) if isinstance(row, Exception) else row for row in found
+        ]
 
 
 def endpoint_config(folder: Path, env: Mapping[str, str], weights: Path | None = None) -> ServeConfig:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any, cast
 
-from catalens.serving.problems import PROBLEM_JSON, ProblemError, as_problem, document
+from catalens.serving.problems import PROBLEM_JSON, ProblemError, as_problem, document, log_fault
 from catalens.serving.service import Service
 
 Scope = MutableMapping[str, Any]
@@ -80,9 +80,8 @@ class Guard:
         except _GoneError:
             exchange.status = 499
         except Exception as error:  # noqa: BLE001 - every request is answered
-            problem = as_problem(error)
-            if problem.status == 500:
-                _log.error("request %s failed: %s", exchange.request_id, type(error).__name__, exc_info=error)
+            problem = as_problem(error, self.service)
+            log_fault(problem, error, exchange.request_id)
             await exchange.refuse(problem)
 
     def _check(self, exchange: _Exchange) -> None:

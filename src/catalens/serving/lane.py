@@ -14,7 +14,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Literal
 
-from catalens.core.errors import CatalensError, ImageError
+from catalens.core.errors import CatalensError, ImageError, ModelError
 from catalens.core.image_structure import is_quick
 from catalens.core.images import Limits, read_image
 from catalens.core.types import Record
@@ -137,7 +137,7 @@ class Lane:
             raise
         except CatalensError as error:  # it names files, which are not the caller's business
             raise UnloadableError(f"{self.name} cannot be loaded; the log of the service says why") from error
-        needs = await self._needs_of(stage)
+        needs = await self._prepared(stage)
         with self._batcher.expecting():
             picture = await self._prepare(needs, content, values)
             waiting = self._batcher.put(stage, picture)  # in the queue before it stops being expected
@@ -178,6 +178,17 @@ class Lane:
         image = await loop.run_in_executor(self._decoders, read, content.data)
         self._metrics.stage.labels(self.name, "decode").observe(perf_counter() - started_s)
         return Picture(record, image, values)
+
+    async def _prepared(self, stage: Stage) -> StepNeeds:
+        try:
+            return await self._needs_of(stage)
+        except WorkerLostError:
+            raise
+        except ModelError as error:  # as above: a part that only this stage needs is missing
+            _log.error("%s of %s could not be loaded: %s", stage.name, self.name, error)
+            raise UnloadableError(
+                f"{stage.name} of {self.name} cannot be loaded; the log of the service says why"
+            ) from error
 
     async def _needs_of(self, stage: Stage) -> StepNeeds:
         """Load a stage in the worker once; callers of equal stages share the wait."""

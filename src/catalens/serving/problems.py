@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from catalens.core.errors import AnswerError, CatalensError, CatalogueError, InputError, ModelError
 from catalens.serving.batcher import OverloadedError, StoppingError
 from catalens.serving.lane import UnloadableError
-from catalens.serving.service import UnknownNameError
+from catalens.serving.service import Service, UnknownNameError
 
 PROBLEM_JSON = "application/problem+json"
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
@@ -27,6 +28,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (CatalensError, 503),
 )
 _MAX_DETAIL = 2000
+_log = logging.getLogger("catalens.serving")
 _KINDS = {
     "str": "a text",
     "int": "a number",
@@ -46,8 +48,27 @@ class ProblemError(Exception):
         self.status, self.detail, self.headers = status, detail, dict(headers or {})
 
 
-def as_problem(error: Exception) -> ProblemError:
-    """Return what an error is to a caller; a fault of the program tells nothing of itself."""
+def as_problem(error: Exception, service: Service) -> ProblemError:
+    """Return what an error is to a caller; a fault of the program tells nothing of itself, and no path is named."""
+    problem = _as_problem(error)
+    problem.detail = service.without_paths(problem.detail)
+    return problem
+
+
+def error_record(error: Exception, service: Service, request_id: str) -> dict[str, Any]:
+    """Return what stands in the place of a result that failed; a fault of the program is logged."""
+    problem = as_problem(error, service)
+    log_fault(problem, error, request_id)
+    return {"error": document(problem, request_id)}
+
+
+def log_fault(problem: ProblemError, error: Exception, request_id: str) -> None:
+    """Log the error behind a problem that says no more than that the log does."""
+    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("request %s failed: %s", request_id, type(error).__name__, exc_info=error)
+
+
+def _as_problem(error: Exception) -> ProblemError:
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, ValidationError):

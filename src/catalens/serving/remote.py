@@ -110,6 +110,19 @@ async def _get(address: str, host: str, resolved: str, max_bytes: int) -> bytes:
                 content += part
                 if len(content) > max_bytes:
                     raise ImageError(f"the fetched picture is larger than {max_bytes:,} bytes")
-    except httpx.HTTPError as error:
-        raise ImageError(f"the picture cannot be fetched: {type(error).__name__}") from error
+    except (httpx.HTTPError, ValueError) as error:
+        raise ImageError(f"the picture cannot be fetched: {_in_words(error)}") from error
     return bytes(content)
+
+
+def _in_words(error: Exception) -> str:
+    import httpx
+
+    words: tuple[tuple[type[Exception], str], ...] = (
+        (httpx.TimeoutException, "its host does not answer in time"),
+        (httpx.ConnectError, "its host cannot be connected to, or shows no valid certificate"),
+        (httpx.DecodingError, "its host compresses it in a way that cannot be undone"),
+        (httpx.RemoteProtocolError, "its host breaks off, or answers with something that is no HTTP"),
+        (httpx.NetworkError, "the connection to its host broke"),
+    )
+    return next((said for kind, said in words if isinstance(error, kind)), "its host's answer cannot be read")

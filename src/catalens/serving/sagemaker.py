@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from catalens.serving.embedded import Endpoint, Lines, endpoint_config
-from catalens.serving.problems import as_problem
+from catalens.serving.problems import ProblemError, as_problem
 
 
 def model_fn(model_dir: str) -> Endpoint:
@@ -34,7 +34,7 @@ def predict_fn(request: tuple[bytes, str], endpoint: Endpoint) -> Any:  # noqa: 
     try:
         return endpoint.answer(*request)
     except Exception as error:  # whatever it is, the caller is owed a status and one sentence
-        raise _with_status(error) from error
+        raise _with_status(as_problem(error, endpoint.service)) from error
 
 
 def output_fn(answer: Any, accept: str) -> str:  # noqa: ANN401, ARG001 - JSON values, whatever is accepted
@@ -44,9 +44,8 @@ def output_fn(answer: Any, accept: str) -> str:  # noqa: ANN401, ARG001 - JSON v
     return json.dumps(answer, ensure_ascii=False)
 
 
-def _with_status(error: Exception) -> Exception:
-    """Return the error as the toolkit passes it on; a toolkit answers every foreign exception with 500."""
-    problem = as_problem(error)
+def _with_status(problem: ProblemError) -> Exception:
+    """Return the problem as the toolkit passes it on; a toolkit answers every foreign exception with 500."""
     try:
         from sagemaker_inference.errors import BaseInferenceToolkitError
     except ImportError:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import socket
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -16,10 +14,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from catalens.core.errors import CatalensError, InputError
-from catalens.core.printing import printable
-from catalens.core.redaction import redact
 from catalens.serving.config import ServeConfig
 from catalens.serving.guard import App
+from catalens.serving.logs import log_to_stderr
 from catalens.serving.service import Service
 
 _HEADER_TIMEOUT_S = 10.0
@@ -95,24 +92,6 @@ class TimedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
 
-class _Formatter(logging.Formatter):
-    """One line for each record: text, or JSON. Records hold ids and numbers, never pictures, texts or keys."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s")
-        self._as_json = as_json
-
-    def format(self, record: logging.LogRecord) -> str:
-        about: dict[str, Any] = getattr(record, "about", {})
-        if self._as_json:
-            row = {"time": self.formatTime(record), "level": record.levelname, "message": record.getMessage(), **about}
-            if record.exc_info:
-                row["traceback"] = self.formatException(record.exc_info)
-            return redact(json.dumps(row))
-        text = super().format(record) + "".join(f" {name}={value}" for name, value in about.items())
-        return printable(redact(text))
-
-
 def serve(config: ServeConfig, around: Callable[[App], App] = lambda app: app) -> None:
     """Serve until SIGTERM or SIGINT; then drain.
 
@@ -142,7 +121,8 @@ def prepare(config: ServeConfig) -> None:
     Raises:
         InputError: the address is taken, or is none of this machine.
     """
-    _log_to_stderr(as_json=config.log_json)
+    log_to_stderr("catalens.serving", "uvicorn.error", as_json=config.log_json)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     _check_address(config)
     if config.host not in LOOPBACK and config.api_key is None:
         _log.warning("listening on %s without a key: whoever reaches this port can use it", config.host)
@@ -249,13 +229,3 @@ async def _run(server: uvicorn.Server, service: Service) -> CatalensError | None
             _log_address("ready", server)
     await serving
     return service.failure
-
-
-def _log_to_stderr(*, as_json: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(as_json=as_json))
-    for name in ("catalens.serving", "uvicorn.error"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import catalens
 from catalens.core.errors import CatalensError, InputError, ModelError
 from catalens.models.routing import EVERYDAY, PRODUCT
 from catalens.pipelines.answering import AnswerStage
@@ -154,10 +155,17 @@ class Service:
         return path
 
     def without_paths(self, text: str) -> str:
-        """Return a text that names catalogues as callers know them, not by where they are."""
-        for name, path in self.config.catalogues.items():
-            places = "|".join(re.escape(each) for each in (str(Path(path).absolute()), path))
-            text = re.sub(rf"(?<![\w/])(?:{places})(?!\w)", name, text)
+        """Return a text that names catalogues and models as callers know them, not by where they are."""
+        places = {path: name for name, path in self.config.catalogues.items()}
+        for name, model in self.config.models.items():
+            given = [each for each in (model.encoder, model.reader) if each is not None]
+            places |= dict.fromkeys((each for each in given if Path(each).is_absolute()), name)
+        if self.config.cache is not None:
+            places[str(self.config.cache)] = "the cache"
+        places |= {str(Path(catalens.__file__).parent): "catalens", str(Path.home() / ".cache"): "the cache"}
+        for path, name in sorted(places.items(), key=lambda place: -len(place[0])):
+            forms = "|".join(re.escape(each) for each in (str(Path(path).absolute()), path))
+            text = re.sub(rf"(?<![\w/])(?:{forms})(?!\w)", name, text)
         return text
 
     async def in_thread(self, work: Callable[[], T]) -> T:
@@ -172,7 +180,12 @@ class Service:
 
     def _lane(self, name: str, kind: Kind) -> Lane:
         model = self.config.models[name]
-        worker = WorkerConfig(model.session(self.config), _WARM[kind], batch_timeout_s=self.config.batch_timeout_s)
+        worker = WorkerConfig(
+            model.session(self.config),
+            _WARM[kind],
+            batch_timeout_s=self.config.batch_timeout_s,
+            log_json=self.config.log_json,
+        )
         return Lane(
             f"{name}-{kind}",
             self._make(worker),

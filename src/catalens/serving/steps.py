@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from catalens.pipelines.halving import each_half
 from catalens.pipelines.loaded_steps import LoadedSteps
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Step, Values
+
+_log = logging.getLogger("catalens.serving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def _decoded(picture: Picture, *, size_wh: tuple[int, int] | None, limits: Limit
     try:
         image = read_image(picture.content, at_least=size_wh, limits=limits, name=picture.record.source)
     except Exception as error:  # noqa: BLE001 - a decoder's bug or a full memory costs one picture
-        return _as_error(error)
+        return told(error)
     return Picture(picture.record, image, picture.values)
 
 
@@ -111,12 +115,17 @@ def _run(step: Step, pictures: Sequence[Picture]) -> list[Values | CatalensError
         return list(places)
 
     def fail(at: int, error: Exception) -> None:
-        results[at] = _as_error(error)
+        results[at] = told(error)
 
     # A worker must outlive whatever one picture does to a model.
     each_half(run, range(len(pictures)), Exception, fail)
     return results
 
 
-def _as_error(error: Exception) -> CatalensError:
-    return error if isinstance(error, CatalensError) else ModelError(f"{type(error).__name__}: {error}")
+def told(error: Exception) -> CatalensError:
+    """Return an error as callers may read it; what was not raised on purpose is logged, under a mark that both have."""
+    if isinstance(error, CatalensError):
+        return error
+    mark = uuid.uuid4().hex[:8]
+    _log.error("a model failed, mark %s: %s", mark, type(error).__name__, exc_info=error)
+    return ModelError(f"the model failed; the log of the service says more at the mark {mark}")

@@ -22,8 +22,9 @@ from catalens.core.errors import CatalensError, ModelError
 from catalens.core.process import interrupts
 from catalens.pipelines.session import SessionConfig
 from catalens.pipelines.stages import Picture, Stage, Values
+from catalens.serving.logs import log_in_worker
 from catalens.serving.pipe import PixelMemory, receive, send
-from catalens.serving.steps import StepNeeds, Steps, WorkerSession
+from catalens.serving.steps import StepNeeds, Steps, WorkerSession, told
 
 _EXIT_S = 1.0
 _NAME = "catalens-worker"
@@ -76,12 +77,14 @@ class WorkerConfig:
         warm: stages to load and to run once before the worker is ready.
         start_timeout_s: longest time until it is ready.
         batch_timeout_s: longest time for one batch; a worker that takes longer is killed.
+        log_json: log JSON lines.
     """
 
     session: SessionConfig
     warm: tuple[Stage, ...] = ()
     start_timeout_s: float = 300.0
     batch_timeout_s: float = 60.0
+    log_json: bool = False
 
 
 class WorkerProcess:
@@ -295,6 +298,7 @@ def _serve(pipe: Connection, pixels: PixelMemory | None, config: WorkerConfig) -
     """Run jobs until the parent goes away. The child's main function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent drains and then stops us
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    log_in_worker(as_json=config.log_json)
     steps, failure = Steps(WorkerSession(config.session)), None
     try:
         warm_up(steps, config.warm)
@@ -307,10 +311,8 @@ def _serve(pipe: Connection, pixels: PixelMemory | None, config: WorkerConfig) -
             method, arguments = receive(pipe, pixels)
             try:
                 answer: Any = steps.needs(*arguments) if method == "needs" else steps.run(*arguments)
-            except CatalensError as error:
-                answer = error
             except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
-                answer = ModelError(f"{type(error).__name__}: {error}")
+                answer = told(error)
             if isinstance(answer, list):
                 answer = [_portable(each) for each in answer]
             send(pipe, _portable(answer))

@@ -1,0 +1,65 @@
+"""The log of the service: lines of ids and numbers, of this process and of its workers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from types import TracebackType
+from typing import Any
+
+from catalens.core.printing import printable
+from catalens.core.redaction import redact
+
+_QUOTING = (ValueError, LookupError, TypeError)
+"""Errors whose messages quote values, and so perhaps what a caller sent."""
+
+
+class Formatter(logging.Formatter):
+    """One line for each record: text, or JSON. Records hold ids and numbers, never pictures, texts or keys."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Take the form."""
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        about: dict[str, Any] = getattr(record, "about", {})
+        if self._as_json:
+            row = {"time": self.formatTime(record), "level": record.levelname, "message": record.getMessage(), **about}
+            if record.exc_info:
+                row["traceback"] = self.formatException(record.exc_info)
+            return redact(json.dumps(row))
+        text = super().format(record) + "".join(f" {name}={value}" for name, value in about.items())
+        return printable(redact(text))
+
+    def formatException(  # noqa: N802 - logging's own name
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    ) -> str:
+        """Return the traceback, without the messages of errors that may quote a request."""
+        parts: list[str] = []
+        error = ei[1]
+        while error is not None:
+            said = "" if isinstance(error, _QUOTING) else f": {error}"
+            parts.append("".join([*traceback.format_tb(error.__traceback__), type(error).__name__, said]))
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\n".join(reversed(parts))
+
+
+def log_to_stderr(*names: str, as_json: bool) -> None:
+    """Write what some loggers are told to the standard error of this process."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Formatter(as_json=as_json))
+    for name in names:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+
+
+def log_in_worker(*, as_json: bool) -> None:
+    """Log what a worker says of itself, and nothing of what models say of texts, which are callers'."""
+    logging.getLogger("catalens").addHandler(logging.NullHandler())
+    log_to_stderr("catalens.serving", as_json=as_json)
