@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import json
 import logging
 import re
 import socket
@@ -96,6 +97,34 @@ def test_caller_who_leaves_ends_only_what_is_not_yet_answered(*, begun: bool):
 
     assert asyncio.run(exchange()) == 1
     assert ended == (["http.response.start", "finished"] if begun else ["cancelled"])
+
+
+def test_a_request_that_the_server_ends_at_shutdown_is_answered():
+    sent: list[Any] = []
+    service = create_app(load_config(flags={"models": {"default": FAKE}}), LocalRunner).service
+
+    async def receive() -> Any:
+        await asyncio.sleep(60)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def slow(*_: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def exchange() -> bool:
+        scope = {"type": "http", "path": "/v1/tags", "method": "POST", "headers": []}
+        task = asyncio.create_task(Guard(slow, service)(scope, receive, send))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.wait([task], timeout=60)
+        return task.cancelled()
+
+    assert asyncio.run(exchange()) is False
+    start, body = sent
+    assert start["status"] == 503
+    assert dict(start["headers"])[b"retry-after"] == b"1"
+    assert json.loads(body["body"])["detail"] == "the service shut down before this was done"
 
 
 def test_body_without_a_length_is_counted_as_it_comes():

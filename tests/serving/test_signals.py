@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 pytest.importorskip("uvicorn", reason='the service is not installed: pip install "catalens[serve]"')
@@ -47,6 +49,42 @@ def test_a_signal_at_a_ready_service_ends_it_without_a_traceback(
         process.send_signal(sent)
         said = process.stderr.read()
     assert (process.returncode, said) == (code, last)
+
+
+@pytest.mark.slow
+def test_a_service_that_is_terminated_under_load_answers_what_it_accepted() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "catalens", "serve", "--port", "0", "--model", "fake", "--reader", "fake"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    answered: list[int] = []
+
+    def ask(address: str) -> None:
+        body = {"input": [f"text {at}" for at in range(200)]}
+        with httpx.Client(base_url=address, timeout=120) as client:
+            while True:
+                try:
+                    answered.append(client.post("/v1/embeddings", json=body).status_code)
+                except httpx.TransportError:  # refused, or closed while nothing was asked
+                    return
+
+    with process, ThreadPoolExecutor(12) as callers:
+        assert process.stderr is not None
+        while "ready on" not in (line := process.stderr.readline()):
+            assert line, "it ended before it was ready"
+        address = line.split()[-1]
+        for _ in range(12):
+            callers.submit(ask, address)
+        log: list[str] = []
+        while len(log) < 30:  # the load is there
+            log.append(process.stderr.readline())
+        process.send_signal(signal.SIGTERM)
+        log += process.stderr
+    assert process.returncode == -signal.SIGTERM
+    assert all(" INFO request " in each and "status=200" in each for each in log), log
+    assert answered == [200] * len(log)
 
 
 def test_a_service_that_a_signal_closed_at_once_has_no_address_to_tell(caplog: pytest.LogCaptureFixture) -> None:

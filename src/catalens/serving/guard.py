@@ -79,6 +79,10 @@ class Guard:
             await exchange.refuse(problem)
         except _GoneError:
             exchange.status = 499
+        except asyncio.CancelledError:  # by the server, whose time to finish is over
+            cast(asyncio.Task[Any], asyncio.current_task()).uncancel()
+            problem = ProblemError(503, "the service shut down before this was done", {"Retry-After": "1"})
+            await exchange.refuse(problem)
         except Exception as error:  # noqa: BLE001 - every request is answered
             problem = as_problem(error, self.service)
             log_fault(problem, error, exchange.request_id)
