@@ -192,8 +192,6 @@ class _Exchange:
         headers += [
             (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in problem.headers.items()
         ]
-        if problem.status in {408, 413}:  # what is left of the body is not waited for
-            headers.append((b"connection", b"close"))
         await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 

@@ -6,13 +6,13 @@ import base64
 import codecs
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote, unquote_to_bytes
 
 from pydantic import BaseModel
-from starlette.datastructures import QueryParams, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
@@ -85,7 +85,7 @@ async def read_ask(request: Request, schema: type[S], config: ServeConfig) -> As
     if kind == "multipart/form-data" and takes_pictures:
         return await _form_ask(request, schema, config)
     if is_picture_type(kind) and takes_pictures:
-        options = schema.model_validate(options_of(request.query_params, schema))
+        options = schema.model_validate(options_of(request.query_params.multi_items(), schema))
         check_sizes(options, config)
         return Ask(options, [Content(await request.body())])
     raise unsupported(kind, _PICTURES_TOO if takes_pictures else "application/json")
@@ -163,12 +163,14 @@ def _strict(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
-def options_of(values: QueryParams | Mapping[str, Any], schema: type[BaseModel]) -> dict[str, Any]:
-    """Return text parameters as a schema takes them: a name that is repeated, or has commas, is a list."""
+def options_of(texts: Iterable[tuple[str, str]], schema: type[BaseModel]) -> dict[str, Any]:
+    """Return names with texts as a schema takes them: a name that is repeated, or has commas, is a list."""
+    values: dict[str, list[str]] = {}
+    for name, text in texts:
+        values.setdefault(name, []).append(text)
     given: dict[str, Any] = {}
     by_name = {info.alias or name: info.annotation for name, info in schema.model_fields.items()}
-    for name in values:
-        every = values.getlist(name) if isinstance(values, QueryParams) else values[name]
+    for name, every in values.items():
         if name in _ONLY_JSON:
             raise InputError(f"{name} is sent as JSON; send the whole request as application/json")
         if _is_list(by_name.get(name)):
@@ -223,7 +225,7 @@ async def _outcome(text: str, name: str, config: ServeConfig) -> Content | Excep
 
 
 async def _form_ask(request: Request, schema: type[S], config: ServeConfig) -> Ask[S]:
-    fields: dict[str, list[str]] = {}
+    fields: list[tuple[str, str]] = []
     pictures: list[Content | Exception] = []
     try:
         form = await request.form(max_files=config.max_pictures, max_fields=200, max_part_size=config.max_body_bytes)
@@ -235,7 +237,7 @@ async def _form_ask(request: Request, schema: type[S], config: ServeConfig) -> A
                 # A file's own name is a caller's text, and no path: it is not used.
                 pictures.append(Content(await value.read(), f"picture {len(pictures)}"))
             else:
-                fields.setdefault(name, []).append(value)
+                fields.append((name, value))
     finally:
         await form.close()
     asked = schema.model_validate(options_of(fields, schema))

@@ -27,6 +27,8 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (CatalogueError, 503),
     (CatalensError, 503),
 )
+_UNREAD = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+"""Problems of bodies of which the rest is not waited for: what it says would be taken for the next request."""
 _MAX_DETAIL = 2000
 _log = logging.getLogger("catalens.serving")
 _KINDS = {
@@ -52,6 +54,8 @@ def as_problem(error: Exception, service: Service) -> ProblemError:
     """Return what an error is to a caller; a fault of the program tells nothing of itself, and no path is named."""
     problem = _as_problem(error)
     problem.detail = service.without_paths(problem.detail)
+    if problem.status in _UNREAD:
+        problem.headers["Connection"] = "close"
     return problem
 
 
