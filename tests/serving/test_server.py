@@ -1,28 +1,13 @@
 """The server at its socket: headers without an end, and addresses that cannot be listened on."""
 
 import socket
-from urllib.parse import urlsplit
 
 import pytest
 
 from catalens.core.errors import InputError
 from catalens.serving.config import ServeConfig
 from catalens.serving.server import prepare
-from tests.support.serving import listening
-
-
-def answer(address: str, *parts: bytes) -> bytes:
-    """Return what a server answers to bytes, until it closes the connection."""
-    found = b""
-    with socket.create_connection((urlsplit(address).hostname, urlsplit(address).port), timeout=120) as connection:
-        try:
-            for part in parts:
-                connection.sendall(part)
-            while part := connection.recv(65536):
-                found += part
-        except ConnectionError:
-            pass  # closed before everything was sent
-    return found
+from tests.support.serving import answer, listening
 
 
 def test_a_header_without_an_end_is_refused_and_others_are_answered() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from PIL import Image
@@ -32,6 +34,20 @@ def picture(colour: str = "red", size: tuple[int, int] = (48, 40), kind: str = "
 
 def b64(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+def answer(address: str, *parts: bytes) -> bytes:
+    """Return what a server answers to bytes, until it closes the connection."""
+    found = b""
+    with socket.create_connection((urlsplit(address).hostname, urlsplit(address).port), timeout=120) as connection:
+        try:
+            for part in parts:
+                connection.sendall(part)
+            while part := connection.recv(65536):
+                found += part
+        except ConnectionError:
+            pass  # closed before everything was sent
+    return found
 
 
 @contextmanager
