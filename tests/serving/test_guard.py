@@ -2,7 +2,6 @@
 
 import asyncio
 import ipaddress
-import json
 import logging
 import re
 import socket
@@ -19,7 +18,6 @@ from catalens.core.images import Limits
 from catalens.serving import remote
 from catalens.serving.app import create_app
 from catalens.serving.config import ModelConfig, ServeConfig, load_config
-from catalens.serving.guard import Guard
 from catalens.serving.remote import fetch, is_public
 from catalens.serving.worker import LocalRunner
 from tests.support.serving import FAKE, b64, picture, serving
@@ -61,70 +59,6 @@ def test_limits(settings: dict[str, Any], path: str, body: dict[str, Any], statu
     with serving(**settings) as client:
         response = client.post(path, json=body)
         assert response.status_code == status, response.text
-
-
-@pytest.mark.parametrize("begun", [False, True])
-def test_caller_who_leaves_ends_only_what_is_not_yet_answered(*, begun: bool):
-    """Also the task goes on: what comes after the exchange is not cancelled with it."""
-    ended: list[str] = []
-    parts = iter(({"type": "http.request", "body": b"{}"}, {"type": "http.disconnect"}))
-    service = create_app(load_config(flags={"models": {"default": FAKE}}), LocalRunner).service
-
-    async def receive() -> Any:
-        return next(parts)
-
-    async def send(message: Any) -> None:
-        ended.append(message["type"])
-
-    async def slow(scope: Any, receive: Any, send: Any) -> None:
-        if begun:
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-        await receive()
-        try:
-            await asyncio.sleep(0.05 if begun else 60)
-        except asyncio.CancelledError:
-            ended.append("cancelled")
-            raise
-        ended.append("finished")
-
-    async def exchange() -> float | None:
-        scope = {"type": "http", "path": "/v1/tags", "method": "POST", "headers": []}
-        await asyncio.wait_for(Guard(slow, service)(scope, receive, send), 120)
-        await asyncio.sleep(0)
-        return service.metrics.registry.get_sample_value(
-            "catalens_requests_total", {"route": "other", "status": "200" if begun else "499"}
-        )
-
-    assert asyncio.run(exchange()) == 1
-    assert ended == (["http.response.start", "finished"] if begun else ["cancelled"])
-
-
-def test_a_request_that_the_server_ends_at_shutdown_is_answered():
-    sent: list[Any] = []
-    service = create_app(load_config(flags={"models": {"default": FAKE}}), LocalRunner).service
-
-    async def receive() -> Any:
-        await asyncio.sleep(60)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def slow(*_: Any) -> None:
-        await asyncio.sleep(60)
-
-    async def exchange() -> bool:
-        scope = {"type": "http", "path": "/v1/tags", "method": "POST", "headers": []}
-        task = asyncio.create_task(Guard(slow, service)(scope, receive, send))
-        await asyncio.sleep(0.05)
-        task.cancel()
-        await asyncio.wait([task], timeout=60)
-        return task.cancelled()
-
-    assert asyncio.run(exchange()) is False
-    start, body = sent
-    assert start["status"] == 503
-    assert dict(start["headers"])[b"retry-after"] == b"1"
-    assert json.loads(body["body"])["detail"] == "the service shut down before this was done"
 
 
 def test_body_without_a_length_is_counted_as_it_comes():

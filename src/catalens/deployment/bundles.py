@@ -27,8 +27,8 @@ SERVED: dict[Task, str] = {
 """Task → what the endpoint does with an image alone."""
 ARCHIVE = "model.tar.gz"
 _IMPORTED = (
-    *("numkong", "onnxruntime", "pillow", "prometheus-client", "pydantic", "pyyaml", "starlette"),
-    *("threadpoolctl", "tokenizers"),
+    *("numkong", "onnxruntime", "pillow", "prometheus-client", "pybase64", "pydantic", "pyyaml"),
+    *("starlette", "threadpoolctl", "tokenizers"),
 )
 """What the serving code imports; numpy and torch are the container's, compiled for its hardware."""
 _IMPORTED_FOR_TORCH = ("huggingface_hub", "open_clip_torch", "safetensors", "sentencepiece", "timm", "transformers")

@@ -6,13 +6,14 @@ from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel
 
 from catalens.core.errors import CatalensError
 from catalens.serving.browsing import Id, Name, add_browsing_routes, count_records
 from catalens.serving.payloads import Ask, read_ask
 from catalens.serving.problems import ProblemError
+from catalens.serving.replies import Json
 from catalens.serving.reviewing import add_review_routes
 from catalens.serving.schemas import RecordRequest, SearchRequest, SearchResponse
 from catalens.serving.service import Service, UnknownNameError
@@ -29,7 +30,7 @@ def add_catalogue_routes(
     async def search(request: Request) -> Response:
         """Search a catalogue by text, by picture, or by both."""
         ask = await read_ask(request, SearchRequest, service.config)
-        return JSONResponse({"hits": await _search(ask, service)})
+        return Json({"hits": await _search(ask, service)})
 
     @app.get("/v1/catalogues", tags=["catalogues"])
     async def catalogues() -> dict[str, Any]:
@@ -75,7 +76,7 @@ def _add_writing(
         ask = await read_ask(request, RecordRequest, service.config)
         content = _one(ask)
         job = CatalogueJob("add", ids=(ask.request.id,), fields=tuple(ask.request.fields.items()))
-        return JSONResponse({"id": ask.request.id, "outcome": await service.catalogue(catalogue, job, content)})
+        return Json({"id": ask.request.id, "outcome": await service.catalogue(catalogue, job, content)})
 
     @app.delete("/v1/catalogues/{catalogue}/records/{id:path}", tags=["catalogues"], responses=problems)
     async def remove(catalogue: Name, id: Id) -> dict[str, Any]:

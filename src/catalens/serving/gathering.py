@@ -13,18 +13,22 @@ AT_A_TIME = 32
 
 async def each(function: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R | Exception]:
     """Return the result or the error of each item, in order."""
-    places = asyncio.Semaphore(AT_A_TIME)
 
     async def one(item: T) -> R | Exception:
-        async with places:
-            try:
-                return await function(item)
-            except Exception as error:  # noqa: BLE001 - one item's error is its own
-                return error
+        try:
+            return await function(item)
+        except Exception as error:  # noqa: BLE001 - one item's error is its own
+            return error
 
     if len(items) == 1:  # no task for what is usual
         return [await one(items[0])]
-    return await asyncio.gather(*map(one, items))
+    places = asyncio.Semaphore(AT_A_TIME)
+
+    async def in_turn(item: T) -> R | Exception:
+        async with places:
+            return await one(item)
+
+    return await asyncio.gather(*map(in_turn, items))
 
 
 async def every(function: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R]:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any, cast
 
+from catalens.core.redaction import redact
 from catalens.serving.problems import PROBLEM_JSON, ProblemError, as_problem, document, log_fault
 from catalens.serving.service import Service
 
@@ -33,6 +34,7 @@ class Guard:
     def __init__(self, app: App, service: Service) -> None:
         self._app, self.service = app, service
         self._running = 0
+        service.metrics.running.set_function(lambda: self._running)
         self._entry: App = self._guarded
         if origins := service.config.cors_origins:  # outermost: a browser must also be able to read a refusal
             from starlette.middleware.cors import CORSMiddleware
@@ -60,23 +62,16 @@ class Guard:
             scope = {**scope, "method": "GET"}
         exchange = _Exchange(scope, receive, send, self.service)
         self._running += 1
-        self.service.metrics.running.set(self._running)
         try:
             await self._answer(exchange)
         finally:
             self._running -= 1
-            self.service.metrics.running.set(self._running)
             exchange.finish()
 
     async def _answer(self, exchange: _Exchange) -> None:
-        config = self.service.config
         try:
             self._check(exchange)
-            async with asyncio.timeout(config.request_timeout_s):
-                await exchange.run(self._app)
-        except TimeoutError:
-            problem = ProblemError(504, f"no answer within {config.request_timeout_s:g} s", {"Retry-After": "1"})
-            await exchange.refuse(problem)
+            await exchange.run(self._app)
         except _GoneError:
             exchange.status = 499
         except asyncio.CancelledError:  # by the server, whose time to finish is over
@@ -123,57 +118,64 @@ class _Exchange:
         self.path, self.method = scope["path"], scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         asked = self.headers.get(b"x-request-id", b"").decode("latin-1")
-        self.request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+        is_id = _REQUEST_ID.fullmatch(asked) and redact(asked) == asked  # it is logged
+        self.request_id = asked if is_id else uuid.uuid4().hex
         self.status = 0
         self._scope, self._receive, self._send, self._service = scope, receive, send, service
         self._started_s = perf_counter()
         self._size = 0
-        self._is_gone = False
-        self._body_read = asyncio.Event()
+        self._ended: Exception | None = None
+        self._answering: asyncio.Task[Any] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._limit: asyncio.TimerHandle | None = None
+        self._body_limit: asyncio.TimerHandle | None = None
         scope.setdefault("state", {})["request_id"] = self.request_id
 
     async def run(self, app: App) -> None:
-        """Run the application until it has answered or the caller is gone.
+        """Run the application until it has answered, the time is over or the caller is gone.
 
         Raises:
+            ProblemError: the body or the answer took too long, or the body is too large.
             _GoneError: the caller disconnected.
         """
-        answering = asyncio.current_task()
-        assert answering is not None
-        watching = asyncio.create_task(self._watch(answering))
+        limit_s = self._service.config.request_timeout_s
+        self._answering = asyncio.current_task()
+        late = ProblemError(504, f"no answer within {limit_s:g} s", {"Retry-After": "1"})
+        self._limit = asyncio.get_running_loop().call_later(limit_s, self._end, late)
         try:
             await app(self._scope, self.receive, self.send)
         except asyncio.CancelledError:
-            if not self._is_gone:
+            if self._ended is None or self._answering is None:
                 raise
-            answering.uncancel()
-            raise _GoneError from None
+            self._answering.uncancel()
+            raise self._ended from None
         finally:
-            watching.cancel()
+            for each in (self._limit, self._body_limit, self._watching):
+                if each is not None:
+                    each.cancel()
 
     async def receive(self) -> Message:
-        """Return the next part of the body, within the limits of size and time.
+        """Return the next part of the body.
 
         Raises:
-            ProblemError: it is too large, or comes too slowly.
+            ProblemError: it is too large.
             _GoneError: the caller disconnected.
         """
-        if self._body_read.is_set():
+        if self._watching is not None:
             await asyncio.Event().wait()  # `_watch` listens; whoever waits here is cancelled
         config = self._service.config
-        left_s = self._started_s + config.body_timeout_s - perf_counter()
-        try:
-            async with asyncio.timeout(max(0.0, left_s)):
-                message = await self._receive()
-        except TimeoutError:
-            raise ProblemError(408, f"the body did not arrive within {config.body_timeout_s:g} s") from None
+        if self._body_limit is None:
+            late = ProblemError(408, f"the body did not arrive within {config.body_timeout_s:g} s")
+            self._body_limit = asyncio.get_running_loop().call_later(config.body_timeout_s, self._end, late)
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             raise _GoneError
         self._size += len(message.get("body", b""))
         if self._size > config.max_body_bytes:
             raise too_large(config.max_body_bytes)
         if not message.get("more_body", False):
-            self._body_read.set()
+            self._body_limit.cancel()
+            self._watching = asyncio.create_task(self._watch())
         return message
 
     async def send(self, message: Message) -> None:
@@ -206,11 +208,15 @@ class _Exchange:
         level = logging.DEBUG if self.path in _OPEN else logging.INFO
         _log.log(level, "request", extra={"about": about | {"ms": round(seconds * 1000, 1), "bytes": self._size}})
 
-    async def _watch(self, answering: asyncio.Task[Any]) -> None:
-        """Cancel the task that answers when the caller disconnects before the response has begun."""
-        await self._body_read.wait()
+    def _end(self, why: Exception) -> None:
+        """Cancel the task that answers. `asyncio.timeout` would take twice as long, for every request."""
+        if self._answering is not None:
+            self._ended = why
+            self._answering.cancel()
+
+    async def _watch(self) -> None:
+        """End the exchange when the caller disconnects before the response has begun."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
         if not self.status:
-            self._is_gone = True
-            answering.cancel()
+            self._end(_GoneError())

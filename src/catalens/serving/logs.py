@@ -26,14 +26,14 @@ class Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        about: dict[str, Any] = getattr(record, "about", {})
+        about: dict[str, Any] = getattr(record, "about", {})  # ids, numbers and routes, in which nothing is secret
         if self._as_json:
-            row = {"time": self.formatTime(record), "level": record.levelname, "message": record.getMessage(), **about}
+            row = {"time": self.formatTime(record), "level": record.levelname, "message": redact(record.getMessage())}
             if record.exc_info:
-                row["traceback"] = self.formatException(record.exc_info)
-            return redact(json.dumps(row))
-        text = super().format(record) + "".join(f" {name}={value}" for name, value in about.items())
-        return printable(redact(text))
+                about = {**about, "traceback": redact(self.formatException(record.exc_info))}
+            return json.dumps(row | about)
+        text = redact(super().format(record)) + "".join(f" {name}={value}" for name, value in about.items())
+        return printable(text)
 
     def formatException(  # noqa: N802 - logging's own name
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import codecs
 import types
 import typing
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote, unquote_to_bytes
 
+import pybase64
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
@@ -78,7 +78,7 @@ async def read_ask(request: Request, schema: type[S], config: ServeConfig) -> As
     kind = media_type(request)
     takes_pictures = "image" in schema.model_fields
     if kind in JSON:
-        for name in request.query_params:
+        for name in request.query_params if request.scope["query_string"] else ():
             if name in schema.model_fields:
                 raise InputError(f"{name} is in the query; beside a body of JSON it belongs into the body")
         return await json_ask(await request.body(), schema, config)
@@ -147,20 +147,16 @@ def decode_base64(text: str, name: str = "the picture") -> bytes:
             return unquote_to_bytes(text)
         text = unquote(text) if "%" in text else text
     try:
-        content = _strict(text)
+        content: bytes = pybase64.b64decode(text, validate=True)
     except ValueError:  # the usual case, which needs no copies of the text, is tried first
         cleaned = text.translate(_WHITE_SPACE).translate(_TO_STANDARD).rstrip("=")
         try:
-            content = _strict(cleaned + "=" * (-len(cleaned) % 4))
+            content = pybase64.b64decode(cleaned + "=" * (-len(cleaned) % 4), validate=True)
         except ValueError as error:
             raise ImageError(f"{name}: not base64, nor a data: address") from error
     if not content:
         raise ImageError(f"{name} is empty")
     return content
-
-
-def _strict(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
 
 
 def options_of(texts: Iterable[tuple[str, str]], schema: type[BaseModel]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel
 
 from catalens.catalogue.opening import open_index
@@ -15,6 +15,7 @@ from catalens.catalogue.review_tables import Item
 from catalens.serving.browsing import Name
 from catalens.serving.payloads import read_ask
 from catalens.serving.problems import ProblemError
+from catalens.serving.replies import Json
 from catalens.serving.schemas import DecisionRequest, ReviewerRequest
 from catalens.serving.service import Service
 
@@ -55,7 +56,7 @@ def add_review_routes(
             found = review.decide(made.reviewer, made.item, made.verdict, made.value, token=made.token)
             return {"verdict": found.verdict, "before": found.before, "after": found.after, "at": found.decided_at}
 
-        return JSONResponse(await _with_review(service, catalogue, work))
+        return Json(await _with_review(service, catalogue, work))
 
 
 async def _asked(service: Service, catalogue: str, take: Callable[[Review], Item | None]) -> Response:
@@ -63,7 +64,7 @@ async def _asked(service: Service, catalogue: str, take: Callable[[Review], Item
         item = take(review)
         return {"item": None if item is None else _row(review, item), "progress": review.progress().row()}
 
-    return JSONResponse(await _with_review(service, catalogue, work))
+    return Json(await _with_review(service, catalogue, work))
 
 
 def _row(review: Review, item: Item) -> dict[str, Any]:
