@@ -15,7 +15,9 @@ from PIL.Image import Image as Picture
 
 from catalens.core.errors import InputError
 from catalens.core.pixels import crop_resized, plan_resize
+from catalens.core.side_by_side import side_by_side
 from catalens.models.parts import Preprocess
+from catalens.models.processor import usable_cores
 
 _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
@@ -65,10 +67,11 @@ def fit_all(
     """
     width, height = preprocess.size_wh
     pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
-    # Pillow releases the GIL while it resizes; a single image is not worth a thread.
-    run = map if len(images) == 1 else pool.map
-    for row, fitted in zip(pixels, run(lambda image: fit(image, preprocess, exact=exact), images), strict=True):
-        row[:] = fitted
+
+    def work(at: int) -> None:
+        pixels[at] = fit(images[at], preprocess, exact=exact)
+
+    side_by_side(work, range(len(images)), pool, usable_cores())  # Pillow releases the GIL while it resizes
     return pixels
 
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from catalens.core.side_by_side import side_by_side
 from catalens.models.once import Once
 from catalens.models.onnx_file import read_onnx
 from catalens.models.processor import usable_cores
@@ -51,7 +52,7 @@ def load_in_rows(load: Load, file: Path, runtime: Runtime, *, threads: int | Non
     whole = load(runtime, threads=count, exact=exact)
     if not 1 < count <= MAX_THREADS or file.stat().st_size > MAX_BYTES or read_onnx(file).external:
         return whole
-    pool = Once(lambda: ThreadPoolExecutor(count, thread_name_prefix="rows"))
+    pool = Once(lambda: ThreadPoolExecutor(count - 1, thread_name_prefix="rows"))
     # Each thread has a graph of its own: OpenVINO's streams, which would share one, mix up the weights of some graphs
     # without an error.
     own, loading = threading.local(), threading.Lock()
@@ -68,6 +69,6 @@ def load_in_rows(load: Load, file: Path, runtime: Runtime, *, threads: int | Non
             graph: Graph = own.graph
             return graph.compute({name: each[at : at + 1] for name, each in arrays.items()}, outputs)
 
-        return [np.concatenate(each) for each in zip(*pool().map(row, range(rows)), strict=True)]
+        return [np.concatenate(each) for each in zip(*side_by_side(row, range(rows), pool(), count), strict=True)]
 
     return replace(whole, compute=compute)

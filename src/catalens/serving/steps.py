@@ -13,6 +13,7 @@ from pathlib import Path
 from catalens.core.blas import one_blas_thread
 from catalens.core.errors import CatalensError, ModelError
 from catalens.core.images import Limits, read_image
+from catalens.core.side_by_side import side_by_side
 from catalens.pipelines.halving import each_half
 from catalens.pipelines.loaded_steps import LoadedSteps
 from catalens.pipelines.session import Session
@@ -80,8 +81,7 @@ class Steps:
         if not step.reads_images:
             return _run(step, pictures)
         read = partial(_decoded, size_wh=step.size_wh, limits=self._session.config.limits)
-        run = map if len(pictures) == 1 else self._decoders.map
-        decoded = list(run(read, pictures))
+        decoded = side_by_side(read, pictures, self._decoders, self._session.workers or 1)
         found = iter(_run(step, [each for each in decoded if isinstance(each, Picture)]))
         return [next(found) if isinstance(each, Picture) else each for each in decoded]
 
