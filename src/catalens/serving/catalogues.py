@@ -62,7 +62,7 @@ async def _counted(name: str, service: Service) -> dict[str, Any]:
     try:
         return {"records": await service.in_thread(partial(count_records, service.catalogue_path(name)))}
     except CatalensError as error:
-        return {"records": None, "error": str(error)}
+        return {"records": None, "error": service.without_paths(str(error))}
 
 
 def _add_writing(

@@ -144,9 +144,10 @@ def _add(catalogue: Catalogue, job: CatalogueJob, content: Any) -> str:  # noqa:
     from catalens.catalogue.sources import Item
 
     # A stranger chose the id: as a source it must never be read as a file of this machine or an object of a bucket.
-    report = catalogue.add([Item(job.ids[0], content, f"request:{job.ids[0]}", dict(job.fields))])
+    source = f"request:{job.ids[0]}"
+    report = catalogue.add([Item(job.ids[0], content, source, dict(job.fields))])
     if report.failures:
-        raise InputError(str(report.failures[0].error))
+        raise InputError(str(report.failures[0].error).removeprefix(f"{source}: "))
     return "added" if report.added else "updated" if report.updated else "unchanged"
 
 
