@@ -318,6 +318,9 @@ class SlowPrompts:
     def needs(self, stage: Stage) -> StepNeeds:
         return StepNeeds(None, 8, reads_images=False)
 
+    def go_on(self, stage: Stage) -> bool:
+        return True
+
 
 def test_nobody_waits_for_the_first_prompt():
     """Its worker takes its time; meanwhile the encoder's answers."""

@@ -156,7 +156,7 @@ def schema_reader(
     learned = calibration_for(encoder, groups.name, calibration)
     with session.lock(encoder.name):
         bank = build_schema_bank(
-            encoder, groups, cache_dir=session.label_cache, progress=told(session, "encoding labels")
+            session.paced(encoder), groups, cache_dir=session.label_cache, progress=told(session, "encoding labels")
         )
     least = MIN_SCORE if threshold is None else threshold
 

@@ -19,6 +19,7 @@ class BundledAnswers:
     """Answers by bundled readers and their encoders together."""
 
     def __init__(self, session: Session) -> None:
+        self._session = session
         self._choosers: dict[str, AnswerChooser | None] = {}
         self._known = KnownAttributes(session)
 
@@ -88,6 +89,8 @@ class BundledAnswers:
             weights = load_answer_weights(file) if file is not None else None
             fits = weights is not None and (weights.encoder_name, weights.reader_name) == (name, name)
             self._choosers[name] = (
-                AnswerChooser(part.reader.encoder, part.reader, weights) if weights and fits else None
+                AnswerChooser(self._session.paced(part.reader.encoder), part.reader, weights)
+                if weights and fits
+                else None
             )
         return self._choosers[name]

@@ -167,7 +167,7 @@ class Interrogator:
                     session.on_progress("encoding the vocabulary", done, total)
 
             vocabulary = build_vocabulary(
-                encoder, tables, evidence=evidence, cache_dir=session.label_cache, progress=tell
+                session.paced(encoder), tables, evidence=evidence, cache_dir=session.label_cache, progress=tell
             )
             self._vocabularies[encoder.name] = vocabulary
         return self._vocabularies[encoder.name]

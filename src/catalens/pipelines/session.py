@@ -161,6 +161,10 @@ class Session:
             lambda: load_painter(name, device=self.config.device or "auto", dtype=dtype, region=region),
         )
 
+    def paced(self, encoder: Encoder) -> Encoder:
+        """Return an encoder for many texts, which a session may encode in pieces; this one encodes them at once."""
+        return encoder
+
     def notify(self, notice: str) -> None:
         """Pass on a sentence that is not a result."""
         if self._on_notice is not None:

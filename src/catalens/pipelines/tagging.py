@@ -84,7 +84,7 @@ class TagStage:
 
         with session.lock(encoder.name):
             bank = build_bank(
-                encoder,
+                session.paced(encoder),
                 list(dict.fromkeys(self.labels)),
                 templates=self.templates or ("{}",),
                 cache_dir=session.label_cache,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ _SHORTEST_PICTURE = 48
 """Characters of base64: a GIF of one pixel has as many."""
 _TEXTS_PER_ITEM = 16
 """Texts that share a place in the queue: as many cost about as much as one or two pictures."""
+_TEXT_ITEMS_AT_A_TIME = 4
+"""Places in the queue that the texts of a request take at a time: all of them would be a batch of a second."""
 
 
 async def embeddings(asked: EmbeddingsRequest, service: Service) -> dict[str, Any]:
@@ -78,6 +81,7 @@ async def encoded(inputs: Sequence[str], service: Service, model: str | None = N
     """
     found: dict[int, Vectors] = {}
     encoder, tokens = "", 0
+    places_in_queue = asyncio.Semaphore(_TEXT_ITEMS_AT_A_TIME)
 
     async def read_picture(at: int, content: Content) -> None:
         nonlocal encoder
@@ -86,7 +90,8 @@ async def encoded(inputs: Sequence[str], service: Service, model: str | None = N
 
     async def read_texts(places: Sequence[int]) -> None:
         nonlocal encoder, tokens
-        values = await service.run([TextStage()], None, model, {TEXTS: [inputs[at] for at in places]})
+        async with places_in_queue:
+            values = await service.run([TextStage()], None, model, {TEXTS: [inputs[at] for at in places]})
         found.update(zip(places, values[VECTORS], strict=True))
         encoder, tokens = values[ENCODER], tokens + values[TOKENS]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 from catalens.core.errors import CatalensError, ImageError, ModelError
 from catalens.core.image_structure import is_quick
@@ -21,11 +22,14 @@ from catalens.core.types import Record
 from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Values
 from catalens.serving.batcher import Batcher, BatchEvents, BatchRules
 from catalens.serving.metrics import Metrics
+from catalens.serving.pacing import UnfinishedError
 from catalens.serving.steps import StepNeeds
 from catalens.serving.worker import Runner, WorkerLostError
 
 State = Literal["idle", "starting", "ready", "failed", "stopped"]
 _MAX_NEEDS = 256
+_TAKING_TURNS = 4
+"""Stages whose texts are encoded in turns; others with many texts wait for these."""
 _HANDOVER_S = 0.0002
 """How long the event loop leaves Python's lock to the thread that sends a batch to the worker. Without it the worker
 waits until every caller of the last batch was answered."""
@@ -78,7 +82,9 @@ class Lane:
         self._runner, self._rules, self._metrics = runner, rules, metrics
         self._decoders, self._limits = decoders, limits
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"worker-{name}")
-        self._needs: OrderedDict[Stage, asyncio.Future[StepNeeds]] = OrderedDict()
+        self._needs: OrderedDict[Stage, StepNeeds] = OrderedDict()
+        self._turn, self._preparations = asyncio.Lock(), asyncio.Semaphore(_TAKING_TURNS)
+        self._preparing: WeakValueDictionary[Stage, asyncio.Lock] = WeakValueDictionary()
         self._starting: asyncio.Task[None] | None = None
         events = BatchEvents(on_batch=self._on_batch, on_wait=metrics.stage.labels(name, "wait").observe)
         self._batcher: Batcher[Any, Picture, Values] = Batcher(self._run, rules, events)
@@ -92,7 +98,7 @@ class Lane:
     @property
     def is_busy(self) -> bool:
         """Whether anything runs or waits."""
-        return self._batcher.is_busy or len(self._batcher) > 0 or self.state == "starting"
+        return self._batcher.is_busy or len(self._batcher) > 0 or self._turn.locked() or self.state == "starting"
 
     def launch(self) -> None:
         """Begin to load the models before there is an event loop; `start` waits for them."""
@@ -141,7 +147,12 @@ class Lane:
         with self._batcher.expecting():
             picture = await self._prepare(needs, content, values)
             waiting = self._batcher.put(stage, picture)  # in the queue before it stops being expected
-        return await self._batcher.result(waiting)
+        while True:
+            try:
+                return await self._batcher.result(waiting)
+            except UnfinishedError:
+                await self._finish(stage)
+                waiting = self._batcher.put(stage, picture)
 
     async def check(self) -> None:
         """Replace a worker that died while it had nothing to do."""
@@ -191,16 +202,39 @@ class Lane:
             ) from error
 
     async def _needs_of(self, stage: Stage) -> StepNeeds:
-        """Load a stage in the worker once; callers of equal stages share the wait."""
-        found = self._needs.get(stage)
-        if found is None or (found.done() and (found.cancelled() or found.exception() is not None)):
-            found = self._needs[stage] = asyncio.ensure_future(self._in_thread(self._runner.needs, stage))
-            while len(self._needs) > _MAX_NEEDS:
-                self._needs.popitem(last=False)
-        if found.done():
-            return found.result()
+        """Load a stage in the worker, once for all callers of equal stages."""
+        while stage not in self._needs:
+            try:
+                async with self._turn:
+                    if stage not in self._needs:
+                        self._needs[stage] = await self._ask(self._runner.needs, stage)
+            except UnfinishedError:
+                await self._finish(stage)
+        found = self._needs[stage]
+        while len(self._needs) > _MAX_NEEDS:
+            self._needs.popitem(last=False)
+        return found
+
+    async def _finish(self, stage: Stage) -> None:
+        """Have the worker encode the texts that a stage lacks, in pieces, of which at most one is between two batches.
+
+        One caller asks for the pieces; if it leaves, the next one of an equal stage goes on.
+
+        Raises:
+            StoppingError: the service is shutting down.
+            CatalensError: the texts cannot be encoded, or the worker was lost.
+        """
+        alone = self._preparing.setdefault(stage, asyncio.Lock())
+        async with alone, self._preparations:
+            is_prepared = False
+            while not is_prepared:
+                async with self._turn:
+                    self._batcher.check_room(0)
+                    is_prepared = await self._ask(self._runner.go_on, stage)
+
+    async def _ask(self, call: Callable[[Stage], Any], stage: Stage) -> Any:  # noqa: ANN401 - the call's own type
         try:
-            return await asyncio.shield(found)
+            return await self._in_thread(call, stage)
         except WorkerLostError:
             self._replaced()
             raise

@@ -39,8 +39,8 @@ _WARM: Mapping[Kind, tuple[Stage, ...]] = {
     "prompter": (),
 }
 _BUNDLED = (None, PRODUCT, EVERYDAY)
-"""Encoders that are small enough to be loaded a second time, so that nobody waits while one encodes the vocabulary of
-prompts."""
+"""Encoders that are small enough to be loaded a second time, so that nobody waits for prompts, which cost as much as
+ten tags each."""
 _log = logging.getLogger("catalens.serving")
 
 

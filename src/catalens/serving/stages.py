@@ -176,7 +176,8 @@ class LabelStage:
 
         def rows(encoder: Encoder, vectors: Vectors) -> list[Values]:
             if encoder.name not in texts:
-                texts[encoder.name] = encode_texts(self.labels, encoder, session)
+                with session.lock(encoder.name):
+                    texts[encoder.name] = session.paced(encoder).encode_texts(self.labels)
                 wordings = [(label,) for label in self.labels]
                 classes[encoder.name] = label_rows(classes_of(encoder, THINGS), wordings)
             cosines = vectors @ texts[encoder.name].T

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from catalens.core.blas import one_blas_thread
 from catalens.core.errors import CatalensError, ModelError
 from catalens.core.images import Limits, read_image
+from catalens.core.protocols import Encoder
 from catalens.core.side_by_side import side_by_side
 from catalens.pipelines.halving import each_half
 from catalens.pipelines.loaded_steps import LoadedSteps
 from catalens.pipelines.session import Session
 from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Step, Values
+from catalens.serving.pacing import PacedEncoder, Preparation
+
+_PIECE_S = 0.1
+_MAX_PREPARATIONS = 8
+"""Preparations that are kept: each may hold the vectors of some hundred thousand texts."""
 
 _log = logging.getLogger("catalens.serving")
 
@@ -38,22 +47,39 @@ class StepNeeds:
 
 
 class WorkerSession(Session):
-    """Keeps the label vectors of schemas on disk, but never those of labels that came in a request."""
+    """Keeps the label vectors of schemas on disk, but never those of labels that came in a request.
+
+    Attributes:
+        keeps_labels: whether those that are encoded now may be kept on disk.
+        preparation: encodes many texts in pieces; None encodes them at once.
+    """
 
     keeps_labels = True
+    preparation: Preparation | None = None
 
     @property
     def label_cache(self) -> Path | None:
         """The folder for encoded labels."""
         return super().label_cache if self.keeps_labels else None
 
+    def paced(self, encoder: Encoder) -> Encoder:
+        """Return an encoder whose many texts are encoded in pieces, while there is a preparation."""
+        return cast("Encoder", PacedEncoder(encoder, lambda: self.preparation))
+
 
 class Steps:
-    """Runs the stages of a session, each loaded when it is first asked for."""
+    """Runs the stages of a session, each loaded when it is first asked for.
+
+    Attributes:
+        is_paced: whether `needs` and `run` stop where many texts must be encoded, for `go_on` to encode in pieces.
+    """
+
+    is_paced = False
 
     def __init__(self, session: WorkerSession) -> None:
         self._session = session
         self._loaded = LoadedSteps(session)
+        self._preparations: OrderedDict[Stage, Preparation] = OrderedDict()
         self._decoders = ThreadPoolExecutor(session.workers or 1, thread_name_prefix="decode")
 
     def needs(self, stage: Stage) -> StepNeeds:
@@ -61,8 +87,10 @@ class Steps:
 
         Raises:
             CatalensError: a model cannot be had, or the stage's options cannot be followed.
+            UnfinishedError: `go_on` has to encode its texts first.
         """
-        step = self._step(stage)
+        with self._preparing(stage):
+            step = self._step(stage)
         return StepNeeds(step.size_wh, step.batch_size, step.reads_images)
 
     def run(self, stage: Stage, pictures: Sequence[Picture]) -> list[Values | CatalensError]:
@@ -70,12 +98,25 @@ class Steps:
 
         Raises:
             CatalensError: the stage cannot be loaded.
+            UnfinishedError: `go_on` has to encode its texts first; it may be the error of some pictures alone.
         """
-        step = self._step(stage)
         results: list[Values | CatalensError] = []
-        for start in range(0, len(pictures), step.batch_size):
-            results += self._decoded_and_run(step, pictures[start : start + step.batch_size])
+        with self._preparing(stage):
+            step = self._step(stage)
+            for start in range(0, len(pictures), step.batch_size):
+                results += self._decoded_and_run(step, pictures[start : start + step.batch_size])
         return results
+
+    def go_on(self, stage: Stage) -> bool:
+        """Encode a piece of the texts that a stage lacks, and return whether it may be asked again.
+
+        Raises:
+            CatalensError: the texts cannot be encoded.
+        """
+        if stage not in self._preparations:  # somebody else's call has ended it, or it was dropped
+            return True
+        self._preparations.move_to_end(stage)
+        return self._preparations[stage].go_on(_PIECE_S)
 
     def _decoded_and_run(self, step: Step, pictures: Sequence[Picture]) -> list[Values | CatalensError]:
         if not step.reads_images:
@@ -84,6 +125,22 @@ class Steps:
         decoded = side_by_side(read, pictures, self._decoders, self._session.workers or 1)
         found = iter(_run(step, [each for each in decoded if isinstance(each, Picture)]))
         return [next(found) if isinstance(each, Picture) else each for each in decoded]
+
+    @contextmanager
+    def _preparing(self, stage: Stage) -> Iterator[None]:
+        """Keep what a stage lacks until it has all of it; of too many stages, the one that went on least recently."""
+        preparation = self._preparations.get(stage) or Preparation()
+        self._session.preparation = preparation if self.is_paced else None
+        try:
+            yield
+        finally:
+            if preparation.is_over:
+                self._preparations.pop(stage, None)
+            elif stage not in self._preparations:
+                if len(self._preparations) == _MAX_PREPARATIONS:
+                    self._preparations.popitem(last=False)
+                self._preparations[stage] = preparation
+                self._preparations.move_to_end(stage, last=False)  # no piece of it is lost yet
 
     def _step(self, stage: Stage) -> Step:
         self._session.keeps_labels = not getattr(stage, "labels", ())

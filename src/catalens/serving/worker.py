@@ -12,7 +12,7 @@ import gc
 import multiprocessing
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -52,6 +52,9 @@ class Runner(Protocol):
 
     def run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
         """Return the values that a stage adds, or an error, for each picture in order."""
+
+    def go_on(self, stage: Stage) -> bool:
+        """Encode a piece of the texts that a stage lacks, and return whether it may be asked again."""
 
     def unload(self) -> None:
         """Release the models; `start` loads them again."""
@@ -142,6 +145,16 @@ class WorkerProcess:
         """
         results: Sequence[Values | CatalensError] = self._call("run", stage, list(pictures))
         return results
+
+    def go_on(self, stage: Stage) -> bool:
+        """Encode a piece of the texts that a stage lacks in the child, and return whether it may be asked again.
+
+        Raises:
+            CatalensError: the texts cannot be encoded.
+            WorkerLostError: the child is gone.
+        """
+        is_prepared: bool = self._call("go_on", stage)
+        return is_prepared
 
     def unload(self) -> None:
         """End the child; `start` brings it back."""
@@ -247,7 +260,7 @@ class LocalRunner:
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
         self._steps = Steps(WorkerSession(config.session))
-        self.needs, self.run = self._steps.needs, self._steps.run
+        self.needs, self.run, self.go_on = self._steps.needs, self._steps.run, self._steps.go_on
 
     def launch(self) -> None:
         """Do nothing: `start` loads the models in its caller's thread."""
@@ -281,6 +294,7 @@ def warm_up(steps: Steps, stages: Sequence[Stage]) -> None:
     for stage in stages:
         steps.needs(stage)
         steps.run(stage, [picture])  # that nothing is found in it does not matter
+    steps.is_paced = True  # from now on, others may be waiting
 
 
 @atexit.register
@@ -300,6 +314,7 @@ def _serve(pipe: Connection, pixels: PixelMemory | None, config: WorkerConfig) -
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     log_in_worker(as_json=config.log_json)
     steps, failure = Steps(WorkerSession(config.session)), None
+    methods: dict[str, Callable[..., Any]] = {"needs": steps.needs, "run": steps.run, "go_on": steps.go_on}
     try:
         warm_up(steps, config.warm)
     except CatalensError as error:
@@ -310,7 +325,7 @@ def _serve(pipe: Connection, pixels: PixelMemory | None, config: WorkerConfig) -
         while failure is None:
             method, arguments = receive(pipe, pixels)
             try:
-                answer: Any = steps.needs(*arguments) if method == "needs" else steps.run(*arguments)
+                answer = methods[method](*arguments)
             except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
                 answer = told(error)
             if isinstance(answer, list):

@@ -19,7 +19,7 @@ from catalens.tasks.label_cache import cache_file, fingerprint_of, read_vectors,
 from catalens.tasks.ranking import Halves, check_k, cosines, top_k
 from catalens.tasks.schema import DEFAULT_TEMPLATES, check_templates
 
-_BATCH_TEXTS = 256
+_TEXTS_PER_CALL = 256
 _BLOCK_SCORES = 1 << 24
 """Most scores held at a time (64 MiB as float32), however many pictures are asked about."""
 
@@ -164,6 +164,23 @@ def text_bank(
     return LabelBank(encoder.name, labels, vectors, unknown, encoder.logit_scale, encoder.logit_bias)
 
 
+def texts_per_call(encoder: Encoder) -> int:
+    """Return how many texts to encode at a time; an encoder that cuts them into batches itself takes all of them."""
+    return int(getattr(encoder, "texts_per_call", _TEXTS_PER_CALL))
+
+
+def encode_batch(encoder: Encoder, texts: Sequence[str]) -> Vectors:
+    """Encode one batch of n texts: (n, dim).
+
+    Raises:
+        ModelError: the encoder gives vectors of a wrong shape.
+    """
+    vectors = encoder.encode_texts(texts)
+    if vectors.shape != (len(texts), encoder.dim):
+        raise ModelError(f"{encoder.name} returned {vectors.shape} for {len(texts)} texts of width {encoder.dim}")
+    return vectors
+
+
 def _check_labels(labels: Sequence[str]) -> None:
     if isinstance(labels, str) or not labels:
         raise InputError(f"labels are {labels!r}; pass a list of at least one label")
@@ -196,10 +213,8 @@ def _encode(encoder: Encoder, owners: Mapping[str, Sequence[int]], rows: int, pr
     sums = np.zeros((rows, encoder.dim), dtype=np.float32)
     done = 0
     # Texts of like length share a batch, so that little of it is padding.
-    for batch in batched(sorted(owners, key=len), _BATCH_TEXTS):
-        vectors = encoder.encode_texts(batch)
-        if vectors.shape != (len(batch), encoder.dim):
-            raise ModelError(f"{encoder.name} returned {vectors.shape} for {len(batch)} texts of width {encoder.dim}")
+    for batch in batched(sorted(owners, key=len), texts_per_call(encoder)):
+        vectors = encode_batch(encoder, batch)
         for vector, text in zip(vectors, batch, strict=True):
             sums[owners[text]] += vector
         done += len(batch)

@@ -13,17 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from catalens.core.errors import InputError, ModelError
+from catalens.core.errors import InputError
 from catalens.core.protocols import Encoder
 from catalens.core.types import Scores, Vectors
 from catalens.core.vectors import batched
 from catalens.tasks.label_cache import cache_file, fingerprint_of, read_vectors, write_vectors
-from catalens.tasks.labels import Progress
+from catalens.tasks.labels import Progress, encode_batch, texts_per_call
 from catalens.tasks.prompts.evidence import Evidence
 from catalens.tasks.prompts.tables import Kind, Tables
 from catalens.tasks.ranking import top_k
 
-_BATCH_TEXTS = 256
 _BLOCK_SCORES = 1 << 24
 
 
@@ -147,11 +146,8 @@ def _vectors(encoder: Encoder, terms: Sequence[str], cache_dir: Path | None, pro
     vectors = np.empty((len(terms), encoder.dim), dtype=np.float32)
     done = 0
     # Texts of like length share a batch, so that little of it is padding.
-    for places in batched(sorted(range(len(terms)), key=lambda at: len(terms[at])), _BATCH_TEXTS):
-        rows = encoder.encode_texts([terms[at] for at in places])
-        if rows.shape != (len(places), encoder.dim):
-            raise ModelError(f"{encoder.name} returned {rows.shape} for {len(places)} texts of width {encoder.dim}")
-        vectors[places] = rows
+    for places in batched(sorted(range(len(terms)), key=lambda at: len(terms[at])), texts_per_call(encoder)):
+        vectors[places] = encode_batch(encoder, [terms[at] for at in places])
         done += len(places)
         if progress is not None:
             progress(done, len(terms))
