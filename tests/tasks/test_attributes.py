@@ -162,6 +162,16 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
         assert values(alone) == values(read)
 
 
+def test_one_product_for_all_groups_gives_the_logits_of_each() -> None:
+    bank = build_schema_bank(FakeEncoder(), load_schema())
+    vectors = FakeEncoder().encode_texts(["red shirt", "blue shoe", "bag"])
+    together = bank.logits(vectors)
+    assert together.keys() == bank.banks.keys()
+    for name, each in bank.banks.items():
+        for found, wanted in zip(together[name], each.logits(vectors), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4)
+
+
 def test_the_shipped_schema_is_encoded_once_and_kept(tmp_path: Path) -> None:
     build_schema_bank(FakeEncoder(), load_schema(), cache_dir=tmp_path)
     again = FakeEncoder()

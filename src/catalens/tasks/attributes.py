@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from catalens.tasks.calibration import Calibration, GroupCalibration
 from catalens.tasks.class_labels import class_rows, classes_of
 from catalens.tasks.labels import LabelBank, Progress, text_bank
 from catalens.tasks.probabilities import exclusive, independent
-from catalens.tasks.ranking import top_k
+from catalens.tasks.ranking import Halves, cosines, top_k
 from catalens.tasks.schema import UNKNOWN, Group, Schema
 
 Mask = NDArray[np.bool_]
@@ -32,13 +33,40 @@ Source = Literal["tags", "answers"]
 """Source of a value: an encoder's similarity to labels, or a reader's answer to a question."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SchemaBank:
     """A schema whose labels have been encoded: one label bank for each group."""
 
     schema: Schema
     encoder_name: str
     banks: Mapping[str, LabelBank]
+
+    @cached_property
+    def rows(self) -> Halves:
+        """The vectors of every group's labels and "none of these" (r, dim), one after the other."""
+        return np.concatenate([rows for bank in self.banks.values() for rows in (bank.vectors, bank.unknown)])
+
+    @cached_property
+    def conditions(self) -> Mapping[str, Mapping[str, list[int]]]:
+        """Group name → name of a group in its condition → positions of the labels that are asked for."""
+        names = {group.name: group.label_names for group in self.schema.groups}
+        return {
+            group.name: {named: [names[named].index(value) for value in values] for named, values in group.when.items()}
+            for group in self.schema.groups
+        }
+
+    def logits(self, vectors: Vectors) -> dict[str, tuple[Scores, Scores]]:
+        """Return group name → what its bank's `logits` returns, from one product for all groups.
+
+        Raises:
+            InputError: the vectors do not fit the bank.
+        """
+        found, logits, start = cosines(vectors, self.rows), dict[str, tuple[Scores, Scores]](), 0
+        for name, bank in self.banks.items():
+            labels = found[:, start : start + len(bank)]
+            start += len(bank) + len(bank.unknown)
+            logits[name] = bank.logits_of(vectors, labels, found[:, start - len(bank.unknown) : start])
+        return logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +164,21 @@ def read_attributes(
         calibration.check(bank.encoder_name, bank.schema)
     learned = calibration.groups if calibration is not None else {}
     readings: dict[str, _Reading] = {}
+    logits = bank.logits(vectors)
     for group in bank.schema.groups:
+        applies = _applies(bank.conditions[group.name], readings, len(vectors))
+        if not applies.any():
+            continue
         rules = learned.get(group.name, GroupCalibration())
         if group.name in by_reader:
             rules, scores = GroupCalibration(), by_reader[group.name]
             unknown = np.zeros(len(scores), dtype=np.float32)
         else:
-            scores, unknown = group_probabilities(group, bank.banks[group.name], vectors, rules.temperature)
+            scores, unknown = _probabilities(group, bank.banks[group.name], logits[group.name], rules.temperature)
         minima = group_minima(group, rules, min_score)
         holds = held_labels(group, scores, unknown) & (scores >= minima)
         source: Source = "answers" if group.name in by_reader else "tags"
-        readings[group.name] = _Reading(
-            group, group.label_names, scores, holds, _applies(group, readings, len(vectors)), source
-        )
+        readings[group.name] = _Reading(group, scores, holds, applies, source)
     best = {name: top_k(reading.scores, len(reading.group.labels)) for name, reading in readings.items()}
     return [
         {name: _attribute(reading, row, best[name][row]) for name, reading in readings.items() if reading.applies[row]}
@@ -164,8 +194,14 @@ def group_probabilities(
     Labels of a multi-valued group are judged one by one by a model with a bias. A model without one cannot do
     that: they share one probability like exclusive ones, and thresholds should be learned for them.
     """
+    return _probabilities(group, bank, bank.logits(vectors), temperature)
+
+
+def _probabilities(
+    group: Group, bank: LabelBank, logits: tuple[Scores, Scores], temperature: float
+) -> tuple[Scores, Scores]:
     alone = group.kind == "multi" and bank.bias is not None
-    return (independent if alone else exclusive)(*bank.logits(vectors), temperature)
+    return (independent if alone else exclusive)(*logits, temperature)
 
 
 def group_minima(group: Group, rules: GroupCalibration, min_score: float) -> NDArray[np.float64]:
@@ -186,21 +222,24 @@ def held_labels(group: Group, scores: Scores, unknown: Scores) -> Mask:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One group read from n pictures: its m labels, scores (n, m), which hold (n, m), where it applies (n,), source."""
+    """One group read from n pictures: its m labels, scores (n, m), which hold (n, m), source.
+
+    It applies to some of them (n,).
+    """
 
     group: Group
-    names: tuple[str, ...]
     scores: Scores
     holds: Mask
     applies: Mask
     source: Source
 
 
-def _applies(group: Group, readings: Mapping[str, _Reading], n: int) -> Mask:
+def _applies(condition: Mapping[str, list[int]], readings: Mapping[str, _Reading], n: int) -> Mask:
     applies = np.ones(n, dtype=np.bool_)
-    for named, values in group.when.items():
+    for named, allowed in condition.items():
+        if named not in readings:  # it applies to no picture, and so this does not
+            return np.zeros(n, dtype=np.bool_)
         reading = readings[named]
-        allowed = [reading.names.index(value) for value in values]
         meets = reading.holds[:, allowed].any(axis=1)
         if reading.group.kind == "exclusive":
             likely = reading.scores[:, allowed].sum(axis=1) > 0.5
@@ -210,7 +249,7 @@ def _applies(group: Group, readings: Mapping[str, _Reading], n: int) -> Mask:
 
 
 def _attribute(reading: _Reading, row: int, best: NDArray[np.int64]) -> Attribute:
-    names, scores, holds = reading.names, reading.scores[row].tolist(), reading.holds[row].tolist()
+    names, scores, holds = reading.group.label_names, reading.scores[row].tolist(), reading.holds[row].tolist()
     order = best.tolist()
     values = tuple(Tag(names[at], scores[at]) for at in order if holds[at])
     others = islice((at for at in order if not holds[at]), _RUNNERS_UP)

@@ -85,8 +85,12 @@ class LabelBank:
         Raises:
             InputError: the vectors do not fit the bank.
         """
+        return self.logits_of(vectors, cosines(vectors, self.vectors), cosines(vectors, self.unknown))
+
+    def logits_of(self, vectors: Vectors, labels: Scores, unknown: Scores) -> tuple[Scores, Scores]:
+        """Return what `logits` does, of cosines (n, m) with the labels and (n, 1) or (n, 0) with "none of these"."""
         scale, bias = np.float32(self.scale), np.float32(self.bias or 0.0)
-        labels, unknown = (cosines(vectors, each) * scale + bias for each in (self.vectors, self.unknown))
+        labels, unknown = labels * scale + bias, unknown * scale + bias
         if self.classes is None:
             return labels, unknown
         return self.classes.added(vectors, labels, unknown, self.scale)

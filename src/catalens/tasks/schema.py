@@ -57,8 +57,11 @@ class Group:
     about: str = ""
     question: str = ""
     classes: str = ""
+    label_names: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The names of the labels, in the group's order."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "label_names", tuple(label.name for label in self.labels))
         where = f"group {self.name!r}"
         if not self.name.strip():
             raise InputError("a group has an empty name")
@@ -68,11 +71,6 @@ class Group:
             raise InputError(f"{where} has no labels; it needs at least one")
         _check_labels(where, self.labels)
         check_templates(self.templates, where)
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """The names of the labels, in the group's order."""
-        return tuple(label.name for label in self.labels)
 
     @property
     def asked(self) -> str:
