@@ -7,7 +7,7 @@ import gc
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import uvicorn
@@ -20,6 +20,8 @@ from catalens.serving.logs import log_to_stderr
 from catalens.serving.service import Service
 
 _HEADER_TIMEOUT_S = 10.0
+_LAST_REQUESTS_S = 0.1
+"""How long a connection without a request stays open at shutdown: one may have been sent and not been read."""
 _MAX_HEADER_BYTES = 64 * 1024
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -77,6 +79,13 @@ class TimedProtocol(HttpToolsProtocol):
         """Stop the clock."""
         self._disarm()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close the connection once its request is answered, or at once where none is on its way."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(_LAST_REQUESTS_S, super().shutdown)  # what was sent already is still read
+        else:
+            super().shutdown()
 
     def _arm(self) -> None:
         self._disarm()
@@ -160,6 +169,32 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none: they are captured around the event loop."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept whoever is connected already, whom closing the sockets would reset, and shut down."""
+        loop = asyncio.get_running_loop()
+        waiting = [each for server in self.servers for found in server.sockets for each in _waiting_at(found)]
+        for server in self.servers:
+            server.close()
+
+        def protocol() -> asyncio.Protocol:
+            return self.config.http_protocol_class(  # type: ignore[call-arg]
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        for each in waiting:
+            await loop.connect_accepted_socket(protocol, each)
+        await super().shutdown(sockets)
+
+
+def _waiting_at(found: Any) -> Iterator[socket.socket]:  # noqa: ANN401 - asyncio's or uvloop's view of a socket
+    """Accept the connections that wait at a socket which listens."""
+    with socket.fromfd(found.fileno(), found.family, found.type) as listening, suppress(OSError):
+        listening.settimeout(0)
+        while True:
+            connection, _ = listening.accept()
+            connection.settimeout(0)
+            yield connection
 
 
 def run_server(server: Server, main: Coroutine[Any, Any, _Result]) -> _Result:
