@@ -7,7 +7,7 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.11-slim
 COPY --from=build /wheels /wheels
-RUN pip install --no-cache-dir "$(ls /wheels/catalens-*.whl)[serve,aws,opensearch,postgres]" \
+RUN pip install --no-cache-dir "$(ls /wheels/catalens-*.whl)[serve,tracing,aws,opensearch,postgres]" \
     && rm -rf /wheels \
     && useradd --uid 10001 --no-create-home catalens
 # With --read-only, mount a tmpfs on /tmp: what can be made again is kept there.

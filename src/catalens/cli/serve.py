@@ -41,6 +41,9 @@ def serve(
     pictures: Annotated[bool, Option("--pictures", help="Let requests see the pictures of records.")] = False,
     reviews: Annotated[bool, Option("--reviews", help="Let requests decide the questions of a review.")] = False,
     log_json: Annotated[bool, Option("--log-json", help="Log JSON lines.")] = False,
+    traces: Annotated[
+        bool, Option("--traces", help="Send OpenTelemetry traces; OTEL_* variables say where to.")
+    ] = False,
 ) -> None:
     """Serve tags, attributes, captions, answers, prompts, descriptions, embeddings and search over HTTP.
 
@@ -63,6 +66,7 @@ def serve(
         "pictures": pictures or None,
         "reviews": reviews or None,
         "log_json": log_json or None,
+        "traces": traces or None,
     }
     usual = {"encoder": now.model, "reader": now.reader, "runtime": now.runtime}
     defaults = {

@@ -48,6 +48,8 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         "504": "There was no answer in time.",
     }.items()
 }
+_TELEMETRY = ("tracing", "metrics", "logs", "operation_spans", "auto_configure")
+"""What FastAPI would send by itself, with paths, queries and messages of errors, once a provider is set."""
 _INVOCATION_HEADER = "x-amzn-sagemaker-custom-attributes"
 
 
@@ -98,7 +100,14 @@ def app_of(service: Service) -> Guard:
             await service.stop()
 
     # FastAPI's own page of the routes would load its scripts from a CDN.
-    app = FastAPIOffline(title="Catalens", version=__version__, lifespan=lifespan, docs_url="/docs", redoc_url=None)
+    app = FastAPIOffline(
+        title="Catalens",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url="/docs",
+        redoc_url=None,
+        telemetry=dict.fromkeys(_TELEMETRY, False),
+    )
     app.state.service = service
     for kind in (CatalensError, ProblemError, ValidationError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _problem)

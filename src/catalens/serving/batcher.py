@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import time_ns
 from typing import Any, Generic, TypeVar
 
 from catalens.core.errors import CatalensError, ModelError
@@ -41,15 +42,25 @@ class StoppingError(CatalensError):
     """The service is shutting down."""
 
 
+@dataclass(slots=True)
+class BatchTimes:
+    """When a batch ran, in nanoseconds of the epoch; it has not ended while that is 0."""
+
+    size: int
+    started_ns: int
+    ended_ns: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Waiting(Generic[K, T, R]):
-    """An item in the queue, and the future of its caller."""
+    """An item in the queue, and the future of its caller; once it is in a batch, the times of that."""
 
     key: K
     item: T
     order: int
     arrived_s: float
     future: asyncio.Future[R]
+    batch: BatchTimes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +247,13 @@ class Batcher(Generic[K, T, R]):
 
     async def _answer(self, key: K, batch: Sequence[Waiting[K, T, R]]) -> None:
         clock = asyncio.get_running_loop()
-        started_s = clock.time()
+        started_s, times = clock.time(), BatchTimes(len(batch), time_ns())
         try:
             for each in batch:
+                each.batch = times
                 self._events.on_wait(started_s - each.arrived_s)
             results = await self._run(key, [each.item for each in batch])
+            times.ended_ns = time_ns()
             if len(results) != len(batch):
                 raise ModelError(f"the model returned {len(results)} results for {len(batch)} items")
             for each, result in zip(batch, results, strict=True):

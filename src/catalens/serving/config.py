@@ -106,6 +106,7 @@ class ServeConfig(_Section):
         default=None, ge=1, description="Memory beyond which idle lazy models are unloaded."
     )
     log_json: bool = Field(default=False, description="Log JSON lines.")
+    traces: bool = Field(default=False, description="Send OpenTelemetry traces; OTEL_* variables say where to.")
 
     @model_validator(mode="after")
     def _names_are_plain(self) -> ServeConfig:

@@ -1,4 +1,4 @@
-"""The outermost ASGI layer: request ids, key, limits, timeouts, disconnected callers, metrics and the access log."""
+"""The outermost ASGI layer: request ids, key, limits, timeouts, disconnected callers, metrics, traces, access log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _OPEN = frozenset({"/ping", "/health/live", "/health/ready"})
-"""Paths that need no key and no free place: whoever watches the service must always get an answer."""
+"""Paths that need no key and no free place, since whoever watches the service must always get an answer; not traced."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = logging.getLogger("catalens.serving.access")
 
@@ -61,12 +61,17 @@ class Guard:
         if scope["method"] == "HEAD":  # as GET; the server sends no body, since its own scope says HEAD
             scope = {**scope, "method": "GET"}
         exchange = _Exchange(scope, receive, send, self.service)
+        tracing, span = self.service.tracing, None
+        if tracing is not None and exchange.path not in _OPEN:
+            span = tracing.request(exchange.method, exchange.headers, exchange.request_id)
         self._running += 1
         try:
             await self._answer(exchange)
         finally:
             self._running -= 1
             exchange.finish()
+            if span is not None:
+                span.end(exchange.route, exchange.status)
 
     async def _answer(self, exchange: _Exchange) -> None:
         try:
@@ -130,6 +135,11 @@ class _Exchange:
         self._limit: asyncio.TimerHandle | None = None
         self._body_limit: asyncio.TimerHandle | None = None
         scope.setdefault("state", {})["request_id"] = self.request_id
+
+    @property
+    def route(self) -> str | None:
+        """Template of the route; None if there is none for the path, or it is not known yet."""
+        return getattr(self._scope.get("route"), "path", None)
 
     async def run(self, app: App) -> None:
         """Run the application until it has answered, the time is over or the caller is gone.
@@ -199,8 +209,7 @@ class _Exchange:
 
     def finish(self) -> None:
         """Count and log the request; the path is the route's template, so that no caller's text is kept."""
-        route = self._scope.get("route")
-        template = getattr(route, "path", "other")
+        template = self.route or "other"
         seconds = perf_counter() - self._started_s
         self._service.metrics.requests.labels(template, str(self.status)).inc()
         self._service.metrics.latency.labels(template).observe(seconds)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
 from catalens.core.errors import CatalensError, ImageError, ModelError
@@ -20,11 +20,14 @@ from catalens.core.image_structure import is_quick
 from catalens.core.images import Limits, read_image
 from catalens.core.types import Record
 from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Values
-from catalens.serving.batcher import Batcher, BatchEvents, BatchRules
+from catalens.serving.batcher import Batcher, BatchEvents, BatchRules, Waiting
 from catalens.serving.metrics import Metrics
 from catalens.serving.pacing import UnfinishedError
 from catalens.serving.steps import StepNeeds
 from catalens.serving.worker import Runner, WorkerLostError
+
+if TYPE_CHECKING:
+    from catalens.serving.tracing import Tracing
 
 State = Literal["idle", "starting", "ready", "failed", "stopped"]
 _MAX_NEEDS = 256
@@ -65,6 +68,7 @@ class Lane:
         metrics: Metrics,
         decoders: Executor,
         limits: Limits,
+        tracing: Tracing | None = None,
     ) -> None:
         """Take a worker; nothing is started yet.
 
@@ -75,12 +79,13 @@ class Lane:
             metrics: of the service.
             decoders: threads that decode pictures.
             limits: what a picture may cost.
+            tracing: records stages; None records nothing.
         """
         self.name, self.error = name, ""
         self.state: State = "idle"
         self.last_used_s = 0.0
         self._runner, self._rules, self._metrics = runner, rules, metrics
-        self._decoders, self._limits = decoders, limits
+        self._decoders, self._limits, self._tracing = decoders, limits, tracing
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"worker-{name}")
         self._needs: OrderedDict[Stage, StepNeeds] = OrderedDict()
         self._turn, self._preparations = asyncio.Lock(), asyncio.Semaphore(_TAKING_TURNS)
@@ -149,10 +154,16 @@ class Lane:
             waiting = self._batcher.put(stage, picture)  # in the queue before it stops being expected
         while True:
             try:
-                return await self._batcher.result(waiting)
+                return await self._result(waiting)
             except UnfinishedError:
                 await self._finish(stage)
                 waiting = self._batcher.put(stage, picture)
+
+    async def _result(self, waiting: Waiting[Any, Picture, Values]) -> Values:
+        if self._tracing is None:
+            return await self._batcher.result(waiting)
+        with self._tracing.batch(self.name, waiting):
+            return await self._batcher.result(waiting)
 
     async def check(self) -> None:
         """Replace a worker that died while it had nothing to do."""
@@ -187,7 +198,10 @@ class Lane:
         loop = asyncio.get_running_loop()
         read = partial(read_image, at_least=needs.size_wh, limits=self._limits, name=content.name)
         image = await loop.run_in_executor(self._decoders, read, content.data)
-        self._metrics.stage.labels(self.name, "decode").observe(perf_counter() - started_s)
+        seconds = perf_counter() - started_s
+        self._metrics.stage.labels(self.name, "decode").observe(seconds)
+        if self._tracing is not None:
+            self._tracing.stage("decode", self.name, seconds)
         return Picture(record, image, values)
 
     async def _prepared(self, stage: Stage) -> StepNeeds:

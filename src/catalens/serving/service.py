@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import catalens
 from catalens.core.errors import CatalensError, InputError, ModelError
@@ -26,6 +26,9 @@ from catalens.serving.lane import Content, Lane
 from catalens.serving.metrics import Metrics
 from catalens.serving.stages import CatalogueJob, CatalogueStage
 from catalens.serving.worker import Runner, WorkerConfig, WorkerProcess
+
+if TYPE_CHECKING:
+    from catalens.serving.tracing import Tracing
 
 T = TypeVar("T")
 
@@ -57,8 +60,12 @@ class Service:
         Args:
             config: of the service.
             runner: makes a worker.
+
+        Raises:
+            InputError: traces are wanted and cannot be had.
         """
         self.config, self.metrics = config, Metrics()
+        self.tracing = _tracing() if config.traces else None
         self.is_stopping = False
         self.failure: CatalensError | None = None
         """Why an eager model could not be loaded."""
@@ -90,6 +97,8 @@ class Service:
         await asyncio.gather(*(lane.stop(self.config.drain_s) for lane in self._lanes.values()))
         self._decoders.shutdown(wait=False, cancel_futures=True)
         self._readers.shutdown(wait=False, cancel_futures=True)
+        if self.tracing is not None:
+            await self.tracing.stop()
 
     @property
     def is_ready(self) -> bool:
@@ -193,6 +202,7 @@ class Service:
             metrics=self.metrics,
             decoders=self._decoders,
             limits=self.config.limits,
+            tracing=self.tracing,
         )
 
     def _lane_of(self, stage: Stage, model: str | None) -> Lane:
@@ -234,6 +244,14 @@ class Service:
         ]
         if held_mb > limit_mb and lazy:
             await min(lazy, key=lambda lane: lane.last_used_s).unload()
+
+
+def _tracing() -> Tracing:
+    try:
+        from catalens.serving.tracing import Tracing
+    except ModuleNotFoundError as error:
+        raise InputError('traces need OpenTelemetry: pip install "catalens[tracing]"') from error
+    return Tracing()
 
 
 def resident_mb(pid: int) -> float:

@@ -18,6 +18,7 @@ PURPOSES = {
     "aws": "Bedrock, SageMaker, s3:// and signed requests to OpenSearch",
     "client": "--server, and `catalens.client`",
     "serve": "`catalens serve`",
+    "tracing": "`catalens serve --traces`: OpenTelemetry",
     "ui": "`catalens ui`, the page in the browser",
     "opensearch": "catalogues on OpenSearch",
     "postgres": "catalogues in PostgreSQL",
