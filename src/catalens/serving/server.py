@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Iterator
@@ -14,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from catalens.core.errors import CatalensError, InputError
+from catalens.core.memory import collect_rarely
 from catalens.serving.config import ServeConfig
 from catalens.serving.guard import App
 from catalens.serving.logs import log_to_stderr
@@ -118,7 +118,7 @@ def serve(config: ServeConfig, around: Callable[[App], App] = lambda app: app) -
 
     guard = app_of(service)
     server = server_of(config, around(guard))
-    gc.freeze()  # what is loaded by now stays: to walk it again holds up every request for a tenth of a second
+    collect_rarely()
     failure = run_server(server, _run(server, service))
     if failure is not None:
         raise failure

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import gc
 import multiprocessing
 import signal
 import threading
@@ -19,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from catalens.core.errors import CatalensError, ModelError
+from catalens.core.memory import collect_rarely
 from catalens.core.process import interrupts
 from catalens.pipelines.session import SessionConfig
 from catalens.pipelines.stages import Picture, Stage, Values
@@ -319,7 +319,7 @@ def _serve(pipe: Connection, pixels: PixelMemory | None, config: WorkerConfig) -
         warm_up(steps, config.warm)
     except CatalensError as error:
         failure = _portable(error)
-    gc.freeze()  # models stay: to walk them again would hold up a batch
+    collect_rarely()
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         send(pipe, failure)
         while failure is None:
