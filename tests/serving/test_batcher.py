@@ -106,6 +106,23 @@ def test_full_batch_does_not_wait_and_larger_crowds_are_split():
     run(test)
 
 
+def test_many_items_of_one_key_delay_another_by_one_batch():
+    async def test(model: Model) -> None:
+        model.gate.clear()
+        sizes = {"first": 9, "many": 2, "one": 9}
+        batcher = Batcher(model, max_size_of=sizes.__getitem__)
+        callers = [asyncio.create_task(batcher.submit("first", 0))]
+        await model.started.wait()
+        for key, item in (*(("many", each) for each in range(1, 6)), ("one", 6), ("one", 7)):
+            callers.append(asyncio.create_task(batcher.submit(key, item)))
+            await settle()
+        model.gate.set()
+        await asyncio.gather(*callers)
+        assert model.batches[1:] == [("many", [1, 2]), ("one", [6, 7]), ("many", [3, 4]), ("many", [5])]
+
+    run(test)
+
+
 def test_only_equal_keys_share_a_batch_and_the_oldest_key_goes_first():
     async def test(model: Model) -> None:
         model.gate.clear()

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +15,13 @@ from catalens.core.errors import CatalensError, ImageError, ModelError
 from catalens.core.images import Limits, read_image
 from catalens.core.types import Record
 from catalens.pipelines.encoding import VECTOR, EmbedStage
+from catalens.pipelines.prompting import PromptStage
 from catalens.pipelines.session import SessionConfig
 from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Values
 from catalens.serving.batcher import BatchRules
 from catalens.serving.lane import Content, Lane
 from catalens.serving.metrics import Metrics
+from catalens.serving.stages import TextStage
 from catalens.serving.steps import StepNeeds, Steps, WorkerSession
 from tests.support.serving import picture
 
@@ -33,6 +36,7 @@ class Watched:
     def __init__(self) -> None:
         self.given: list[Picture] = []
         self.at_s: list[float] = []
+        self.sizes: list[int] = []
 
     def launch(self) -> None: ...
     def start(self) -> None: ...
@@ -45,6 +49,7 @@ class Watched:
     def run(self, _: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
         self.at_s.append(time.perf_counter())
         self.given += pictures
+        self.sizes.append(len(pictures))
         return [{"done": True} for _ in pictures]
 
 
@@ -99,6 +104,27 @@ def test_the_next_batch_does_not_wait_for_those_who_were_answered() -> None:
         assert watched.at_s[2] < answered_s[0]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(("stage", "size"), [(TextStage(), 8), (PromptStage(), 2), (EmbedStage(), 20)])
+def test_fewer_items_are_together_where_each_costs_much(stage: Any, size: int) -> None:
+    watched, free = Watched(), threading.Event()
+
+    async def run() -> None:
+        lane = lane_of(watched)
+        await lane.run(stage, Content(JPEG), {})
+        in_front = lane._thread.submit(free.wait, 60)
+        callers = [asyncio.create_task(lane.run(stage, Content(JPEG), {})) for _ in range(20)]
+        for _ in range(10):  # until all of them are in the queue or in the batch that waits
+            await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(*callers)
+        assert in_front.result()
+        await lane.stop(1.0)
+
+    asyncio.run(run())
+    assert len(watched.given) == 21
+    assert max(watched.sizes) == size
 
 
 @pytest.fixture

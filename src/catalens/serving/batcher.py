@@ -3,7 +3,7 @@
 Rules:
     - The clock starts at the first item of a batch; a batch runs when it is full, when the delay is over, or as soon
       as nobody else is on the way (`expecting`), so that a lone request does not wait at all.
-    - Items with equal keys share a batch; keys take turns by the age of their oldest item.
+    - Items with equal keys share a batch; keys take turns, so that many items of one delay another by one batch.
     - A full queue refuses at once. A caller who is cancelled leaves the queue.
     - Each item may fail by itself; when a whole call fails, every caller of that batch hears of it, and nobody else.
     - Results of the wrong length are a failure. Stopping releases everybody, also in the middle of a batch.
@@ -57,7 +57,6 @@ class Waiting(Generic[K, T, R]):
 
     key: K
     item: T
-    order: int
     arrived_s: float
     future: asyncio.Future[R]
     batch: BatchTimes | None = None
@@ -99,6 +98,7 @@ class Batcher(Generic[K, T, R]):
         run: Callable[[K, Sequence[T]], Awaitable[Sequence[R | Exception]]],
         rules: BatchRules = BatchRules(),
         events: BatchEvents | None = None,
+        max_size_of: Callable[[K], int] | None = None,
     ) -> None:
         """Take what runs a batch.
 
@@ -106,14 +106,17 @@ class Batcher(Generic[K, T, R]):
             run: returns one result, or one exception, per item in order.
             rules: how batches are formed.
             events: callbacks for metrics.
+            max_size_of: maximum items of a key per batch; None takes that of the rules for all.
         """
         self._run, self._rules, self._events = run, rules, events or BatchEvents()
+        self._max_size_of = max_size_of or (lambda _: rules.max_size)
         self._waiting: dict[K, deque[Waiting[K, T, R]]] = {}
+        """By key; the first one's turn is next."""
         self._running: list[Waiting[K, T, R]] = []
         self._changed = asyncio.Event()
         self.expected = 0
         """Items that are being prepared."""
-        self._count = self._order = 0
+        self._count = 0
         self._batch_s = rules.max_delay_s
         self._closed = False
         self._task: asyncio.Task[None] | None = None
@@ -172,8 +175,7 @@ class Batcher(Generic[K, T, R]):
         if self._task is None:
             self._task = asyncio.create_task(self._work())
         loop = asyncio.get_running_loop()
-        self._order += 1
-        waiting: Waiting[K, T, R] = Waiting(key, item, self._order, loop.time(), loop.create_future())
+        waiting: Waiting[K, T, R] = Waiting(key, item, loop.time(), loop.create_future())
         self._waiting.setdefault(key, deque()).append(waiting)
         self._count += 1
         self._changed.set()
@@ -228,20 +230,21 @@ class Batcher(Generic[K, T, R]):
                 self._running = []
 
     async def _collect(self) -> tuple[K, list[Waiting[K, T, R]]]:
-        """Wait until the batch of the oldest item is due, and take it off the queue."""
-        key = min(self._waiting, key=lambda each: self._waiting[each][0].order)
+        """Wait until the batch of the key whose turn it is is due, and take it off the queue."""
+        key = next(iter(self._waiting))
+        max_size = self._max_size_of(key)
         deadline_s = self._waiting[key][0].arrived_s + self._rules.max_delay_s
-        while self.expected and not self._closed and len(self._waiting.get(key, ())) < self._rules.max_size:
+        while self.expected and not self._closed and len(self._waiting.get(key, ())) < max_size:
             self._changed.clear()
             try:
                 async with asyncio.timeout_at(deadline_s):
                     await self._changed.wait()
             except TimeoutError:
                 break
-        queue = self._waiting.get(key, deque())  # all of its callers may have left by now
-        batch = [queue.popleft() for _ in range(min(len(queue), self._rules.max_size))]
-        if not queue:
-            self._waiting.pop(key, None)
+        queue = self._waiting.pop(key, deque())  # all of its callers may have left by now
+        batch = [queue.popleft() for _ in range(min(len(queue), max_size))]
+        if queue:
+            self._waiting[key] = queue  # behind all other keys
         self._count -= len(batch)
         return key, batch
 

@@ -19,10 +19,12 @@ from catalens.core.errors import CatalensError, ImageError, ModelError
 from catalens.core.image_structure import is_quick
 from catalens.core.images import Limits, read_image
 from catalens.core.types import Record
+from catalens.pipelines.prompting import PromptStage
 from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Values
 from catalens.serving.batcher import Batcher, BatchEvents, BatchRules, Waiting
 from catalens.serving.metrics import Metrics
 from catalens.serving.pacing import UnfinishedError
+from catalens.serving.stages import TextStage
 from catalens.serving.steps import StepNeeds
 from catalens.serving.worker import Runner, WorkerLostError
 
@@ -33,6 +35,8 @@ State = Literal["idle", "starting", "ready", "failed", "stopped"]
 _MAX_NEEDS = 256
 _TAKING_TURNS = 4
 """Stages whose texts are encoded in turns; others with many texts wait for these."""
+_MAX_TOGETHER: Mapping[type, int] = {TextStage: 8, PromptStage: 2}
+"""Items per batch of stages whose items cost several times as much as a picture: batches of others wait as long."""
 _HANDOVER_S = 0.0002
 """How long the event loop leaves Python's lock to the thread that sends a batch to the worker. Without it the worker
 waits until every caller of the last batch was answered."""
@@ -92,7 +96,7 @@ class Lane:
         self._preparing: WeakValueDictionary[Stage, asyncio.Lock] = WeakValueDictionary()
         self._starting: asyncio.Task[None] | None = None
         events = BatchEvents(on_batch=self._on_batch, on_wait=metrics.stage.labels(name, "wait").observe)
-        self._batcher: Batcher[Any, Picture, Values] = Batcher(self._run, rules, events)
+        self._batcher: Batcher[Any, Picture, Values] = Batcher(self._run, rules, events, _max_together(rules))
         metrics.queue.labels(name).set_function(lambda: len(self._batcher))
 
     @property
@@ -276,3 +280,7 @@ class Lane:
 
     async def _in_thread(self, call: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+
+
+def _max_together(rules: BatchRules) -> Callable[[Stage], int]:
+    return lambda stage: min(rules.max_size, _MAX_TOGETHER.get(type(stage), rules.max_size))
