@@ -272,6 +272,9 @@ def test_a_worker_that_dies_midway_fails_the_call_and_the_next_begins_again():
         with pytest.raises(WorkerLostError, match="died"):
             await lane.run(MANY, JPEG, {})
         assert runner.did == ["piece"] * 3
+        async with asyncio.timeout(10):  # nobody calls a service that is not ready
+            while lane.state != "ready":
+                await asyncio.sleep(0.001)
         assert await lane.run(MANY, JPEG, {}) == {"done": True}
         await lane.stop(1.0)
 

@@ -264,15 +264,19 @@ class Lane:
             return await running
         except WorkerLostError:
             self._replaced()
-            self._starting = asyncio.create_task(self._start())
-            self._starting.add_done_callback(lambda task: task.exception())  # the next caller hears of it
             raise
 
     def _replaced(self) -> None:
+        """Start another worker at once: nobody may call a service that is not ready."""
+        if self.state == "stopped":
+            return
         self._metrics.restarts.labels(self.name).inc()
         self.state = "idle"
         self._needs.clear()
         _log.warning("the worker %s was lost and is replaced", self.name)
+        self._starting = asyncio.create_task(self._start())
+        # The next caller hears of a failure.
+        self._starting.add_done_callback(lambda task: None if task.cancelled() else task.exception())
 
     def _on_batch(self, size: int, seconds: float) -> None:
         self._metrics.batch.labels(self.name).observe(size)
