@@ -1,6 +1,7 @@
 """Several threads over some items."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -37,6 +38,24 @@ def test_an_error_is_the_callers_once_all_threads_have_ended(bad: int):
     with ThreadPoolExecutor(4) as pool, pytest.raises(IndexError, match=str(bad)):
         side_by_side(work, range(4), pool, 2)
     assert running == {bad}
+
+
+@pytest.mark.parametrize("error", [IndexError, KeyboardInterrupt])
+def test_nothing_is_begun_after_an_error(error: type[BaseException]):
+    begun: list[int] = []
+    caller, together = threading.get_ident(), threading.Barrier(2)
+
+    def work(item: int) -> None:
+        begun.append(item)
+        if len(begun) <= 2:
+            together.wait(60)
+            if threading.get_ident() == caller:
+                raise error
+            time.sleep(0.2)
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(error):
+        side_by_side(work, range(50), pool, 2)
+    assert sorted(begun) == [0, 1]
 
 
 def test_a_busy_pool_does_not_hold_up_the_caller():

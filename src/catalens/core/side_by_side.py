@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, wait
-from queue import Empty, SimpleQueue
 from typing import TypeVar, cast
 
 T = TypeVar("T")
@@ -24,24 +24,23 @@ def side_by_side(function: Callable[[T], R], items: Sequence[T], pool: Executor,
         threads: at most so many work at a time.
 
     Raises:
-        Exception: the function raised it; other threads work on nevertheless.
+        Exception: the function raised it; what other threads have begun is finished, and nothing else is begun.
 
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> side_by_side(abs, [-1, 2, -3], ThreadPoolExecutor(), 2)
     [1, 2, 3]
     """
-    left: SimpleQueue[tuple[int, T]] = SimpleQueue()
-    for each in enumerate(items):
-        left.put(each)
+    left = deque(enumerate(items))
     results: list[R | None] = [None] * len(items)
 
     def work() -> None:
-        while True:
+        while (taken := _first(left)) is not None:
+            at, item = taken
             try:
-                at, item = left.get_nowait()
-            except Empty:
-                return
-            results[at] = function(item)
+                results[at] = function(item)
+            except BaseException:  # Ctrl-C too, for which the caller would otherwise wait until everything is done
+                left.clear()
+                raise
 
     others = [pool.submit(work) for _ in range(min(threads, len(items)) - 1)]
     try:
@@ -52,3 +51,11 @@ def side_by_side(function: Callable[[T], R], items: Sequence[T], pool: Executor,
     for future in begun:
         future.result()
     return cast("list[R]", results)
+
+
+def _first(left: deque[T]) -> T | None:
+    """Take the first item; None where another thread has taken the last one."""
+    try:
+        return left.popleft()
+    except IndexError:
+        return None
