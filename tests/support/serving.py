@@ -59,7 +59,9 @@ def listening(
     """Serve fake models on a port of this machine, in a thread; gives the address."""
     settings.setdefault("models", {"default": FAKE})
     app = create_app(load_config(flags=settings), runner)
-    config = uvicorn.Config(around(app), port=0, log_config=None, http=TimedProtocol, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        around(app), port=0, log_config=None, http=TimedProtocol, ws="none", timeout_graceful_shutdown=5
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

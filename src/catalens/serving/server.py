@@ -226,6 +226,7 @@ def server_of(config: ServeConfig, app: App) -> Server:
             host=config.host,
             port=config.port,
             http=TimedProtocol,
+            ws="none",  # there are no such routes, whatever library is installed
             loop="auto",
             log_config=None,
             access_log=False,
