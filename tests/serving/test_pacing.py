@@ -4,15 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from catalens.core.errors import CatalensError, InputError, ModelError
+from catalens.core.errors import CatalensError, InputError
 from catalens.core.images import Limits
-from catalens.core.protocols import Encoder
 from catalens.core.types import Record, Vectors
 from catalens.models.fakes import FakeEncoder
 from catalens.pipelines.attributes import AttributeStage
@@ -26,7 +24,7 @@ from catalens.serving.config import load_config
 from catalens.serving.embeddings import encoded
 from catalens.serving.lane import Content, Lane
 from catalens.serving.metrics import Metrics
-from catalens.serving.pacing import PacedEncoder, Preparation, UnfinishedError
+from catalens.serving.pacing import UnfinishedError
 from catalens.serving.service import Service
 from catalens.serving.stages import TEXTS, LabelStage
 from catalens.serving.steps import StepNeeds, Steps, WorkerSession
@@ -44,45 +42,6 @@ class SlowEncoder(FakeEncoder):
     def encode_texts(self, texts: Sequence[str]) -> Vectors:
         time.sleep(0.002 * len(texts))
         return super().encode_texts(texts)
-
-
-def paced(encoder: Encoder, preparation: Preparation) -> Encoder:
-    return cast("Encoder", PacedEncoder(encoder, lambda: preparation))
-
-
-def test_many_texts_are_encoded_in_pieces_each_once_and_as_if_they_were_not():
-    encoder, preparation = FakeEncoder(), Preparation()
-    texts = [f"{'long ' * (at % 7)}text {at}" for at in range(70)]
-    with pytest.raises(UnfinishedError):
-        paced(encoder, preparation).encode_texts(texts)
-    assert encoder.batches == []
-    assert [preparation.go_on(0.0) for _ in range(3)] == [False, False, True]
-    assert not preparation.is_over
-    found = paced(encoder, preparation).encode_texts(texts)
-    assert encoder.batches == [32, 32, 6]
-    assert (found == FakeEncoder().encode_texts(texts)).all()
-    assert preparation.is_over
-
-
-def test_few_texts_and_those_that_nobody_paces_are_encoded_on_the_spot():
-    encoder = FakeEncoder()
-    assert paced(encoder, Preparation()).encode_texts(["a"] * 16).shape == (16, 16)
-    unpaced = PacedEncoder(encoder, lambda: None)
-    assert unpaced.encode_texts(["a"] * 50).shape == (50, 16)
-    assert encoder.batches == [16, 50]
-    assert (unpaced.name, unpaced.dim) == ("fake-16", 16)
-
-
-def test_vectors_of_a_wrong_shape_are_refused():
-    class Short(FakeEncoder):
-        def encode_texts(self, texts: Sequence[str]) -> Vectors:
-            return np.ones((1, self.dim), dtype=np.float32)
-
-    preparation = Preparation()
-    with pytest.raises(UnfinishedError):
-        preparation.encode(Short(), WORDS)
-    with pytest.raises(ModelError, match=r"\(1, 16\) for 32 texts"):
-        preparation.go_on(0.0)
 
 
 def seen() -> Picture:

@@ -15,7 +15,7 @@ from catalens.core.types import Vectors
 from catalens.tasks.labels import encode_batch
 
 _AT_ONCE = 16
-"""Texts that are encoded on the spot: they cost about as much as a picture or two."""
+"""Texts of a stage that are encoded on the spot: they cost about as much as a picture or two."""
 _PER_CALL = 32
 
 
@@ -29,6 +29,7 @@ class Preparation:
     def __init__(self) -> None:
         """Lack nothing."""
         self._texts: dict[tuple[str, tuple[str, ...]], _Texts] = {}
+        self._at_once = _AT_ONCE
 
     @property
     def is_over(self) -> bool:
@@ -41,11 +42,13 @@ class Preparation:
         Raises:
             UnfinishedError: they are many, and not all of them are encoded yet.
         """
-        if len(texts) <= _AT_ONCE:
-            return encode_batch(encoder, texts)
         key = (encoder.name, tuple(texts))
         if key not in self._texts:
-            self._texts[key] = _Texts(encoder, texts)
+            lacking = _Texts(encoder, texts)
+            if len(texts) <= self._at_once:
+                self._at_once -= len(texts)
+                lacking.go_on(0.0)  # one batch
+            self._texts[key] = lacking
         return self._texts[key].take()
 
     def go_on(self, seconds: float) -> bool:

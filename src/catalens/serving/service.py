@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -165,6 +166,13 @@ class Service:
 
     def without_paths(self, text: str) -> str:
         """Return a text that names catalogues and models as callers know them, not by where they are."""
+        for pattern, name in self._places:
+            text = pattern.sub(name, text)
+        return text
+
+    @cached_property
+    def _places(self) -> list[tuple[re.Pattern[str], str]]:
+        """What finds each path of this service, the longest first, and its name; every refusal is searched for them."""
         places = {path: name for name, path in self.config.catalogues.items()}
         for name, model in self.config.models.items():
             given = [each for each in (model.encoder, model.reader) if each is not None]
@@ -172,10 +180,11 @@ class Service:
         if self.config.cache is not None:
             places[str(self.config.cache)] = "the cache"
         places |= {str(Path(catalens.__file__).parent): "catalens", str(Path.home() / ".cache"): "the cache"}
+        found = []
         for path, name in sorted(places.items(), key=lambda place: -len(place[0])):
             forms = "|".join(re.escape(each) for each in (str(Path(path).absolute()), path))
-            text = re.sub(rf"(?<![\w/])(?:{forms})(?!\w)", name, text)
-        return text
+            found.append((re.compile(rf"(?<![\w/])(?:{forms})(?!\w)"), name))
+        return found
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run work on a catalogue that needs no model, beside the threads that decode."""

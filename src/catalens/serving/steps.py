@@ -154,7 +154,7 @@ def _decoded(picture: Picture, *, size_wh: tuple[int, int] | None, limits: Limit
     try:
         image = read_image(picture.content, at_least=size_wh, limits=limits, name=picture.record.source)
     except Exception as error:  # noqa: BLE001 - a decoder's bug or a full memory costs one picture
-        return told(error)
+        return public_error(error)
     return Picture(picture.record, image, picture.values)
 
 
@@ -172,14 +172,14 @@ def _run(step: Step, pictures: Sequence[Picture]) -> list[Values | CatalensError
         return list(places)
 
     def fail(at: int, error: Exception) -> None:
-        results[at] = told(error)
+        results[at] = public_error(error)
 
     # A worker must outlive whatever one picture does to a model.
     each_half(run, range(len(pictures)), Exception, fail)
     return results
 
 
-def told(error: Exception) -> CatalensError:
+def public_error(error: Exception) -> CatalensError:
     """Return an error as callers may read it; what was not raised on purpose is logged, under a mark that both have."""
     if isinstance(error, CatalensError):
         return error

@@ -24,7 +24,7 @@ from catalens.pipelines.session import SessionConfig
 from catalens.pipelines.stages import Picture, Stage, Values
 from catalens.serving.logs import log_in_worker
 from catalens.serving.pipe import PixelMemory, receive, send
-from catalens.serving.steps import StepNeeds, Steps, WorkerSession, told
+from catalens.serving.steps import StepNeeds, Steps, WorkerSession, public_error
 
 _EXIT_S = 1.0
 _NAME = "catalens-worker"
@@ -327,7 +327,7 @@ def _serve(pipe: Connection, pixels: PixelMemory | None, config: WorkerConfig) -
             try:
                 answer = methods[method](*arguments)
             except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
-                answer = told(error)
+                answer = public_error(error)
             if isinstance(answer, list):
                 answer = [_portable(each) for each in answer]
             send(pipe, _portable(answer))
