@@ -16,7 +16,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from catalens.core.errors import AnswerError, InputError, ModelError
+from catalens.core.errors import AnswerError, InputError, ModelError, UnavailableError
 from catalens.core.types import Decoding, Turn
 from catalens.models.readers import Reader, load_reader
 from catalens.models.readers.remote import MAX_SCORED, RemoteReader
@@ -183,7 +183,7 @@ def test_a_busy_server_is_asked_again(reader: Reader, server: Server, pauses: li
 
 def test_a_server_that_stays_busy_is_given_up(reader: Reader, server: Server, pauses: list[float]) -> None:
     server.script = [refused(503)] * 9
-    with pytest.raises(ModelError, match=r"models.test/v1#tiny was too busy 5 times.*503"):
+    with pytest.raises(UnavailableError, match=r"models.test/v1#tiny was too busy 5 times.*503"):
         reader.answer(reader.encode_images(pictures(1)), ["What?"])
     assert len(pauses) == 4
 
@@ -248,7 +248,7 @@ def test_a_server_too_slow_is_named(server: Server) -> None:
     done = threading.Event()
     server.script = [lambda: done.wait(5)]
     chat = ChatClient(over(server), "http://models.test/v1", "m", timeout_s=0.05)
-    with RemoteReader(chat) as reader, pytest.raises(ModelError, match="in time"):
+    with RemoteReader(chat) as reader, pytest.raises(UnavailableError, match="in time"):
         reader.answer(reader.encode_images(pictures(1)), ["What?"])
     done.set()
 

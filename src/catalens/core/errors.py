@@ -5,6 +5,7 @@
     │   └── ImageError      not a picture, or over the limits
     ├── ModelError          a model cannot be had, or failed    exit 3
     │   ├── AnswerError     it answered, but the answer is of no use
+    │   ├── UnavailableError  it cannot be asked now; the same call may succeed later
     │   └── BatchError      some items of a batch failed, each for its own reason
     └── CatalogueError      the index refuses or is broken      exit 3
 
@@ -34,6 +35,10 @@ class ModelError(CatalensError):
 
 class AnswerError(ModelError):
     """A model that can be had gave an answer of no use: refused, cut off, empty or malformed."""
+
+
+class UnavailableError(ModelError):
+    """A model that cannot be asked now: busy, lost or out of reach. The same call may succeed later."""
 
 
 class BatchError(ModelError):

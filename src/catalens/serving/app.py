@@ -43,8 +43,9 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         "415": "The media type is not supported.",
         "422": "A field or a picture is not accepted.",
         "429": "The queue is full; see Retry-After.",
+        "500": "A model cannot be loaded or failed, or the service has a fault; the same request fails again.",
         "502": "A model gave no usable answer.",
-        "503": "A model is not there; see Retry-After.",
+        "503": "A model is not there for now; see Retry-After.",
         "504": "There was no answer in time.",
     }.items()
 }

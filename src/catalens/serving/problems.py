@@ -10,7 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from catalens.core.errors import AnswerError, CatalensError, CatalogueError, InputError, ModelError
+from catalens.core.errors import (
+    AnswerError,
+    CatalensError,
+    CatalogueError,
+    InputError,
+    ModelError,
+    UnavailableError,
+)
 from catalens.serving.batcher import OverloadedError, StoppingError
 from catalens.serving.lane import UnloadableError
 from catalens.serving.service import Service, UnknownNameError
@@ -22,8 +29,9 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (OverloadedError, 429),
     (StoppingError, 503),
     (AnswerError, 502),
+    (UnavailableError, 503),
     (UnloadableError, 500),
-    (ModelError, 503),
+    (ModelError, 500),
     (CatalogueError, 503),
     (CatalensError, 503),
 )
@@ -67,8 +75,11 @@ def error_record(error: Exception, service: Service, request_id: str) -> dict[st
 
 
 def log_fault(problem: ProblemError, error: Exception, request_id: str) -> None:
-    """Log the error behind a problem that says no more than that the log does."""
-    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+    """Log the error behind a problem that says no more than that the log does.
+
+    What a model failed with is in the problem itself, or in its worker's log; it may quote the request.
+    """
+    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, ModelError):
         _log.error("request %s failed: %s", request_id, type(error).__name__, exc_info=error)
 
 
@@ -78,7 +89,7 @@ def _as_problem(error: Exception) -> ProblemError:
     if isinstance(error, ValidationError):
         return _of_validation(error)
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    if status == 500 and not isinstance(error, UnloadableError):
+    if status == 500 and not isinstance(error, UnloadableError | ModelError):
         return ProblemError(500, "the service failed; its log says more under this request's id")
     headers = {}
     if isinstance(error, OverloadedError):

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from catalens.core.errors import CatalensError, ModelError
+from catalens.core.errors import CatalensError, ModelError, UnavailableError
 from catalens.core.memory import collect_rarely
 from catalens.core.process import interrupts
 from catalens.pipelines.session import SessionConfig
@@ -30,7 +30,7 @@ _EXIT_S = 1.0
 _NAME = "catalens-worker"
 
 
-class WorkerLostError(ModelError):
+class WorkerLostError(UnavailableError):
     """The process died, or was killed because it did not answer."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from catalens.core.errors import AnswerError, InputError, ModelError
+from catalens.core.errors import AnswerError, InputError, ModelError, UnavailableError
 from catalens.models.writers import load_writer
 from tests.support.http_double import Reply, Server
 
@@ -102,9 +102,9 @@ def test_errors_of_the_server_say_what_to_do_next(server: Server, status: int, m
 
 def test_a_slow_server_is_given_up_and_one_that_is_not_there_is_named(server: Server) -> None:
     server.replies.append(Reply(200, completion("x"), delay_s=1.0))
-    with pytest.raises(ModelError, match=r"did not answer in time \(0.2 seconds\); allow more seconds"):
+    with pytest.raises(UnavailableError, match=r"did not answer in time \(0.2 seconds\); allow more seconds"):
         load_writer(f"{server.address}/v1#m", timeout_s=0.2).write("s", "i")
-    with pytest.raises(ModelError, match=r"cannot be reached: .*is the server running"):
+    with pytest.raises(UnavailableError, match=r"cannot be reached: .*is the server running"):
         load_writer("http://127.0.0.1:9/v1#m").write("s", "i")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from catalens.core.errors import AnswerError, ModelError
+from catalens.core.errors import AnswerError, ModelError, UnavailableError
 from catalens.models.writers import load_writer
 from tests.support.http_double import Reply, Server
 
@@ -149,7 +149,7 @@ def test_over_http_the_same_words_travel(at_server: Server) -> None:
 
 def test_an_answer_that_takes_too_long_is_given_up_and_not_asked_for_again(at_server: Server) -> None:
     at_server.replies.append(Reply(200, {}, delay_s=1.0))
-    with pytest.raises(ModelError, match="did not answer in time"):
+    with pytest.raises(UnavailableError, match="did not answer in time"):
         load_writer(f"bedrock:{MODEL}", timeout_s=0.2).write("be brief", "describe")
     assert len(at_server.asked) == 1
 

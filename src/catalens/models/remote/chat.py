@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from catalens.core.errors import AnswerError, InputError, ModelError
+from catalens.core.errors import AnswerError, InputError, ModelError, UnavailableError
 from catalens.core.redaction import redact
 from catalens.models.addresses import shown
 from catalens.models.remote.replies import Choice, error_message, join_stream, page_title, read_choice
@@ -159,7 +159,7 @@ class ChatClient:
         try:
             return post(self._client, self._url, body, timeout_s=self._timeout_s, auth=self._auth)
         except DeadlineError as error:
-            raise ModelError(
+            raise UnavailableError(
                 f"{self.name} did not answer in time ({self._timeout_s:g} seconds); allow more seconds, or ask for less"
             ) from error
         except TooLargeError as error:
@@ -167,7 +167,7 @@ class ChatClient:
                 f"{self.name} sent more than {MAX_BODY_BYTES >> 20} MiB, which is more than an answer may have"
             ) from error
         except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: the client was closed
-            raise ModelError(
+            raise UnavailableError(
                 f"{self.name} cannot be reached: {self._safe(str(error))}; is the server running?"
             ) from None
 

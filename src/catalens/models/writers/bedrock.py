@@ -18,7 +18,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from catalens.core.errors import AnswerError, ModelError
+from catalens.core.errors import AnswerError, ModelError, UnavailableError
 from catalens.core.redaction import redact
 from catalens.models.remote.replies import without_reasoning
 from catalens.models.remote.retry import BusyError, with_retry
@@ -101,11 +101,12 @@ class BedrockWriter:
             step = _NEXT_STEP.get(code, "see the Bedrock documentation on this error")
             raise ModelError(f"{self.name} failed with {code}: {redact(message)}; {step}") from error
         except (ReadTimeoutError, ConnectTimeoutError) as error:
-            raise ModelError(f"{self.name} did not answer in time; allow more seconds, or ask for less") from error
+            message = f"{self.name} did not answer in time; allow more seconds, or ask for less"
+            raise UnavailableError(message) from error
         except NoCredentialsError as error:
             raise ModelError(f"{self.name} needs AWS credentials and found none; run `aws configure`") from error
         except EndpointConnectionError as error:
-            raise ModelError(
+            raise UnavailableError(
                 f"{self.name} cannot be reached: {redact(str(error))}; check the region and the network"
             ) from error
         except BotoCoreError as error:
