@@ -75,6 +75,9 @@ def test_a_filter_and_a_missing_picture(shop: Path, run: Run) -> None:
     assert ran.code == 1
     assert "1.png" in ran.err
     assert json.loads(ran.out.splitlines()[-1])["looked_at"] == 4
+    unknown = run("review", "fill", "shop.catalens", "--schema", "shades.yaml", "--where", 'colr != "pink"')
+    assert unknown.code == 2
+    assert "no record has a field 'colr'; there are: colour" in unknown.err
     nothing = run("review", "fill", "shop.catalens", "--schema", "shades.yaml", "--where", 'colour = "pink"')
     assert nothing.code == 2
     assert "no record passes" in nothing.err

@@ -55,6 +55,11 @@ def test_a_filter_on_a_field_that_no_record_has_says_which_there_are(run: Run, c
         assert "'colour'" not in ran.err
     for where_text in ("price < 0", 'colour = "red"'):
         assert "no record" not in run("search", catalogue, "dress", "--where", where_text).err
+    excluding = ("--where", "Price != 500 and colour != 'red'")
+    for ran in (run("search", catalogue, "dress", *excluding), run("index", "list", catalogue, *excluding)):
+        assert (ran.code, len(ran.rows)) == (0, 6)
+        assert "no record has a field 'Price'; there are: price, " in ran.err
+        assert "'colour'" not in ran.err
     refused = run("index", "list", catalogue, "--where", "")
     assert (refused.code, refused.out) == (2, "")
     assert "--where is empty" in refused.err

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalens.catalogue.cutoff import scoring
-from catalens.catalogue.filter_hints import check_can_pass
+from catalens.catalogue.filter_hints import check_filter
 from catalens.catalogue.filters import parse_filter
 from catalens.catalogue.fusion import hybrid
 from catalens.catalogue.index import EmbeddedIndex
@@ -222,16 +222,46 @@ def test_ids_that_no_record_can_have_are_unknown(index: Index) -> None:
         ('mixed = "z" or mixed = 7', None),
         ("discount exists", None),
         ("discount is missing and price < 0", None),
-        ('not (colr = "Red") and price < 0', None),
+        ('not (colr = "Red") and price < 0', "no record has a field 'colr'; there are: colour, "),
         ('colr = "Red" or price < 0', None),
     ],
 )
 def test_a_filter_that_nothing_can_pass_is_refused_and_no_other(index: Index, where: str, said: str | None) -> None:
-    check_can_pass(index, parse_filter(where))  # an empty index may get any field
+    check_filter(index, parse_filter(where), [])  # an empty index may get any field
     mixed = [Record("m1", "", {"mixed": "a"}), Record("m2", "", {"mixed": 1})]
     index.add([*records_of(20), *mixed], vectors_of(22))
     with nullcontext() if said is None else pytest.raises(InputError, match=said):
-        check_can_pass(index, parse_filter(where))
+        check_filter(index, parse_filter(where), [])
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ('colr != "x"', "no record has a field 'colr'; there are: colour, "),
+        ('colr not in ("x", "y")', "no record has a field 'colr'; there are: colour, "),
+        ('not (price > 1000 and colr contains "x")', "no record has a field 'colr'; there are: colour, "),
+        ('price > 1000 or colr not like "R%"', "no record has a field 'colr'; there are: colour, "),
+        (
+            'colr != "x" or Title != "y"',
+            "'Title'; there are: title, .*; no record has a field 'colr'; there are: colour",
+        ),
+        ('colour != "x"', None),
+        ('not (discount > 1000) and price != "x"', None),
+        ("colr is missing", None),
+        ("not (colr exists)", None),
+        ('colr is missing or colr != "x"', None),
+    ],
+)
+def test_a_filter_that_excludes_values_of_a_field_that_no_record_has_is_refused(
+    index: Index, where: str, said: str | None
+) -> None:
+    condition = parse_filter(where)
+    rare = Record("rare", "", {"discount": 5})
+    index.add([*records_of(20), rare], vectors_of(21))
+    hits = ask(index, vectors_of(1)[0], 21, condition)
+    assert len(hits) == 21
+    with nullcontext() if said is None else pytest.raises(InputError, match=said):
+        check_filter(index, condition, [hit.record for hit in hits if hit.record != rare])
 
 
 def test_hashes_are_given_where_known(index: Index) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -42,12 +43,13 @@ def test_what_is_like_a_record_leaves_the_record_out(tmp_path: Path) -> None:
         assert client.get("/v1/catalogues/shop/similar/nobody").status_code == 422
 
 
-def test_a_filter_on_a_field_that_no_record_has_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["colr = 'Red'", "colr != 'Red'"])
+def test_a_filter_on_a_field_that_no_record_has_is_refused(tmp_path: Path, where: str) -> None:
     with serving(catalogues={"shop": shop(tmp_path)}) as client:
         id = ids(client)["Red"]
         for refused in (
-            client.post("/v1/search", json={"text": ["a"], "where": "colr = 'Red'"}),
-            client.get(f"/v1/catalogues/shop/similar/{id}", params={"where": "colr = 'Red'"}),
+            client.post("/v1/search", json={"text": ["a"], "where": where}),
+            client.get(f"/v1/catalogues/shop/similar/{id}", params={"where": where}),
         ):
             assert refused.status_code == 422
             assert refused.json()["detail"].startswith("no record has a field 'colr'; there are: ")

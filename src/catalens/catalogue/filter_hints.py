@@ -1,9 +1,9 @@
-"""Why a filter finds nothing: fields that no record has, and comparisons across kinds."""
+"""Why a filter finds nothing, or excludes nothing: fields that no record has, and comparisons across kinds."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import islice
@@ -32,7 +32,7 @@ from catalens.core.types import FieldValue, Record
 
 _MOST = 10
 _MOST_FIELDS = 20
-"""Fields of a filter that are looked into for `check_can_pass`; each costs a search or two."""
+"""Fields of a filter that are looked into for `check_filter`; each costs a search or two."""
 _SAMPLE = 2000
 """Records whose fields are named in the place of one that none has."""
 _DATE = re.compile(r"\d{4}-\d\d")
@@ -79,20 +79,50 @@ def hints(records: Iterable[Record], where: Filter) -> list[str]:
     return found + list(dict.fromkeys(mixed))
 
 
-def check_can_pass(index: Index, where: Filter | None) -> None:
-    """Refuse a filter that no record of an index can pass: of a field that none has, or a comparison across kinds.
+def check_filter(index: Index, where: Filter | None, found: Sequence[Record]) -> None:
+    """Refuse a filter that no record of an index can pass, or that excludes values of a field that no record has.
 
-    For a search that found nothing. It costs a few searches, however many records there are. Whether a field is there
-    may always be asked, and an empty index holds nothing against any filter.
+    It costs a few searches where nothing was found, one for each field with excluded values that the found records
+    lack, and else none. Whether a field is there may always be asked, and an empty index holds nothing against any
+    filter.
+
+    Args:
+        index: what was searched.
+        where: the filter.
+        found: records that passed it; none means that none was found.
 
     Raises:
-        InputError: the filter can pass nothing; the message names the fields that there are.
+        InputError: the filter is refused; the message names the fields that there are.
     """
-    if where is None or len(fields_of(where)) > _MOST_FIELDS or next(index.records(), None) is None:
+    if where is None or len(fields_of(where)) > _MOST_FIELDS:
         return
+    reasons = unknown_exclusions(index, where, found)
+    if not found and next(index.records(), None) is not None:
+        held = _HeldBy(index)
+        reasons += [] if _can_pass(where, held) else held.reasons
+    if reasons:
+        raise InputError("; ".join(dict.fromkeys(reasons)))
+
+
+def unknown_exclusions(index: Index, where: Filter, found: Iterable[Record]) -> list[str]:
+    """Return a sentence for each field with excluded values that no record has: all records pass such a part.
+
+    A filter that also asks whether the field is there expects that it may be missing everywhere.
+
+    Args:
+        index: what was searched.
+        where: the filter.
+        found: some of its records, whose fields are not looked for.
+    """
+    fields = _excluded(where) - {leaf.field for leaf in leaves_of(where) if isinstance(leaf, Exists)}
+    for record in found:
+        fields -= record.fields.keys()
+        if not fields:
+            return []
+    if not fields or next(index.records(), None) is None:
+        return []
     held = _HeldBy(index)
-    if not _can_pass(where, held):
-        raise InputError("; ".join(dict.fromkeys(held.reasons)))
+    return [held.unknown(name) for name in sorted(fields) if not held.has(name)]
 
 
 class _HeldBy:
@@ -114,19 +144,24 @@ class _HeldBy:
             if kinds & held.examples.keys():
                 return True
             if not held.examples:
-                self.reasons.append(self._unknown(leaf.field))
+                self.reasons.append(self.unknown(leaf.field))
                 return False
         self.reasons.append(_across(leaf, kinds, held))
         return False
 
-    def _example(self, name: str, where: Filter) -> FieldValue | None:
-        (hits,) = self._index.query(self._any, 1, where)
-        return hits[0].record.fields.get(name) if hits else None
+    def has(self, name: str) -> bool:
+        """Return whether any record has a field."""
+        return self._example(name, Exists(name)) is not None
 
-    def _unknown(self, name: str) -> str:
+    def unknown(self, name: str) -> str:
+        """Return what is said of a field that no record has."""
         records = list(islice(self._index.records(), _SAMPLE))
         names = {each for record in records for each in record.fields}
         return _no_field(name, names)
+
+    def _example(self, name: str, where: Filter) -> FieldValue | None:
+        (hits,) = self._index.query(self._any, 1, where)
+        return hits[0].record.fields.get(name) if hits else None
 
 
 def _can_pass(where: Filter, held: _HeldBy) -> bool:
@@ -140,6 +175,18 @@ def _can_pass(where: Filter, held: _HeldBy) -> bool:
             return True
         case leaf:
             return held.can_pass(leaf)
+
+
+def _excluded(where: Filter) -> set[str]:
+    """Return the fields of which a filter excludes values: compared by `!=`, or beneath a `Not`."""
+    match where:
+        case And(parts) | Or(parts):
+            return {name for part in parts for name in _excluded(part)}
+        case Not(part):
+            return fields_of(part)
+        case Compare(name, "!="):
+            return {name}
+    return set()
 
 
 def _of_kind(name: str, kind: Kind) -> Filter:

@@ -8,8 +8,11 @@ from catalens.cli import output
 from catalens.core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from catalens.core.filters import Filter
     from catalens.core.protocols import Index
+    from catalens.core.types import Record
 
 
 def filter_of(text: str | None) -> Filter | None:
@@ -23,6 +26,14 @@ def filter_of(text: str | None) -> Filter | None:
     if text is not None and not text.strip():
         raise InputError("--where is empty; leave it out to search everything, or give a filter such as 'price < 500'")
     return None if text is None else parse_filter(text)
+
+
+def say_what_excludes_nothing(index: Index, where: Filter | None, found: Iterable[Record]) -> None:
+    """Say, beside what was found, which fields with excluded values no record has."""
+    from catalens.catalogue.filter_hints import unknown_exclusions
+
+    for sentence in unknown_exclusions(index, where, found) if where else ():
+        output.say(sentence, style="yellow")
 
 
 def say_nothing_found(index: Index, where: Filter | None) -> None:

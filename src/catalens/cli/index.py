@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from catalens.cli import index_add, index_check, index_migrate, inputs, output
 from catalens.cli.commands import command, command_group
-from catalens.cli.filtering import filter_of, say_nothing_found
+from catalens.cli.filtering import filter_of, say_nothing_found, say_what_excludes_nothing
 from catalens.cli.options import Catalogue, Json, Model, Where
 from catalens.cli.tally import Tally
 
@@ -60,6 +60,8 @@ def list_records(
                 rows.append((record.id, fields_line(record)))
         if not found:
             say_nothing_found(index, condition)
+        else:
+            say_what_excludes_nothing(index, condition, ())
     if rows:
         output.show_rows(rows, "id", "fields")
 

@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from catalens.cli import inputs, output
 from catalens.cli.commands import command
-from catalens.cli.filtering import filter_of, say_nothing_found
+from catalens.cli.filtering import filter_of, say_nothing_found, say_what_excludes_nothing
 from catalens.cli.options import Catalogue, Json, Model, Server, Where, session_for
 from catalens.cli.remote import client_of
 from catalens.core.errors import InputError
@@ -106,6 +106,8 @@ def search(
             output.say(notice, style="yellow")
         if not hits:
             say_nothing_found(index, query.where)
+        else:
+            say_what_excludes_nothing(index, query.where, [hit.record for hit in hits])
     if sheet is not None:
         from catalens.pipelines.hit_sheet import hit_sheet
 

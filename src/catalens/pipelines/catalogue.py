@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from catalens.catalogue.cutoff import Cutoff, Judged, learn_cutoff, scoring
-from catalens.catalogue.filter_hints import check_can_pass
+from catalens.catalogue.filter_hints import check_filter
 from catalens.catalogue.filters import parse_filter
 from catalens.catalogue.opening import open_index, scheme_of, shown
 from catalens.catalogue.search import Query, Weighted, search
@@ -121,8 +121,7 @@ class Catalogue:
         index, encoder = self._open(), self.encoder()
         with self._session.lock(encoder.name):
             hits = search(index, encoder, query, k=k, min_score=min_score)
-        if not hits:
-            check_can_pass(index, query.where)
+        check_filter(index, query.where, [hit.record for hit in hits])
         return hits
 
     def like(self, id: str, *, where: str | None = None, k: int = 10) -> list[Hit]:
@@ -134,8 +133,7 @@ class Catalogue:
         """
         index, passing = self._open(), None if where is None else parse_filter(where)
         hits = index.query(index.vectors([id]), k + 1, passing)[0]
-        if not hits:
-            check_can_pass(index, passing)
+        check_filter(index, passing, [hit.record for hit in hits])
         return [hit for hit in hits if hit.record.id != id][:k]
 
     def get(self, id: str) -> Record | None:

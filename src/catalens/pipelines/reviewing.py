@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from catalens.catalogue.filter_hints import check_filter
 from catalens.catalogue.filters import parse_filter
 from catalens.catalogue.opening import open_index
 from catalens.catalogue.review import Review
@@ -141,6 +142,7 @@ def _chosen(index: Index, wanted: Wanted) -> tuple[list[Record], Vectors]:
 
     where = None if wanted.where is None else parse_filter(wanted.where)
     passing = [record for record in index.records() if where is None or matches(where, record.fields)]
+    check_filter(index, where, passing)
     if not passing:
         raise InputError("no record passes; change the filter, or add pictures to the catalogue")
     random.Random(wanted.seed).shuffle(passing)
