@@ -14,6 +14,8 @@ from catalens.core.redaction import redact
 
 _QUOTING = (ValueError, LookupError, TypeError)
 """Errors whose messages quote values, and so perhaps what a caller sent."""
+_OF_REQUESTS = ("catalens", "python_multipart")
+"""Loggers of what is wrong with a picture, a text or a form, which are callers'."""
 
 
 class Formatter(logging.Formatter):
@@ -59,7 +61,19 @@ def log_to_stderr(*names: str, as_json: bool) -> None:
         logger.setLevel(logging.INFO)
 
 
+def log_in_service(*, as_json: bool) -> None:
+    """Log what the service and its server say of themselves, and nothing of what is said of requests."""
+    _hush()
+    log_to_stderr("catalens.serving", "uvicorn.error", as_json=as_json)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
 def log_in_worker(*, as_json: bool) -> None:
-    """Log what a worker says of itself, and nothing of what models say of texts, which are callers'."""
-    logging.getLogger("catalens").addHandler(logging.NullHandler())
+    """Log what a worker says of itself, and nothing of what is said of requests."""
+    _hush()
     log_to_stderr("catalens.serving", as_json=as_json)
+
+
+def _hush() -> None:
+    for name in _OF_REQUESTS:  # without a handler, Python itself would print their warnings
+        logging.getLogger(name).handlers = [logging.NullHandler()]

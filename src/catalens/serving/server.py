@@ -16,7 +16,7 @@ from catalens.core.errors import CatalensError, InputError
 from catalens.core.memory import collect_rarely
 from catalens.serving.config import ServeConfig
 from catalens.serving.guard import App
-from catalens.serving.logs import log_to_stderr
+from catalens.serving.logs import log_in_service
 from catalens.serving.service import Service
 
 _HEADER_TIMEOUT_S = 10.0
@@ -130,8 +130,7 @@ def prepare(config: ServeConfig) -> None:
     Raises:
         InputError: the address is taken, or is none of this machine.
     """
-    log_to_stderr("catalens.serving", "uvicorn.error", as_json=config.log_json)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    log_in_service(as_json=config.log_json)
     _check_address(config)
     if config.host not in LOOPBACK and config.api_key is None:
         _log.warning("listening on %s without a key: whoever reaches this port can use it", config.host)
