@@ -9,7 +9,7 @@ import pytest
 from catalens.serving.app import create_app
 from catalens.serving.config import load_config
 from catalens.serving.guard import Guard
-from catalens.serving.worker import LocalRunner
+from catalens.serving.runner import LocalRunner
 from tests.support.serving import FAKE
 
 

@@ -80,11 +80,11 @@ class Doing(WorkerProcess):
     what = ""
     batches = 0
 
-    def run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
+    async def run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
         if not self.what:
-            return super().run(stage, pictures)
+            return await super().run(stage, pictures)
         type(self).batches += 1
-        return super().run(Deed(), [deed(self.what), *(deed("fine") for _ in pictures[1:])])
+        return await super().run(Deed(), [deed(self.what), *(deed("fine") for _ in pictures[1:])])
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from catalens.serving import remote
 from catalens.serving.app import create_app
 from catalens.serving.config import ModelConfig, ServeConfig, load_config
 from catalens.serving.remote import fetch, is_public
-from catalens.serving.worker import LocalRunner
+from catalens.serving.runner import LocalRunner
 from tests.support.serving import FAKE, b64, picture, serving
 
 RED = picture("red")

@@ -1,9 +1,6 @@
 """Where pictures of requests are decoded, and when the next batch leaves."""
 
 import asyncio
-import sys
-import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -29,27 +26,29 @@ JPEG = picture(kind="JPEG")
 
 
 class Watched:
-    """A runner that keeps what it was given, and when."""
+    """A runner that keeps what it was given, while it is free."""
 
     pid, is_alive = None, True
 
     def __init__(self) -> None:
         self.given: list[Picture] = []
-        self.at_s: list[float] = []
         self.sizes: list[int] = []
+        self.free = asyncio.Event()
+        self.free.set()
 
     def launch(self) -> None: ...
-    def start(self) -> None: ...
-    def unload(self) -> None: ...
-    def stop(self) -> None: ...
+    async def start(self) -> None: ...
+    async def unload(self) -> None: ...
+    async def stop(self) -> None: ...
 
-    def needs(self, _: Stage) -> StepNeeds:
+    async def needs(self, _: Stage) -> StepNeeds:
         return StepNeeds((8, 8), 1, reads_images=True)
 
-    def run(self, _: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
-        self.at_s.append(time.perf_counter())
+    async def run(self, _: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
+        await self.free.wait()
         self.given += pictures
         self.sizes.append(len(pictures))
+        await asyncio.sleep(0)
         return [{"done": True} for _ in pictures]
 
 
@@ -75,56 +74,39 @@ def test_the_worker_decodes_what_is_quick_and_nothing_else() -> None:
     asyncio.run(run())
 
 
-def test_the_next_batch_does_not_wait_for_those_who_were_answered() -> None:
-    """They hold Python's lock: here it is neither taken from them nor released between them."""
-
+def test_the_next_batch_leaves_before_those_of_the_last_are_answered() -> None:
     async def run() -> None:
-        selector: Any = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
-        select = selector.select
-        selector.select = lambda timeout=None: [] if timeout == 0 else select(timeout)
         watched = Watched()
         lane = lane_of(watched, max_size=1)
-        answered_s: list[float] = []
+        batches_at_answer: list[int] = []
 
         async def caller() -> None:
             await lane.run(EmbedStage(), Content(JPEG), {})
-            end_s = time.perf_counter() + 0.2
-            while time.perf_counter() < end_s:
-                pass
-            answered_s.append(time.perf_counter())
+            batches_at_answer.append(len(watched.sizes))
 
-        await lane.run(EmbedStage(), Content(JPEG), {})
-        before_s = sys.getswitchinterval()
-        sys.setswitchinterval(60)
-        try:
-            await asyncio.gather(caller(), caller())
-        finally:
-            sys.setswitchinterval(before_s)
+        await asyncio.gather(caller(), caller(), caller())
         await lane.stop(1.0)
-        assert watched.at_s[2] < answered_s[0]
+        assert batches_at_answer == [2, 3, 3]
 
     asyncio.run(run())
 
 
 @pytest.mark.parametrize(("stage", "size"), [(TextStage(), 8), (PromptStage(), 2), (EmbedStage(), 20)])
 def test_fewer_items_are_together_where_each_costs_much(stage: Any, size: int) -> None:
-    watched, free = Watched(), threading.Event()
-
     async def run() -> None:
+        watched = Watched()
         lane = lane_of(watched)
-        await lane.run(stage, Content(JPEG), {})
-        in_front = lane._thread.submit(free.wait, 60)
+        watched.free.clear()
         callers = [asyncio.create_task(lane.run(stage, Content(JPEG), {})) for _ in range(20)]
-        for _ in range(10):  # until all of them are in the queue or in the batch that waits
+        for _ in range(30):  # until all of them are in the queue, or in the batch that waits
             await asyncio.sleep(0)
-        free.set()
+        watched.free.set()
         await asyncio.gather(*callers)
-        assert in_front.result()
+        assert len(watched.given) == 20
+        assert max(watched.sizes) == size
         await lane.stop(1.0)
 
     asyncio.run(run())
-    assert len(watched.given) == 21
-    assert max(watched.sizes) == size
 
 
 @pytest.fixture

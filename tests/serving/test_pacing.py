@@ -25,10 +25,10 @@ from catalens.serving.embeddings import encoded
 from catalens.serving.lane import Content, Lane
 from catalens.serving.metrics import Metrics
 from catalens.serving.pacing import UnfinishedError
+from catalens.serving.runner import LocalRunner, WorkerConfig, WorkerLostError
 from catalens.serving.service import Service
 from catalens.serving.stages import TEXTS, LabelStage
 from catalens.serving.steps import StepNeeds, Steps, WorkerSession
-from catalens.serving.worker import LocalRunner, WorkerConfig, WorkerLostError
 from tests.support.serving import FAKE, picture
 
 WORDS = tuple(f"word {at}" for at in range(100))
@@ -124,22 +124,22 @@ class Scripted:
         self.left, self.dies_after = pieces, dies_after
 
     def launch(self) -> None: ...
-    def start(self) -> None: ...
-    def unload(self) -> None: ...
-    def stop(self) -> None: ...
+    async def start(self) -> None: ...
+    async def unload(self) -> None: ...
+    async def stop(self) -> None: ...
 
-    def needs(self, stage: Stage) -> StepNeeds:
+    async def needs(self, stage: Stage) -> StepNeeds:
         if stage is MANY and self.left:
             raise UnfinishedError("not yet")
         return StepNeeds((8, 8), 8, reads_images=True)
 
-    def run(self, _: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
+    async def run(self, _: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
         self.did.append("batch")
         return [{"done": True} for _ in pictures]
 
-    def go_on(self, _: Stage) -> bool:
+    async def go_on(self, _: Stage) -> bool:
         self.did.append("piece")
-        time.sleep(0.02)
+        await asyncio.sleep(0.02)
         if self.dies_after == self.did.count("piece"):
             self.dies_after = None
             raise WorkerLostError("died")
@@ -176,14 +176,14 @@ def test_many_callers_of_one_stage_hold_up_no_other_stage():
     class Two(Scripted):
         left_of_other = 2
 
-        def needs(self, stage: Stage) -> StepNeeds:
+        async def needs(self, stage: Stage) -> StepNeeds:
             if stage is other and self.left_of_other:
                 raise UnfinishedError("not yet")
-            return super().needs(stage)
+            return await super().needs(stage)
 
-        def go_on(self, stage: Stage) -> bool:
+        async def go_on(self, stage: Stage) -> bool:
             if stage is not other:
-                return super().go_on(stage)
+                return await super().go_on(stage)
             self.left_of_other -= 1
             return self.left_of_other == 0
 
@@ -281,16 +281,10 @@ def test_the_texts_of_one_request_fill_no_whole_batch():
     sizes: list[int] = []
 
     class Counting(LocalRunner):
-        def __init__(self, config: WorkerConfig) -> None:
-            super().__init__(config)
-            run = self.run
-
-            def counted(stage: Stage, pictures: Sequence[Picture]) -> list[Values | CatalensError]:
-                if all(TEXTS in picture.values for picture in pictures):
-                    sizes.append(len(pictures))
-                return run(stage, pictures)
-
-            self.run = counted
+        async def run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
+            if all(TEXTS in picture.values for picture in pictures):
+                sizes.append(len(pictures))
+            return await super().run(stage, pictures)
 
     async def run() -> None:
         service = Service(load_config(flags={"models": {"m": FAKE}}), Counting)

@@ -25,9 +25,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from catalens import __version__
 from catalens.core.errors import InputError
 from catalens.serving.config import load_config
+from catalens.serving.runner import LocalRunner
 from catalens.serving.service import Service
 from catalens.serving.tracing import Tracing
-from catalens.serving.worker import LocalRunner
 from tests.support.serving import FAKE, b64, listening, picture
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -19,8 +19,8 @@ from starlette.testclient import TestClient
 from catalens.serving.app import create_app
 from catalens.serving.config import load_config
 from catalens.serving.guard import App
+from catalens.serving.runner import LocalRunner, Runner, WorkerConfig
 from catalens.serving.server import TimedProtocol
-from catalens.serving.worker import LocalRunner, Runner, WorkerConfig
 
 FAKE = {"encoder": "fake", "reader": "fake"}
 

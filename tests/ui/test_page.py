@@ -14,7 +14,7 @@ from catalens.core.errors import InputError
 from catalens.serving.app import create_app
 from catalens.serving.config import load_config
 from catalens.serving.guard import Receive, Scope, Send
-from catalens.serving.worker import LocalRunner
+from catalens.serving.runner import LocalRunner
 from catalens.ui.files import files
 from catalens.ui.page import Page
 from catalens.ui.proxy import Proxy

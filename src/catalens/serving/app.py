@@ -28,8 +28,9 @@ from catalens.serving.metrics import CONTENT_TYPE
 from catalens.serving.payloads import JSON, JSON_LINES, is_picture_type, json_ask, media_type, read_ask, unsupported
 from catalens.serving.problems import PROBLEM_JSON, ProblemError, as_problem, document, of_fields
 from catalens.serving.replies import Json, answer_lines, one_or_many
+from catalens.serving.runner import Runner, WorkerConfig
 from catalens.serving.service import Service
-from catalens.serving.worker import Runner, WorkerConfig, WorkerProcess
+from catalens.serving.worker import WorkerProcess
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 _PROBLEMS: dict[int | str, dict[str, Any]] = {

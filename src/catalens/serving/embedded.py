@@ -22,8 +22,8 @@ from catalens.serving.invocations import invoke, invoke_picture, invoke_task
 from catalens.serving.lane import Content
 from catalens.serving.payloads import JSON_LINES, is_picture_type, unsupported
 from catalens.serving.problems import error_record
+from catalens.serving.runner import LocalRunner
 from catalens.serving.service import Service
-from catalens.serving.worker import LocalRunner
 from catalens.settings import Settings
 
 T = TypeVar("T")

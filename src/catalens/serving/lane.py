@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import WeakValueDictionary
 
 from catalens.core.errors import CatalensError, ImageError, ModelError
@@ -24,22 +23,20 @@ from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Values
 from catalens.serving.batcher import Batcher, BatchEvents, BatchRules, Waiting
 from catalens.serving.metrics import Metrics
 from catalens.serving.pacing import UnfinishedError
+from catalens.serving.runner import Runner, WorkerLostError
 from catalens.serving.stages import TextStage
 from catalens.serving.steps import StepNeeds
-from catalens.serving.worker import Runner, WorkerLostError
 
 if TYPE_CHECKING:
     from catalens.serving.tracing import Tracing
 
+T = TypeVar("T")
 State = Literal["idle", "starting", "ready", "failed", "stopped"]
 _MAX_NEEDS = 256
 _TAKING_TURNS = 4
 """Stages whose texts are encoded in turns; others with many texts wait for these."""
 _MAX_TOGETHER: Mapping[type, int] = {TextStage: 8, PromptStage: 2}
 """Items per batch of stages whose items cost several times as much as a picture: batches of others wait as long."""
-_HANDOVER_S = 0.0002
-"""How long the event loop leaves Python's lock to the thread that sends a batch to the worker. Without it the worker
-waits until every caller of the last batch was answered."""
 _log = logging.getLogger("catalens.serving")
 
 
@@ -61,7 +58,7 @@ class Content:
 
 
 class Lane:
-    """Decodes what is not quick in threads, queues, batches, and runs one worker in a thread of its own."""
+    """Decodes what is not quick in threads, queues, batches, and runs one worker."""
 
     def __init__(
         self,
@@ -90,7 +87,6 @@ class Lane:
         self.last_used_s = 0.0
         self._runner, self._rules, self._metrics = runner, rules, metrics
         self._decoders, self._limits, self._tracing = decoders, limits, tracing
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"worker-{name}")
         self._needs: OrderedDict[Stage, StepNeeds] = OrderedDict()
         self._turn, self._preparations = asyncio.Lock(), asyncio.Semaphore(_TAKING_TURNS)
         self._preparing: WeakValueDictionary[Stage, asyncio.Lock] = WeakValueDictionary()
@@ -129,7 +125,7 @@ class Lane:
         self.state = "starting"
         started_s = perf_counter()
         try:
-            await self._in_thread(self._runner.start)
+            await self._runner.start()
         except CatalensError as error:
             self.state, self.error = "failed", str(error)
             _log.error("%s could not be loaded: %s", self.name, error)
@@ -180,15 +176,14 @@ class Lane:
         """Stop the worker; it starts again with the next request."""
         self.state = "idle"
         self._needs.clear()
-        await asyncio.to_thread(self._runner.unload)
+        await self._runner.unload()
         _log.info("%s was unloaded", self.name)
 
     async def stop(self, drain_s: float) -> None:
         """Finish what is queued within some seconds, then release everybody."""
         await self._batcher.stop(drain_s)
         self.state = "stopped"
-        self._runner.stop()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        await self._runner.stop()
 
     async def _prepare(self, needs: StepNeeds, content: Content | None, values: Mapping[str, Any]) -> Picture:
         record = Record("picture", "picture" if content is None else content.name)
@@ -250,18 +245,16 @@ class Lane:
                     self._batcher.check_room(0)
                     is_prepared = await self._ask(self._runner.go_on, stage)
 
-    async def _ask(self, call: Callable[[Stage], Any], stage: Stage) -> Any:  # noqa: ANN401 - the call's own type
+    async def _ask(self, call: Callable[[Stage], Awaitable[T]], stage: Stage) -> T:
         try:
-            return await self._in_thread(call, stage)
+            return await call(stage)
         except WorkerLostError:
             self._replaced()
             raise
 
     async def _run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | Exception]:
-        running = asyncio.get_running_loop().run_in_executor(self._thread, self._runner.run, stage, pictures)
-        time.sleep(_HANDOVER_S)
         try:
-            return await running
+            return await self._runner.run(stage, pictures)
         except WorkerLostError:
             self._replaced()
             raise
@@ -281,9 +274,6 @@ class Lane:
     def _on_batch(self, size: int, seconds: float) -> None:
         self._metrics.batch.labels(self.name).observe(size)
         self._metrics.stage.labels(self.name, "model").observe(seconds)
-
-    async def _in_thread(self, call: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
 
 
 def _max_together(rules: BatchRules) -> Callable[[Stage], int]:

@@ -25,8 +25,9 @@ from catalens.pipelines.tagging import TagStage
 from catalens.serving.config import ServeConfig
 from catalens.serving.lane import Content, Lane
 from catalens.serving.metrics import Metrics
+from catalens.serving.runner import Runner, WorkerConfig
 from catalens.serving.stages import CatalogueJob, CatalogueStage
-from catalens.serving.worker import Runner, WorkerConfig, WorkerProcess
+from catalens.serving.worker import WorkerProcess
 
 if TYPE_CHECKING:
     from catalens.serving.tracing import Tracing

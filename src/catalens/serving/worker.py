@@ -1,93 +1,37 @@
 """A model in a process of its own, so that a crash or an endless loop in native code costs one batch.
 
-The parent sends a job down a pipe and waits for the answer; a worker that died or does not answer in time is killed
-and replaced, and the job fails at once. All methods block: each worker is driven by one thread.
+The parent sends a job and waits for the answer; a worker that died or does not answer in time is killed and replaced,
+and the job fails at once. Jobs are sent and answers read by the event loop itself, one at a time: a thread between
+them would cost a lone request half a millisecond (docs/decisions/293-time-of-a-request.md).
 """
 
 from __future__ import annotations
 
-import atexit
+import asyncio
 import contextlib
 import multiprocessing
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from multiprocessing.util import Finalize
+from typing import Any, TypeVar
 
-from catalens.core.errors import CatalensError, ModelError, UnavailableError
+from catalens.core.errors import CatalensError, ModelError
 from catalens.core.memory import collect_rarely
 from catalens.core.process import interrupts
-from catalens.pipelines.session import SessionConfig
-from catalens.pipelines.stages import Picture, Stage, Values
+from catalens.pipelines.stages import EncodedPicture, Picture, Stage, Values
+from catalens.serving.channel import Part, PixelMemory, pack, receive, receive_in_loop, send, send_from_loop
 from catalens.serving.logs import log_in_worker
-from catalens.serving.pipe import PixelMemory, receive, send
+from catalens.serving.runner import WorkerConfig, WorkerLostError, warm_up
 from catalens.serving.steps import StepNeeds, Steps, WorkerSession, public_error
+
+T = TypeVar("T")
 
 _EXIT_S = 1.0
 _NAME = "catalens-worker"
-
-
-class WorkerLostError(UnavailableError):
-    """The process died, or was killed because it did not answer."""
-
-
-class Runner(Protocol):
-    """Runs stages: a process, or the calling thread."""
-
-    def launch(self) -> None:
-        """Begin to load the models; `start` waits until they are warm."""
-
-    def start(self) -> None:
-        """Load and warm the models.
-
-        Raises:
-            CatalensError: a model cannot be had.
-        """
-
-    def needs(self, stage: Stage) -> StepNeeds:
-        """Return what pictures for a stage must look like."""
-
-    def run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
-        """Return the values that a stage adds, or an error, for each picture in order."""
-
-    def go_on(self, stage: Stage) -> bool:
-        """Encode a piece of the texts that a stage lacks, and return whether it may be asked again."""
-
-    def unload(self) -> None:
-        """Release the models; `start` loads them again."""
-
-    def stop(self) -> None:
-        """Release the models for good, also in the middle of a job."""
-
-    @property
-    def pid(self) -> int | None:
-        """The process that holds the models; None where there is none."""
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it can take a job."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerConfig:
-    """What a worker process loads.
-
-    Attributes:
-        session: which models, and where they run.
-        warm: stages to load and to run once before the worker is ready.
-        start_timeout_s: longest time until it is ready.
-        batch_timeout_s: longest time for one batch; a worker that takes longer is killed.
-        log_json: log JSON lines.
-    """
-
-    session: SessionConfig
-    warm: tuple[Stage, ...] = ()
-    start_timeout_s: float = 300.0
-    batch_timeout_s: float = 60.0
-    log_json: bool = False
 
 
 class WorkerProcess:
@@ -96,9 +40,9 @@ class WorkerProcess:
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
         self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
+        self._channel: socket.socket | None = None
         self._pixels: PixelMemory | None = None
-        self._lock = threading.Lock()
+        self._turn, self._thread = asyncio.Lock(), ThreadPoolExecutor(1, thread_name_prefix=_NAME)
         self._warm = self._stopped = False
 
     @property
@@ -113,84 +57,118 @@ class WorkerProcess:
 
     def launch(self) -> None:
         """Start the child, which begins to load its models."""
-        with self._lock, contextlib.suppress(OSError):  # `start` tries again, and tells
+        with contextlib.suppress(OSError):  # `start` tries again, and tells
             self._spawn()
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Start the child and wait until its models are warm.
 
         Raises:
             CatalensError: a model cannot be had.
             WorkerLostError: the child died, or was not ready in time.
         """
-        with self._lock:
-            self._make_ready()
+        await self._in_turn(self._make_ready)
 
-    def needs(self, stage: Stage) -> StepNeeds:
+    async def needs(self, stage: Stage) -> StepNeeds:
         """Load a stage in the child, and return what its pictures must look like.
 
         Raises:
             CatalensError: the stage cannot be loaded.
             WorkerLostError: the child is gone.
         """
-        needs: StepNeeds = self._call("needs", stage)
+        needs: StepNeeds = await self._call("needs", stage)
         return needs
 
-    def run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
+    async def run(self, stage: Stage, pictures: Sequence[Picture]) -> Sequence[Values | CatalensError]:
         """Run a stage over pictures in the child.
 
         Raises:
             CatalensError: the stage cannot be loaded.
             WorkerLostError: the child is gone.
         """
-        results: Sequence[Values | CatalensError] = self._call("run", stage, list(pictures))
+        has_pixels = not all(isinstance(each, EncodedPicture) for each in pictures)
+        results: Sequence[Values | CatalensError]
+        results = await self._call("run", stage, list(pictures), has_pixels=has_pixels)
         return results
 
-    def go_on(self, stage: Stage) -> bool:
+    async def go_on(self, stage: Stage) -> bool:
         """Encode a piece of the texts that a stage lacks in the child, and return whether it may be asked again.
 
         Raises:
             CatalensError: the texts cannot be encoded.
             WorkerLostError: the child is gone.
         """
-        is_prepared: bool = self._call("go_on", stage)
+        is_prepared: bool = await self._call("go_on", stage)
         return is_prepared
 
-    def unload(self) -> None:
+    async def unload(self) -> None:
         """End the child; `start` brings it back."""
-        with self._lock:
-            self._discard()
+        async with self._turn:
+            await self._in_thread(self._discard)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Kill the child, also in the middle of a job; whoever waits for it gets an error."""
         self._stopped = True
         if self._process is not None:
             self._process.kill()
+        await self.unload()
 
-    def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - each method returns its own type
-        with self._lock:
-            self._make_ready()
-            pipe = self._pipe
-            assert pipe is not None
-            try:
-                send(pipe, (method, arguments), self._pixels)
-            except OSError as error:
-                raise self._lost("the model's worker died") from error
-            return self._receive(self._config.batch_timeout_s, "did not answer")
+    async def _call(self, method: str, *arguments: object, has_pixels: bool = False) -> Any:  # noqa: ANN401 - any type
+        async def exchanged() -> Any:  # noqa: ANN401
+            await self._make_ready()
+            packed = partial(pack, (method, arguments), self._pixels)
+            parts = await self._in_thread(packed) if has_pixels else packed()
+            return await self._exchange(parts, self._config.batch_timeout_s, "did not answer")
 
-    def _make_ready(self) -> None:
+        return await self._in_turn(exchanged)
+
+    async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return what a function returns, and let it end when its caller leaves: an answer on its way must be read."""
+
+        async def alone() -> T:
+            async with self._turn:
+                return await work()
+
+        task = asyncio.create_task(alone())
+        task.add_done_callback(lambda task: None if task.cancelled() else task.exception())  # perhaps nobody's now
+        return await asyncio.shield(task)
+
+    async def _make_ready(self) -> None:
         if not self.is_alive:
             if self._stopped:
                 raise WorkerLostError("the model's worker was stopped")
-            self._spawn()
+            await self._in_thread(self._spawn)
         if not self._warm:
-            self._receive(self._config.start_timeout_s, "was not ready")
+            await self._exchange((), self._config.start_timeout_s, "was not ready")
             self._warm = True
+
+    async def _exchange(self, parts: Sequence[Part], timeout_s: float, late: str) -> Any:  # noqa: ANN401 - any type
+        assert self._channel is not None
+        try:
+            async with asyncio.timeout(timeout_s):
+                await send_from_loop(self._channel, parts)
+                answer = await receive_in_loop(self._channel)
+        except TimeoutError as error:
+            message = f"the model's worker {late} within {timeout_s:g} s and is being replaced"
+            raise await self._lost(message) from error
+        except (EOFError, OSError) as error:
+            raise await self._lost("the model's worker died and is being replaced") from error
+        if isinstance(answer, CatalensError):
+            raise answer
+        return answer
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _lost(self, message: str) -> WorkerLostError:
+        await self._in_thread(self._discard)
+        return WorkerLostError(message)
 
     def _spawn(self) -> None:
         self._discard()
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
-        self._pipe, theirs = context.Pipe()
+        self._channel, theirs = socket.socketpair()
+        self._channel.settimeout(0)
         self._pixels = PixelMemory.create()
         arguments = (theirs, self._pixels, self._config)
         process = context.Process(target=_serve, args=arguments, name=_NAME, daemon=True)
@@ -209,32 +187,15 @@ class WorkerProcess:
         finally:
             interrupts.deliver()
 
-    def _receive(self, timeout_s: float, late: str) -> Any:  # noqa: ANN401 - whatever the child returned
-        pipe = self._pipe
-        assert pipe is not None
-        try:
-            if not pipe.poll(timeout_s):
-                raise self._lost(f"the model's worker {late} within {timeout_s:g} s and is being replaced")
-            answer = receive(pipe)
-        except (EOFError, OSError) as error:
-            raise self._lost("the model's worker died and is being replaced") from error
-        if isinstance(answer, CatalensError):
-            raise answer
-        return answer
-
-    def _lost(self, message: str) -> WorkerLostError:
-        self._discard()
-        return WorkerLostError(message)
-
     def _discard(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.join(_EXIT_S)
-        if self._pipe is not None:
-            self._pipe.close()
+        if self._channel is not None:
+            self._channel.close()
         if self._pixels is not None:
             self._pixels.close()
-        self._process = self._pipe = self._pixels = None
+        self._process = self._channel = self._pixels = None
         self._warm = False
 
 
@@ -251,53 +212,6 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class LocalRunner:
-    """A runner in the calling thread, for embedding in another server and for tests."""
-
-    pid: int | None = None
-    is_alive = True
-
-    def __init__(self, config: WorkerConfig) -> None:
-        self._config = config
-        self._steps = Steps(WorkerSession(config.session))
-        self.needs, self.run, self.go_on = self._steps.needs, self._steps.run, self._steps.go_on
-
-    def launch(self) -> None:
-        """Do nothing: `start` loads the models in its caller's thread."""
-
-    def start(self) -> None:
-        """Load and warm the models.
-
-        Raises:
-            CatalensError: a model cannot be had.
-        """
-        warm_up(self._steps, self._config.warm)
-
-    def unload(self) -> None:
-        """Do nothing: the models go with the object."""
-
-    def stop(self) -> None:
-        """Do nothing: the models go with the object."""
-
-
-def warm_up(steps: Steps, stages: Sequence[Stage]) -> None:
-    """Run each stage once over a grey picture, so that the first caller does not pay for loading.
-
-    Raises:
-        CatalensError: a model cannot be had.
-    """
-    from PIL import Image
-
-    from catalens.core.types import Record
-
-    picture = Picture(Record("warm-up", "warm-up"), Image.new("RGB", (64, 64), (128, 128, 128)), {"text": "warm-up"})
-    for stage in stages:
-        steps.needs(stage)
-        steps.run(stage, [picture])  # that nothing is found in it does not matter
-    steps.is_paced = True  # from now on, others may be waiting
-
-
-@atexit.register
 def _kill_left() -> None:
     """Kill the workers of a process that ends without `stop`, as Ctrl-C while one starts makes it.
 
@@ -308,7 +222,10 @@ def _kill_left() -> None:
             child.kill()
 
 
-def _serve(pipe: Connection, pixels: PixelMemory | None, config: WorkerConfig) -> None:
+Finalize(None, _kill_left, exitpriority=0)
+
+
+def _serve(channel: socket.socket, pixels: PixelMemory | None, config: WorkerConfig) -> None:
     """Run jobs until the parent goes away. The child's main function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent drains and then stops us
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -321,16 +238,16 @@ def _serve(pipe: Connection, pixels: PixelMemory | None, config: WorkerConfig) -
         failure = _portable(error)
     collect_rarely()
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
-        send(pipe, failure)
+        send(channel, pack(failure))
         while failure is None:
-            method, arguments = receive(pipe, pixels)
+            method, arguments = receive(channel, pixels)
             try:
                 answer = methods[method](*arguments)
             except Exception as error:  # noqa: BLE001 - whoever asked must hear of it
                 answer = public_error(error)
             if isinstance(answer, list):
                 answer = [_portable(each) for each in answer]
-            send(pipe, _portable(answer))
+            send(channel, pack(_portable(answer)))
 
 
 def _portable(answer: Any) -> Any:  # noqa: ANN401 - values pass through

@@ -1,9 +1,10 @@
 """Messages between the service and its workers."""
 
-import multiprocessing
+import asyncio
+import socket
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,17 @@ from PIL import Image
 
 from catalens.core.types import Record
 from catalens.pipelines.stages import Picture
-from catalens.serving.pipe import PixelMemory, receive, send
+from catalens.serving.channel import PixelMemory, pack, receive, receive_in_loop, send, send_from_loop
 
 
 def sent(message: object, memory: PixelMemory | None = None) -> Any:
-    ours, theirs = multiprocessing.Pipe()
-    sender = threading.Thread(target=send, args=(ours, message, memory))  # what is large waits for the other side
-    sender.start()
-    found = receive(theirs, memory)
-    sender.join()
-    return found
+    """Return what the worker's side reads of what the event loop sends."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor(1) as threads:  # what is large waits for the other side
+        found = threads.submit(receive, theirs, memory)
+        ours.settimeout(0)
+        asyncio.run(send_from_loop(ours, pack(message, memory)))
+        return found.result()
 
 
 def picture(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -38,7 +40,7 @@ def memory() -> Iterator[PixelMemory]:
     made.close()
 
 
-@pytest.mark.parametrize("way", ["memory", "pipe"])
+@pytest.mark.parametrize("way", ["memory", "socket"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "1"])
 def test_images_arrive_as_they_were(mode: str, way: str, request: pytest.FixtureRequest):
     memory = request.getfixturevalue("memory") if way == "memory" else None
@@ -57,7 +59,7 @@ def test_arrays_and_errors_arrive():
     assert str(error) == "no"
 
 
-def test_what_the_memory_does_not_hold_goes_down_the_pipe(memory: PixelMemory):
+def test_what_the_memory_does_not_hold_goes_through_the_socket(memory: PixelMemory):
     images = [picture(3000, 2000, seed) for seed in range(2)]  # 18 MB each
     for found, image in zip(sent(images, memory), images, strict=True):
         assert found.tobytes() == image.tobytes()
@@ -71,11 +73,21 @@ def test_the_next_message_does_not_change_images_of_the_last(memory: PixelMemory
     assert found.tobytes() == first.tobytes() != second.tobytes()
 
 
-def test_pixels_do_not_go_through_the_pipe_where_memory_is_shared(memory: PixelMemory):
-    ours, theirs = multiprocessing.Pipe()
-    send(ours, picture(300, 200), memory)
-    assert len(theirs.recv_bytes()) < 1000
-    assert not theirs.poll()
+def test_pixels_are_not_sent_where_memory_is_shared(memory: PixelMemory):
+    assert sum(map(len, pack(picture(300, 200), memory))) < 1000
+
+
+@pytest.mark.parametrize("length", [10, 1_000_000])
+def test_the_event_loop_reads_what_the_worker_sends(length: int):
+    ours, theirs = socket.socketpair()
+    vector = np.arange(length, dtype=np.float32)
+    with ours, theirs, ThreadPoolExecutor(1) as threads:
+        ours.settimeout(0)
+        sending = threads.submit(send, theirs, pack({"vector": vector, "text": "é"}))
+        found = asyncio.run(receive_in_loop(ours))
+        sending.result()
+    assert found["text"] == "é"
+    np.testing.assert_array_equal(found["vector"], vector)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such memory")
@@ -84,12 +96,20 @@ def test_a_system_that_refuses_memory_goes_without(monkeypatch: pytest.MonkeyPat
     def refuse(*_: object) -> int:
         raise OSError("no memory")
 
-    monkeypatch.setattr(f"catalens.serving.pipe.os.{call}", refuse)
+    monkeypatch.setattr(f"catalens.serving.channel.os.{call}", refuse)
     assert PixelMemory.create() is None
 
 
 def test_the_other_side_is_gone():
-    ours, theirs = multiprocessing.Pipe()
-    ours.close()
-    with pytest.raises((EOFError, OSError)):
-        receive(theirs)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(pack("cut short")[0][:7])
+        theirs.shutdown(socket.SHUT_WR)
+        with ours, pytest.raises(EOFError):
+            receive(ours)
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours:
+        ours.settimeout(0)
+        with pytest.raises(EOFError):
+            asyncio.run(receive_in_loop(ours))

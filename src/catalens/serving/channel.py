@@ -1,19 +1,22 @@
 """Messages between the service and its workers: pickled, with the pixels of images beside the pickle, not in it.
 
 Pixels go through memory that both processes map, where the system has such: a socket takes longer to pass on a small
-picture than decoding it takes. Other images, and arrays, go down the pipe.
+picture than decoding it takes. Other images, and arrays, go through the socket.
 """
 
 from __future__ import annotations
 
+import asyncio
 import io
 import mmap
 import os
 import pickle
+import socket
+import struct
 import sys
+from collections.abc import Sequence
 from multiprocessing import reduction
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -21,8 +24,10 @@ from PIL import Image
 _CAPACITY = 1 << 25
 """Bytes of pixels in one message; pages that are never written take no memory."""
 _MODES = frozenset({"RGB", "L"})
+_COUNT = struct.Struct("<I")
 _Place = tuple[str, tuple[int, int], int]
 """Mode, size and first byte of an image."""
+Part: TypeAlias = bytes | memoryview
 
 
 class PixelMemory:
@@ -109,7 +114,7 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, head: bytes, buffers: list[bytes], memory: PixelMemory | None) -> None:
+    def __init__(self, head: bytearray, buffers: Sequence[bytearray], memory: PixelMemory | None) -> None:
         super().__init__(io.BytesIO(head), buffers=buffers)
         self._memory = memory
 
@@ -119,37 +124,98 @@ class _Unpickler(pickle.Unpickler):
         return self._memory.image(place)
 
 
-def send(pipe: Connection, message: object, memory: PixelMemory | None = None) -> None:
-    """Send a message.
+def pack(message: object, memory: PixelMemory | None = None) -> list[Part]:
+    """Return the parts of a message: the lengths of what follows with the pickle, then large buffers as they are.
 
     Args:
-        pipe: to the other side, which has answered what was sent before.
         message: anything that can be pickled.
-        memory: for the pixels of images; None sends them down the pipe.
-
-    Raises:
-        OSError: the other side is gone.
+        memory: for the pixels of images; None sends them with the message. The other side must have answered what
+            was sent before.
     """
     head, buffers = io.BytesIO(), list[pickle.PickleBuffer]()
     if memory is not None:
         memory.clear()
     _Pickler(head, buffers, memory).dump(message)
-    pipe.send_bytes(len(buffers).to_bytes(4, "little") + head.getvalue())
-    for buffer in buffers:
-        pipe.send_bytes(buffer.raw())
+    raw = [buffer.raw() for buffer in buffers]
+    lengths = [head.tell(), *(each.nbytes for each in raw)]
+    return [_COUNT.pack(len(lengths)) + struct.pack(f"<{len(lengths)}Q", *lengths) + head.getvalue(), *raw]
 
 
-def receive(pipe: Connection, memory: PixelMemory | None = None) -> Any:  # noqa: ANN401 - whatever was sent
+def send(channel: socket.socket, parts: Sequence[Part]) -> None:
+    """Send a packed message.
+
+    Raises:
+        OSError: the other side is gone.
+    """
+    for part in parts:
+        channel.sendall(part)
+
+
+def receive(channel: socket.socket, memory: PixelMemory | None = None) -> Any:  # noqa: ANN401 - whatever was sent
     """Return the next message.
 
     Args:
-        pipe: from the other side.
+        channel: from the other side; reads block.
         memory: what the other side put the pixels of images into.
 
     Raises:
         EOFError: the other side is gone.
-        OSError: the pipe broke.
+        OSError: the channel broke.
     """
-    head = pipe.recv_bytes()
-    buffers = [pipe.recv_bytes() for _ in range(int.from_bytes(head[:4], "little"))]
-    return _Unpickler(head[4:], buffers, memory).load()
+
+    def read(length: int) -> bytearray:
+        part = bytearray(length)
+        with memoryview(part) as left:
+            at = 0
+            while at < length:
+                at += _some(channel.recv_into(left[at:]))
+        return part
+
+    (count,) = _COUNT.unpack(read(_COUNT.size))
+    return _unpacked([read(length) for length in _lengths(read(8 * count))], memory)
+
+
+async def send_from_loop(channel: socket.socket, parts: Sequence[Part]) -> None:
+    """Send a packed message while the event loop goes on; the channel does not block.
+
+    Raises:
+        OSError: the other side is gone.
+    """
+    loop = asyncio.get_running_loop()
+    for part in parts:
+        await loop.sock_sendall(channel, part)
+
+
+async def receive_in_loop(channel: socket.socket) -> Any:  # noqa: ANN401 - whatever was sent
+    """Return the next message, which has no pixels in shared memory; the channel does not block.
+
+    Raises:
+        EOFError: the other side is gone.
+        OSError: the channel broke.
+    """
+    loop = asyncio.get_running_loop()
+
+    async def read(length: int) -> bytearray:
+        part = bytearray(length)
+        with memoryview(part) as left:
+            at = 0
+            while at < length:
+                at += _some(await loop.sock_recv_into(channel, left[at:]))
+        return part
+
+    (count,) = _COUNT.unpack(await read(_COUNT.size))
+    return _unpacked([await read(length) for length in _lengths(await read(8 * count))], None)
+
+
+def _some(count: int) -> int:
+    if not count:
+        raise EOFError("the other side is gone")
+    return count
+
+
+def _lengths(packed: bytearray) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(packed) // 8}Q", packed)
+
+
+def _unpacked(parts: Sequence[bytearray], memory: PixelMemory | None) -> Any:  # noqa: ANN401 - whatever was sent
+    return _Unpickler(parts[0], parts[1:], memory).load()
