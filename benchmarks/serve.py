@@ -52,42 +52,56 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--overload-seconds", type=float, default=60.0)
-    parser.add_argument("--model", default="starter", help="an encoder's name")
+    parser.add_argument(
+        "--models", nargs="+", default=["starter", "everyday"], help="names of encoders; all else is of the first"
+    )
     parser.add_argument("--soak-minutes", type=float, default=0.0, help="only ask for so long, and watch the memory")
     options = parser.parse_args()
     contents = jpegs(64)
+    model, *others = options.models
     if options.soak_minutes:
-        with serving(options.model) as (url, pid, _):
+        with serving(model) as (url, pid, _):
             print(json.dumps(soak(url, pid, contents, 60 * options.soak_minutes)))
         return
     document: Figures = {"machine": machine_facts(), "load_average": os.getloadavg()[0]}
-    with serving(options.model) as (url, pid, start_s), pipeline(contents, options.model) as local:
+    with serving(model) as (url, pid, start_s):
         document["ready_s"] = round(start_s, 2)
-
-        def in_turns(work: Work, requests: Sequence[bytes], **how: int) -> Figures:
-            return beside(local, work, lambda: measured(url, requests, options.seconds / ROUNDS, **how))
-
-        document["tags"] = in_turns(tags_per_s, tags(contents))
-        document["embeddings"] = in_turns(vectors_per_s, embeddings(contents))
-        document["texts"] = in_turns(texts_per_s, texts(TEXTS), each=TEXTS)
+        document[model] = beside_pipeline(url, contents, model, options.seconds)
         document["single_texts"] = measured(url, texts(1), options.seconds)
-        document["single"] = in_turns(single_ms, embeddings(contents), clients=1)
         document["overload"] = overload(url, pid, embeddings(contents), options.overload_seconds)
         document["killed_worker"] = killed_worker(url, pid, embeddings(contents))
-    with plain(options.model) as url:
+    for other in others:
+        with serving(other) as (url, _, _):
+            document[other] = beside_pipeline(url, contents, other, options.seconds)
+    with plain(model) as url:
         document["plain_endpoint"] = measured(url, raw("/embed", contents), options.seconds)
         document["plain_single"] = measured(url, raw("/embed", contents), options.seconds / 2, clients=1)
     if find_spec("litserve") is not None and find_spec("sentence_transformers") is not None:
         from benchmarks.serve_peers import measure_peers
 
         document["peers"] = measure_peers(contents, options.seconds)
-    for name in ("tags", "embeddings", "texts"):
-        document[f"{name}_to_offline"] = ratio(document[name], document[name]["local"])
-    document["embeddings_to_plain"] = ratio(document["embeddings"], document["plain_endpoint"]["per_s"])
-    document["single_to_local"] = round(document["single"]["p50_ms"] / document["single"]["local"], 2)
+    document["embeddings_to_plain"] = ratio(document[model]["embeddings"], document["plain_endpoint"]["per_s"])
     for name, figures in document.items():
         print(f"{name}: {figures}", file=sys.stderr)
     print(json.dumps(document))
+
+
+def beside_pipeline(url: str, contents: Sequence[bytes], model: str, seconds: float) -> Figures:
+    """Return the figures of a service beside those of the offline pipeline with the same encoder."""
+    with pipeline(contents, model) as local:
+
+        def in_turns(work: Work, requests: Sequence[bytes], **how: int) -> Figures:
+            return beside(local, work, lambda: measured(url, requests, seconds / ROUNDS, **how))
+
+        found: Figures = {
+            "tags": in_turns(tags_per_s, tags(contents)),
+            "embeddings": in_turns(vectors_per_s, embeddings(contents)),
+            "texts": in_turns(texts_per_s, texts(TEXTS), each=TEXTS),
+            "single": in_turns(single_ms, embeddings(contents), clients=1),
+        }
+    for name in ("tags", "embeddings", "texts"):
+        found[f"{name}_to_offline"] = ratio(found[name], found[name]["local"])
+    return found | {"single_to_local": round(found["single"]["p50_ms"] / found["single"]["local"], 2)}
 
 
 def ratio(figures: Figures, other: float) -> float:
