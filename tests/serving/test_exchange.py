@@ -77,12 +77,14 @@ def test_a_request_that_the_server_ends_at_shutdown_is_answered():
     assert json.loads(body["body"])["detail"] == "the service shut down before this was done"
 
 
-@pytest.mark.parametrize(("body", "status"), [({"more_body": True}, 408), ({}, 504)])
-def test_what_takes_too_long_is_refused(body: dict[str, Any], status: int):
+@pytest.mark.parametrize(
+    ("limit", "body", "status"), [("body_timeout_s", {"more_body": True}, 408), ("request_timeout_s", {}, 504)]
+)
+def test_what_takes_too_long_is_refused(limit: str, body: dict[str, Any], status: int):
     """A body that does not end, and an application that does not answer."""
     sent: list[Any] = []
-    flags = {"models": {"default": FAKE}, "body_timeout_s": 0.1, "request_timeout_s": 0.2}
-    service = create_app(load_config(flags=flags), LocalRunner).service
+    limits = {"body_timeout_s": 100.0, "request_timeout_s": 100.0, limit: 0.1}
+    service = create_app(load_config(flags={"models": {"default": FAKE}, **limits}), LocalRunner).service
     parts = iter([{"type": "http.request", "body": b"{", **body}])
 
     async def receive() -> Any:
