@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Callable
 
@@ -19,10 +20,12 @@ from catalens.core.image_structure import (
 )
 from catalens.core.images import read_image
 from tests.support.hostile_images import (
+    CUT_EXIF,
     encoded,
     exif_of_shared_values,
     gif_of_comments,
     jpeg_of_exif,
+    jpeg_of_fill,
     jpeg_of_junk,
     jpeg_of_scans,
     jpeg_of_segments,
@@ -40,6 +43,10 @@ from tests.support.hostile_images import (
     [
         (lambda: png_of_many_chunks(100_001), "a.x: a PNG of more than 100,000 chunks"),
         (lambda: jpeg_of_scans(120, side=64), "a.x: a progressive JPEG of 64 × 64 pixels in 101 scans or more"),
+        (
+            lambda: jpeg_of_exif(CUT_EXIF, jpeg_of_scans(120, side=64)),
+            "a.x: a progressive JPEG of 64 × 64 pixels in 101",
+        ),
         (lambda: jpeg_of_scans(60, side=6000), "a.x: a progressive JPEG of 6000 × 6000 pixels in 42 scans or more"),
         (lambda: jpeg_of_segments(5_001), "a.x: a JPEG of more than 5,000 segments"),
         (lambda: jpeg_of_junk(200_000), "a.x: a JPEG of more than 5,000 segments, or with junk"),
@@ -125,6 +132,7 @@ class TestOrientation:
 def test_the_coefficients_of_a_progressive_jpeg_are_counted() -> None:
     assert jpeg_coefficients(encoded(scene(), "JPEG")) == 0
     assert jpeg_coefficients(encoded(scene(), "JPEG", progressive=True)) == 96 * 64 * 3
+    assert jpeg_coefficients(jpeg_of_exif(CUT_EXIF, encoded(scene(), "JPEG", progressive=True))) == 96 * 64 * 3
     assert jpeg_coefficients(b"\xff\xd8\xff") == 0
 
 
@@ -139,6 +147,12 @@ def test_only_a_small_jpeg_of_one_scan_is_quick() -> None:
     assert not is_quick(encoded(Image.new("L", (2048, 2049)), "JPEG"))
     for broken in (b"", b"\xff\xd8\xff", quick[:30], jpeg_of_segments(6000)):
         assert not is_quick(broken)
+
+
+def test_fill_is_passed_over_once() -> None:
+    began_s = time.perf_counter()
+    assert is_quick(jpeg_of_fill(20_000))
+    assert time.perf_counter() - began_s < 0.5
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "JPEG", "TIFF"])

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+CUT_EXIF = b"MM\0*\xff\xff\xff\xff"
+"""Exif data whose directory is behind their end."""
+
 
 def scene(width: int = 96, height: int = 64) -> Image.Image:
     """A soft gradient with a red corner at the top left: no two sides alike."""
@@ -84,6 +87,12 @@ def jpeg_of_junk(size: int) -> bytes:
     return content[:2] + b"\xff" * (size // 2) + b"\xec\x00\x02" + b"\x01" * (size // 2) + content[2:]
 
 
+def jpeg_of_fill(size: int) -> bytes:
+    """Bytes that may fill the space before a marker, and none behind them."""
+    content = encoded(scene(), "JPEG")
+    return content[:2] + b"\xff" * size + b"\0" + content[2:]
+
+
 def exif_of_shared_values(entries: int, size: int) -> bytes:
     """A directory whose values all lie in the same place, so that reading it takes entries times size bytes."""
     head = b"II*\0" + struct.pack("<IH", 8, entries)
@@ -92,9 +101,9 @@ def exif_of_shared_values(entries: int, size: int) -> bytes:
     return head + body + bytes(4) + b"e" * size
 
 
-def jpeg_of_exif(exif: bytes) -> bytes:
-    """Exif data in as many segments as it takes; Pillow joins them."""
-    content = encoded(scene(), "JPEG")
+def jpeg_of_exif(exif: bytes, content: bytes = b"") -> bytes:
+    """Exif data in as many segments as it takes, in a JPEG; Pillow joins them."""
+    content = content or encoded(scene(), "JPEG")
     parts = [exif[at : at + 65_000] for at in range(0, len(exif), 65_000)]
     segments = (b"\xff\xe1" + struct.pack(">H", len(part) + 8) + b"Exif\0\0" + part for part in parts)
     return content[:2] + b"".join(segments) + content[2:]
@@ -152,6 +161,8 @@ def costly_images() -> Iterator[tuple[str, bytes]]:
     yield "scans.jpg", jpeg_of_scans(3_000)
     yield "segments.jpg", jpeg_of_segments(500_000)
     yield "junk.jpg", jpeg_of_junk(8_000_000)
+    yield "fill.jpg", jpeg_of_fill(200_000)
+    yield "scans-and-exif.jpg", jpeg_of_exif(CUT_EXIF, jpeg_of_scans(3_000))
     yield "exif.jpg", jpeg_of_exif(exif_of_shared_values(5_000, 1_000_000))
     yield "exif.png", png_with(png_chunk(b"eXIf", exif_of_shared_values(5_000, 1_000_000)))
     yield "shared.tif", exif_of_shared_values(5_000, 1_000_000)

@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 from catalens.core.errors import ImageError
 
@@ -33,7 +34,10 @@ MAX_QUICK_BYTES, MAX_QUICK_PIXELS = 2**18, 2**22
 _JUNK_BYTES = 2**16
 _PNG_KEPT = frozenset({b"tRNS", b"eXIf"})
 _PNG_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
-_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+_WITH_LENGTH = frozenset({*range(0xC0, 0xD0), *range(0xDA, 0xFF)})
+"""Markers of JPEG that a segment's length follows, without a few rare ones."""
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7](?=..)", re.DOTALL)
+"""A marker with a length behind it. What fills the space before it is not matched: every place in it would be tried."""
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _TIFF_TILES = frozenset({273, 324})
 
@@ -68,10 +72,10 @@ def bounded_structure(content: bytes, kind: str, name: str) -> bytes:
 def jpeg_coefficients(content: bytes) -> int:
     """Return how many coefficients the decoder must hold: one per sample if there are several scans, else 0."""
     try:
-        size_wh, components, several, _ = _jpeg_frame(content, "")
+        frame = _jpeg_frame(content, "")
     except (ImageError, struct.error, IndexError):
         return 0
-    return size_wh[0] * size_wh[1] * components if several else 0
+    return frame.width * frame.height * frame.components if frame.several_scans else 0
 
 
 def is_quick(content: bytes) -> bool:
@@ -79,10 +83,10 @@ def is_quick(content: bytes) -> bool:
     if len(content) > MAX_QUICK_BYTES or not content.startswith(b"\xff\xd8\xff"):
         return False
     try:
-        (width, height), _, several, _ = _jpeg_frame(content, "")
+        frame = _jpeg_frame(content, "")
     except (ImageError, struct.error, IndexError):
         return False
-    return not several and 0 < width * height <= MAX_QUICK_PIXELS
+    return not frame.several_scans and 0 < frame.width * frame.height <= MAX_QUICK_PIXELS
 
 
 def _trimmed_png(content: bytes, name: str) -> bytes:
@@ -131,50 +135,64 @@ def _trimmed_gif(content: bytes, name: str) -> bytes:
     return content if at == head + len(control) else content[:head] + control + content[at:]
 
 
+class _Frame(NamedTuple):
+    """What is before the first scan of a JPEG; `start` is where that begins."""
+
+    width: int
+    height: int
+    components: int
+    several_scans: bool
+    start: int
+    exif: bytes
+
+
 def _check_jpeg(content: bytes, name: str) -> None:
-    (width, height), _, several, start = _jpeg_frame(content, name)
-    if not several:
-        return
+    width, height, _, several, start, exif = _jpeg_frame(content, name)
     scans = 1
-    for marker, _ in _jpeg_segments(content, start):
+    for marker, _, _ in _jpeg_segments(content, start) if several else ():
         scans += marker == 0xDA
         if scans > MAX_SCANS or scans * width * height > MAX_SCAN_PIXELS:
             raise ImageError(
                 f"{name}: a progressive JPEG of {width} × {height} pixels in {scans} scans or more takes too long to "
                 "decode; save it again"
             )
+    _check_directory(exif, name)  # the last, since it fails where the directory is cut short
 
 
-def _jpeg_frame(content: bytes, name: str) -> tuple[tuple[int, int], int, bool, int]:
-    """Return (width, height), components, whether there are several scans, and where the first scan starts."""
-    size_wh, components, progressive, exif = (0, 0), 0, False, []
+def _jpeg_frame(content: bytes, name: str) -> _Frame:
+    width, height, components, progressive, exif = 0, 0, 0, False, []
     before, count, junk = 2, 0, 0
-    for marker, at in _jpeg_segments(content, 2):
+    for marker, at, length in _jpeg_segments(content, 2):
         count, junk = count + 1, junk + at - 2 - before
         if count > MAX_SEGMENTS or junk > _JUNK_BYTES:
             raise ImageError(f"{name}: a JPEG of more than {MAX_SEGMENTS:,} segments, or with junk between them")
-        length: int = struct.unpack_from(">H", content, at)[0]
         before = at + length
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width, components = struct.unpack_from(">HHB", content, at + 3)
-            size_wh, progressive = (width, height), marker in (0xC2, 0xC6, 0xCA, 0xCE)
+            progressive = marker in (0xC2, 0xC6, 0xCA, 0xCE)
         elif marker == 0xE1 and content.startswith(b"Exif\0\0", at + 2):
             exif.append(content[at + 8 : at + length])
         elif marker == 0xDA:
-            _check_directory(b"".join(exif), name)
-            return size_wh, components, progressive or content[at + 2] < components, at + length
-    return size_wh, components, False, len(content)
+            several = progressive or content[at + 2] < components
+            return _Frame(width, height, components, several, before, b"".join(exif))
+    return _Frame(width, height, components, several_scans=False, start=len(content), exif=b"")
 
 
-def _jpeg_segments(content: bytes, at: int) -> Iterator[tuple[int, int]]:
-    """Yield (marker, place of its length) until the end of the image; entropy-coded data is passed over."""
-    while match := _JPEG_MARKER.search(content, at):
-        marker, at = match.group(1)[0], match.end()
+def _jpeg_segments(content: bytes, at: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (marker, place of its length, length) until the end of the image; entropy-coded data is passed over."""
+    while at + 4 <= len(content):
+        if content[at] != 0xFF or content[at + 1] not in _WITH_LENGTH:  # rare, and a search takes as long as the rest
+            match = _JPEG_MARKER.search(content, at)
+            if match is None:
+                return
+            at = match.start()
+        marker, at = content[at + 1], at + 2
         if marker == 0xD9:
             return
         if marker not in (0x01, 0xD8):
-            yield marker, at
-            at += struct.unpack_from(">H", content, at)[0]
+            length = content[at] << 8 | content[at + 1]
+            yield marker, at, length
+            at += length
 
 
 def _check_directory(content: bytes, name: str) -> None:
