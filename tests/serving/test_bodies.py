@@ -94,6 +94,17 @@ def test_options_beside_json_are_not_ignored(client: TestClient) -> None:
     assert client.post("/v1/tags?trace=1", json={"image": b64(RED)}).status_code == 200
 
 
+@pytest.mark.parametrize("others", [0, 300])
+def test_a_query_that_comes_again_means_the_same(client: TestClient, others: int) -> None:
+    labels = ["red", "blue", *(f"shade-{at}" for at in range(others))]
+    wanted = client.post("/v1/tags", json={"image": b64(RED), "labels": labels, "top": 1}).json()
+    assert len(wanted["tags"]) == 1
+    query, kind = f"?labels={','.join(labels)}&top=1", {"content-type": "image/png"}
+    for _ in range(2):
+        assert client.post(f"/v1/tags{query}", content=RED, headers=kind).json() == wanted
+        assert client.post(f"/v1/captions{query}", content=RED, headers=kind).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("path", "body", "said"),
     [

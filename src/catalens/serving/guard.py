@@ -6,8 +6,8 @@ import asyncio
 import hmac
 import json
 import logging
+import os
 import re
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any, cast
@@ -124,7 +124,7 @@ class _Exchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         asked = self.headers.get(b"x-request-id", b"").decode("latin-1")
         is_id = _REQUEST_ID.fullmatch(asked) and redact(asked) == asked  # it is logged
-        self.request_id = asked if is_id else uuid.uuid4().hex
+        self.request_id = asked if is_id else os.urandom(16).hex()
         self.status = 0
         self._scope, self._receive, self._send, self._service = scope, receive, send, service
         self._started_s = perf_counter()
@@ -150,8 +150,10 @@ class _Exchange:
         """
         limit_s = self._service.config.request_timeout_s
         self._answering = asyncio.current_task()
-        late = ProblemError(504, f"no answer within {limit_s:g} s", {"Retry-After": "1"})
-        self._limit = asyncio.get_running_loop().call_later(limit_s, self._end, late)
+        self._limit = asyncio.get_running_loop().call_later(
+            limit_s,
+            lambda: self._end(ProblemError(504, f"no answer within {limit_s:g} s", {"Retry-After": "1"})),
+        )
         try:
             await app(self._scope, self.receive, self.send)
         except asyncio.CancelledError:
@@ -175,8 +177,10 @@ class _Exchange:
             await asyncio.Event().wait()  # `_watch` listens; whoever waits here is cancelled
         config = self._service.config
         if self._body_limit is None:
-            late = ProblemError(408, f"the body did not arrive within {config.body_timeout_s:g} s")
-            self._body_limit = asyncio.get_running_loop().call_later(config.body_timeout_s, self._end, late)
+            limit_s = config.body_timeout_s
+            self._body_limit = asyncio.get_running_loop().call_later(
+                limit_s, lambda: self._end(ProblemError(408, f"the body did not arrive within {limit_s:g} s"))
+            )
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise _GoneError

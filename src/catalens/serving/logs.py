@@ -23,19 +23,18 @@ class Formatter(logging.Formatter):
 
     def __init__(self, *, as_json: bool) -> None:
         """Take the form."""
-        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        super().__init__()
         self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         about: dict[str, Any] = getattr(record, "about", {})  # ids, numbers and routes, in which nothing is secret
+        time, level, message = self.formatTime(record), record.levelname, redact(record.getMessage())
+        trace = {"traceback": redact(self.formatException(record.exc_info))} if record.exc_info else {}
         if self._as_json:
-            row = {"time": self.formatTime(record), "level": record.levelname, "message": redact(record.getMessage())}
-            if record.exc_info:
-                about = {**about, "traceback": redact(self.formatException(record.exc_info))}
-            return json.dumps(row | about)
-        text = redact(super().format(record)) + "".join(f" {name}={value}" for name, value in about.items())
-        return printable(text)
+            return json.dumps({"time": time, "level": level, "message": message} | about | trace)
+        text = "\n".join([f"{time} {level} {message}", *trace.values()])
+        return printable(text + "".join(f" {name}={value}" for name, value in about.items()))
 
     def formatException(  # noqa: N802 - logging's own name
         self,

@@ -7,12 +7,13 @@ import types
 import typing
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote, unquote_to_bytes
 
 import pybase64
 from pydantic import BaseModel
-from starlette.datastructures import UploadFile
+from starlette.datastructures import QueryParams, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
@@ -38,6 +39,8 @@ _ONLY_JSON = frozenset({"attributes", "decoding", "fields", "history"})
 """Fields that are no texts, numbers or lists of them: a query or a form cannot hold them."""
 JSON = frozenset({"application/json", "text/json", ""})
 _PICTURES_TOO = "application/json, multipart/form-data or image/*"
+_LONG_QUERY = 1000
+"""Bytes of a query that is not kept for the next request."""
 _TO_STANDARD = str.maketrans("-_", "+/")
 _WHITE_SPACE = str.maketrans("", "", " \t\r\n")
 
@@ -85,10 +88,19 @@ async def read_ask(request: Request, schema: type[S], config: ServeConfig) -> As
     if kind == "multipart/form-data" and takes_pictures:
         return await _form_ask(request, schema, config)
     if is_picture_type(kind) and takes_pictures:
-        options = schema.model_validate(options_of(request.query_params.multi_items(), schema))
+        query: bytes = request.scope["query_string"]
+        options = typing.cast(S, (_options if len(query) > _LONG_QUERY else _same_options)(query, schema))
         check_sizes(options, config)
         return Ask(options, [Content(await request.body())])
     raise unsupported(kind, _PICTURES_TOO if takes_pictures else "application/json")
+
+
+def _options(query: bytes, schema: type[BaseModel]) -> BaseModel:
+    return schema.model_validate(options_of(QueryParams(query).multi_items(), schema))
+
+
+_same_options = lru_cache(64)(_options)
+"""The options in a query, which are the same for most requests; nobody changes them."""
 
 
 def unsupported(kind: str, accepted: str) -> ProblemError:
@@ -105,7 +117,7 @@ async def json_ask(body: bytes, schema: type[S], config: ServeConfig) -> Ask[S]:
     """Read one request of JSON."""
     asked = schema.model_validate_json(without_bom(body))
     check_sizes(asked, config)
-    one, many = getattr(asked, "image", None), getattr(asked, "images", None)
+    one, many = vars(asked).get("image"), vars(asked).get("images")
     if "images" not in schema.model_fields:
         return Ask(asked, [] if one is None else [await _outcome(one, "the picture", config)])
     if (one is None) == (many is None):
@@ -182,8 +194,8 @@ def check_sizes(request: BaseModel, config: ServeConfig) -> None:
     Raises:
         InputError: a limit is exceeded.
     """
-    for name, value in request:
-        if name in {"image", "images", "input"}:
+    for name, value in vars(request).items():
+        if not value or name in {"image", "images", "input"}:
             continue
         texts = _texts(value)
         if len(texts) > config.max_labels:
