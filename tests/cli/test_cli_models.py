@@ -87,7 +87,7 @@ def test_info_says_the_kind_of_a_folder(run: Run, tmp_path: Path) -> None:
 
 
 def test_what_others_fetched_is_listed_too(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    constants = pytest.importorskip("huggingface_hub").constants
+    constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     clip, blip = {"model_type": "clip"}, {"architectures": ["BlipForConditionalGeneration"]}
     into_cache(tmp_path, "org/my-clip", "main", clip)
