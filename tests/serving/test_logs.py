@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import io
 import json
+import logging
 import subprocess
 import sys
 
 import httpx
 import pytest
 from PIL import Image
+
+from catalens.serving.config import load_config
+from catalens.serving.logs import log_in_service
+from catalens.serving.server import run_server, server_of
 
 _FORM = {"content-type": "multipart/form-data; boundary=x"}
 _BROKEN = [
@@ -42,3 +49,28 @@ def test_bodies_that_libraries_warn_of_leave_the_log_one_json_object_a_line() ->
     assert statuses == [400, 400, 400, 400, 400, 200]
     assert [json.loads(line)["status"] for line in log.splitlines()] == statuses
     assert "SECRET" not in log
+
+
+def test_what_the_event_loop_reports_is_a_line_that_quotes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    async def fail() -> None:
+        raise ValueError("SECRET")
+
+    async def main() -> None:
+        server.started = True
+        asyncio.get_running_loop().create_task(fail())
+        await asyncio.sleep(0)
+        gc.collect()
+
+    names = ("catalens", "python_multipart", "catalens.serving", "uvicorn.error")
+    before = [(logging.getLogger(name), logging.getLogger(name).handlers) for name in names]
+    server = server_of(load_config(), lambda *_: main())
+    try:
+        log_in_service(as_json=True)
+        run_server(server, main())
+    finally:
+        for logger, handlers in before:
+            logger.handlers, logger.propagate = handlers, True
+    (line,) = map(json.loads, capfd.readouterr().err.splitlines())
+    assert line["level"] == "ERROR"
+    assert line["message"] == "event loop: Task exception was never retrieved"
+    assert line["traceback"].endswith("ValueError")

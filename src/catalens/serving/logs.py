@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -16,6 +17,8 @@ _QUOTING = (ValueError, LookupError, TypeError)
 """Errors whose messages quote values, and so perhaps what a caller sent."""
 _OF_REQUESTS = ("catalens", "python_multipart")
 """Loggers of what is wrong with a picture, a text or a form, which are callers'."""
+
+_log = logging.getLogger("catalens.serving")
 
 
 class Formatter(logging.Formatter):
@@ -71,6 +74,11 @@ def log_in_worker(*, as_json: bool) -> None:
     """Log what a worker says of itself, and nothing of what is said of requests."""
     _hush()
     log_to_stderr("catalens.serving", as_json=as_json)
+
+
+def log_from_loop(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what an event loop reports. Its own way quotes the task and the error's message over several lines."""
+    _log.error("event loop: %s", context["message"], exc_info=context.get("exception"))
 
 
 def _hush() -> None:

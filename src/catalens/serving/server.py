@@ -16,7 +16,7 @@ from catalens.core.errors import CatalensError, InputError
 from catalens.core.memory import collect_rarely
 from catalens.serving.config import ServeConfig
 from catalens.serving.guard import App
-from catalens.serving.logs import log_in_service
+from catalens.serving.logs import log_from_loop, log_in_service
 from catalens.serving.service import Service
 
 _HEADER_TIMEOUT_S = 10.0
@@ -211,6 +211,7 @@ def run_server(server: Server, main: Coroutine[Any, Any, _Result]) -> _Result:
         uvicorn.Server.capture_signals(server),
         asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner,
     ):
+        runner.get_loop().set_exception_handler(log_from_loop)
         result = runner.run(main)
     if not server.started:
         raise SystemExit(2)  # uvicorn has said why: the port is taken
