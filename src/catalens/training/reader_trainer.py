@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from catalens.training.loop import Optimiser, RunLog, WeightAverage, adamw, batches, cosine, save_checkpoint
+from catalens.training.precision import mixed
 from catalens.training.reader import Reader, Shape
 from catalens.training.reader_examples import IGNORED, Examples, ReaderText, TokenPair, padded
 
@@ -99,7 +100,7 @@ class ReaderTrainer:
 
     def logits(self, cells: Tensor, means: Tensor, ids: Tensor, targets: Tensor) -> Tensor:
         """Return float32 logits (predicted tokens, vocabulary): most of the work, so only where there is a target."""
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed():
             memory = self.model.encode_memory(cells, means)
             states, _ = self.model.states(ids, self.model.no_past(len(ids)), memory)
             return self.model.logits(states[targets != IGNORED]).float()

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from catalens.tasks.caption_metrics import Cider
 from catalens.training.loop import WeightAverage, batches
+from catalens.training.precision import mixed
 from catalens.training.reader import Reader
 from catalens.training.reader_examples import IGNORED, Examples, padded
 from catalens.training.reader_trainer import MAX_CAPTION, ReaderRecipe, ReaderTrainer
@@ -105,7 +106,7 @@ class SelfCriticalTrainer(ReaderTrainer):
     def sample(self, cells: Tensor, means: Tensor) -> list[list[int]]:
         """Sample captions token by token; an image's captions follow each other, without special tokens."""
         text, rows = self.text, len(cells) * self.critical.samples
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed():
             memory, past = self.model.encode_memory(cells, means), self.model.no_past(rows)
             ids, out = torch.full((rows, 1), text.caption_id), torch.full((rows, MAX_CAPTION), text.end_id)
             for at in range(MAX_CAPTION):

@@ -13,6 +13,7 @@ from catalens.training.fashion import Product
 from catalens.training.fixed_norms import with_fixed_norms
 from catalens.training.losses import encode_texts
 from catalens.training.pixels import tensor
+from catalens.training.precision import mixed
 from catalens.training.towers import ImageTower, TextTower
 
 
@@ -38,7 +39,7 @@ def opinions(
     out: dict[str, list[Tensor]] = {group.name: [] for group in schema.groups}
     for start in range(0, len(pixels), 256):
         seen = tensor(pixels[start : start + 256].copy()).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed():
             vectors = image(seen) + image(seen.flip(3).contiguous(memory_format=torch.channels_last))
         vectors = torch.nn.functional.normalize(vectors.float(), dim=1)
         for group, bank, scale in zip(schema.groups, banks, scales, strict=True):

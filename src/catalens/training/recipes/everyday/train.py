@@ -40,6 +40,7 @@ from catalens.training.loop import (
     save_checkpoint,
 )
 from catalens.training.losses import encode_texts, multi_positive
+from catalens.training.precision import mixed
 from catalens.training.recipes.everyday.features import Features, pooled
 from catalens.training.recipes.everyday.head import EncodedImages, ImageHead
 from catalens.training.recipes.everyday.recipe import STAGES, TEACHER_STEPS, UNKNOWN, Recipe, Stage
@@ -129,7 +130,7 @@ class Trainer:
         taught = torch.cat([self.teach(tops[: n + len(goods)]), torch.zeros(len(odd), len(self.classes))])
         names, target, alone = self._names(taught)
         unknown = self.words.choice(UNKNOWN)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed():
             images = self.image(maps, means, tops)
             texts = encode_texts(self.text, self.tokenizer, [*said, *sold, *names, unknown])
         spoken, bank = texts[: len(said) + len(sold)], texts[len(said) + len(sold) :]

@@ -41,6 +41,7 @@ from catalens.training.loop import (
 )
 from catalens.training.losses import contrastive, encode_texts, of_labels, one_hot
 from catalens.training.pixels import nonsense, read_photographs, stored, tensor
+from catalens.training.precision import mixed
 from catalens.training.recipes.starter.recipe import Recipe
 from catalens.training.soft_labels import left_open, opinions
 from catalens.training.towers import ImageTower, TextTower, compiled_stem, recalibrate
@@ -168,7 +169,7 @@ class Trainer:
         unknown = self.words.choice(UNKNOWN)
         labels = [label_texts(self.schema, name, self.words.choice) for name in self.groups]
         flat = [text for texts in labels for text in texts] + [unknown]
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with mixed():
             images = self.image(pixels)
             with torch.set_grad_enabled(stage.texts):
                 encoded = encode_texts(self.text, self.tokenizer, [*titles, *flat])
