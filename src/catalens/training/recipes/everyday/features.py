@@ -10,7 +10,9 @@ import argparse
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +25,9 @@ from catalens.training.backbones import mobilenet
 from catalens.training.fashion import read_goods
 from catalens.training.pixels import nonsense, png, read_photographs
 from catalens.training.tracing import to_openvino
+
+if TYPE_CHECKING:
+    import openvino
 
 SIDE = 224
 """Pixels of a side: the ImageNet tower's own size; pictures are squashed to a square."""
@@ -87,17 +92,23 @@ def _batches(pictures: Sequence[bytes], views: int, seed: int) -> Iterator[NDArr
         yield np.stack(rows)
 
 
+@lru_cache(maxsize=1)
+def compiled_tower(weights: Path) -> openvino.CompiledModel:
+    """Return the frozen tower on OpenVINO. Tracing it takes seconds, so it is kept for the next set of pictures."""
+    import openvino
+
+    tower = to_openvino(FrozenTower(weights), torch.zeros(1, SIDE, SIDE, 3).byte())
+    return openvino.Core().compile_model(tower, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+
 def features(file: Path, pictures: Sequence[bytes], weights: Path, *, views: int = 1, seed: int = 0) -> Features:
     """Encode the pictures once and store the features in `file`.maps.npy and `file`.means.npy."""
     maps_file, means_file = file.with_suffix(".maps.npy"), file.with_suffix(".means.npy")
     if not means_file.exists():
-        import openvino
-
         n = len(pictures)
         maps = np.lib.format.open_memmap(maps_file, "w+", np.float16, (n, views, CELLS, CHANNELS))
         means = np.empty((n, views, MIDDLE), np.float16)
-        tower = to_openvino(FrozenTower(weights), torch.zeros(1, SIDE, SIDE, 3).byte())
-        run, at = openvino.Core().compile_model(tower, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}), 0
+        run, at = compiled_tower(weights), 0
         for batch in _batches(pictures, views, seed):
             seen = run(batch)
             k = len(batch) // views
