@@ -6,7 +6,13 @@ import pytest
 
 from catalens.core.types import Tag
 from catalens.tasks.attributes import Attribute
-from catalens.tasks.known_answers import HINT, answer_from_attributes, checked_caption, checked_product_answer
+from catalens.tasks.known_answers import (
+    HINT,
+    answer_from_attributes,
+    asks_for_what_it_lacks,
+    checked_caption,
+    checked_product_answer,
+)
 
 
 def known(**groups: str) -> dict[str, Attribute]:
@@ -94,3 +100,26 @@ def test_what_a_product_is_comes_from_its_type_and_is_never_guessed(
 ) -> None:
     assert checked_product_answer(question, "caps", PRODUCT) == answer
     assert checked_product_answer(question, "caps", known(type="")) == of_nothing
+
+
+@pytest.mark.parametrize(
+    ("question", "of_a_shirt", "of_a_watch"),
+    [
+        ("What is the sleeve length?", "caps", "unknown"),
+        ("how long are the sleeves of this", "caps", "unknown"),
+        ("What is the neckline?", "caps", "unknown"),
+        ("What is the collar?", "caps", "unknown"),
+        ("What is the pattern?", "caps", "unknown"),
+        ("What type of necklace is it?", "caps", "caps"),
+        ("What is the material?", "caps", "caps"),
+        ("Who is it for?", "caps", "caps"),
+    ],
+)
+def test_a_product_is_not_said_to_have_what_its_type_lacks(question: str, of_a_shirt: str, of_a_watch: str) -> None:
+    shirt, watch = (
+        known(type="Shirts", sleeve_length="", neck="", collar="", pattern=""),
+        known(type="Watches", material=""),
+    )
+    assert checked_product_answer(question, "caps", shirt) == of_a_shirt
+    assert checked_product_answer(question, "caps", watch) == of_a_watch
+    assert asks_for_what_it_lacks(question, watch) == (of_a_watch == "unknown")

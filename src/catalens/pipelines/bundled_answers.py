@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from catalens.core.protocols import EncodedImages
 from catalens.core.types import Decoding, Turn
@@ -12,7 +13,8 @@ from catalens.pipelines.bundled_readers import BundledReader, KnownAttributes, i
 from catalens.pipelines.session import Session
 from catalens.tasks.answers import AnswerChooser, ClosedAnswer, choose
 from catalens.tasks.captions import clean_answer
-from catalens.tasks.known_answers import checked_answer, checked_product_answer
+from catalens.tasks.known_answers import asks_for_what_it_lacks, checked_answer, checked_product_answer
+from catalens.tasks.schema import UNKNOWN
 
 
 class BundledAnswers:
@@ -33,16 +35,25 @@ class BundledAnswers:
         unknown_below: float | None,
         history: Sequence[Turn] = (),
     ) -> list[ClosedAnswer]:
-        """Choose among allowed answers, for each image: by both models where weights were learned for them."""
+        """Choose among allowed answers, for each image: by both models where weights were learned for them.
+
+        Products are not said to have what products of their type do not have, unless an answer is always wanted.
+        """
 
         def rows(part: ReaderPart) -> list[ClosedAnswer]:
             chooser = self._chooser(part)
             if chooser is None:
                 below = unknown_below or 0.0
                 return choose(part.reader, part.encoded, question, answers, unknown_below=below, history=history)
-            return chooser.choose(
+            chosen = chooser.choose(
                 part.encoded.vectors, part.encoded, question, answers, unknown_below=unknown_below, history=history
             )
+            if _name(part) != PRODUCT or unknown_below == 0:
+                return chosen
+            return [
+                replace(each, value=UNKNOWN) if asks_for_what_it_lacks(question, attributes) else each
+                for each, attributes in zip(chosen, self._known.read(part), strict=True)
+            ]
 
         return in_order(reader.parts(encoded), rows)
 
@@ -70,7 +81,7 @@ class BundledAnswers:
         return in_order(reader.parts(encoded), rows)
 
     def _checked(self, part: ReaderPart, questions: Sequence[str], written: list[list[str]]) -> list[list[str]]:
-        name = part.reader.name.partition("@")[0]
+        name = _name(part)
         if name not in (EVERYDAY, PRODUCT):
             return written
         check = checked_product_answer if name == PRODUCT else checked_answer
@@ -94,3 +105,7 @@ class BundledAnswers:
                 else None
             )
         return self._choosers[name]
+
+
+def _name(part: ReaderPart) -> str:
+    return part.reader.name.partition("@")[0]

@@ -6,13 +6,14 @@ less, and only what reached its threshold; the rest is "unknown".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from catalens.tasks.attributes import Attribute, Attributes
 from catalens.tasks.english import listed, with_article
 from catalens.tasks.question_kinds import Question, QuestionKind, asks_what_it_is, parse_question
-from catalens.tasks.schema import UNKNOWN
+from catalens.tasks.schema import UNKNOWN, load_schema
 
 HINT = "a larger reader may know: name one, such as blip-vqa"
 
@@ -89,11 +90,7 @@ def answer_from_attributes(question: str, attributes: Attributes) -> KnownAnswer
         return _presence(asked, attributes)
     if asked.kind == "count" and asked.about not in _PEOPLE:
         return _unknown()
-    if asked.kind == "other":
-        plain = question.casefold()
-        groups = tuple(dict.fromkeys(group for words, group in _OF_WHAT.items() if words in plain))
-    else:
-        groups = _GROUPS[asked.kind]
+    groups = _groups_named(question) if asked.kind == "other" else _GROUPS[asked.kind]
     for name in groups:
         attribute = attributes.get(name)
         if attribute is not None and attribute.values:
@@ -115,15 +112,31 @@ def checked_product_answer(question: str, written: str, attributes: Attributes) 
     """Return what is known where a small reader of products would guess, and otherwise what it wrote.
 
     The reader names a product in every picture; the type is known only where it reached its threshold. Whether
-    something is there, how many, where and what is done, it was not taught to say.
+    something is there, how many, where and what is done, it was not taught to say, and it gives a watch sleeves.
 
     >>> checked_product_answer("What is it?", "caps", {}), checked_product_answer("What fit is it?", "slim", {})
     ('unknown', 'slim')
     >>> checked_product_answer("Is there a person?", "round neck", {})
     'unknown'
     """
+    if asks_for_what_it_lacks(question, attributes):
+        return UNKNOWN
     is_guessed = asks_what_it_is(question) or parse_question(question).kind in _UNTAUGHT
     return answer_from_attributes(question, attributes).value if is_guessed else written
+
+
+def asks_for_what_it_lacks(question: str, attributes: Attributes) -> bool:
+    """Return whether a question asks for an attribute that products of this type do not have.
+
+    >>> from catalens.core.types import Tag
+    >>> watch = {"type": Attribute("type", (Tag("Watches", 0.9),), 0.9, ())}
+    >>> asks_for_what_it_lacks("What is the sleeve length?", watch), asks_for_what_it_lacks("What fit is it?", watch)
+    (True, False)
+    """
+    if parse_question(question).kind not in ("thing", "other"):
+        return False
+    asked = {group.name for group in load_schema("fashion").groups if group.when} & {*_groups_named(question)}
+    return bool(asked) and not asked & attributes.keys()
 
 
 def checked_caption(written: str, attributes: Attributes, unknown: str) -> str:
@@ -147,6 +160,12 @@ def checked_caption(written: str, attributes: Attributes, unknown: str) -> str:
     if subject is None or not subject.values or (written != unknown and subject.value not in _DRAWN):
         return written
     return _main_thing(subject, attributes)
+
+
+def _groups_named(question: str) -> tuple[str, ...]:
+    plain = question.casefold()
+    named = (group for words, group in _OF_WHAT.items() if re.search(rf"\b{words}(?:s|line)?\b", plain))
+    return tuple(dict.fromkeys(named))
 
 
 def _value(attribute: Attribute, attributes: Attributes) -> KnownAnswer:
