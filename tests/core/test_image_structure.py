@@ -149,6 +149,17 @@ def test_only_a_small_jpeg_of_one_scan_is_quick() -> None:
         assert not is_quick(broken)
 
 
+@pytest.mark.parametrize("marker", [b"\xff\xd8", b"\xff\x01", b"\xff\xfe\x00\x02"])
+def test_every_marker_counts_before_and_between_scans(marker: bytes) -> None:
+    plain, progressive = (encoded(scene(), "JPEG", progressive=how) for how in (False, True))
+    assert not is_quick(plain[:2] + marker * 6000 + plain[2:])
+    last = progressive.rindex(b"\xff\xda")
+    between = progressive[:last] + marker * 6000 + progressive[last:]
+    for content in (plain[:2] + marker * 6000 + plain[2:], between):
+        with pytest.raises(ImageError, match="5,000 segments"):
+            bounded_structure(content, "JPEG", "a.jpg")
+
+
 def test_fill_is_passed_over_once() -> None:
     began_s = time.perf_counter()
     assert is_quick(jpeg_of_fill(20_000))

@@ -57,8 +57,11 @@ def test_what_the_event_loop_reports_is_a_line_that_quotes_nothing(capfd: pytest
 
     async def main() -> None:
         server.started = True
-        asyncio.get_running_loop().create_task(fail())
+        loop = asyncio.get_running_loop()
+        failing = loop.create_task(fail())
+        loop.call_exception_handler({"message": "Exception in callback read('SECRET')"})
         await asyncio.sleep(0)
+        del failing
         gc.collect()
 
     names = ("catalens", "python_multipart", "catalens.serving", "uvicorn.error")
@@ -70,7 +73,8 @@ def test_what_the_event_loop_reports_is_a_line_that_quotes_nothing(capfd: pytest
     finally:
         for logger, handlers in before:
             logger.handlers, logger.propagate = handlers, True
-    (line,) = map(json.loads, capfd.readouterr().err.splitlines())
+    other, line = map(json.loads, capfd.readouterr().err.splitlines())
+    assert other["message"] == "event loop: Exception in callback read"
     assert line["level"] == "ERROR"
     assert line["message"] == "event loop: Task exception was never retrieved"
     assert line["traceback"].endswith("ValueError")

@@ -5,10 +5,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -202,6 +204,54 @@ def test_the_answer_that_a_caller_did_not_wait_for_is_not_the_next_one_s():
         await worker.stop()
 
     asyncio.run(run())
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot halt a process")
+def test_the_answer_that_a_loop_did_not_wait_for_is_not_that_of_the_next_loop():
+    async def leave(worker: WorkerProcess) -> None:
+        task = asyncio.create_task(worker.run(Deed(), [deed("left")]))
+        await asyncio.sleep(0.1)
+        assert not task.done()
+
+    worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake")))
+    asyncio.run(worker.start())
+    halted = worker.pid or 0
+    os.kill(halted, signal.SIGSTOP)
+    asyncio.run(leave(worker))
+    with suppress(ProcessLookupError):
+        os.kill(halted, signal.SIGCONT)
+    assert asyncio.run(worker.run(Deed(), [deed("a")])) == [{"found": "a"}]
+    asyncio.run(worker.stop())
+
+
+def test_unloading_goes_on_when_its_caller_leaves():
+    async def run() -> None:
+        worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake")))
+        await worker.start()
+        async with asyncio.timeout(120):
+            leaving = asyncio.create_task(worker.unload())
+            for _ in range(3):
+                await asyncio.sleep(0)
+            leaving.cancel()
+            assert await worker.run(Deed(), [deed("a")]) == [{"found": "a"}]
+        await worker.stop()
+
+    asyncio.run(run())
+
+
+def test_a_worker_waits_for_jobs_whatever_timeout_the_process_gives_its_sockets():
+    worker = WorkerProcess(WorkerConfig(SessionConfig(encoder="fake")))
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(0.05)
+    try:
+        asyncio.run(worker.start())
+    finally:
+        socket.setdefaulttimeout(before)
+    started = worker.pid
+    time.sleep(0.3)
+    assert asyncio.run(worker.run(Deed(), [deed("a")])) == [{"found": "a"}]
+    assert worker.pid == started
+    asyncio.run(worker.stop())
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system cannot halt a process")

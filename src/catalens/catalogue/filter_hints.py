@@ -119,10 +119,11 @@ def unknown_exclusions(index: Index, where: Filter, found: Iterable[Record]) -> 
         fields -= record.fields.keys()
         if not fields:
             return []
-    if not fields or next(index.records(), None) is None:
-        return []
     held = _HeldBy(index)
-    return [held.unknown(name) for name in sorted(fields) if not held.has(name)]
+    unknown = [name for name in sorted(fields) if not held.has(name)]
+    if not unknown or next(index.records(), None) is None:
+        return []
+    return [held.unknown(name) for name in unknown]
 
 
 class _HeldBy:

@@ -149,14 +149,16 @@ class _Frame(NamedTuple):
 def _check_jpeg(content: bytes, name: str) -> None:
     width, height, _, several, start, exif = _jpeg_frame(content, name)
     scans = 1
-    for marker, _, _ in _jpeg_segments(content, start) if several else ():
+    for count, (marker, _, _) in enumerate(_jpeg_segments(content, start) if several else ()):
+        if count > MAX_SEGMENTS:
+            raise ImageError(f"{name}: a JPEG of more than {MAX_SEGMENTS:,} segments between its scans")
         scans += marker == 0xDA
         if scans > MAX_SCANS or scans * width * height > MAX_SCAN_PIXELS:
             raise ImageError(
                 f"{name}: a progressive JPEG of {width} × {height} pixels in {scans} scans or more takes too long to "
                 "decode; save it again"
             )
-    _check_directory(exif, name)  # the last, since it fails where the directory is cut short
+    _check_directory(exif, name)  # the last: a directory that is cut short ends the checks
 
 
 def _jpeg_frame(content: bytes, name: str) -> _Frame:
@@ -179,7 +181,10 @@ def _jpeg_frame(content: bytes, name: str) -> _Frame:
 
 
 def _jpeg_segments(content: bytes, at: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, place of its length, length) until the end of the image; entropy-coded data is passed over."""
+    """Yield (marker, place of its length, length) until the end of the image; entropy-coded data is passed over.
+
+    A marker that has no length is given the length 0.
+    """
     while at + 4 <= len(content):
         if content[at] != 0xFF or content[at + 1] not in _WITH_LENGTH:  # rare, and a search takes as long as the rest
             match = _JPEG_MARKER.search(content, at)
@@ -189,10 +194,9 @@ def _jpeg_segments(content: bytes, at: int) -> Iterator[tuple[int, int, int]]:
         marker, at = content[at + 1], at + 2
         if marker == 0xD9:
             return
-        if marker not in (0x01, 0xD8):
-            length = content[at] << 8 | content[at + 1]
-            yield marker, at, length
-            at += length
+        length = 0 if marker in (0x01, 0xD8) else content[at] << 8 | content[at + 1]
+        yield marker, at, length
+        at += length
 
 
 def _check_directory(content: bytes, name: str) -> None:

@@ -77,8 +77,9 @@ def log_in_worker(*, as_json: bool) -> None:
 
 
 def log_from_loop(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what an event loop reports. Its own way quotes the task and the error's message over several lines."""
-    _log.error("event loop: %s", context["message"], exc_info=context.get("exception"))
+    """Log what an event loop reports, without the arguments and tasks that its own way quotes."""
+    what = str(context.get("message", "an error")).partition("(")[0]
+    _log.error("event loop: %s", what, exc_info=context.get("exception"))
 
 
 def _hush() -> None:

@@ -103,8 +103,7 @@ class WorkerProcess:
 
     async def unload(self) -> None:
         """End the child; `start` brings it back."""
-        async with self._turn:
-            await self._in_thread(self._discard)
+        await self._in_turn(partial(self._in_thread, self._discard))
 
     async def stop(self) -> None:
         """Kill the child, also in the middle of a job; whoever waits for it gets an error."""
@@ -130,8 +129,10 @@ class WorkerProcess:
                 return await work()
 
         task = asyncio.create_task(alone())
-        task.add_done_callback(lambda task: None if task.cancelled() else task.exception())  # perhaps nobody's now
-        return await asyncio.shield(task)
+        # If its caller leaves, nobody else takes its error, which asyncio would report.
+        task.add_done_callback(lambda task: None if task.cancelled() else task.exception())
+        await asyncio.wait({task})
+        return task.result()
 
     async def _make_ready(self) -> None:
         if not self.is_alive:
@@ -153,6 +154,9 @@ class WorkerProcess:
             raise await self._lost(message) from error
         except (EOFError, OSError) as error:
             raise await self._lost("the model's worker died and is being replaced") from error
+        except asyncio.CancelledError:  # the loop ends; its answer would be taken for that of the next job
+            self._discard()
+            raise
         if isinstance(answer, CatalensError):
             raise answer
         return answer
@@ -169,6 +173,7 @@ class WorkerProcess:
         context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
         self._channel, theirs = socket.socketpair()
         self._channel.settimeout(0)
+        theirs.settimeout(None)  # whatever socket.setdefaulttimeout says in this process
         self._pixels = PixelMemory.create()
         arguments = (theirs, self._pixels, self._config)
         process = context.Process(target=_serve, args=arguments, name=_NAME, daemon=True)
@@ -222,7 +227,7 @@ def _kill_left() -> None:
             child.kill()
 
 
-Finalize(None, _kill_left, exitpriority=0)
+Finalize(None, _kill_left, exitpriority=0)  # atexit may be too late: multiprocessing's own handler waits for them
 
 
 def _serve(channel: socket.socket, pixels: PixelMemory | None, config: WorkerConfig) -> None:
@@ -251,7 +256,7 @@ def _serve(channel: socket.socket, pixels: PixelMemory | None, config: WorkerCon
 
 
 def _portable(answer: Any) -> Any:  # noqa: ANN401 - values pass through
-    """Return errors as what any pipe can carry: their class, if it takes one message, and their message."""
+    """Return errors as what any channel can carry: their class, if it takes one message, and their message."""
     if not isinstance(answer, CatalensError):
         return answer
     kind = type(answer)

@@ -166,10 +166,12 @@ class ChatClient:
             raise AnswerError(
                 f"{self.name} sent more than {MAX_BODY_BYTES >> 20} MiB, which is more than an answer may have"
             ) from error
-        except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: the client was closed
+        except httpx.HTTPError as error:
             raise UnavailableError(
                 f"{self.name} cannot be reached: {self._safe(str(error))}; is the server running?"
             ) from None
+        except RuntimeError as error:  # the client was closed
+            raise ModelError(f"{self.name} cannot be asked: {self._safe(str(error))}") from None
 
     def _error_text(self, response: Response) -> str:
         try:

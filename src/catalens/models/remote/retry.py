@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from catalens.core.errors import UnavailableError
+from catalens.core.errors import ModelError, UnavailableError
 
 T = TypeVar("T")
 
@@ -41,14 +41,15 @@ def with_retry(call: Callable[[], T], *, what: str, sleep: Callable[[float], Non
         sleep: waits for a number of seconds.
 
     Raises:
-        UnavailableError: it failed each time, or asks for too long a pause.
+        UnavailableError: it was busy each time, or asks for too long a pause.
+        ModelError: it failed each time.
     """
     for attempt in range(TRIES):
         try:
             return call()
         except BusyError as busy:
             if attempt == TRIES - 1:
-                raise UnavailableError(_gave_up(what, busy)) from busy
+                raise (ModelError if busy.failed else UnavailableError)(_gave_up(what, busy)) from busy
             pause_s = _FIRST_PAUSE_S * 2**attempt if busy.pause_s is None else busy.pause_s
             if pause_s > LONGEST_PAUSE_S:
                 message = f"{what} is busy and asks to wait {pause_s:.0f} seconds ({busy}); try later"
