@@ -61,14 +61,17 @@ def test_a_service_that_is_terminated_under_load_answers_what_it_accepted() -> N
     )
     answered: list[int] = []
 
-    def ask(address: str, *, again: bool) -> None:
+    def ask(address: str, *, again: bool) -> str:
+        told = ""
         body = {"input": [f"text {at}" for at in range(50)]}
         client = httpx.Client(base_url=address, timeout=120)
         while True:
             try:
-                answered.append(client.post("/v1/embeddings", json=body).status_code)
+                response = client.post("/v1/embeddings", json=body)
+                answered.append(response.status_code)
+                told = response.headers.get("connection", "")
             except httpx.ConnectError:  # nobody listens any more; whoever was connected is not reset
-                return
+                return told
             finally:
                 if again:
                     client.close()
@@ -85,11 +88,11 @@ def test_a_service_that_is_terminated_under_load_answers_what_it_accepted() -> N
             log.append(process.stderr.readline())
         process.send_signal(signal.SIGTERM)
         log += process.stderr
-        for each in asking:
-            each.result(120)
+        told = [each.result(120) for each in asking]
     assert process.returncode == -signal.SIGTERM
     assert all(" INFO request " in each and "status=200" in each for each in log), log
     assert answered == [200] * len(log)
+    assert told[1::2] == ["close"] * 6, "they would have asked on connections that are closed"
 
 
 def test_a_service_that_a_signal_closed_at_once_has_no_address_to_tell(caplog: pytest.LogCaptureFixture) -> None:

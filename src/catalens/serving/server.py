@@ -29,6 +29,10 @@ _log = logging.getLogger("catalens.serving")
 _Result = TypeVar("_Result")
 
 
+_CLOSE = (b"connection", b"close")
+"""Of the last answers: a caller who did not know would send the next request on a connection that is being closed."""
+
+
 class TimedProtocol(HttpToolsProtocol):
     """Closes connections whose request line and headers do not arrive in time, or never end."""
 
@@ -85,6 +89,8 @@ class TimedProtocol(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self.loop.call_later(_LAST_REQUESTS_S, super().shutdown)  # what was sent already is still read
         else:
+            if _CLOSE not in self.cycle.default_headers:
+                self.cycle.default_headers = [*self.cycle.default_headers, _CLOSE]
             super().shutdown()
 
     def _arm(self) -> None:
@@ -175,6 +181,7 @@ class Server(uvicorn.Server):
         waiting = [each for server in self.servers for found in server.sockets for each in _waiting_at(found)]
         for server in self.servers:
             server.close()
+        self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
 
         def protocol() -> asyncio.Protocol:
             return self.config.http_protocol_class(  # type: ignore[call-arg]
