@@ -48,7 +48,7 @@ class BundledAnswers:
             chosen = chooser.choose(
                 part.encoded.vectors, part.encoded, question, answers, unknown_below=unknown_below, history=history
             )
-            if _name(part) != PRODUCT or unknown_below == 0:
+            if _name(part) != PRODUCT or unknown_below == 0 or not asks_for_what_it_lacks(question, {}):
                 return chosen
             return [
                 replace(each, value=UNKNOWN) if asks_for_what_it_lacks(question, attributes) else each

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from catalens.tasks.attributes import Attribute, Attributes
 from catalens.tasks.english import listed, with_article
@@ -135,8 +136,14 @@ def asks_for_what_it_lacks(question: str, attributes: Attributes) -> bool:
     """
     if parse_question(question).kind not in ("thing", "other"):
         return False
-    asked = {group.name for group in load_schema("fashion").groups if group.when} & {*_groups_named(question)}
+    asked = _of_some_types() & {*_groups_named(question)}
     return bool(asked) and not asked & attributes.keys()
+
+
+@cache
+def _of_some_types() -> frozenset[str]:
+    """Return the groups of the product schema that only some types have."""
+    return frozenset(group.name for group in load_schema("fashion").groups if group.when)
 
 
 def checked_caption(written: str, attributes: Attributes, unknown: str) -> str:
